@@ -1,0 +1,64 @@
+/**
+ * The closed list of what can go wrong, and the one table that says how each is told: the HTTP status of the
+ * operator API, the text that anyone may read, and the level of the log line. Device endpoints use the code but
+ * render it their own way.
+ */
+const ERRORS = {
+  invalid_request: [400, 'The request is not valid.', 'info'],
+  invalid_json: [400, 'The body is not valid JSON.', 'info'],
+  plist_invalid: [400, 'The property list is not valid.', 'info'],
+  cms_invalid: [400, 'The signed or encrypted message is not valid.', 'info'],
+  x509_invalid: [400, 'The certificate is not valid.', 'info'],
+  csr_invalid: [400, 'The certificate request is not valid.', 'info'],
+  scep_invalid: [400, 'The SCEP message is not valid.', 'info'],
+  message_invalid: [400, 'The device message is not valid.', 'info'],
+  command_invalid: [422, 'This is not a command that can be sent.', 'info'],
+  push_certificate_invalid: [422, 'This is not a usable push certificate.', 'info'],
+  push_certificate_expired: [422, 'The push certificate has expired.', 'info'],
+  push_certificate_key_missing: [422, 'The private key of the push certificate is missing or another one.', 'info'],
+  push_certificate_not_mdm: [422, 'The certificate is not one for MDM pushes (no com.apple.mgmt topic).', 'info'],
+  push_certificate_topic_changed: [409, 'The certificate has another topic than the one in use.', 'info'],
+  push_certificate_missing: [409, 'There is no valid push certificate yet.', 'info'],
+  unauthenticated: [401, 'A valid API token is needed.', 'info'],
+  forbidden: [403, 'The role of this token does not allow that.', 'info'],
+  not_found: [404, 'There is no such thing.', 'info'],
+  method_not_allowed: [405, 'This address does not take that method.', 'info'],
+  conflict: [409, 'That does not fit the present state.', 'info'],
+  idempotency_key_in_use: [409, 'A request with this Idempotency-Key is still running.', 'info'],
+  idempotency_key_reused: [422, 'This Idempotency-Key was used for another request.', 'info'],
+  precondition_failed: [412, 'The resource was changed in the meantime.', 'info'],
+  payload_too_large: [413, 'The body is too large.', 'info'],
+  unsupported_media_type: [415, 'The content type is not supported here.', 'info'],
+  database_unavailable: [503, 'The database cannot be reached at the moment.', 'error'],
+  overloaded: [503, 'The server is busy or stopping.', 'warn'],
+  internal: [500, 'Something went wrong inside the server.', 'error'],
+} as const satisfies Record<string, readonly [status: number, text: string, level: 'info' | 'warn' | 'error']>
+
+/** A code of the closed list above. */
+export type ErrorCode = keyof typeof ERRORS
+
+/** What the table says of a code. */
+export function describeError(code: ErrorCode): { status: number; text: string; level: 'info' | 'warn' | 'error' } {
+  const [status, text, level] = ERRORS[code]
+  return { status, text, level }
+}
+
+/**
+ * An error that is understood. `message` says in one sentence what is wrong; it may be shown to operators when the
+ * status is below 500, and never holds a secret. `fields` names each bad part of a request body.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly fields: readonly { path: string; message: string }[]
+
+  constructor(
+    code: ErrorCode,
+    message?: string,
+    options: { cause?: unknown; fields?: readonly { path: string; message: string }[] } = {},
+  ) {
+    super(message ?? describeError(code).text, options.cause === undefined ? {} : { cause: options.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.fields = options.fields ?? []
+  }
+}
