@@ -1,0 +1,23 @@
+import type { Migration } from 'kysely'
+import * as foundation from './0001_foundation.ts'
+import * as events from './0002_events.ts'
+import * as people from './0003_people.ts'
+import * as attempts from './0004_attempts.ts'
+import * as enrollments from './0005_enrollments.ts'
+import * as push from './0006_push.ts'
+import * as commands from './0007_commands.ts'
+import * as deviceIdentity from './0008_device_identity.ts'
+import * as enrollmentLinks from './0009_enrollment_links.ts'
+
+/** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
+export const migrations: Record<string, Migration> = {
+  '0001_foundation': foundation,
+  '0002_events': events,
+  '0003_people': people,
+  '0004_attempts': attempts,
+  '0005_enrollments': enrollments,
+  '0006_push': push,
+  '0007_commands': commands,
+  '0008_device_identity': deviceIdentity,
+  '0009_enrollment_links': enrollmentLinks,
+}

@@ -1,0 +1,36 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/** One try of one device to enrol. */
+export interface EnrollmentAttemptsTable {
+  id: string
+  way: 'ade' | 'ade_web' | 'link' | 'page'
+  outcome: Generated<'in_progress' | 'enrolled' | 'rejected' | 'expired'>
+  reason: string | null
+  serial_number: string | null
+  udid: string | null
+  user_id: string | null
+  user_name: string | null
+  policy_id: string | null
+  link_id: string | null
+  enrollment_id: string | null
+  deadline: Date
+  closed_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+/** A contact or a decision of an attempt. */
+export interface EnrollmentAttemptStepsTable {
+  attempt_id: string
+  id: Generated<number>
+  at: Date
+  step: string
+  outcome: 'passed' | 'refused'
+  reason: string | null
+  detail: ColumnType<Record<string, unknown>, string, never>
+}
+
+export interface AttemptsTables {
+  enrollment_attempts: EnrollmentAttemptsTable
+  enrollment_attempt_steps: EnrollmentAttemptStepsTable
+}

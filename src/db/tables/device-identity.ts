@@ -1,0 +1,54 @@
+/** A CA whose device certificates are trusted; one without a key (an old or foreign one) issues nothing. */
+export interface DeviceCasTable {
+  id: string
+  certificate: Buffer
+  private_key: Buffer | null
+  created_at: Date
+}
+
+/**
+ * A SCEP challenge, hashed, for one enrollment attempt or for the renewal of one enrollment. Issuance notes the key
+ * and the certificate: until it expires the same key gets the same certificate again.
+ */
+export interface ScepChallengesTable {
+  hash: Buffer
+  attempt_id: string | null
+  enrollment_id: string | null
+  serial_number: string | null
+  udid: string | null
+  public_key_hash: Buffer | null
+  certificate: Buffer | null
+  voided_at: Date | null
+  expires_at: Date
+  created_at: Date
+}
+
+/** Every certificate that our CA issued. */
+export interface IssuedCertificatesTable {
+  fingerprint: Buffer
+  ca_id: string
+  serial_number: string
+  certificate: Buffer
+  public_key_hash: Buffer
+  attempt_id: string | null
+  enrollment_id: string | null
+  not_before: Date
+  not_after: Date
+  issued_at: Date
+}
+
+/** Which certificate is which enrollment. */
+export interface EnrollmentCertificatesTable {
+  enrollment_id: string
+  fingerprint: Buffer
+  state: 'active' | 'replaced' | 'ended'
+  renewal: boolean
+  bound_at: Date
+}
+
+export interface DeviceIdentityTables {
+  device_cas: DeviceCasTable
+  scep_challenges: ScepChallengesTable
+  issued_certificates: IssuedCertificatesTable
+  enrollment_certificates: EnrollmentCertificatesTable
+}

@@ -1,0 +1,69 @@
+import type { Generated } from 'kysely'
+
+/** A device channel or user channel; live from `authenticated_at` to `unenrolled_at`. */
+export interface EnrollmentsTable {
+  id: string
+  type: 'device' | 'user' | 'shared_ipad_user' | 'user_enrollment_device' | 'user_enrollment_user'
+  parent_id: string | null
+  udid: string | null
+  channel_user_id: string | null
+  user_short_name: string | null
+  user_long_name: string | null
+  serial_number: string | null
+  user_id: string | null
+  attempt_id: string | null
+  policy_id: string | null
+  link_id: string | null
+  topic: string | null
+  push_token: Buffer | null
+  push_magic: string | null
+  unlock_token: Buffer | null
+  bootstrap_token: Buffer | null
+  awaiting_configuration: Generated<boolean>
+  not_on_console: boolean | null
+  token_update_tally: Generated<number>
+  generation: Generated<number>
+  model: string | null
+  model_name: string | null
+  product_name: string | null
+  device_name: string | null
+  os_version: string | null
+  build_version: string | null
+  imei: string | null
+  meid: string | null
+  supervised: boolean | null
+  authenticated_at: Date | null
+  enrolled_at: Date | null
+  unenrolled_at: Date | null
+  unenroll_reason: string | null
+  last_seen_at: Date | null
+  push_state: Generated<'waiting_for_token' | 'ok' | 'gone'>
+  push_reason: string | null
+  last_push_at: Date | null
+  last_push_result: string | null
+  version: Generated<number>
+  created_at: Date
+  updated_at: Date
+}
+
+/** The newest answer of a kind, as deflated JSON. */
+export interface DeviceInventoryTable {
+  enrollment_id: string
+  kind: string
+  received_at: Date
+  data: Buffer
+}
+
+/** Check-in messages as they came, sealed because they hold tokens. */
+export interface CheckinMessagesTable {
+  enrollment_id: string
+  message_type: string
+  received_at: Date
+  raw: Buffer
+}
+
+export interface DevicesTables {
+  enrollments: EnrollmentsTable
+  device_inventory: DeviceInventoryTable
+  checkin_messages: CheckinMessagesTable
+}

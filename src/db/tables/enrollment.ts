@@ -1,0 +1,19 @@
+import type { Generated } from 'kysely'
+
+/** A link by which devices enrol; `used` counts those that reached Authenticate. */
+export interface EnrollmentLinksTable {
+  id: string
+  key_hash: Buffer
+  key_sealed: Buffer
+  user_id: string | null
+  uses: number
+  used: Generated<number>
+  expires_at: Date
+  revoked_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+export interface EnrollmentTables {
+  enrollment_links: EnrollmentLinksTable
+}

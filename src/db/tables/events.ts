@@ -1,0 +1,35 @@
+import type { ColumnType, Generated } from 'kysely'
+
+interface EventColumns {
+  type: string
+  at: Date
+  enrollment_id: string | null
+  serial_number: string | null
+  user_name: string | null
+  reason: string | null
+  attempt_id: string | null
+  data: ColumnType<Record<string, unknown>, string, never>
+}
+
+/** Facts written by the transaction that made them, waiting for the publisher. */
+export interface EventOutboxTable extends EventColumns {
+  seq: Generated<number>
+}
+
+/** Published facts; ids rise in commit order. */
+export interface EventsTable extends EventColumns {
+  id: number
+}
+
+/** How far each durable subscriber has come. */
+export interface EventCursorsTable {
+  subscriber: string
+  last_id: number
+  updated_at: Generated<Date>
+}
+
+export interface EventsTables {
+  event_outbox: EventOutboxTable
+  events: EventsTable
+  event_cursors: EventCursorsTable
+}

@@ -1,0 +1,24 @@
+import type { AttemptsTables } from './attempts.ts'
+import type { CommandsTables } from './commands.ts'
+import type { DeviceIdentityTables } from './device-identity.ts'
+import type { DevicesTables } from './devices.ts'
+import type { EnrollmentTables } from './enrollment.ts'
+import type { EventsTables } from './events.ts'
+import type { OperatorsTables } from './operators.ts'
+import type { PushTables } from './push.ts'
+import type { SettingsTables } from './settings.ts'
+import type { UsersTables } from './users.ts'
+
+/** Every table of the schema; each feature's own are in the file of its name. */
+export interface Database
+  extends
+    SettingsTables,
+    EventsTables,
+    UsersTables,
+    OperatorsTables,
+    AttemptsTables,
+    DevicesTables,
+    PushTables,
+    CommandsTables,
+    DeviceIdentityTables,
+    EnrollmentTables {}

@@ -1,0 +1,29 @@
+import type { ColumnType } from 'kysely'
+
+/** An API token; only the SHA-256 of its secret is kept. */
+export interface ApiTokensTable {
+  id: string
+  name: string
+  role: 'viewer' | 'operator' | 'admin'
+  secret_hash: Buffer
+  expires_at: Date | null
+  last_used_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+/** The answer given to a POST with an Idempotency-Key; no `status` while it still runs. */
+export interface IdempotencyKeysTable {
+  token_id: string
+  key: string
+  request_hash: Buffer
+  started_at: Date
+  status: number | null
+  headers: ColumnType<Record<string, string> | null, string | null, string | null>
+  body: string | null
+}
+
+export interface OperatorsTables {
+  api_tokens: ApiTokensTable
+  idempotency_keys: IdempotencyKeysTable
+}

@@ -1,0 +1,30 @@
+import type { Generated } from 'kysely'
+
+/** A push certificate with its sealed key. At most one is in use: the one new enrollments get. */
+export interface PushCertificatesTable {
+  topic: string
+  certificate: string
+  private_key: Buffer
+  apple_id: string | null
+  not_after: Date
+  in_use: Generated<boolean>
+  rejected_reason: string | null
+  warned_days: number | null
+  version: Generated<number>
+  created_at: Date
+  updated_at: Date
+}
+
+/** An enrollment that is to be woken, or was (`pushed_at`) and has not been heard of since. */
+export interface PushNeedsTable {
+  enrollment_id: string
+  due_at: Date
+  attempts: Generated<number>
+  pushed_at: Date | null
+  created_at: Date
+}
+
+export interface PushTables {
+  push_certificates: PushCertificatesTable
+  push_needs: PushNeedsTable
+}
