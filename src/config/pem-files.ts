@@ -1,0 +1,74 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** A certificate (with the rest of its chain, if the file has one) and the private key that belongs to it. */
+export type CertificateAndKey = { readonly certificatePem: string; readonly keyPem: string }
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+const PRIVATE_KEY = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/
+const ENCRYPTED_KEY = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+}
+
+/** The text of a file. The message of the error has the path and the system's code, never the content. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`names a file that cannot be read: ${path} (${codeOf(error)})`, { cause: error })
+  }
+}
+
+function certificatesIn(path: string, text: string): [X509Certificate, ...X509Certificate[]] {
+  const [first, ...rest] = text.match(CERTIFICATE) ?? []
+  if (first === undefined) throw new Error(`names a file without a certificate in PEM: ${path}`)
+  try {
+    return [new X509Certificate(first), ...rest.map((pem) => new X509Certificate(pem))]
+  } catch (error) {
+    throw new Error(`names a file with a damaged certificate: ${path}`, { cause: error })
+  }
+}
+
+function keyIn(path: string, text: string): string {
+  if (ENCRYPTED_KEY.test(text))
+    throw new Error(`names a file whose key is encrypted; decrypt it first: ${path}`)
+  const pem = PRIVATE_KEY.exec(text)?.[0]
+  if (pem === undefined) throw new Error(`names a file without a private key in PEM: ${path}`)
+  return pem
+}
+
+function belongsTo(certificate: X509Certificate, keyPem: string): boolean {
+  try {
+    return certificate.checkPrivateKey(createPrivateKey(keyPem))
+  } catch {
+    return false
+  }
+}
+
+/** One or more certificates in PEM: text of the certificates alone, whatever else the file holds. */
+export function readCertificates(path: string): string {
+  return certificatesIn(path, readText(path))
+    .map((certificate) => certificate.toString())
+    .join('')
+}
+
+/** A certificate and its key, from one file or from two. Throws when one is missing or they do not match. */
+export function readCertificateAndKey(certificatePath: string, keyPath: string): CertificateAndKey {
+  const certificates = certificatesIn(certificatePath, readText(certificatePath))
+  const keyPem = keyIn(keyPath, readText(keyPath))
+  if (!belongsTo(certificates[0], keyPem)) {
+    throw new Error(`names a certificate that does not match its key: ${certificatePath}, ${keyPath}`)
+  }
+  return { certificatePem: certificates.map((certificate) => certificate.toString()).join(''), keyPem }
+}
+
+/** A certificate authority to import: its certificate comes first in the file, its key anywhere in it. */
+export function readAuthority(path: string): CertificateAndKey {
+  const pair = readCertificateAndKey(path, path)
+  if (!new X509Certificate(pair.certificatePem).ca) {
+    throw new Error(`names a certificate that is not of a certificate authority: ${path}`)
+  }
+  return pair
+}
