@@ -1,0 +1,137 @@
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+import type { Transferable } from 'node:worker_threads'
+import { AppError, describeError } from './errors.ts'
+import type { ErrorCode } from './errors.ts'
+
+/** Tasks that may wait for a free thread; more are refused as `overloaded`. */
+const MAX_WAITING = 1000
+
+/** A fixed number of worker threads that run one task each at a time. */
+export interface ThreadPool {
+  /**
+   * Runs the task (a structured-cloneable value) and gives the handler's result. Rejects with the handler's error
+   * (an AppError keeps its code), with `internal` when the thread dies, `overloaded` when too many wait.
+   */
+  run<T>(task: unknown, transfer?: readonly Transferable[]): Promise<T>
+  /** Ends the threads; what has not finished is rejected as `overloaded`. */
+  close(): Promise<void>
+}
+
+interface Job {
+  task: unknown
+  transfer: readonly Transferable[]
+  resolve: (value: never) => void
+  reject: (error: Error) => void
+}
+
+type Answer = { result: unknown } | { failure: { code: ErrorCode | undefined; message: string } }
+
+/**
+ * Makes a pool over a script that calls `serveTasks`. Threads start when first needed, are replaced when they die,
+ * and keep the process alive only while they work. Name the script with the extension of the asking file
+ * (`extname(import.meta.filename)`), so that it is found as .ts and as built .js.
+ */
+export function createThreadPool(options: { script: URL; size: number; maxWaiting?: number }): ThreadPool {
+  const { script, size, maxWaiting = MAX_WAITING } = options
+  const waiting: Job[] = []
+  const idle: Worker[] = []
+  const busy = new Map<Worker, Job>()
+  let closed = false
+
+  function dispatch(): void {
+    while (waiting.length > 0 && (idle.length > 0 || busy.size < size)) {
+      const job = waiting.shift()
+      if (job !== undefined) start(idle.pop() ?? spawn(), job)
+    }
+  }
+
+  function start(worker: Worker, job: Job): void {
+    try {
+      worker.postMessage(job.task, job.transfer)
+    } catch (error) {
+      idle.push(worker)
+      job.reject(new AppError('internal', 'The task cannot be sent to a thread', { cause: error }))
+      return
+    }
+    busy.set(worker, job)
+    worker.ref()
+  }
+
+  function spawn(): Worker {
+    const worker = new Worker(script)
+    worker.unref()
+    worker.on('message', (answer: Answer) => {
+      const job = busy.get(worker)
+      busy.delete(worker)
+      worker.unref()
+      idle.push(worker)
+      if (job !== undefined) settle(job, answer)
+      dispatch()
+    })
+    worker.on('error', (error) => drop(worker, error))
+    worker.on('exit', () => drop(worker, undefined))
+    return worker
+  }
+
+  function drop(worker: Worker, cause: unknown): void {
+    const index = idle.indexOf(worker)
+    if (index >= 0) idle.splice(index, 1)
+    busy.get(worker)?.reject(new AppError('internal', 'A worker thread ended', { cause }))
+    busy.delete(worker)
+    if (!closed) dispatch()
+  }
+
+  return {
+    run: (task, transfer = []) =>
+      new Promise((resolve, reject) => {
+        if (closed || waiting.length >= maxWaiting) {
+          reject(
+            new AppError(
+              'overloaded',
+              closed ? 'The threads are closed' : 'Too many tasks wait for a thread',
+            ),
+          )
+          return
+        }
+        waiting.push({ task, transfer, resolve, reject })
+        dispatch()
+      }),
+    async close() {
+      closed = true
+      for (const job of [...waiting.splice(0), ...busy.values()]) {
+        job.reject(new AppError('overloaded', 'The threads are closed'))
+      }
+      await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()))
+    },
+  }
+}
+
+/** The worker's side: answers each task with what the handler returns, one after the other. */
+export function serveTasks(
+  handler: (
+    task: never,
+  ) =>
+    | { result: unknown; transfer?: readonly Transferable[] }
+    | Promise<{ result: unknown; transfer?: readonly Transferable[] }>,
+): void {
+  const port = parentPort
+  if (isMainThread || port === null) throw new AppError('internal', 'serveTasks is for worker threads')
+  port.on('message', async (task: never) => {
+    try {
+      const { result, transfer = [] } = await handler(task)
+      port.postMessage({ result } satisfies Answer, transfer)
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : undefined
+      const message = error instanceof Error ? error.message : String(error)
+      port.postMessage({ failure: { code, message } } satisfies Answer)
+    }
+  })
+}
+
+function settle(job: Job, answer: Answer): void {
+  if ('result' in answer) job.resolve(answer.result as never)
+  else {
+    const { code = 'internal', message } = answer.failure
+    job.reject(new AppError(code, message === '' ? describeError(code).text : message))
+  }
+}

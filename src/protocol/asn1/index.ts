@@ -1,0 +1,34 @@
+export { berToDer } from './ber.ts'
+export { OID } from './oids.ts'
+export { TAG, asBuffer, childrenOf, decodeDer, expectTag, fieldsOf, refuse } from './reader.ts'
+export type { DecodeErrorCode, Element, Fields } from './reader.ts'
+export {
+  readAlgorithm,
+  readBitString,
+  readBoolean,
+  readInteger,
+  readOctetString,
+  readOid,
+  readSmallInteger,
+  readText,
+  readTime,
+} from './values.ts'
+export {
+  algorithm,
+  bitString,
+  boolean,
+  context,
+  contextPrimitive,
+  ia5String,
+  integer,
+  nullValue,
+  octetString,
+  oid,
+  printableString,
+  sequence,
+  setOf,
+  sorted,
+  time,
+  tlv,
+  utf8String,
+} from './writer.ts'
