@@ -1,0 +1,93 @@
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readEnv } from '../../src/config/env.ts'
+import { ConfigError } from '../../src/config/problems.ts'
+import { loadSecrets } from '../../src/config/secrets.ts'
+
+let parent: string
+let dataDir: string
+beforeEach(() => {
+  parent = mkdtempSync(path.join(tmpdir(), 'firstboot-secrets-'))
+  dataDir = path.join(parent, 'not', 'there', 'yet')
+})
+afterEach(() => rmSync(parent, { recursive: true }))
+
+const load = (variables: Record<string, string> = {}) => loadSecrets(readEnv(variables), dataDir)
+
+test('the first start makes a key and an admin token for the owner alone; the next start finds them', () => {
+  const first = load()
+  expect(first.secretKey).toHaveLength(32)
+  expect(first.adminToken).toMatch(/^[\w-]{43}$/)
+  expect(first.adminTokenFile).toBe(path.join(dataDir, 'admin-token'))
+  expect(first).toMatchObject({ previousSecretKey: null, databaseUrl: null, deviceCa: null })
+  expect(readdirSync(dataDir).toSorted()).toEqual(['admin-token', 'secret-key'])
+  for (const name of readdirSync(dataDir)) expect(statSync(path.join(dataDir, name)).mode & 0o777).toBe(0o600)
+  expect(statSync(dataDir).mode & 0o777).toBe(0o700)
+  expect(load()).toEqual(first)
+})
+
+test('what the environment gives is taken, and nothing is written', () => {
+  const key = Buffer.alloc(32, 1)
+  const previous = Buffer.alloc(32, 2)
+  const secrets = load({
+    FIRSTBOOT_SECRET_KEY: key.toString('base64url'),
+    FIRSTBOOT_SECRET_KEY_PREVIOUS: previous.toString('base64'),
+    FIRSTBOOT_ADMIN_TOKEN: 'x'.repeat(32),
+    FIRSTBOOT_DATABASE_URL: 'postgresql:///firstboot?host=/run/postgresql',
+  })
+  expect(secrets).toEqual({
+    secretKey: key,
+    previousSecretKey: previous,
+    adminToken: 'x'.repeat(32),
+    adminTokenFile: null,
+    databaseUrl: 'postgresql:///firstboot?host=/run/postgresql',
+    deviceCa: null,
+  })
+  expect(statSync(dataDir, { throwIfNoEntry: false })).toBeUndefined()
+})
+
+test('a key file is read; one that holds something else is refused without telling what', () => {
+  const keyFile = path.join(parent, 'key')
+  writeFileSync(keyFile, `${Buffer.alloc(32, 3).toString('base64')}\n`)
+  expect(load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile }).secretKey).toEqual(Buffer.alloc(32, 3))
+  writeFileSync(keyFile, 'some secret words')
+  const problem = { variable: 'FIRSTBOOT_SECRET_KEY_FILE', message: expect.stringContaining(`is no key`) }
+  expect(problemsOf(() => load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile }))).toEqual([problem])
+  expect(JSON.stringify(problemsOf(() => load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile })))).not.toContain(
+    'words',
+  )
+})
+
+test('a damaged or readable secret key is refused, never replaced', () => {
+  load()
+  const file = path.join(dataDir, 'secret-key')
+  const content = readFileSync(file, 'utf8')
+  chmodSync(file, 0o644)
+  const readable = { variable: 'FIRSTBOOT_DATA_DIR', message: expect.stringContaining(`chmod 600 ${file}`) }
+  expect(problemsOf(load)).toEqual([readable])
+  chmodSync(file, 0o600)
+  writeFileSync(file, '')
+  const damaged = expect.stringMatching(/unusable secret-key: must be 32 bytes/)
+  expect(problemsOf(load)).toEqual([{ variable: 'FIRSTBOOT_DATA_DIR', message: damaged }])
+  expect(readFileSync(file, 'utf8')).toBe('')
+  writeFileSync(file, content)
+  expect(load().secretKey.toString('base64')).toBe(content.trim())
+})
+
+test('a data folder that cannot be made is told with its reason', () => {
+  writeFileSync(path.join(parent, 'not'), 'a file')
+  const message = expect.stringMatching(/unusable secret-key: (ENOTDIR|EEXIST)/)
+  expect(problemsOf(load)).toEqual([{ variable: 'FIRSTBOOT_DATA_DIR', message }])
+})
+
+function problemsOf(action: () => unknown): unknown {
+  try {
+    action()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  throw new Error('Nothing was refused.')
+}
