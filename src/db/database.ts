@@ -1,0 +1,86 @@
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import type { PoolConfig } from 'pg'
+import type { Log } from '../kernel/log.ts'
+import { openEmbedded } from './embedded.ts'
+import { createPool, forKysely, queryPrepared } from './pool.ts'
+import type { Database } from './tables/index.ts'
+import { runTransaction } from './transaction.ts'
+import type { Tx } from './transaction.ts'
+
+const MAX_CONNECTIONS = 10
+/** How long to wait for a connection, new or free, before the database counts as unavailable. */
+const CONNECT_TIMEOUT_MS = 5_000
+/** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
+const EMBEDDED_TURN_TIMEOUT_MS = 30_000
+
+/** An open database. Everything it throws because the database is gone is AppError `database_unavailable`. */
+export type Db = {
+  kind: 'postgres' | 'embedded'
+  kysely: Kysely<Database>
+  /**
+   * Runs a statement by name: the server parses and plans it once per connection, so the hottest statements go here.
+   * One name stands for one text.
+   */
+  prepared<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  /**
+   * Runs `work` in one transaction, and again (up to 5 times in all) when a deadlock or serialization failure ended it.
+   * Inside, use `trx` only: the embedded database has a single connection.
+   */
+  transaction<T>(work: (trx: Tx) => Promise<T>): Promise<T>
+  /** Throws when the database does not answer. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens PostgreSQL at `url` or, without one, the embedded database in `dataDir` (made at the first start; AppError
+ * `conflict` when another process uses it). PostgreSQL need not be there yet: `ping` tells.
+ */
+export async function openDatabase(options: { url?: string; dataDir: string; log: Log }): Promise<Db> {
+  if (options.url !== undefined) return assemble('postgres', postgres(options.url), options.log)
+
+  const embedded = await openEmbedded(options.dataDir)
+  const connection: PoolConfig = {
+    ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
+    stream: () => embedded.connect() as never,
+    max: 1,
+    idleTimeoutMillis: 0,
+    connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
+  }
+  return assemble('embedded', connection, options.log, () => embedded.close())
+}
+
+function postgres(url: string): PoolConfig {
+  return {
+    connectionString: url,
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  }
+}
+
+function assemble(kind: Db['kind'], config: PoolConfig, log: Log, afterClose?: () => Promise<void>): Db {
+  const pool = createPool(config, log)
+  const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: forKysely(pool) }) })
+  let closing: Promise<void> | undefined
+
+  function noteEffectError(error: unknown): void {
+    log.error({ event: 'database.effect_failed', err: error }, 'what should follow a transaction failed')
+  }
+
+  async function close(): Promise<void> {
+    await pool.end()
+    await afterClose?.()
+  }
+
+  return {
+    kind,
+    kysely,
+    prepared: (name, text, values) => queryPrepared(pool, name, text, values),
+    transaction: (work) => runTransaction(kysely, work, noteEffectError),
+    async ping() {
+      await sql`select 1`.execute(kysely)
+    },
+    close: () => (closing ??= close()),
+  }
+}

@@ -1,0 +1,13 @@
+/** The door of the database: opening, migrating, transactions, and what stores need to speak to it. */
+export { openDatabase } from './database.ts'
+export type { Db } from './database.ts'
+export { isUniqueViolation } from './errors.ts'
+export { createGroupCommit } from './group-commit.ts'
+export type { GroupCommit } from './group-commit.ts'
+export { maintainEmbedded } from './maintenance.ts'
+export { migrateToLatest } from './migrate.ts'
+export { dropPartitions, ensurePartitions } from './partitions.ts'
+export type { Database } from './tables/index.ts'
+export { afterCommit } from './transaction.ts'
+export type { Tx } from './transaction.ts'
+export { withoutNul } from './values.ts'

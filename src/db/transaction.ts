@@ -1,0 +1,68 @@
+import type { Kysely, Transaction } from 'kysely'
+import { isWorthAnotherTry } from './errors.ts'
+import type { Database } from './tables/index.ts'
+
+/** A transaction in progress; functions that must be atomic with others take one. */
+export type Tx = Transaction<Database>
+
+const MAX_TRIES = 5
+const LONGEST_PAUSE_MS = 20
+
+type Effect = () => void
+
+const effects = new WeakMap<Tx, Effect[]>()
+
+/**
+ * Registers what is to happen once the transaction has committed (a wake-up, a count, a log line); after a rollback it
+ * never does. Effects run in order; what they throw is logged. Throws when `trx` is not one of `Db.transaction()`.
+ */
+export function afterCommit(trx: Tx, effect: Effect): void {
+  const registered = effects.get(trx)
+  if (registered === undefined)
+    throw new Error('afterCommit takes the transaction that Db.transaction() gave.')
+  registered.push(effect)
+}
+
+/**
+ * Runs `work` in a transaction, again when a deadlock or a serialization failure ended it, then its effects. What an
+ * effect throws goes to `onEffectError`: the transaction has succeeded.
+ */
+export async function runTransaction<T>(
+  kysely: Kysely<Database>,
+  work: (trx: Tx) => Promise<T>,
+  onEffectError: (error: unknown) => void,
+): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const { result, registered } = await runOnce(kysely, work)
+      runEffects(registered, onEffectError)
+      return result
+    } catch (error) {
+      if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error
+      // The neighbour that won needs a moment; two losers must not meet again.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * LONGEST_PAUSE_MS))
+    }
+  }
+}
+
+async function runOnce<T>(
+  kysely: Kysely<Database>,
+  work: (trx: Tx) => Promise<T>,
+): Promise<{ result: T; registered: Effect[] }> {
+  const registered: Effect[] = []
+  const result = await kysely.transaction().execute((trx) => {
+    effects.set(trx, registered)
+    return work(trx)
+  })
+  return { result, registered }
+}
+
+function runEffects(registered: Effect[], onError: (error: unknown) => void): void {
+  for (const effect of registered) {
+    try {
+      effect()
+    } catch (error) {
+      onError(error)
+    }
+  }
+}
