@@ -1,0 +1,306 @@
+import { readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { readSources, type Source } from './house/source.ts'
+
+/** What each slice may use of the others; kernel, db and protocol are open to all of them. */
+const FEATURES: Record<string, readonly string[]> = {
+  events: [],
+  settings: ['events'],
+  governor: ['events'],
+  users: ['events', 'settings'],
+  signin: ['events', 'users'],
+  operators: ['events', 'settings', 'users', 'signin'],
+  attempts: ['events', 'settings'],
+  devices: ['events', 'settings', 'users'],
+  push: ['events', 'settings', 'devices'],
+  commands: ['events', 'settings', 'governor', 'devices', 'push'],
+  'device-identity': ['events', 'settings', 'attempts', 'devices'],
+  groups: ['events', 'users', 'devices'],
+  rollout: ['events', 'governor', 'users', 'devices', 'commands', 'groups'],
+  declarations: ['events', 'devices', 'commands', 'groups', 'rollout'],
+  'enrollment-policies': ['events', 'signin', 'groups'],
+  ade: ['events', 'governor', 'attempts', 'devices', 'groups', 'enrollment-policies'],
+  enrollment: [
+    ...[
+      'events',
+      'settings',
+      'governor',
+      'users',
+      'signin',
+      'operators',
+      'attempts',
+      'devices',
+      'push',
+      'commands',
+    ],
+    ...['device-identity', 'groups', 'rollout', 'enrollment-policies', 'ade'],
+  ],
+  'mdm-endpoints': [
+    ...[
+      'events',
+      'settings',
+      'attempts',
+      'devices',
+      'commands',
+      'device-identity',
+      'declarations',
+      'enrollment',
+    ],
+  ],
+  nanomdm: ['events', 'settings', 'governor', 'devices', 'push', 'commands', 'mdm-endpoints'],
+}
+
+const feature = (name: string) => `features/${name}`
+
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  kernel: [],
+  config: ['kernel'],
+  protocol: ['kernel'],
+  db: ['kernel', 'config', 'migrations'],
+  migrations: [],
+  http: ['kernel', 'config', ...Object.keys(FEATURES).map(feature)],
+  cli: ['kernel', 'config', 'simulator'],
+  console: [],
+  simulator: ['kernel', 'protocol'],
+  ...Object.fromEntries(
+    Object.entries(FEATURES).map(([name, uses]) => [
+      feature(name),
+      ['kernel', 'db', 'protocol', ...uses.map(feature)],
+    ]),
+  ),
+}
+
+const HTTP = /^src\/(http\/|features\/[^/]+\/(api|routes)\.ts$)/
+const SCHEMA = /^src\/(http\/|kernel\/|features\/[^/]+\/(api|routes|schema)\.ts$)/
+const STORE = /^(src\/db\/|src\/features\/[^/]+\/store\.ts$|migrations\/)/
+const PROTOCOL = /^src\/protocol\//
+const DB = /^src\/db\//
+const KERNEL = /^src\/kernel\//
+
+/** Which files may name a library. One that is not here may not be used before it is decided where. */
+const CONFINED: Record<string, RegExp> = {
+  fastify: HTTP,
+  '@fastify/formbody': HTTP,
+  '@fastify/swagger': HTTP,
+  '@fastify/swagger-ui': HTTP,
+  '@fastify/type-provider-typebox': SCHEMA,
+  typebox: SCHEMA,
+  kysely: STORE,
+  pg: DB,
+  '@electric-sql/pglite': DB,
+  pkijs: PROTOCOL,
+  asn1js: PROTOCOL,
+  'node-forge': PROTOCOL,
+  plist: PROTOCOL,
+  'http2-wrapper': /^src\/protocol\/apns\//,
+  pino: KERNEL,
+  'pino-pretty': KERNEL,
+  'prom-client': KERNEL,
+}
+
+/** Holds the one statement of a poll or a result, across the tables of several slices. */
+const STORE_OF_MANY = 'src/features/mdm-endpoints/store.ts'
+
+const MAX_LINES = 400
+
+const product = readSources('src', 'migrations')
+const all = [...product, ...readSources('test', 'bench')]
+const byFile = new Map(all.map((source) => [source.file, source]))
+
+const isRoot = (file: string) => /^src\/[^/]+$/.test(file)
+const isRelative = (specifier: string) => specifier.startsWith('.')
+
+/** `features/<name>`, the folder below src/, or the folder at the top. */
+function unitOf(file: string): string {
+  const parts = file.split('/')
+  if (parts[0] !== 'src') return parts[0] ?? ''
+  return parts[1] === 'features' ? `features/${parts[2]}` : (parts[1] ?? '')
+}
+
+function targetOf(source: Source, specifier: string): string {
+  return path.posix.join(path.posix.dirname(source.file), specifier)
+}
+
+function libraryOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+}
+
+const relativeImports = product.flatMap((source) =>
+  source.imports
+    .filter(isRelative)
+    .map((specifier) => ({ file: source.file, target: targetOf(source, specifier) })),
+)
+const libraryImports = product.flatMap(({ file, imports }) =>
+  imports.filter((specifier) => !isRelative(specifier)).map((specifier) => ({ file, specifier })),
+)
+
+describe('who may import whom', () => {
+  test('every unit imports only what the table gives it', () => {
+    const wrong = relativeImports.filter(({ file, target }) => {
+      if (isRoot(file) || unitOf(file) === unitOf(target)) return false
+      return !(MAY_IMPORT[unitOf(file)] ?? []).includes(unitOf(target))
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('every unit is in the table', () => {
+    const unknown = product.filter(({ file }) => !isRoot(file) && !(unitOf(file) in MAY_IMPORT))
+    expect(unknown.map(({ file }) => file)).toEqual([])
+  })
+
+  test('a slice is entered through its index.ts', () => {
+    const wrong = relativeImports.filter(({ file, target }) => {
+      const isInside = unitOf(file) === unitOf(target)
+      return (
+        !isInside && target.startsWith('src/features/') && !/^src\/features\/[^/]+\/index\.ts$/.test(target)
+      )
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('the table has no cycle: a slice uses only those above it', () => {
+    const names = Object.keys(FEATURES)
+    const wrong = names.filter((name, at) => FEATURES[name]?.some((use) => !names.slice(0, at).includes(use)))
+    expect(wrong).toEqual([])
+  })
+
+  test('every imported file exists, and nothing imports the tests', () => {
+    const wrong = relativeImports.filter(
+      ({ target }) => !byFile.has(target) || /^(test|bench)\//.test(target),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('no file imports itself through others', () => {
+    expect(cycleAmong(product)).toEqual([])
+  })
+})
+
+/** The files of one import cycle, types included; empty when there is none. */
+function cycleAmong(sources: readonly Source[]): string[] {
+  const done = new Set<string>()
+  const visit = (file: string, way: readonly string[]): string[] => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file]
+    const source = byFile.get(file)
+    if (done.has(file) || source === undefined) return []
+    for (const specifier of source.imports.filter(isRelative)) {
+      const cycle = visit(targetOf(source, specifier), [...way, file])
+      if (cycle.length > 0) return cycle
+    }
+    done.add(file)
+    return []
+  }
+  return sources.map(({ file }) => visit(file, [])).find((cycle) => cycle.length > 0) ?? []
+}
+
+describe('where a library may be named', () => {
+  test('every library is used only where it belongs', () => {
+    const isBuiltin = (specifier: string) => specifier.startsWith('node:')
+    const wrong = libraryImports.filter(
+      ({ file, specifier }) =>
+        !isBuiltin(specifier) && !CONFINED[libraryOf(specifier)]?.test(file) && !isRoot(file),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('every library is a dependency that we declare, and every dependency is used', () => {
+    const manifest: unknown = JSON.parse(
+      readFileSync(path.resolve(import.meta.dirname, '../package.json'), 'utf8'),
+    )
+    expect(manifest).toHaveProperty('dependencies')
+    const { dependencies } = manifest as { dependencies: Record<string, string> }
+    const used = new Set(libraryImports.map(({ specifier }) => libraryOf(specifier)))
+    // pino loads its printer for terminals by name.
+    used.add('pino-pretty')
+    const libraries = [...used].filter((name) => !name.startsWith('node:'))
+    expect(libraries.toSorted()).toEqual(Object.keys(dependencies).toSorted())
+  })
+
+  test("Node's own modules are named with node:", () => {
+    const builtins = new Set(builtinModules.filter((name) => !name.startsWith('node:')))
+    expect(libraryImports.filter(({ specifier }) => builtins.has(libraryOf(specifier)))).toEqual([])
+  })
+
+  test('queries are written in stores, db and migrations alone', () => {
+    const query = /\.(selectFrom|insertInto|updateTable|deleteFrom|mergeInto)\(|\bsql(<[^>]*>)?`/
+    const wrong = product.filter(({ file, code }) => !STORE.test(file) && query.test(code))
+    expect(wrong.map(({ file }) => file)).toEqual([])
+  })
+
+  test('the environment is read in one file', () => {
+    const readers = product.filter(({ code }) => /process\s*\.\s*env\b|\bfrom 'node:process'/.test(code))
+    expect(readers.map(({ file }) => file)).toEqual(['src/config/env.ts'])
+  })
+})
+
+describe('which tables a store touches', () => {
+  const tablesOf = new Map(
+    product
+      .filter(({ file }) => /^src\/db\/tables\/(?!index\.ts)/.test(file))
+      .map(({ file, code }) => {
+        const body = /export interface \w+Tables \{([^}]*)\}/.exec(code)?.[1] ?? ''
+        return [
+          path.posix.basename(file, '.ts'),
+          [...body.matchAll(/^\s*(\w+):/gm)].map(([, name = '']) => name),
+        ]
+      }),
+  )
+  const TABLE_IN_KYSELY =
+    /\.(?:selectFrom|insertInto|updateTable|deleteFrom|mergeInto|\w*[jJ]oin\w*|using|from|table)\(\s*\[?'(\w+)/g
+  const TABLE_IN_SQL = /\b(?:from|join|into|update|only|using)\s+"?(\w+)/gi
+
+  test('every file of tables declares some, and belongs to a slice', () => {
+    const wrong = [...tablesOf].filter(([name, tables]) => tables.length === 0 || !(name in FEATURES))
+    expect(wrong).toEqual([])
+  })
+
+  test('its own alone', () => {
+    const stores = product.filter(({ file }) => file.endsWith('/store.ts') && file !== STORE_OF_MANY)
+    const wrong = stores.flatMap(({ file, code }) => {
+      const own = file.split('/')[2] ?? ''
+      const foreign = [...tablesOf].flatMap(([name, tables]) => (name === own ? [] : tables))
+      const named = [TABLE_IN_KYSELY, TABLE_IN_SQL].flatMap((pattern) => [...code.matchAll(pattern)])
+      return named.flatMap(([, table = '']) => (foreign.includes(table) ? [{ file, table }] : []))
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('how the files are kept', () => {
+  const sizes = product.map(({ lines }) => lines).toSorted((a, b) => a - b)
+
+  test(`the median of ${sizes.length} files has ${sizes[sizes.length >> 1]} lines, none over ${MAX_LINES}`, () => {
+    expect(product.filter(({ lines }) => lines > MAX_LINES).map(({ file }) => file)).toEqual([])
+  })
+
+  test('every exported name is used by another file', () => {
+    const files = new Map<string, Set<string>>()
+    for (const { file, code } of all) {
+      for (const [word] of code.matchAll(/[\w$]+/g)) files.set(word, (files.get(word) ?? new Set()).add(file))
+    }
+    const unused = product
+      .filter(({ file }) => unitOf(file) !== 'migrations')
+      .flatMap((source) =>
+        source.exports
+          .filter(({ name, from }) => {
+            const origin = from === null ? source.file : targetOf(source, from)
+            return ![...(files.get(name) ?? [])].some((file) => file !== source.file && file !== origin)
+          })
+          .map(({ name }) => `${source.file}: ${name}`),
+      )
+    expect(unused).toEqual([])
+  })
+
+  test('no test is left out, nothing is put off', () => {
+    const skipping =
+      /\b(?:it|test|describe)\.(?:skip|only|to(?:do)|skipIf|runIf|fails)\b|\bx(?:it|describe)\(/
+    const putOff = /\b(?:TO(?:DO)|FIX(?:ME))\b/
+    const root = path.resolve(import.meta.dirname, '..')
+    const wrong = all.filter(
+      ({ file, code }) => skipping.test(code) || putOff.test(readFileSync(path.join(root, file), 'utf8')),
+    )
+    expect(wrong.map(({ file }) => file)).toEqual([])
+  })
+})

@@ -1,0 +1,81 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+
+/** One module of the repository, with what the house rules ask about it. */
+export type Source = {
+  /** From the root of the repository, with slashes. */
+  readonly file: string
+  readonly lines: number
+  /** The text without its comments. */
+  readonly code: string
+  /** Every specifier that is imported or exported from. */
+  readonly imports: readonly string[]
+  /** Every name that is exported; `from` = the specifier it is handed on from. */
+  readonly exports: readonly { name: string; from: string | null }[]
+}
+
+const ROOT = path.resolve(import.meta.dirname, '../..')
+
+/** All modules below the given folders of the repository. */
+export function readSources(...folders: string[]): Source[] {
+  return folders.flatMap((folder) =>
+    readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => path.posix.join(folder, name.split(path.sep).join('/')))
+      .map((file) => scan(file, readFileSync(path.join(ROOT, file), 'utf8'))),
+  )
+}
+
+/** Reads one module. */
+export function scan(file: string, text: string): Source {
+  const code = withoutComments(text)
+  return {
+    file,
+    lines: text.trimEnd().split('\n').length,
+    code,
+    imports: importsIn(code),
+    exports: exportsIn(code),
+  }
+}
+
+/** A comment, or what may hold the signs of one: a string, a template, a regular expression after an operator. */
+const TOKEN = new RegExp(
+  [
+    String.raw`(?<comment>\/\/[^\n]*|\/\*[\s\S]*?\*\/)`,
+    String.raw`'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"`,
+    '`(?:\\\\[\\s\\S]|[^`\\\\])*`',
+    String.raw`(?<=[(,=:[!&|?{};+\n]\s*|return )\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/`,
+  ].join('|'),
+  'g',
+)
+
+function withoutComments(text: string): string {
+  return text.replaceAll(TOKEN, (token, comment: string | undefined) => (comment === undefined ? token : ' '))
+}
+
+const STATIC_IMPORT = /^(?:import|export)\s(?:[^'"`;=()]*?\sfrom\s)?\s*'([^']+)'/gm
+const DYNAMIC_IMPORT = /\bimport\(\s*'([^']+)'/g
+
+function importsIn(code: string): string[] {
+  const scripts = [...code.matchAll(SCRIPT)].map(([, name = '']) =>
+    name.endsWith('.ts') ? name : `${name}.ts`,
+  )
+  const named = [STATIC_IMPORT, DYNAMIC_IMPORT].flatMap((pattern) => [...code.matchAll(pattern)])
+  return [...named.map(([, specifier = '']) => specifier), ...scripts]
+}
+
+const DECLARATION =
+  /^export (?:declare )?(?:async )?(?:abstract )?(?:function\*?|const|let|class|type|interface) ([\w$]+)/gm
+const EXPORT_LIST = /^export (?:type )?\{([^}]*)\}(?: from '([^']+)')?/gm
+
+function exportsIn(code: string): { name: string; from: string | null }[] {
+  const declared = [...code.matchAll(DECLARATION)].map(([, name = '']) => ({ name, from: null }))
+  const listed = [...code.matchAll(EXPORT_LIST)].flatMap(([, list = '', from = null]) =>
+    list
+      .split(',')
+      .map((item) => item.trim().replace(/^type /, ''))
+      .filter((item) => item !== '')
+      .map((item) => ({ name: item.split(' as ').at(-1) ?? item, from })),
+  )
+  return [...declared, ...listed]
+}
