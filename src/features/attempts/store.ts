@@ -1,0 +1,184 @@
+import type { Kysely } from 'kysely'
+import { withoutNul, type Tx } from '../../db/index.ts'
+import type { Database } from '../../db/tables/index.ts'
+import type { Attempt, AttemptFacts, NewAttempt, NewStep, Outcome, TimelineStep } from './types.ts'
+
+/** A connection or a transaction. */
+export type Queries = Kysely<Database>
+
+/** What a list of attempts is narrowed by; `before` is the id after which the page starts (newest first). */
+export interface AttemptQuery {
+  serial_number?: string
+  user_name?: string
+  outcome?: Outcome
+  reason?: string
+  before?: string
+  limit: number
+}
+
+/** Adds an attempt that is in progress. */
+export async function insertAttempt(trx: Tx, id: string, attempt: NewAttempt, now: Date): Promise<void> {
+  await trx
+    .insertInto('enrollment_attempts')
+    .values({
+      id,
+      way: attempt.way,
+      reason: null,
+      serial_number: withoutNul(attempt.serial_number ?? null),
+      udid: withoutNul(attempt.udid ?? null),
+      user_id: attempt.user_id ?? null,
+      user_name: withoutNul(attempt.user_name ?? null),
+      policy_id: attempt.policy_id ?? null,
+      link_id: attempt.link_id ?? null,
+      enrollment_id: null,
+      deadline: attempt.deadline,
+      closed_at: null,
+      created_at: now,
+      updated_at: now,
+    })
+    .execute()
+}
+
+/** Adds lines to the timelines of attempts, in the order given. */
+export async function insertSteps(
+  db: Queries,
+  steps: readonly (NewStep & { attempt_id: string })[],
+  at: Date,
+): Promise<void> {
+  if (steps.length === 0) return
+  await db
+    .insertInto('enrollment_attempt_steps')
+    .values(
+      steps.map((step) => ({
+        attempt_id: step.attempt_id,
+        at,
+        step: step.step,
+        outcome: step.outcome,
+        reason: step.reason ?? null,
+        detail: JSON.stringify(withoutNul(step.detail ?? {})),
+      })),
+    )
+    .execute()
+}
+
+/** Notes facts; undefined when there is no such attempt. */
+export async function updateFacts(
+  trx: Tx,
+  id: string,
+  facts: AttemptFacts,
+  now: Date,
+): Promise<Attempt | undefined> {
+  return trx
+    .updateTable('enrollment_attempts')
+    .set({ ...withoutNul(facts), updated_at: now })
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** Closes an attempt if its outcome is one of `from`; the attempt as it is now, or undefined when it was another. */
+export async function closeAttempt(
+  trx: Tx,
+  id: string,
+  change: { from: readonly Outcome[]; to: Outcome; reason: string | null },
+  now: Date,
+): Promise<Attempt | undefined> {
+  return trx
+    .updateTable('enrollment_attempts')
+    .set({ outcome: change.to, reason: change.reason, closed_at: now, updated_at: now })
+    .where('id', '=', id)
+    .where('outcome', 'in', change.from)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** The attempt, or undefined. */
+export async function findAttempt(db: Queries, id: string): Promise<Attempt | undefined> {
+  return db.selectFrom('enrollment_attempts').selectAll().where('id', '=', withoutNul(id)).executeTakeFirst()
+}
+
+/** The attempt, locked until the transaction ends, or undefined. */
+export async function lockAttempt(trx: Tx, id: string): Promise<Attempt | undefined> {
+  return trx.selectFrom('enrollment_attempts').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+/** Locks up to `limit` attempts in progress whose deadline has passed, leaving out those another process holds. */
+export async function lockOverdue(trx: Tx, now: Date, limit: number): Promise<Attempt[]> {
+  return trx
+    .selectFrom('enrollment_attempts')
+    .selectAll()
+    .where('outcome', '=', 'in_progress')
+    .where('deadline', '<=', now)
+    .orderBy('deadline')
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute()
+}
+
+/** Closes attempts as gone nowhere. */
+export async function expireAttempts(
+  trx: Tx,
+  ids: readonly string[],
+  reason: string,
+  now: Date,
+): Promise<void> {
+  await trx
+    .updateTable('enrollment_attempts')
+    .set({ outcome: 'expired', reason, closed_at: now, updated_at: now })
+    .where('id', 'in', ids)
+    .execute()
+}
+
+/** The timelines of attempts, each oldest first. */
+export async function listSteps(
+  db: Queries,
+  ids: readonly string[],
+): Promise<(TimelineStep & { attempt_id: string })[]> {
+  if (ids.length === 0) return []
+  return db
+    .selectFrom('enrollment_attempt_steps')
+    .select(['attempt_id', 'at', 'step', 'outcome', 'reason', 'detail'])
+    .where('attempt_id', 'in', ids)
+    .orderBy('attempt_id')
+    .orderBy('id')
+    .execute()
+}
+
+/** A page of attempts, newest first. User names are compared without regard to case and composition. */
+export async function listAttempts(db: Queries, query: AttemptQuery): Promise<Attempt[]> {
+  let select = db.selectFrom('enrollment_attempts').selectAll().orderBy('id', 'desc').limit(query.limit)
+  if (query.before !== undefined) select = select.where('id', '<', withoutNul(query.before))
+  if (query.serial_number !== undefined)
+    select = select.where('serial_number', '=', withoutNul(query.serial_number))
+  if (query.outcome !== undefined) select = select.where('outcome', '=', query.outcome)
+  if (query.reason !== undefined) select = select.where('reason', '=', withoutNul(query.reason))
+  if (query.user_name !== undefined) {
+    const name = withoutNul(query.user_name)
+    select = select.where(({ eb, fn }) =>
+      eb(
+        fn('lower', [fn('normalize', ['user_name'])]),
+        '=',
+        fn('lower', [fn('normalize', [eb.cast<string>(eb.val(name), 'text')])]),
+      ),
+    )
+  }
+  return select.execute()
+}
+
+/** Deletes up to `limit` closed attempts (with their steps) whose id, which tells its time, is below `bound`. */
+export async function deleteAttempts(db: Queries, bound: string, limit: number): Promise<number> {
+  const result = await db
+    .deleteFrom('enrollment_attempts')
+    .where('id', 'in', (eb) =>
+      eb
+        .selectFrom('enrollment_attempts')
+        .select('id')
+        .where('id', '<', bound)
+        .where('outcome', '<>', 'in_progress')
+        .orderBy('id')
+        .limit(limit),
+    )
+    .executeTakeFirst()
+  return Number(result.numDeletedRows)
+}

@@ -1,0 +1,25 @@
+import type { NewEvent } from '../events/index.ts'
+import { STEPS, type Attempt, type StepName } from './types.ts'
+
+/** What usually follows; Setup Assistant's sign-in and the device limit are not part of every way. */
+const FOLLOWS: Partial<Record<StepName, StepName>> = {
+  contact: 'profile',
+  sign_in: 'profile',
+  device_limit: 'profile',
+  profile: 'certificate',
+  certificate: 'authenticate',
+  authenticate: 'token_update',
+  token_update: 'configured',
+}
+
+/** The step that an abandoned attempt never came to, by the last one it passed. */
+export function nextStep(reached: string | undefined): StepName {
+  const step = STEPS.find((name) => name === reached)
+  return (step && FOLLOWS[step]) ?? 'contact'
+}
+
+/** An event about an attempt, with everything that identifies it. */
+export function toEvent(attempt: Attempt, event: Pick<NewEvent, 'type' | 'reason' | 'data'>): NewEvent {
+  const { id, enrollment_id, serial_number, user_name, way } = attempt
+  return { ...event, attempt_id: id, enrollment_id, serial_number, user_name, data: { way, ...event.data } }
+}

@@ -1,0 +1,88 @@
+import type { ReasonCode } from './reasons.ts'
+
+/** By what a device tries to get in: Setup Assistant's form or web view, an enrollment link, the enrollment page. */
+export const WAYS = ['ade', 'ade_web', 'link', 'page'] as const
+export type Way = (typeof WAYS)[number]
+
+/** How an attempt stands. `rejected` = we refused it, `expired` = it went nowhere. */
+export const OUTCOMES = ['in_progress', 'enrolled', 'rejected', 'expired'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** The contacts and decisions of an attempt, in the order in which they usually come. */
+export const STEPS = [
+  'contact',
+  'sign_in',
+  'device_limit',
+  'profile',
+  'certificate',
+  'authenticate',
+  'token_update',
+  'configured',
+] as const
+export type StepName = (typeof STEPS)[number]
+
+/** What is known of an attempt when it opens. `deadline`: when it counts as abandoned, unless moved by a note. */
+export interface NewAttempt {
+  way: Way
+  deadline: Date
+  serial_number?: string | null
+  udid?: string | null
+  user_id?: string | null
+  user_name?: string | null
+  policy_id?: string | null
+  link_id?: string | null
+}
+
+/** A line of the timeline. `detail` is JSON for administrators and never holds a secret. */
+export interface NewStep {
+  step: StepName
+  outcome: 'passed' | 'refused'
+  reason?: ReasonCode
+  detail?: Record<string, unknown>
+}
+
+/** A refusal that ends the attempt. `request_id` goes to the log. */
+export interface Rejection {
+  step: StepName
+  reason: ReasonCode
+  detail?: Record<string, unknown>
+  request_id?: string
+}
+
+/** What became known later; names left out stay as they are. */
+export interface AttemptFacts {
+  serial_number?: string
+  udid?: string
+  enrollment_id?: string
+  user_id?: string
+  user_name?: string
+  deadline?: Date
+}
+
+/** An attempt as it is kept. */
+export interface Attempt {
+  id: string
+  way: Way
+  outcome: Outcome
+  reason: string | null
+  serial_number: string | null
+  udid: string | null
+  user_id: string | null
+  user_name: string | null
+  policy_id: string | null
+  link_id: string | null
+  enrollment_id: string | null
+  deadline: Date
+  closed_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+/** A line of the timeline as it is kept. */
+export interface TimelineStep {
+  at: Date
+  step: string
+  outcome: 'passed' | 'refused'
+  reason: string | null
+  detail: Record<string, unknown>
+}
