@@ -1,9 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 
 /**
- * The device CA, its challenges, every certificate it issued, and the table that says which certificate is which
- * enrollment. A bound certificate is `active`, `replaced` (its enrollment has another one) or `ended` (its enrollment
- * is over); the row stays, so that a phone whose enrollment has ended can be told so.
+ * The device CA with the signer of its profiles, its challenges, every certificate it issued, and the table that says
+ * which certificate is which enrollment. A bound certificate is `active`, `replaced` (its enrollment has another one)
+ * or `ended` (its enrollment is over); the row stays, so that a phone whose enrollment has ended can be told so.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
@@ -11,6 +11,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       id text primary key,
       certificate bytea not null,
       private_key bytea,
+      created_at timestamptz not null
+    )`.execute(db)
+  await sql`
+    create table profile_signers (
+      ca_id text primary key references device_cas,
+      certificate bytea not null,
+      private_key bytea not null,
       created_at timestamptz not null
     )`.execute(db)
   await sql`
@@ -29,6 +36,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`.execute(db)
   await sql`create index scep_challenges_expires on scep_challenges (expires_at)`.execute(db)
   await sql`create index scep_challenges_attempt on scep_challenges (attempt_id)`.execute(db)
+  await sql`
+    create index scep_challenges_enrollment on scep_challenges (enrollment_id)
+      where enrollment_id is not null`.execute(db)
   await sql`
     create table issued_certificates (
       fingerprint bytea primary key,

@@ -6,6 +6,14 @@ export interface DeviceCasTable {
   created_at: Date
 }
 
+/** The certificate and key that sign enrollment profiles, issued by a CA of ours and the same for all processes. */
+export interface ProfileSignersTable {
+  ca_id: string
+  certificate: Buffer
+  private_key: Buffer
+  created_at: Date
+}
+
 /**
  * A SCEP challenge, hashed, for one enrollment attempt or for the renewal of one enrollment. Issuance notes the key
  * and the certificate: until it expires the same key gets the same certificate again.
@@ -48,6 +56,7 @@ export interface EnrollmentCertificatesTable {
 
 export interface DeviceIdentityTables {
   device_cas: DeviceCasTable
+  profile_signers: ProfileSignersTable
   scep_challenges: ScepChallengesTable
   issued_certificates: IssuedCertificatesTable
   enrollment_certificates: EnrollmentCertificatesTable

@@ -1,0 +1,211 @@
+import { sql, type Kysely } from 'kysely'
+import type { Tx } from '../../db/index.ts'
+import type { Database } from '../../db/tables/index.ts'
+import type { Binding, Challenge, IssuedCertificate } from './types.ts'
+
+/** A connection or a transaction. */
+export type Queries = Kysely<Database>
+
+/** Serialises processes that start at once and would each make a CA; an arbitrary number that nothing else locks. */
+const AUTHORITY_LOCK = 7_203_008
+
+/** A CA as it is kept; `private_key` is sealed. */
+export interface StoredCa {
+  id: string
+  certificate: Buffer
+  private_key: Buffer | null
+  created_at: Date
+}
+
+/** A profile signer as it is kept; `private_key` is sealed. */
+export interface StoredSigner {
+  ca_id: string
+  certificate: Buffer
+  private_key: Buffer
+  created_at: Date
+}
+
+/** Waits until no other process makes or imports a CA. */
+export async function lockAuthority(trx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${AUTHORITY_LOCK})`.execute(trx)
+}
+
+/** Every CA, the one that issues first. */
+export async function listCas(db: Queries): Promise<StoredCa[]> {
+  return db
+    .selectFrom('device_cas')
+    .selectAll()
+    .orderBy((eb) => eb('private_key', 'is', null))
+    .orderBy('created_at', 'desc')
+    .orderBy('id')
+    .execute()
+}
+
+/** Keeps a CA, or makes a known one the newest. */
+export async function saveCa(trx: Tx, ca: StoredCa): Promise<void> {
+  const { private_key, created_at } = ca
+  await trx
+    .insertInto('device_cas')
+    .values(ca)
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ private_key, created_at }))
+    .execute()
+}
+
+/** Replaces the sealed key of a CA. */
+export async function resealCa(trx: Tx, id: string, privateKey: Buffer): Promise<void> {
+  await trx.updateTable('device_cas').set({ private_key: privateKey }).where('id', '=', id).execute()
+}
+
+/** The profile signer of a CA, or undefined. */
+export async function findSigner(db: Queries, caId: string): Promise<StoredSigner | undefined> {
+  return db.selectFrom('profile_signers').selectAll().where('ca_id', '=', caId).executeTakeFirst()
+}
+
+/** Keeps the profile signer of a CA, in the place of an earlier one. */
+export async function saveSigner(trx: Tx, signer: StoredSigner): Promise<void> {
+  const { ca_id, ...rest } = signer
+  await trx
+    .insertInto('profile_signers')
+    .values({ ca_id, ...rest })
+    .onConflict((conflict) => conflict.column('ca_id').doUpdateSet(rest))
+    .execute()
+}
+
+/** Adds a challenge. */
+export async function insertChallenge(
+  trx: Tx,
+  challenge: Omit<Challenge, 'public_key_hash' | 'certificate' | 'voided_at'>,
+  now: Date,
+): Promise<void> {
+  await trx
+    .insertInto('scep_challenges')
+    .values({ ...challenge, public_key_hash: null, certificate: null, voided_at: null, created_at: now })
+    .execute()
+}
+
+/** The challenge with this hash, or undefined. */
+export async function findChallenge(db: Queries, hash: Buffer): Promise<Challenge | undefined> {
+  return db.selectFrom('scep_challenges').selectAll().where('hash', '=', hash).executeTakeFirst()
+}
+
+/** Uses up a challenge unless it was used, voided or has expired; whether that happened. */
+export async function useChallenge(
+  trx: Tx,
+  use: { hash: Buffer; publicKeyHash: Buffer; certificate: Buffer; now: Date },
+): Promise<boolean> {
+  const result = await trx
+    .updateTable('scep_challenges')
+    .set({ public_key_hash: use.publicKeyHash, certificate: use.certificate })
+    .where('hash', '=', use.hash)
+    .where('certificate', 'is', null)
+    .where('voided_at', 'is', null)
+    .where('expires_at', '>', use.now)
+    .executeTakeFirst()
+  return result.numUpdatedRows === 1n
+}
+
+/** Voids the challenges of an attempt or of an enrollment that are not voided yet. */
+export async function voidChallengesOf(
+  trx: Tx,
+  owner: { attempt_id: string } | { enrollment_id: string },
+  now: Date,
+): Promise<void> {
+  const update = trx.updateTable('scep_challenges').set({ voided_at: now }).where('voided_at', 'is', null)
+  await (
+    'attempt_id' in owner
+      ? update.where('attempt_id', '=', owner.attempt_id)
+      : update.where('enrollment_id', '=', owner.enrollment_id)
+  ).execute()
+}
+
+/** Deletes challenges that expired before `before`. */
+export async function deleteChallenges(db: Queries, before: Date): Promise<void> {
+  await db.deleteFrom('scep_challenges').where('expires_at', '<', before).execute()
+}
+
+/** Records an issued certificate. */
+export async function insertIssued(trx: Tx, issued: IssuedCertificate): Promise<void> {
+  await trx.insertInto('issued_certificates').values(issued).execute()
+}
+
+/** The issued certificate with this fingerprint, or undefined. */
+export async function findIssued(db: Queries, fingerprint: Buffer): Promise<IssuedCertificate | undefined> {
+  return db
+    .selectFrom('issued_certificates')
+    .selectAll()
+    .where('fingerprint', '=', fingerprint)
+    .executeTakeFirst()
+}
+
+/** The newest active certificate of an enrollment for this key that was issued after `since`, or undefined. */
+export async function findRenewed(
+  trx: Tx,
+  wanted: { enrollmentId: string; publicKeyHash: Buffer; since: Date },
+): Promise<Buffer | undefined> {
+  const row = await trx
+    .selectFrom('enrollment_certificates as bound')
+    .innerJoin('issued_certificates as issued', 'issued.fingerprint', 'bound.fingerprint')
+    .select('issued.certificate')
+    .where('bound.enrollment_id', '=', wanted.enrollmentId)
+    .where('bound.state', '=', 'active')
+    .where('bound.renewal', '=', true)
+    .where('issued.public_key_hash', '=', wanted.publicKeyHash)
+    .where('issued.issued_at', '>', wanted.since)
+    .orderBy('issued.issued_at', 'desc')
+    .executeTakeFirst()
+  return row?.certificate
+}
+
+/** Which enrollments a certificate is or was. */
+export async function listBindings(db: Queries, fingerprint: Buffer): Promise<Binding[]> {
+  return db
+    .selectFrom('enrollment_certificates')
+    .select(['enrollment_id', 'state', 'renewal'])
+    .where('fingerprint', '=', fingerprint)
+    .execute()
+}
+
+/**
+ * Locks the bindings of an enrollment and tells which fingerprints are active. What changes or reads them to decide
+ * starts here, so that a renewal and an end at the same moment see each other.
+ */
+export async function lockActive(trx: Tx, enrollmentId: string): Promise<Buffer[]> {
+  const rows = await trx
+    .selectFrom('enrollment_certificates')
+    .select(['fingerprint', 'state'])
+    .where('enrollment_id', '=', enrollmentId)
+    .orderBy('fingerprint')
+    .forUpdate()
+    .execute()
+  return rows.filter((row) => row.state === 'active').map((row) => row.fingerprint)
+}
+
+/** Makes a certificate an active one of the enrollment. */
+export async function saveBinding(
+  trx: Tx,
+  binding: { enrollmentId: string; fingerprint: Buffer; renewal: boolean },
+  now: Date,
+): Promise<void> {
+  const { enrollmentId, fingerprint, renewal } = binding
+  const change = { state: 'active', renewal, bound_at: now } as const
+  await trx
+    .insertInto('enrollment_certificates')
+    .values({ enrollment_id: enrollmentId, fingerprint, ...change })
+    .onConflict((conflict) => conflict.columns(['enrollment_id', 'fingerprint']).doUpdateSet(change))
+    .execute()
+}
+
+/** Moves the active certificates of an enrollment, except one, to another state. */
+export async function retireBindings(
+  trx: Tx,
+  enrollmentId: string,
+  state: 'replaced' | 'ended',
+  except?: Buffer,
+): Promise<void> {
+  const update = trx
+    .updateTable('enrollment_certificates')
+    .set({ state })
+    .where('enrollment_id', '=', enrollmentId)
+    .where('state', '=', 'active')
+  await (except === undefined ? update : update.where('fingerprint', '<>', except)).execute()
+}
