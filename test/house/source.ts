@@ -57,11 +57,8 @@ const STATIC_IMPORT = /^(?:import|export)\s(?:[^'"`;=()]*?\sfrom\s)?\s*'([^']+)'
 const DYNAMIC_IMPORT = /\bimport\(\s*'([^']+)'/g
 
 function importsIn(code: string): string[] {
-  const scripts = [...code.matchAll(SCRIPT)].map(([, name = '']) =>
-    name.endsWith('.ts') ? name : `${name}.ts`,
-  )
-  const named = [STATIC_IMPORT, DYNAMIC_IMPORT].flatMap((pattern) => [...code.matchAll(pattern)])
-  return [...named.map(([, specifier = '']) => specifier), ...scripts]
+  const found = [STATIC_IMPORT, DYNAMIC_IMPORT].flatMap((pattern) => [...code.matchAll(pattern)])
+  return found.map(([, specifier = '']) => specifier)
 }
 
 const DECLARATION =
