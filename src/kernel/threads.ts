@@ -116,10 +116,10 @@ export function serveTasks(
 ): void {
   const port = parentPort
   if (isMainThread || port === null) throw new AppError('internal', 'serveTasks is for worker threads')
-  port.on('message', async (task: never) => {
+  port.on('message', async (task: unknown) => {
     try {
-      const { result, transfer = [] } = await handler(task)
-      port.postMessage({ result } satisfies Answer, transfer)
+      const { result, transfer = [] } = await handler(task as never)
+      port.postMessage({ result } satisfies Answer, [...transfer])
     } catch (error) {
       const code = error instanceof AppError ? error.code : undefined
       const message = error instanceof Error ? error.message : String(error)

@@ -1,0 +1,105 @@
+import { hash as digestOf } from 'node:crypto'
+import {
+  OID,
+  context,
+  integer,
+  nullValue,
+  octetString,
+  oid,
+  sequence,
+  setOf,
+  tlv,
+  TAG,
+  time,
+  algorithm,
+} from '../asn1/index.ts'
+import { hashAlgorithm, sign, signatureAlgorithm } from '../x509/index.ts'
+import type { Certificate, HashName, Identity } from '../x509/index.ts'
+import { readSignedData } from './signed-data.ts'
+
+/** One attribute to sign: its dotted OID and the DER of its single value. */
+export type AttributeInput = readonly [type: string, value: Uint8Array]
+
+/**
+ * Makes a SignedData message in DER with one signer and signed attributes (RFC 5652, section 5). `content` missing:
+ * a message over nothing. `detached`: the content is signed but not put inside. `certificates` are written in
+ * the given order (default: the signer's). Attributes: content type, digest, signing time when given, then `attributes`.
+ */
+export async function signData(options: {
+  content?: Uint8Array
+  detached?: boolean
+  signer: Identity
+  certificates?: readonly Certificate[]
+  attributes?: readonly AttributeInput[]
+  signingTime?: Date
+  hash?: HashName
+}): Promise<Buffer> {
+  const { content, signer, hash = 'sha256', certificates = [signer.certificate] } = options
+  const attributes = encodeAttributes(options, digestOf(hash, content ?? Buffer.alloc(0), 'buffer'))
+  const signature = await sign(signer.key, hash, tlv(TAG.set, ...attributes))
+  const signerInfo = sequence(
+    integer(1),
+    certificateReference(signer.certificate),
+    hashAlgorithm(hash),
+    context(0, ...attributes),
+    signer.key.asymmetricKeyType === 'rsa'
+      ? algorithm(OID.rsaEncryption, nullValue())
+      : signatureAlgorithm(signer.key, hash),
+    octetString(signature),
+  )
+  const inside = content === undefined || options.detached === true ? [] : [context(0, octetString(content))]
+  return signedData(setOf(hashAlgorithm(hash)), inside, certificates, setOf(signerInfo))
+}
+
+/** Makes a certs-only message: a SignedData without content and signers (RFC 8894, section 3.4). */
+export function degenerate(certificates: readonly Certificate[]): Buffer {
+  return signedData(setOf(), [], certificates, setOf())
+}
+
+/** The certificates (DER) of a certs-only message, or of any SignedData, in its order. */
+export function readCertificates(message: Uint8Array): readonly Buffer[] {
+  return readSignedData(message, 'ber').certificates
+}
+
+/** IssuerAndSerialNumber, byte for byte as in the certificate. */
+export function certificateReference({ issuerDer, serialBytes }: Certificate): Buffer {
+  return sequence(issuerDer, tlv(TAG.integer, serialBytes))
+}
+
+/** ContentInfo around the DER of the given content type. */
+export function contentInfo(type: string, content: Buffer): Buffer {
+  return sequence(oid(type), context(0, content))
+}
+
+function signedData(
+  hashes: Buffer,
+  inside: Buffer[],
+  certificates: readonly Certificate[],
+  signers: Buffer,
+): Buffer {
+  return contentInfo(
+    OID.signedData,
+    sequence(
+      integer(1),
+      hashes,
+      sequence(oid(OID.data), ...inside),
+      context(0, ...certificates.map(({ der }) => der)),
+      signers,
+    ),
+  )
+}
+
+function encodeAttributes(
+  options: { attributes?: readonly AttributeInput[]; signingTime?: Date },
+  digest: Uint8Array,
+): Buffer[] {
+  const list: AttributeInput[] = [
+    [OID.contentType, oid(OID.data)],
+    [OID.messageDigest, octetString(digest)],
+  ]
+  if (options.signingTime !== undefined) list.push([OID.signingTime, time(options.signingTime)])
+  const all = [...list, ...(options.attributes ?? [])].map(([type, value]) =>
+    sequence(oid(type), setOf(value)),
+  )
+  return all.sort((a, b) => Buffer.compare(a, b))
+}

@@ -1,0 +1,25 @@
+export {
+  hashAlgorithm,
+  readHash,
+  readSignatureScheme,
+  sign,
+  signatureAlgorithm,
+  verifySignature,
+} from './algorithms.ts'
+export type { HashName, SignatureScheme } from './algorithms.ts'
+export { readPemBundle, readPkcs12 } from './bundle.ts'
+export type { Bundle } from './bundle.ts'
+export { fingerprintOf, parseCertificate } from './certificate.ts'
+export type { Certificate } from './certificate.ts'
+export { verifyChain } from './chain.ts'
+export type { ChainFailure, ChainResult } from './chain.ts'
+export { createCsr, parseCsr } from './csr.ts'
+export type { CertificateRequest } from './csr.ts'
+export type { AlternativeName, Extension, Extensions, KeyUsage } from './extensions.ts'
+export { createLeaf, createSelfSignedCa, issueCertificate, validity } from './issue.ts'
+export type { CertificateTemplate, Identity } from './issue.ts'
+export { generateEcKey, generateRsaKey, keyMatches, keyToPem, spkiOf } from './keys.ts'
+export { formatName, nameAttribute } from './name.ts'
+export type { Name, NameInput } from './name.ts'
+export { readPem, writePem } from './pem.ts'
+export type { PemBlock } from './pem.ts'
