@@ -29,6 +29,7 @@ const ERRORS = {
   precondition_failed: [412, 'The resource was changed in the meantime.', 'info'],
   payload_too_large: [413, 'The body is too large.', 'info'],
   unsupported_media_type: [415, 'The content type is not supported here.', 'info'],
+  too_many_failures: [429, 'Too many attempts have failed; try again later.', 'info'],
   database_unavailable: [503, 'The database cannot be reached at the moment.', 'error'],
   overloaded: [503, 'The server is busy or stopping.', 'warn'],
   internal: [500, 'Something went wrong inside the server.', 'error'],
