@@ -1,0 +1,69 @@
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import { pino } from 'pino'
+import type { TestProject } from 'vitest/node'
+import { ensurePartitions, migrateToLatest, openDatabase } from '../../src/db/index.ts'
+import type { Db } from '../../src/db/index.ts'
+import { administer, testServer } from './postgres.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A superuser's address of the PostgreSQL of this run. */
+    postgresUrl: string
+    /** Name of the migrated database there that tests clone. */
+    postgresTemplate: string
+    /** Data folder of the migrated embedded database that tests copy. */
+    embeddedTemplate: string
+    /** Where tests keep their data folders; gone after the run. */
+    runFolder: string
+  }
+}
+
+/** Once for a run: a PostgreSQL, a folder, and in each a migrated database as the template of those of the tests. */
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const folder = temporaryFolder()
+  const server = await testServer()
+  const template = `firstboot_template_${process.pid}`
+  const embedded = join(folder.path, 'template')
+
+  await Promise.all([
+    administer(server.url, `drop database if exists ${template}`, `create database ${template}`).then(() =>
+      migrate(withDatabase(server.url, template)),
+    ),
+    migrate(undefined, embedded),
+  ])
+  provide('postgresUrl', server.url)
+  provide('postgresTemplate', template)
+  provide('embeddedTemplate', embedded)
+  provide('runFolder', folder.path)
+
+  return async () => {
+    await administer(server.url, `drop database ${template}`)
+    await Promise.all([server.stop(), folder.remove()])
+  }
+}
+
+async function migrate(url?: string, dataDir = ''): Promise<void> {
+  const log = pino({ level: 'silent' })
+  const db = await openDatabase({ dataDir, log, ...(url === undefined ? {} : { url }) })
+  try {
+    await migrateToLatest(db)
+    for (const table of await partitionedTables(db))
+      await ensurePartitions(db, table, { now: new Date(), ahead: 3 })
+  } finally {
+    await db.close()
+  }
+}
+
+async function partitionedTables(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select relname as name from pg_partitioned_table join pg_class on pg_class.oid = partrelid`.execute(
+    db.kysely,
+  )
+  return rows.map(({ name }) => name)
+}
+
+function withDatabase(url: string, name: string): string {
+  return Object.assign(new URL(url), { pathname: `/${name}` }).toString()
+}
