@@ -73,7 +73,7 @@ const text = fc
     ),
   })
   // eslint-disable-next-line no-control-regex
-  .map((value) => value.replace(/[\u0000-\u0008\u000b-\u001f\ufffe\uffff]/g, ''))
+  .map((value) => value.replace(/[\u0000-\u0008\u000b-\u001f\ufffd-\uffff]/g, ''))
 const { value } = fc.letrec<{ value: WritablePlist }>((tie) => ({
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },

@@ -1,0 +1,16 @@
+import { writePlist } from '../plist/index.ts'
+
+/** The answer to GetBootstrapToken; without a stored token the data is empty, which is not an error. */
+export function buildGetBootstrapTokenResponse(token: Uint8Array | undefined): Buffer<ArrayBuffer> {
+  return Buffer.from(writePlist({ BootstrapToken: token ?? new Uint8Array() }))
+}
+
+/** The answer to GetToken. */
+export function buildGetTokenResponse(tokenData: Uint8Array): Buffer<ArrayBuffer> {
+  return Buffer.from(writePlist({ TokenData: tokenData }))
+}
+
+/** The answer to a first UserAuthenticate. An empty challenge accepts the user without a password. */
+export function buildUserAuthenticateChallenge(challenge: string): Buffer<ArrayBuffer> {
+  return Buffer.from(writePlist({ DigestChallenge: challenge }))
+}

@@ -1,0 +1,203 @@
+import { AppError } from '../../kernel/errors.ts'
+import { isDict, parsePlist } from '../plist/index.ts'
+import type { PlistDict } from '../plist/index.ts'
+import type {
+  CheckinMessage,
+  Authenticate,
+  TokenUpdate,
+  UserAuthenticate,
+  SetBootstrapToken,
+  GetBootstrapToken,
+  GetToken,
+  DeclarativeManagement,
+  ReturnToService,
+} from './checkin-types.ts'
+import { checkedId, optionalText, readIdentity } from './identity.ts'
+import type { ChannelIdentity } from './identity.ts'
+
+/** Longest member of TokenParameters. */
+const LONGEST_TOKEN = 65_536
+
+/**
+ * Reads a check-in message. Optional keys of another type than Apple's count as absent, since a device is never told
+ * why it was refused. Throws `plist_invalid`, or `message_invalid` for an unknown MessageType, a missing key or an
+ * unusable identity.
+ */
+export function parseCheckin(bytes: Uint8Array): CheckinMessage {
+  const raw = parsePlist(bytes)
+  if (!isDict(raw)) throw new AppError('message_invalid', 'The message is not a dictionary')
+  const type = raw['MessageType']
+  if (typeof type !== 'string') throw new AppError('message_invalid', 'MessageType is missing')
+  const read = READERS.get(type)
+  if (read === undefined) {
+    throw new AppError('message_invalid', `Unknown MessageType ${JSON.stringify(type.slice(0, 64))}`)
+  }
+  return read(raw, readIdentity(raw))
+}
+
+type Reader = (raw: PlistDict, identity: ChannelIdentity) => CheckinMessage
+
+const READERS: ReadonlyMap<string, Reader> = new Map<CheckinMessage['messageType'], Reader>([
+  ['Authenticate', readAuthenticate],
+  ['TokenUpdate', readTokenUpdate],
+  [
+    'CheckOut',
+    (raw, identity) => ({ messageType: 'CheckOut', identity, raw, ...texts(raw, { topic: 'Topic' }) }),
+  ],
+  ['UserAuthenticate', readUserAuthenticate],
+  ['SetBootstrapToken', readSetBootstrapToken],
+  ['GetBootstrapToken', readGetBootstrapToken],
+  ['GetToken', readGetToken],
+  ['DeclarativeManagement', readDeclarativeManagement],
+  ['ReturnToService', readReturnToService],
+])
+
+function readAuthenticate(raw: PlistDict, identity: ChannelIdentity): Authenticate {
+  requireDeviceChannel('Authenticate', identity)
+  return {
+    messageType: 'Authenticate',
+    identity,
+    raw,
+    topic: checkedId(raw['Topic'], 'Topic'),
+    ...texts(raw, {
+      deviceName: 'DeviceName',
+      model: 'Model',
+      modelName: 'ModelName',
+      osVersion: 'OSVersion',
+      buildVersion: 'BuildVersion',
+      productName: 'ProductName',
+      serialNumber: 'SerialNumber',
+      imei: 'IMEI',
+      meid: 'MEID',
+    }),
+  }
+}
+
+function readTokenUpdate(raw: PlistDict, identity: ChannelIdentity): TokenUpdate {
+  const token = raw['Token']
+  if (!(token instanceof Uint8Array) || token.length === 0) {
+    throw new AppError('message_invalid', 'Token is missing or not data')
+  }
+  return {
+    messageType: 'TokenUpdate',
+    identity,
+    raw,
+    topic: checkedId(raw['Topic'], 'Topic'),
+    token,
+    pushMagic: checkedId(raw['PushMagic'], 'PushMagic'),
+    ...data(raw, { unlockToken: 'UnlockToken' }),
+    ...flags(raw, { awaitingConfiguration: 'AwaitingConfiguration', notOnConsole: 'NotOnConsole' }),
+  }
+}
+
+function readUserAuthenticate(raw: PlistDict, identity: ChannelIdentity): UserAuthenticate {
+  if (identity.type !== 'user')
+    throw new AppError('message_invalid', 'UserAuthenticate needs UDID and UserID')
+  const digestResponse = raw['DigestResponse']
+  return {
+    messageType: 'UserAuthenticate',
+    identity,
+    raw,
+    ...(typeof digestResponse === 'string' ? { digestResponse } : {}),
+  }
+}
+
+function readSetBootstrapToken(raw: PlistDict, identity: ChannelIdentity): SetBootstrapToken {
+  requireDeviceChannel('SetBootstrapToken', identity)
+  return {
+    messageType: 'SetBootstrapToken',
+    identity,
+    raw,
+    ...data(raw, { bootstrapToken: 'BootstrapToken' }),
+    ...flags(raw, { awaitingConfiguration: 'AwaitingConfiguration' }),
+  }
+}
+
+function readGetBootstrapToken(raw: PlistDict, identity: ChannelIdentity): GetBootstrapToken {
+  requireDeviceChannel('GetBootstrapToken', identity)
+  return {
+    messageType: 'GetBootstrapToken',
+    identity,
+    raw,
+    ...flags(raw, { awaitingConfiguration: 'AwaitingConfiguration' }),
+  }
+}
+
+function readGetToken(raw: PlistDict, identity: ChannelIdentity): GetToken {
+  const given = raw['TokenParameters']
+  return {
+    messageType: 'GetToken',
+    identity,
+    raw,
+    tokenServiceType: checkedId(raw['TokenServiceType'], 'TokenServiceType'),
+    tokenParameters: isDict(given)
+      ? texts(
+          given,
+          { securityToken: 'SecurityToken', phoneUdid: 'PhoneUDID', watchUdid: 'WatchUDID' },
+          LONGEST_TOKEN,
+        )
+      : {},
+  }
+}
+
+function readDeclarativeManagement(raw: PlistDict, identity: ChannelIdentity): DeclarativeManagement {
+  return {
+    messageType: 'DeclarativeManagement',
+    identity,
+    raw,
+    endpoint: checkedId(raw['Endpoint'], 'Endpoint'),
+    ...data(raw, { data: 'Data' }),
+  }
+}
+
+function readReturnToService(raw: PlistDict, identity: ChannelIdentity): ReturnToService {
+  requireDeviceChannel('ReturnToService', identity)
+  return { messageType: 'ReturnToService', identity, raw }
+}
+
+function requireDeviceChannel(type: string, identity: ChannelIdentity): void {
+  if (identity.id !== identity.deviceId)
+    throw new AppError('message_invalid', `${type} came from a user channel`)
+}
+
+type Members<Names extends Record<string, string>, Value> = { -readonly [Name in keyof Names]?: Value }
+
+function texts<const Names extends Record<string, string>>(
+  raw: PlistDict,
+  names: Names,
+  longest?: number,
+): Members<Names, string> {
+  return pick(names, (key) => optionalText(raw, key, longest))
+}
+
+function data<const Names extends Record<string, string>>(
+  raw: PlistDict,
+  names: Names,
+): Members<Names, Uint8Array<ArrayBuffer>> {
+  return pick(names, (key) => {
+    const value = raw[key]
+    return value instanceof Uint8Array && value.length > 0 ? value : undefined
+  })
+}
+
+function flags<const Names extends Record<string, string>>(
+  raw: PlistDict,
+  names: Names,
+): Members<Names, boolean> {
+  return pick(names, (key) => {
+    const value = raw[key]
+    return typeof value === 'boolean' ? value : undefined
+  })
+}
+
+function pick<Names extends Record<string, string>, Value>(
+  names: Names,
+  read: (key: string) => Value | undefined,
+): Members<Names, Value> {
+  const result: Members<Names, Value> = {}
+  for (const name of Object.keys(names) as (keyof Names)[]) {
+    const value = read(names[name] as string)
+    if (value !== undefined) result[name] = value
+  }
+  return result
+}

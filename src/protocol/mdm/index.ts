@@ -1,0 +1,22 @@
+export {
+  buildGetBootstrapTokenResponse,
+  buildGetTokenResponse,
+  buildUserAuthenticateChallenge,
+} from './answers.ts'
+export { parseCheckin } from './checkin.ts'
+export type * from './checkin-types.ts'
+export { buildCommand, parseCommand } from './command.ts'
+export type { Command } from './command.ts'
+export type { ChannelIdentity, ChannelType } from './identity.ts'
+export { extractInventory } from './inventory.ts'
+export type { DeviceFacts, Inventory, InventoryKind } from './inventory.ts'
+export { fromJson, toJson } from './json.ts'
+export type { JsonValue } from './json.ts'
+export { createMessageReader, messageWorkerScript } from './message-reader.ts'
+export type { MessageReader } from './message-reader.ts'
+export { packBytes, unpackBytes } from './pack.ts'
+export { readCheckin, readResult } from './read-message.ts'
+export type { ReadBody, ReadCheckin, ReadResult } from './read-message.ts'
+export { parseResult } from './result.ts'
+export type { CommandResult, ErrorChainItem, ResultStatus } from './result.ts'
+export { isCheckinBody, looksLikeCheckin } from './routing.ts'

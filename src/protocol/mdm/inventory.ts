@@ -1,0 +1,98 @@
+import { isDict } from '../plist/index.ts'
+import type { PlistDict, PlistValue } from '../plist/index.ts'
+import { optionalText } from './identity.ts'
+import { toJson } from './json.ts'
+import type { JsonValue } from './json.ts'
+
+/** What a result tells about a device. */
+export type InventoryKind =
+  'device_information' | 'security_info' | 'installed_applications' | 'profiles' | 'certificates'
+
+/** The answers to DeviceInformation that are worth a column; those that did not come are left out. */
+export interface DeviceFacts {
+  deviceName?: string
+  osVersion?: string
+  supplementalOsVersionExtra?: string
+  buildVersion?: string
+  supplementalBuildVersion?: string
+  productName?: string
+  modelName?: string
+  model?: string
+  modelNumber?: string
+  serialNumber?: string
+  udid?: string
+  imei?: string
+  meid?: string
+  wifiMac?: string
+  bluetoothMac?: string
+  isSupervised?: boolean
+}
+
+/** One result as inventory. `data` has Apple's names; for DeviceInformation, `facts` are the promoted answers. */
+export interface Inventory {
+  kind: InventoryKind
+  data: JsonValue
+  facts?: DeviceFacts
+}
+
+const FACTS = {
+  deviceName: 'DeviceName',
+  osVersion: 'OSVersion',
+  supplementalOsVersionExtra: 'SupplementalOSVersionExtra',
+  buildVersion: 'BuildVersion',
+  supplementalBuildVersion: 'SupplementalBuildVersion',
+  productName: 'ProductName',
+  modelName: 'ModelName',
+  model: 'Model',
+  modelNumber: 'ModelNumber',
+  serialNumber: 'SerialNumber',
+  udid: 'UDID',
+  imei: 'IMEI',
+  meid: 'MEID',
+  wifiMac: 'WiFiMAC',
+  bluetoothMac: 'BluetoothMAC',
+} as const satisfies Partial<Record<keyof DeviceFacts, string>>
+
+/**
+ * The inventory in a result message, told by the keys that are there, as a result need not name its RequestType;
+ * undefined when there is none.
+ */
+export function extractInventory(raw: PlistDict): Inventory | undefined {
+  const answers = raw['QueryResponses']
+  if (isDict(answers)) {
+    return { kind: 'device_information', data: toJson(answers), facts: readFacts(answers) }
+  }
+  const security = raw['SecurityInfo']
+  if (isDict(security)) return { kind: 'security_info', data: toJson(security) }
+  return (
+    list('installed_applications', raw['InstalledApplicationList']) ??
+    list('profiles', raw['ProfileList']) ??
+    list('certificates', raw['CertificateList'])
+  )
+}
+
+function list(kind: InventoryKind, value: PlistValue | undefined): Inventory | undefined {
+  return Array.isArray(value) ? { kind, data: toJson(value) } : undefined
+}
+
+function readFacts(answers: PlistDict): DeviceFacts {
+  const facts: DeviceFacts = {}
+  for (const name of Object.keys(FACTS) as (keyof typeof FACTS)[]) {
+    const text = optionalText(answers, FACTS[name]) ?? fromSubscription(answers, FACTS[name])
+    if (text !== undefined) facts[name] = text
+  }
+  const supervised = answers['IsSupervised']
+  if (typeof supervised === 'boolean') facts.isSupervised = supervised
+  return facts
+}
+
+/** IMEI and MEID moved to the subscriptions (one for each SIM) and are gone from the top with iOS 26. */
+function fromSubscription(answers: PlistDict, key: string): string | undefined {
+  const subscriptions = answers['ServiceSubscriptions']
+  if ((key !== 'IMEI' && key !== 'MEID') || !Array.isArray(subscriptions)) return undefined
+  for (const subscription of subscriptions) {
+    const text = isDict(subscription) ? optionalText(subscription, key) : undefined
+    if (text !== undefined) return text
+  }
+  return undefined
+}

@@ -1,0 +1,63 @@
+import { hash } from 'node:crypto'
+import { parseCheckin } from './checkin.ts'
+import type { CheckinMessage } from './checkin-types.ts'
+import type { ChannelIdentity } from './identity.ts'
+import { extractInventory } from './inventory.ts'
+import type { DeviceFacts, InventoryKind } from './inventory.ts'
+import { packBytes } from './pack.ts'
+import { parseResult } from './result.ts'
+import type { ResultStatus } from './result.ts'
+
+/** A message body as it is kept, and its digests, against which a detached signature is checked. */
+export interface ReadBody {
+  /** See `packBytes`. */
+  packed: Uint8Array<ArrayBuffer>
+  sha256: Uint8Array<ArrayBuffer>
+  sha1: Uint8Array<ArrayBuffer>
+}
+
+/** A message to the command endpoint, in a form that is cheap to hand from one thread to another. */
+export interface ReadResult extends ReadBody {
+  status: ResultStatus
+  commandUuid?: string
+  requestType?: string
+  /** JSON of an `ErrorChainItem[]`. */
+  errorChain?: string
+  identity: ChannelIdentity
+  /** What an acknowledged result tells about the device; `packed` is its JSON, see `packBytes`. */
+  inventory?: { kind: InventoryKind; facts?: DeviceFacts; packed: Uint8Array<ArrayBuffer> }
+}
+
+type WithoutRaw<Message> = Message extends unknown ? Omit<Message, 'raw'> : never
+
+/** A check-in message in such a form: without the raw dictionary. */
+export interface ReadCheckin extends ReadBody {
+  message: WithoutRaw<CheckinMessage>
+}
+
+/** Reads a message to the command endpoint on this thread. Throws as `parseResult` does. */
+export function readResult(body: Uint8Array): ReadResult {
+  const { raw, errorChain, ...envelope } = parseResult(body)
+  const inventory = envelope.status === 'Acknowledged' ? extractInventory(raw) : undefined
+  const result: ReadResult = { ...envelope, ...readBody(body) }
+  if (errorChain !== undefined) result.errorChain = JSON.stringify(errorChain)
+  if (inventory !== undefined) {
+    const { data, ...rest } = inventory
+    result.inventory = { ...rest, packed: packBytes(Buffer.from(JSON.stringify(data))) }
+  }
+  return result
+}
+
+/** Reads a check-in message on this thread. Throws as `parseCheckin` does. */
+export function readCheckin(body: Uint8Array): ReadCheckin {
+  const { raw: _, ...message } = parseCheckin(body)
+  return { message, ...readBody(body) }
+}
+
+function readBody(body: Uint8Array): ReadBody {
+  return {
+    packed: packBytes(body),
+    sha256: hash('sha256', body, 'buffer'),
+    sha1: hash('sha1', body, 'buffer'),
+  }
+}
