@@ -1,5 +1,5 @@
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import type { Transferable } from 'node:worker_threads'
+import type { MessagePort, Transferable } from 'node:worker_threads'
 import { AppError, describeError } from './errors.ts'
 import type { ErrorCode } from './errors.ts'
 
@@ -116,16 +116,18 @@ export function serveTasks(
 ): void {
   const port = parentPort
   if (isMainThread || port === null) throw new AppError('internal', 'serveTasks is for worker threads')
-  port.on('message', async (task: unknown) => {
+  async function work(target: MessagePort, task: unknown): Promise<void> {
     try {
       const { result, transfer = [] } = await handler(task as never)
-      port.postMessage({ result } satisfies Answer, [...transfer])
+      target.postMessage({ result } satisfies Answer, [...transfer])
     } catch (error) {
       const code = error instanceof AppError ? error.code : undefined
       const message = error instanceof Error ? error.message : String(error)
-      port.postMessage({ failure: { code, message } } satisfies Answer)
+      target.postMessage({ failure: { code, message } } satisfies Answer)
     }
-  })
+  }
+
+  port.on('message', (task: unknown) => void work(port, task))
 }
 
 function settle(job: Job, answer: Answer): void {

@@ -18,7 +18,7 @@ export function setOf(...parts: readonly Uint8Array[]): Buffer {
 
 /** The elements in the order of a DER SET OF. */
 export function sorted(parts: readonly Uint8Array[]): Uint8Array[] {
-  return [...parts].sort((a, b) => Buffer.compare(a, b))
+  return parts.toSorted((a, b) => Buffer.compare(a, b))
 }
 
 /** `[number] EXPLICIT`, or `[number] IMPLICIT` of a constructed type when the parts are its contents. */
@@ -88,7 +88,7 @@ export function ia5String(text: string): Buffer {
 
 /** Time in whole seconds: UTCTime until 2049, GeneralizedTime after (RFC 5280, section 4.1.2.5). */
 export function time(date: Date): Buffer {
-  const digits = `${date.toISOString().replace(/\.\d+/, '').replaceAll(/[-:T]/g, '')}`
+  const digits = date.toISOString().replace(/\.\d+/, '').replaceAll(/[-:T]/g, '')
   const year = date.getUTCFullYear()
   if (year >= 1950 && year < 2050) return tlv(TAG.utcTime, Buffer.from(digits.slice(2), 'latin1'))
   return tlv(TAG.generalizedTime, Buffer.from(digits, 'latin1'))

@@ -8,6 +8,7 @@ import {
   oid,
   sequence,
   setOf,
+  sorted,
   tlv,
   TAG,
   time,
@@ -92,14 +93,12 @@ function signedData(
 function encodeAttributes(
   options: { attributes?: readonly AttributeInput[]; signingTime?: Date },
   digest: Uint8Array,
-): Buffer[] {
+): Uint8Array[] {
   const list: AttributeInput[] = [
     [OID.contentType, oid(OID.data)],
     [OID.messageDigest, octetString(digest)],
   ]
   if (options.signingTime !== undefined) list.push([OID.signingTime, time(options.signingTime)])
-  const all = [...list, ...(options.attributes ?? [])].map(([type, value]) =>
-    sequence(oid(type), setOf(value)),
-  )
-  return all.sort((a, b) => Buffer.compare(a, b))
+  const all = [...list, ...(options.attributes ?? [])]
+  return sorted(all.map(([type, value]) => sequence(oid(type), setOf(value))))
 }
