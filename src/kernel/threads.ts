@@ -123,7 +123,7 @@ export function serveTasks(
     } catch (error) {
       const code = error instanceof AppError ? error.code : undefined
       const message = error instanceof Error ? error.message : String(error)
-      target.postMessage({ failure: { code, message } } satisfies Answer)
+      target.postMessage({ failure: { code, message } } satisfies Answer, [])
     }
   }
 
