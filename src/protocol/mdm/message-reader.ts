@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import type { ThreadPool } from '../../kernel/threads.ts'
 import type { MessageTask } from './message-worker.ts'
 import { readCheckin, readResult } from './read-message.ts'
-import type { ReadCheckin, ReadResult } from './read-message.ts'
+import type { ReadCheckin, ReadMessage } from './read-message.ts'
 
 /** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
 const LARGEST_INLINE = 256 * 1024
@@ -13,21 +13,33 @@ export const messageWorkerScript = new URL(`message-worker${extname(import.meta.
 /** Reads messages: small ones at once, large ones on another thread. The bodies stay as they are. */
 export interface MessageReader {
   /** Throws or rejects as `parseResult` does, and with `overloaded` when too many large ones wait. */
-  readResult(body: Uint8Array): ReadResult | Promise<ReadResult>
+  readResult(body: Uint8Array): ReadMessage | Promise<ReadMessage>
   /** The same for check-ins, as `parseCheckin`. */
   readCheckin(body: Uint8Array): ReadCheckin | Promise<ReadCheckin>
 }
 
 /** Makes a reader over threads that run `messageWorkerScript`. */
 export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageReader {
+  async function readElsewhere<T extends object>(task: MessageTask): Promise<T> {
+    return withBuffers(await threads.run<T>(task))
+  }
   return {
     readResult: (body) =>
-      body.length <= LARGEST_INLINE
-        ? readResult(body)
-        : threads.run<ReadResult>({ kind: 'result', body } satisfies MessageTask),
+      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadMessage>({ kind: 'result', body }),
     readCheckin: (body) =>
       body.length <= LARGEST_INLINE
         ? readCheckin(body)
-        : threads.run<ReadCheckin>({ kind: 'checkin', body } satisfies MessageTask),
+        : readElsewhere<ReadCheckin>({ kind: 'checkin', body }),
   }
+}
+
+/** Makes buffers of the plain byte arrays that buffers become on their way between threads. */
+function withBuffers<T extends object>(value: T): T {
+  const members = Object.entries(value).map(([name, member]: [string, unknown]): [string, unknown] => {
+    if (member instanceof Uint8Array) {
+      return [name, Buffer.from(member.buffer, member.byteOffset, member.byteLength)]
+    }
+    return [name, typeof member === 'object' && member !== null ? withBuffers(member) : member]
+  })
+  return Object.fromEntries(members) as T
 }

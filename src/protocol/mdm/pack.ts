@@ -7,10 +7,18 @@ const STORED = 0x00
 /** Below this size compressing costs more than it saves. */
 const SMALLEST_COMPRESSED = 8192
 
-/** Bytes in the form they are stored in: a zero byte and the bytes, or, from 8 KB on, a zlib stream. */
-export function packBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (bytes.length >= SMALLEST_COMPRESSED) return new Uint8Array(deflateSync(bytes, { level: 1 }))
-  const packed = new Uint8Array(bytes.length + 1)
+/**
+ * Bytes in the form they are stored in: a zero byte and the bytes, or, from 8 KB on, a zlib stream. The buffer is
+ * the only one on its memory, so that it can be transferred to another thread.
+ */
+export function packBytes(bytes: Uint8Array): Buffer<ArrayBuffer> {
+  if (bytes.length >= SMALLEST_COMPRESSED) {
+    const stream = deflateSync(bytes, { level: 1 })
+    const packed = Buffer.allocUnsafeSlow(stream.length)
+    packed.set(stream)
+    return packed
+  }
+  const packed = Buffer.allocUnsafeSlow(bytes.length + 1)
   packed[0] = STORED
   packed.set(bytes, 1)
   return packed

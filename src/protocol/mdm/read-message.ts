@@ -3,29 +3,38 @@ import { parseCheckin } from './checkin.ts'
 import type { CheckinMessage } from './checkin-types.ts'
 import type { ChannelIdentity } from './identity.ts'
 import { extractInventory } from './inventory.ts'
-import type { DeviceFacts, InventoryKind } from './inventory.ts'
+import type { Inventory, InventoryKind } from './inventory.ts'
 import { packBytes } from './pack.ts'
 import { parseResult } from './result.ts'
 import type { ResultStatus } from './result.ts'
 
 /** A message body as it is kept, and its digests, against which a detached signature is checked. */
 export interface ReadBody {
-  /** See `packBytes`. */
-  packed: Uint8Array<ArrayBuffer>
-  sha256: Uint8Array<ArrayBuffer>
-  sha1: Uint8Array<ArrayBuffer>
+  /** The body, packed: see `packBytes`. */
+  raw: Buffer<ArrayBuffer>
+  sha256: Buffer<ArrayBuffer>
+  sha1: Buffer<ArrayBuffer>
+}
+
+/** Inventory without the objects. */
+export interface ReadInventory {
+  kind: InventoryKind
+  /** JSON of `DeviceFacts`. */
+  facts?: string
+  /** JSON of the whole, packed: see `packBytes`. */
+  packed: Buffer<ArrayBuffer>
 }
 
 /** A message to the command endpoint, in a form that is cheap to hand from one thread to another. */
-export interface ReadResult extends ReadBody {
+export interface ReadMessage extends ReadBody {
   status: ResultStatus
   commandUuid?: string
   requestType?: string
   /** JSON of an `ErrorChainItem[]`. */
   errorChain?: string
   identity: ChannelIdentity
-  /** What an acknowledged result tells about the device; `packed` is its JSON, see `packBytes`. */
-  inventory?: { kind: InventoryKind; facts?: DeviceFacts; packed: Uint8Array<ArrayBuffer> }
+  /** What an acknowledged result tells about the device. */
+  inventory?: ReadInventory
 }
 
 type WithoutRaw<Message> = Message extends unknown ? Omit<Message, 'raw'> : never
@@ -36,16 +45,18 @@ export interface ReadCheckin extends ReadBody {
 }
 
 /** Reads a message to the command endpoint on this thread. Throws as `parseResult` does. */
-export function readResult(body: Uint8Array): ReadResult {
+export function readResult(body: Uint8Array): ReadMessage {
   const { raw, errorChain, ...envelope } = parseResult(body)
   const inventory = envelope.status === 'Acknowledged' ? extractInventory(raw) : undefined
-  const result: ReadResult = { ...envelope, ...readBody(body) }
+  const result: ReadMessage = { ...envelope, ...readBody(body) }
   if (errorChain !== undefined) result.errorChain = JSON.stringify(errorChain)
-  if (inventory !== undefined) {
-    const { data, ...rest } = inventory
-    result.inventory = { ...rest, packed: packBytes(Buffer.from(JSON.stringify(data))) }
-  }
+  if (inventory !== undefined) result.inventory = packInventory(inventory)
   return result
+}
+
+function packInventory({ kind, data, facts }: Inventory): ReadInventory {
+  const packed = packBytes(Buffer.from(JSON.stringify(data)))
+  return facts === undefined ? { kind, packed } : { kind, facts: JSON.stringify(facts), packed }
 }
 
 /** Reads a check-in message on this thread. Throws as `parseCheckin` does. */
