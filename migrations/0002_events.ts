@@ -18,10 +18,4 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create table events (id bigint primary key, ${columns})`.execute(db)
   await sql`create index events_enrollment on events (enrollment_id, id) where enrollment_id is not null`.execute(db)
   await sql`create index events_type on events (type, id)`.execute(db)
-  await sql`
-    create table event_cursors (
-      subscriber text primary key,
-      last_id bigint not null,
-      updated_at timestamptz not null default now()
-    )`.execute(db)
 }

@@ -22,6 +22,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       link_id text,
       topic text,
       push_token bytea,
+      token_updated_at timestamptz,
       push_magic text,
       unlock_token bytea,
       bootstrap_token bytea,

@@ -9,6 +9,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create table commands (
       uuid text primary key,
       request_type text not null,
+      purpose text check (purpose in ('inventory', 'unenroll')),
       body bytea not null,
       priority smallint not null default 0,
       not_before timestamptz,

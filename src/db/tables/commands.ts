@@ -4,6 +4,7 @@ import type { ColumnType, Generated } from 'kysely'
 export interface CommandsTable {
   uuid: string
   request_type: string
+  purpose: 'inventory' | 'unenroll' | null
   body: Buffer
   priority: Generated<number>
   not_before: Date | null

@@ -16,6 +16,7 @@ export interface EnrollmentsTable {
   link_id: string | null
   topic: string | null
   push_token: Buffer | null
+  token_updated_at: Date | null
   push_magic: string | null
   unlock_token: Buffer | null
   bootstrap_token: Buffer | null

@@ -21,15 +21,7 @@ export interface EventsTable extends EventColumns {
   id: number
 }
 
-/** How far each durable subscriber has come. */
-export interface EventCursorsTable {
-  subscriber: string
-  last_id: number
-  updated_at: Generated<Date>
-}
-
 export interface EventsTables {
   event_outbox: EventOutboxTable
   events: EventsTable
-  event_cursors: EventCursorsTable
 }

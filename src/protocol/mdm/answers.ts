@@ -14,3 +14,8 @@ export function buildGetTokenResponse(tokenData: Uint8Array): Buffer<ArrayBuffer
 export function buildUserAuthenticateChallenge(challenge: string): Buffer<ArrayBuffer> {
   return Buffer.from(writePlist({ DigestChallenge: challenge }))
 }
+
+/** The answer to ReturnToService that leaves the device in Setup Assistant, to be enrolled by hand. */
+export function buildReturnToServiceRefusal(): Buffer<ArrayBuffer> {
+  return Buffer.from(writePlist({ ReturnToService: { Enabled: false } }))
+}

@@ -1,0 +1,218 @@
+import { sql, type Kysely, type Selectable, type Updateable } from 'kysely'
+import type { Database, Tx } from '../../db/index.ts'
+import type { EnrollmentsTable } from '../../db/tables/devices.ts'
+
+/** A row of `enrollments`. */
+export type Enrollment = Selectable<EnrollmentsTable>
+type Reader = Kysely<Database> | Tx
+
+/** The enrollment with that id, in whatever case it is spelled. */
+export function findEnrollment(db: Reader, id: string): Promise<Enrollment | undefined> {
+  return db
+    .selectFrom('enrollments')
+    .selectAll()
+    .where(sql`lower(id)`, '=', id.toLowerCase())
+    .executeTakeFirst()
+}
+
+/** The same, locked until the end of the transaction. */
+export function lockEnrollment(trx: Tx, id: string): Promise<Enrollment | undefined> {
+  return trx
+    .selectFrom('enrollments')
+    .selectAll()
+    .where(sql`lower(id)`, '=', id.toLowerCase())
+    .forUpdate()
+    .executeTakeFirst()
+}
+
+/** Adds an enrollment; nothing where the id is taken already (told by `false`). */
+export async function insertEnrollment(
+  trx: Tx,
+  row: Pick<Enrollment, 'id' | 'type' | 'created_at' | 'updated_at'> & Partial<Enrollment>,
+): Promise<boolean> {
+  const added = await trx
+    .insertInto('enrollments')
+    .values(row)
+    .onConflict((oc) => oc.doNothing())
+    .executeTakeFirst()
+  return (added.numInsertedOrUpdatedRows ?? 0n) > 0n
+}
+
+/** Changes an enrollment and raises its version. */
+export async function updateEnrollment(trx: Tx, id: string, set: Updateable<EnrollmentsTable>): Promise<void> {
+  await trx
+    .updateTable('enrollments')
+    .set({ ...set, version: sql<number>`version + 1` })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** Removes the user channels of a device and returns their ids. */
+export async function deleteUserChannels(trx: Tx, deviceId: string): Promise<string[]> {
+  const rows = await trx.deleteFrom('enrollments').where('parent_id', '=', deviceId).returning('id').execute()
+  return rows.map((row) => row.id)
+}
+
+/** The ids of a device's user channels. */
+export async function userChannelIds(db: Reader, deviceId: string): Promise<string[]> {
+  const rows = await db.selectFrom('enrollments').select('id').where('parent_id', '=', deviceId).execute()
+  return rows.map((row) => row.id)
+}
+
+/** Removes an enrollment with its user channels and inventory. */
+export async function deleteEnrollment(trx: Tx, id: string): Promise<void> {
+  await trx.deleteFrom('enrollments').where('id', '=', id).execute()
+}
+
+/** How many device channels of a user are live (from Authenticate to their end), `exceptId` left out. */
+export async function countLive(db: Reader, userId: string, exceptId?: string): Promise<number> {
+  let query = db
+    .selectFrom('enrollments')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('user_id', '=', userId)
+    .where('parent_id', 'is', null)
+    .where('unenrolled_at', 'is', null)
+  if (exceptId !== undefined) query = query.where(sql`lower(id)`, '<>', exceptId.toLowerCase())
+  return Number((await query.executeTakeFirstOrThrow()).count)
+}
+
+/** Keeps a check-in message as it came, sealed. */
+export async function insertMessage(
+  trx: Tx,
+  message: { enrollment_id: string; message_type: string; received_at: Date; raw: Buffer },
+): Promise<void> {
+  await trx.insertInto('checkin_messages').values(message).execute()
+}
+
+/** Devices that said Authenticate before `before` and never came back with a TokenUpdate; locked, at most `limit`. */
+export function lockHalfEnrolled(trx: Tx, before: Date, limit: number): Promise<Enrollment[]> {
+  return trx
+    .selectFrom('enrollments')
+    .selectAll()
+    .where('token_update_tally', '=', 0)
+    .where('unenrolled_at', 'is', null)
+    .where('parent_id', 'is', null)
+    .where('authenticated_at', '<', before)
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute()
+}
+
+/** Notes when enrollments were last heard of, in one statement; an older time never replaces a newer one. */
+export async function markSeen(db: Reader, seen: ReadonlyMap<string, Date>): Promise<void> {
+  const ids = [...seen.keys()].toSorted()
+  await sql`
+    update enrollments e set last_seen_at = s.at
+    from unnest(${ids}::text[], ${ids.map((id) => seen.get(id)!)}::timestamptz[]) as s (id, at)
+    where e.id = s.id and (e.last_seen_at is null or e.last_seen_at < s.at)`.execute(db)
+}
+
+/** What a push needs to know of a channel. */
+export type PushTarget = Pick<
+  Enrollment,
+  'id' | 'push_token' | 'push_magic' | 'topic' | 'push_state' | 'token_updated_at' | 'serial_number'
+>
+
+/** The live channels among `ids`, as a push needs them. */
+export function findPushTargets(db: Reader, ids: readonly string[]): Promise<PushTarget[]> {
+  return db
+    .selectFrom('enrollments')
+    .select(['id', 'push_token', 'push_magic', 'topic', 'push_state', 'token_updated_at', 'serial_number'])
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .where('unenrolled_at', 'is', null)
+    .execute()
+}
+
+/** What came of a push: `gone` stops pushing until the next TokenUpdate, unless one came after `at`. */
+export interface PushRecord {
+  id: string
+  at: Date
+  result: string
+  gone: boolean
+}
+
+/** Writes down what came of pushes, in one statement. */
+export async function recordPushes(db: Reader, records: readonly PushRecord[]): Promise<void> {
+  await sql`
+    update enrollments e set last_push_at = r.at, last_push_result = r.result,
+      push_state = case when r.gone and (e.token_updated_at is null or e.token_updated_at <= r.at)
+        then 'gone' else e.push_state end,
+      push_reason = case when r.gone then r.result else e.push_reason end
+    from unnest(
+      ${records.map((r) => r.id)}::text[], ${records.map((r) => r.at)}::timestamptz[],
+      ${records.map((r) => r.result)}::text[], ${records.map((r) => r.gone)}::boolean[]
+    ) as r (id, at, result, gone)
+    where e.id = r.id`.execute(db)
+}
+
+/** What the list of devices may be narrowed to. */
+export interface DeviceFilter {
+  serial_number?: string
+  user_name?: string
+  udid?: string
+  state?: 'enrolled' | 'unenrolled'
+  type?: Enrollment['type']
+  policy_id?: string
+  after?: string
+  limit: number
+}
+
+/** An enrollment with the name of its user. */
+export type DeviceRow = Enrollment & { user_name: string | null }
+
+function selectDevices(db: Reader) {
+  return db
+    .selectFrom('enrollments as e')
+    .leftJoin('users as u', 'u.id', 'e.user_id')
+    .selectAll('e')
+    .select('u.user_name')
+}
+
+/** One enrollment with the name of its user. */
+export function findDevice(db: Reader, id: string): Promise<DeviceRow | undefined> {
+  return selectDevices(db)
+    .where(sql`lower(e.id)`, '=', id.toLowerCase())
+    .executeTakeFirst()
+}
+
+const IS_ENROLLED = sql<boolean>`(e.unenrolled_at is null and e.token_update_tally > 0)`
+
+/** Enrollments by id. */
+export function listDevices(db: Reader, filter: DeviceFilter): Promise<DeviceRow[]> {
+  let query = selectDevices(db).orderBy('e.id').limit(filter.limit)
+  if (filter.after !== undefined) query = query.where('e.id', '>', filter.after)
+  if (filter.serial_number !== undefined) query = query.where('e.serial_number', '=', filter.serial_number)
+  if (filter.udid !== undefined) query = query.where(sql`lower(e.udid)`, '=', filter.udid.toLowerCase())
+  if (filter.type !== undefined) query = query.where('e.type', '=', filter.type)
+  if (filter.policy_id !== undefined) query = query.where('e.policy_id', '=', filter.policy_id)
+  if (filter.user_name !== undefined) query = query.where('u.user_name', '=', filter.user_name)
+  if (filter.state === 'enrolled') query = query.where(IS_ENROLLED)
+  if (filter.state === 'unenrolled') query = query.where(sql<boolean>`not ${IS_ENROLLED}`)
+  return query.execute()
+}
+
+/** The newest answer of a kind: deflated JSON and when it came. */
+export function findInventory(
+  db: Reader,
+  id: string,
+  kind: string,
+): Promise<{ data: Buffer; received_at: Date } | undefined> {
+  return db
+    .selectFrom('device_inventory')
+    .select(['data', 'received_at'])
+    .where('enrollment_id', '=', id)
+    .where('kind', '=', kind)
+    .executeTakeFirst()
+}
+
+/** Which of these enrollments exist and are live. */
+export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom('enrollments')
+    .select('id')
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .where('unenrolled_at', 'is', null)
+    .execute()
+  return new Set(rows.map((row) => row.id))
+}

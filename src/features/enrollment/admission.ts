@@ -1,0 +1,54 @@
+import type { Tx } from '../../db/index.ts'
+import type { Attempt, Attempts, ReasonCode } from '../attempts/index.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Users } from '../users/index.ts'
+
+/** What Authenticate says of the device, as far as admission looks at it. */
+export interface Applicant {
+  /** The enrollment id: UDID, or EnrollmentID in a user enrollment. */
+  id: string
+  udid: string | null
+  serial_number: string | null
+  topic: string
+}
+
+/** A refusal: the reason, and what the administrator should see with it. */
+export interface Refusal {
+  reason: ReasonCode
+  detail: Record<string, unknown>
+}
+
+/** Says whether the device that speaks is the one that the attempt was opened for. */
+export function checkSameDevice(attempt: Attempt, applicant: Applicant): Refusal | undefined {
+  const differs = (known: string | null, told: string | null) =>
+    known !== null && known.toLowerCase() !== (told ?? '').toLowerCase()
+  // Before the certificate is bound only what the attempt learnt from Apple-signed MachineInfo is known; a link knows nothing.
+  if (differs(attempt.serial_number, applicant.serial_number) || differs(attempt.udid, applicant.udid))
+    return {
+      reason: 'certificate_mismatch',
+      detail: { expected_serial_number: attempt.serial_number, serial_number: applicant.serial_number },
+    }
+  return undefined
+}
+
+/**
+ * Says whether the attempt's user may have this device. The user's row is locked first, so that of any number of
+ * devices that enrol at once, on any number of processes, exactly as many get in as the limit allows.
+ */
+export async function checkUser(
+  trx: Tx,
+  deps: { users: Users; devices: Devices; attempts: Attempts },
+  attempt: Attempt,
+  applicant: Applicant,
+): Promise<Refusal | undefined> {
+  if (attempt.user_id === null) return undefined
+  const user = await deps.users.lock(trx, attempt.user_id)
+  if (!user) return { reason: 'user_unknown', detail: {} }
+  if (user.disabled) return { reason: 'user_disabled', detail: {} }
+  const limit = await deps.users.limitOf(user)
+  if (limit === null) return undefined
+  const count = await deps.devices.countLive(trx, user.id, applicant.id)
+  if (count >= limit) return { reason: 'device_limit_exceeded', detail: { count, limit } }
+  await deps.attempts.step(trx, attempt.id, { step: 'device_limit', outcome: 'passed', detail: { count, limit } })
+  return undefined
+}

@@ -1,0 +1,61 @@
+import type { CheckOut, SetBootstrapToken } from '../../protocol/mdm/index.ts'
+import type { EnrollmentDeps } from './authenticate.ts'
+import { endEnrollment } from './end.ts'
+import { openToken, sealMessage, sealToken } from './messages.ts'
+
+interface From {
+  raw: Buffer
+  requestId: string
+}
+
+/** The profile was removed from the device: its enrollment is over. A repeated CheckOut changes nothing. */
+export function checkOut(
+  deps: EnrollmentDeps,
+  id: string,
+  messageType: CheckOut['messageType'],
+  from: From,
+): Promise<void> {
+  return deps.db.transaction(async (trx) => {
+    const enrollment = await deps.devices.lockEnrollment(trx, id)
+    if (!enrollment || enrollment.unenrolled_at !== null) return
+    await endEnrollment(trx, deps, enrollment, 'checked_out', from.requestId)
+    await deps.devices.insertMessage(trx, {
+      enrollment_id: enrollment.id,
+      message_type: messageType,
+      received_at: deps.clock.now(),
+      raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
+    })
+  })
+}
+
+/** Stores a bootstrap token, sealed; a missing or empty one deletes what is stored. */
+export function setBootstrapToken(
+  deps: EnrollmentDeps,
+  id: string,
+  message: Pick<SetBootstrapToken, 'messageType' | 'bootstrapToken'>,
+  from: From,
+): Promise<void> {
+  const { bootstrapToken } = message
+  return deps.db.transaction(async (trx) => {
+    const now = deps.clock.now()
+    await deps.devices.updateEnrollment(trx, id, {
+      bootstrap_token: bootstrapToken?.length
+        ? sealToken(deps.secretBox, id, 'bootstrap', bootstrapToken)
+        : null,
+      updated_at: now,
+    })
+    await deps.devices.insertMessage(trx, {
+      enrollment_id: id,
+      message_type: message.messageType,
+      received_at: now,
+      raw: sealMessage(deps.secretBox, id, from.raw),
+    })
+  })
+}
+
+/** The stored bootstrap token; undefined when there is none. */
+export async function bootstrapToken(deps: EnrollmentDeps, id: string): Promise<Buffer | undefined> {
+  const enrollment = await deps.devices.findEnrollment(deps.db.kysely, id)
+  if (!enrollment?.bootstrap_token) return undefined
+  return openToken(deps.secretBox, enrollment.id, 'bootstrap', enrollment.bootstrap_token)
+}

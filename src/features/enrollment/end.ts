@@ -1,0 +1,113 @@
+import type { Tx } from '../../db/index.ts'
+import { addTime } from '../../kernel/clock.ts'
+import { newAppleUuid } from '../../kernel/ids.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { buildCommand } from '../../protocol/mdm/index.ts'
+import type { Enrollment } from '../devices/index.ts'
+import type { EnrollmentDeps } from './authenticate.ts'
+
+/** A device that said Authenticate and no TokenUpdate within this time has given up. */
+export const HALF_ENROLLED_MINUTES = 60
+const BATCH = 100
+
+/** Why an enrollment ended. */
+export type EndReason = 'checked_out' | 'profile_removed' | 'abandoned' | 'deleted'
+
+/** Ends an enrollment: its place is free, its queue cancelled, its certificates and user channels over. */
+export async function endEnrollment(
+  trx: Tx,
+  deps: EnrollmentDeps,
+  enrollment: Enrollment,
+  reason: EndReason,
+  requestId?: string,
+): Promise<void> {
+  const now = deps.clock.now()
+  const ids = [enrollment.id, ...(await deps.devices.userChannelIds(trx, enrollment.id))]
+  await Promise.all(
+    ids.map((id) =>
+      deps.devices.updateEnrollment(trx, id, {
+        unenrolled_at: now,
+        unenroll_reason: reason,
+        push_token: null,
+        push_magic: null,
+        push_state: 'waiting_for_token',
+        updated_at: now,
+      }),
+    ),
+  )
+  await deps.identity.endAll(trx, enrollment.id)
+  await deps.commands.cancelAll(trx, ids)
+  await deps.push.forget(trx, ids)
+  await deps.events.emit(trx, {
+    type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled',
+    enrollment_id: enrollment.id,
+    serial_number: enrollment.serial_number,
+    reason,
+    ...(requestId !== undefined && { request_id: requestId }),
+  })
+}
+
+/** Finishes what the poll statement began when the removal of the enrollment profile was acknowledged. */
+export function finishRemoval(deps: EnrollmentDeps, enrollmentId: string): Promise<void> {
+  return deps.db.transaction(async (trx) => {
+    const enrollment = await deps.devices.lockEnrollment(trx, enrollmentId)
+    if (enrollment) await endEnrollment(trx, deps, enrollment, 'profile_removed')
+  })
+}
+
+/** Queues the removal of our profile from a device; it has left when it acknowledges that, or says CheckOut. */
+export async function requestUnenroll(
+  deps: EnrollmentDeps,
+  id: string,
+  request: { profileIdentifier: string; createdBy?: string },
+): Promise<string> {
+  const uuid = newAppleUuid()
+  await deps.db.transaction(async (trx) => {
+    const enrollment = await deps.devices.lockEnrollment(trx, id)
+    if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
+    if (enrollment.unenrolled_at !== null || enrollment.parent_id !== null)
+      throw new AppError('conflict', 'Only a device that is enrolled can be unenrolled.')
+    await deps.commands.enqueue(trx, {
+      uuid,
+      requestType: 'RemoveProfile',
+      body: buildCommand(uuid, 'RemoveProfile', { Identifier: request.profileIdentifier }),
+      targets: [enrollment.id],
+      priority: 'high',
+      purpose: 'unenroll',
+      ...(request.createdBy !== undefined && { createdBy: request.createdBy }),
+    })
+  })
+  return uuid
+}
+
+/** Forgets a device. One that is still enrolled only with `force`: it is then told so at its next contact. */
+export function deleteDevice(deps: EnrollmentDeps, id: string, force: boolean): Promise<void> {
+  return deps.db.transaction(async (trx) => {
+    const enrollment = await deps.devices.lockEnrollment(trx, id)
+    if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
+    if (enrollment.unenrolled_at === null) {
+      if (!force)
+        throw new AppError('conflict', 'The device is still enrolled: unenroll it first, or delete it with force=true.')
+      await endEnrollment(trx, deps, enrollment, 'deleted')
+    }
+    await deps.devices.deleteEnrollment(trx, enrollment.id)
+    await deps.events.emit(trx, {
+      type: 'device.deleted',
+      enrollment_id: enrollment.id,
+      serial_number: enrollment.serial_number,
+    })
+  })
+}
+
+/** Ends enrollments that never got beyond Authenticate. A background job. */
+export async function abandonHalfEnrolled(deps: EnrollmentDeps): Promise<void> {
+  for (;;) {
+    const count = await deps.db.transaction(async (trx) => {
+      const before = addTime(deps.clock.now(), -HALF_ENROLLED_MINUTES, 'minute')
+      const half = await deps.devices.lockHalfEnrolled(trx, before, BATCH)
+      for (const enrollment of half) await endEnrollment(trx, deps, enrollment, 'abandoned')
+      return half.length
+    })
+    if (count < BATCH) return
+  }
+}

@@ -1,0 +1,16 @@
+import type { SecretBox } from '../../kernel/secret-box.ts'
+
+/** A check-in message as it is kept: sealed, because it holds push and unlock tokens. */
+export function sealMessage(box: SecretBox, enrollmentId: string, raw: Uint8Array): Buffer {
+  return box.seal(raw, `checkin_messages.raw:${enrollmentId}`)
+}
+
+/** A token of a device (UnlockToken, BootstrapToken) as it is kept. */
+export function sealToken(box: SecretBox, enrollmentId: string, kind: 'unlock' | 'bootstrap', token: Uint8Array): Buffer {
+  return box.seal(token, `enrollments.${kind}_token:${enrollmentId}`)
+}
+
+/** The reverse of `sealToken`. */
+export function openToken(box: SecretBox, enrollmentId: string, kind: 'unlock' | 'bootstrap', sealed: Buffer): Buffer {
+  return box.open(sealed, `enrollments.${kind}_token:${enrollmentId}`)
+}

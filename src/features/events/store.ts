@@ -1,0 +1,74 @@
+import { sql, type Kysely } from 'kysely'
+import type { Db, Tx } from '../../db/index.ts'
+import { withoutNul } from '../../db/index.ts'
+import type { Database } from '../../db/tables/index.ts'
+import type { NewEvent, PublishedEvent } from './types.ts'
+
+/** Serialises publishers of all processes; an arbitrary number that nothing else locks. */
+const PUBLISHER_LOCK = 7_203_001
+
+/** Puts facts into the outbox, in the order given. */
+export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at: Date): Promise<void> {
+  if (events.length === 0) return
+  await trx
+    .insertInto('event_outbox')
+    .values(
+      events.map((event) => ({
+        type: event.type,
+        at,
+        enrollment_id: event.enrollment_id ?? null,
+        serial_number: event.serial_number ?? null,
+        user_name: event.user_name ?? null,
+        reason: event.reason ?? null,
+        attempt_id: event.attempt_id ?? null,
+        data: JSON.stringify(withoutNul(event.data ?? {})),
+      })),
+    )
+    .execute()
+}
+
+/**
+ * Moves up to `limit` facts from the outbox to the published ones and returns how many. Ids are given under a lock
+ * that is held until commit, so a smaller id is never seen after a greater one. Another publisher at work: 0.
+ */
+export function publishBatch(db: Db, limit: number): Promise<number> {
+  return db.transaction(async (trx) => {
+    const lock = await sql<{ got: boolean }>`
+      select pg_try_advisory_xact_lock(${PUBLISHER_LOCK}) as got`.execute(trx)
+    if (!lock.rows[0]?.got) return 0
+    const moved = await sql`
+      with taken as (
+        delete from event_outbox where seq in (select seq from event_outbox order by seq limit ${limit}) returning *
+      )
+      insert into events (id, type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
+      select coalesce((select max(id) from events), 0) + row_number() over (order by seq),
+        type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data
+      from taken`.execute(trx)
+    return Number(moved.numAffectedRows ?? 0n)
+  })
+}
+
+/** What a reader may ask for: the facts after an id, of some types, of one enrollment. */
+export interface EventQuery {
+  after?: number
+  types?: readonly string[]
+  enrollmentId?: string
+  limit: number
+}
+
+/** Published facts, oldest first. */
+export function listEvents(db: Kysely<Database>, query: EventQuery): Promise<PublishedEvent[]> {
+  let select = db.selectFrom('events').selectAll().orderBy('id').limit(query.limit)
+  if (query.after !== undefined) select = select.where('id', '>', query.after)
+  if (query.types) select = select.where('type', 'in', query.types)
+  if (query.enrollmentId !== undefined) select = select.where('enrollment_id', '=', query.enrollmentId)
+  return select.execute()
+}
+
+/** Deletes published facts older than `before`, at most `limit` of them; returns how many. */
+export async function deleteEventsBefore(db: Kysely<Database>, before: Date, limit: number): Promise<number> {
+  const result = await sql`
+    delete from events where id in (select id from events where at < ${before} order by id limit ${limit})
+      and id < (select max(id) from events)`.execute(db)
+  return Number(result.numAffectedRows ?? 0n)
+}

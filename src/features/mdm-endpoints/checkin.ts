@@ -1,0 +1,143 @@
+import { createGroupCommit, type Db } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import {
+  buildGetBootstrapTokenResponse,
+  buildReturnToServiceRefusal,
+  buildUserAuthenticateChallenge,
+  type ReadCheckin,
+  type TokenUpdate,
+} from '../../protocol/mdm/index.ts'
+import type { DeviceIdentity } from '../device-identity/index.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Enrollment } from '../enrollment/index.ts'
+import type { Events } from '../events/index.ts'
+import type { Settings } from '../settings/index.ts'
+import { asBuffer } from './bytes.ts'
+import { runTokenRefreshes, type TokenRefresh, type TokenRefreshOutcome } from './store.ts'
+import { findCaller, type Refused } from './verdict.ts'
+
+const MAX_BATCH = 128
+
+export interface CheckinDeps {
+  db: Db
+  clock: Clock
+  metrics: Metrics
+  secretBox: SecretBox
+  events: Events
+  settings: Settings
+  devices: Devices
+  identity: DeviceIdentity
+  enrollment: Enrollment
+}
+
+/** An answer with a body or empty, 410 and 404 where the protocol has a meaning for them, or a refusal. */
+export type CheckinAnswer = { status: 200 | 404 | 410; body: Buffer | null; reason?: string } | Refused
+
+interface From {
+  fingerprint: Buffer
+  raw: Buffer
+  requestId: string
+}
+
+const EMPTY: CheckinAnswer = { status: 200, body: null }
+
+/** Makes the check-in endpoint: one function from a message and its sender to the answer. */
+export function createCheckin(deps: CheckinDeps) {
+  const refreshes = createGroupCommit<TokenRefresh, TokenRefreshOutcome | undefined>({
+    key: (update) => update.enrollmentId,
+    run: (updates) => {
+      deps.metrics.batchSize.observe({ statement: 'token_refresh' }, updates.length)
+      return runTokenRefreshes(deps.db, updates, deps.clock.now())
+    },
+    maxBatch: MAX_BATCH,
+  })
+
+  async function tokenUpdate(message: Omit<TokenUpdate, 'raw'>, from: From): Promise<CheckinAnswer> {
+    const { id, deviceId } = message.identity
+    const outcome = await refreshes.submit({
+      enrollmentId: id,
+      deviceId,
+      fingerprint: from.fingerprint,
+      topic: message.topic,
+      pushToken: asBuffer(message.token),
+      pushMagic: message.pushMagic,
+      unlockToken: message.unlockToken ? deps.enrollment.sealUnlockToken(id, message.unlockToken) : null,
+      awaitingConfiguration: message.awaitingConfiguration ?? null,
+      notOnConsole: message.notOnConsole ?? null,
+      raw: deps.enrollment.sealMessage(id, from.raw),
+    })
+    if (!outcome) return fromVerdict(await deps.enrollment.tokenUpdate(message, from))
+    deps.devices.seen(id)
+    deps.events.announce({
+      type: 'device.token_updated',
+      enrollment_id: id,
+      serial_number: outcome.serial_number,
+      request_id: from.requestId,
+      data: { tally: outcome.tally },
+    })
+    return EMPTY
+  }
+
+  /** The messages that only an enrolled channel may send, answered for the channel as it is known here. */
+  async function enrolled(message: EnrolledMessage, from: From): Promise<CheckinAnswer> {
+    const caller = await findCaller({ ...deps, db: deps.db.kysely }, from.fingerprint, senderOf(message))
+    if ('reason' in caller) return caller
+    deps.devices.seen(caller.id)
+    switch (message.messageType) {
+      case 'CheckOut':
+        await deps.enrollment.checkOut(caller.id, from)
+        return EMPTY
+      case 'SetBootstrapToken':
+        await deps.enrollment.setBootstrapToken(caller.id, message.bootstrapToken, from)
+        return EMPTY
+      case 'GetBootstrapToken': {
+        const token = await deps.enrollment.bootstrapToken(caller.id)
+        return { status: 200, body: buildGetBootstrapTokenResponse(token) }
+      }
+      case 'UserAuthenticate':
+        return userAuthenticate(message.digestResponse !== undefined)
+      case 'GetToken':
+        return { status: 400, reason: 'service_unknown', unrecognized: false }
+      case 'DeclarativeManagement':
+        return { status: 404, body: null, reason: 'declarations_not_managed' }
+      case 'ReturnToService':
+        return { status: 200, body: buildReturnToServiceRefusal(), reason: 'return_to_service_refused' }
+    }
+  }
+
+  async function userAuthenticate(isSecond: boolean): Promise<CheckinAnswer> {
+    const { user_authenticate: how } = await deps.settings.get()
+    if (how === 'refuse') return { status: 410, body: null, reason: 'user_not_managed' }
+    return isSecond ? EMPTY : { status: 200, body: buildUserAuthenticateChallenge('') }
+  }
+
+  function checkin({ message }: Pick<ReadCheckin, 'message'>, from: From): Promise<CheckinAnswer> {
+    switch (message.messageType) {
+      case 'Authenticate':
+        return deps.enrollment.authenticate(message, from).then(fromVerdict)
+      case 'TokenUpdate':
+        return tokenUpdate(message, from)
+      default:
+        return enrolled(message, from)
+    }
+  }
+
+  return { checkin, idle: refreshes.idle }
+}
+
+type EnrolledMessage = Exclude<ReadCheckin['message'], { messageType: 'Authenticate' | 'TokenUpdate' }>
+
+/** A network user of a Mac has no channel before TokenUpdate, so UserAuthenticate speaks for its device. */
+function senderOf(message: EnrolledMessage): EnrolledMessage['identity'] {
+  const { identity } = message
+  return message.messageType === 'UserAuthenticate'
+    ? { ...identity, id: identity.deviceId, type: 'device' }
+    : identity
+}
+
+function fromVerdict(verdict: Awaited<ReturnType<Enrollment['authenticate']>>): CheckinAnswer {
+  if (verdict.ok) return EMPTY
+  return { status: verdict.status, reason: verdict.reason, unrecognized: verdict.unrecognized ?? false }
+}

@@ -1,0 +1,105 @@
+import { createGroupCommit, type Db } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { ReadResult } from '../../protocol/mdm/index.ts'
+import type { DeviceIdentity } from '../device-identity/index.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
+import { asBuffer } from './bytes.ts'
+import { runPolls, type Poll, type PollOutcome } from './store.ts'
+import { findCaller, type Refused } from './verdict.ts'
+
+/** Polls in one statement. */
+const MAX_BATCH = 128
+/** Statements in flight; on the embedded database there is one connection, so a second would only wait. */
+const LANES = { postgres: 2, embedded: 1 } as const
+/** A message beyond this size does not share its statement with others, who would wait for its bytes. */
+const ALONE_BYTES = 64 * 1024
+
+export interface ConnectDeps {
+  db: Db
+  clock: Clock
+  metrics: Metrics
+  events: Events
+  devices: Devices
+  identity: DeviceIdentity
+  /** Ends the enrollment whose removal the device has acknowledged. */
+  onRemoved(enrollmentId: string): Promise<void>
+}
+
+/** The next command's plist, an empty answer, or a refusal. */
+export type Answer = { body: Buffer | null; enrollmentId: string; serialNumber: string | null } | Refused
+
+/** Makes the command endpoint: takes results and gives the next command. */
+export function createConnect(deps: ConnectDeps) {
+  const { db, clock, metrics } = deps
+  const batches = createGroupCommit<Poll, PollOutcome | undefined>({
+    key: (poll) => poll.enrollmentId,
+    run: (polls) => {
+      metrics.batchSize.observe({ statement: 'poll' }, polls.length)
+      return runPolls(db, polls, clock.now())
+    },
+    maxBatch: MAX_BATCH,
+    lanes: LANES[db.kind],
+  })
+
+  async function submit(poll: Poll): Promise<PollOutcome | undefined> {
+    const size = (poll.raw?.length ?? 0) + (poll.inventory?.length ?? 0)
+    if (size < ALONE_BYTES) return batches.submit(poll)
+    return (await runPolls(db, [poll], clock.now()))[0]
+  }
+
+  async function connect(
+    message: ReadResult,
+    from: { fingerprint: Buffer; requestId: string },
+  ): Promise<Answer> {
+    const poll = toPoll(message, from.fingerprint)
+    let outcome = await submit(poll)
+    if (!outcome) {
+      const caller = await findCaller({ ...deps, db: db.kysely }, from.fingerprint, message.identity)
+      if ('reason' in caller) return caller
+      poll.enrollmentId = caller.id
+      poll.deviceId = caller.deviceId
+      outcome = await submit(poll)
+      // The enrollment ended between the two.
+      if (!outcome) return { status: 403, reason: 'enrollment_ended', unrecognized: false }
+    }
+    await follow(poll, outcome, from.requestId)
+    return { body: outcome.next_body, enrollmentId: poll.enrollmentId, serialNumber: outcome.serial_number }
+  }
+
+  /** What is to be told or done after the commit. */
+  async function follow(poll: Poll, outcome: PollOutcome, requestId: string): Promise<void> {
+    deps.devices.seen(poll.enrollmentId)
+    if (outcome.pushed_at)
+      metrics.pushToContact.observe((clock.now().getTime() - outcome.pushed_at.getTime()) / 1000)
+    if (!outcome.was_pending) return
+    deps.events.announce({
+      type: poll.status === 'Acknowledged' ? 'command.acknowledged' : 'command.failed',
+      enrollment_id: poll.enrollmentId,
+      serial_number: outcome.serial_number,
+      request_id: requestId,
+      data: { command_uuid: poll.commandUuid, request_type: outcome.finished_type, status: poll.status },
+    })
+    if (outcome.finished_purpose === 'unenroll' && poll.status === 'Acknowledged')
+      await deps.onRemoved(poll.enrollmentId)
+  }
+
+  return { connect, idle: batches.idle }
+}
+
+function toPoll(message: ReadResult, fingerprint: Buffer): Poll {
+  const finishes = message.status !== 'Idle' && message.status !== 'NotNow'
+  return {
+    enrollmentId: message.identity.id,
+    deviceId: message.identity.deviceId,
+    fingerprint,
+    status: message.status,
+    commandUuid: message.commandUuid ?? null,
+    errorChain: message.errorChain ?? null,
+    raw: finishes ? asBuffer(message.packed) : null,
+    inventoryKind: message.inventory?.kind ?? null,
+    inventory: message.inventory ? asBuffer(message.inventory.packed) : null,
+    facts: message.inventory?.facts ? JSON.stringify(message.inventory.facts) : null,
+  }
+}

@@ -1,0 +1,97 @@
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import type { Clock } from '../../kernel/clock.ts'
+import { isCheckinBody, looksLikeCheckin, type MessageReader } from '../../protocol/mdm/index.ts'
+import type { DeviceIdentity } from '../device-identity/index.ts'
+import type { Events } from '../events/index.ts'
+import { identifyCaller } from './caller.ts'
+import type { createCheckin } from './checkin.ts'
+import type { createConnect } from './connect.ts'
+import type { Refused } from './verdict.ts'
+
+const PLIST = 'application/xml; charset=utf-8'
+/** The one document by which a device learns that it is not enrolled here any more (Apple, MDM error codes). */
+const UNRECOGNIZED = JSON.stringify({
+  code: 'com.apple.unrecognized.device',
+  description: 'This device is not enrolled here any more.',
+})
+
+/** What the endpoints are made of. */
+export interface MdmEndpointsDeps {
+  clock: Clock
+  events: Events
+  identity: DeviceIdentity
+  reader: MessageReader
+  checkin: ReturnType<typeof createCheckin>
+  connect: ReturnType<typeof createConnect>
+}
+
+/**
+ * PUT /mdm/checkin, /mdm/connect and /mdm. All three take both message kinds, told apart by content type and, where
+ * that says nothing, by the message itself. No answer here is ever a 401.
+ */
+export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginCallback {
+  const handle = createHandler(deps)
+  return (app, _options, done) => {
+    for (const url of ['/mdm', '/mdm/checkin', '/mdm/connect']) app.put(url, handle)
+    done()
+  }
+}
+
+function createHandler(deps: MdmEndpointsDeps) {
+  const { reader, checkin, connect } = deps
+
+  async function onCheckin(request: FastifyRequest, reply: FastifyReply, body: Buffer) {
+    const read = await reader.readCheckin(body)
+    const caller = await identifyCaller(deps, credentialsOf(request), body, read)
+    if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
+    const answer = await checkin.checkin(read, { ...caller, raw: body, requestId: request.id })
+    if ('unrecognized' in answer) return refuse(request, reply, answer, read.message.identity.id)
+    return answer.body === null
+      ? reply.code(answer.status).send()
+      : reply.code(answer.status).type(PLIST).send(answer.body)
+  }
+
+  async function onConnect(request: FastifyRequest, reply: FastifyReply, body: Buffer) {
+    const read = await reader.readResult(body)
+    const caller = await identifyCaller(deps, credentialsOf(request), body, read)
+    if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
+    const answer = await connect.connect(read, { ...caller, requestId: request.id })
+    if ('reason' in answer) return refuse(request, reply, answer, read.identity.id)
+    return answer.body === null ? reply.code(200).send() : reply.code(200).type(PLIST).send(answer.body)
+  }
+
+  function refuse(request: FastifyRequest, reply: FastifyReply, refused: Refused, enrollmentId?: string) {
+    deps.events.announce({
+      type: 'message.refused',
+      reason: refused.reason,
+      request_id: request.id,
+      ...(enrollmentId !== undefined && { enrollment_id: enrollmentId }),
+    })
+    if (refused.unrecognized) return reply.code(403).type('application/json').send(UNRECOGNIZED)
+    return reply.code(refused.status).send()
+  }
+
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const type = request.headers['content-type']
+    if (looksLikeCheckin(type)) return onCheckin(request, reply, body)
+    const saysCommand = type?.startsWith('application/x-apple-aspen-mdm') ?? false
+    return !saysCommand && isCheckinBody(body)
+      ? onCheckin(request, reply, body)
+      : onConnect(request, reply, body)
+  }
+}
+
+function credentialsOf(request: FastifyRequest) {
+  const signature = request.headers['mdm-signature']
+  return {
+    clientCertificate: request.clientCertificate,
+    signature: Array.isArray(signature) ? signature[0] : signature,
+  }
+}
+
+/** Nobody of ours: a stranger's certificate is refused, anything unreadable is a bad request. */
+function unidentified(problem: string): Refused {
+  const isStranger = problem === 'foreign' || problem.startsWith('client_certificate')
+  return { status: isStranger ? 403 : 400, reason: problem, unrecognized: false }
+}

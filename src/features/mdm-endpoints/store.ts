@@ -1,0 +1,233 @@
+import type { Db } from '../../db/index.ts'
+
+/**
+ * The two statements that carry nearly all of the traffic, each for a whole batch of requests. This is the one file
+ * that names the tables of other features: a poll must cost one round trip and one commit, whoever's rows it touches.
+ */
+
+/** A request to the command endpoint, ready for the statement. */
+export interface Poll {
+  /** The channel that speaks, and the device channel to which its certificate is bound. */
+  enrollmentId: string
+  deviceId: string
+  fingerprint: Buffer
+  status: 'Idle' | 'Acknowledged' | 'Error' | 'CommandFormatError' | 'NotNow'
+  commandUuid: string | null
+  errorChain: string | null
+  /** The device's message, deflated, when it finishes a command. */
+  raw: Buffer | null
+  inventoryKind: string | null
+  inventory: Buffer | null
+  /** JSON of the columns of `enrollments` that the inventory tells. */
+  facts: string | null
+}
+
+/** What came of it. No row for a request means: this certificate does not act for this enrollment. */
+export interface PollOutcome {
+  n: number
+  next_uuid: string | null
+  next_body: Buffer | null
+  serial_number: string | null
+  finished_type: string | null
+  finished_purpose: string | null
+  was_pending: boolean
+  pushed_at: Date | null
+}
+
+const POLL = `
+with input as materialized (
+  select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+    $9::text[], $10::bytea[], $11::text[])
+    as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts)
+), caller as materialized (
+  select i.*, e.serial_number
+  from input i
+  join enrollment_certificates c
+    on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
+  join enrollments e on e.id = i.id and e.unenrolled_at is null and (e.id = i.device or e.parent_id = i.device)
+), finished as (
+  delete from pending_deliveries p using caller c
+  where p.enrollment_id = c.id and p.command_uuid = c.uuid
+    and c.status in ('Acknowledged', 'Error', 'CommandFormatError')
+  returning c.n, c.status, c.chain, c.raw, c.kind, c.inventory, c.facts, c.serial_number, p.enrollment_id,
+    p.command_uuid, p.not_now_count, p.created_at, p.sent_at
+), done as materialized (
+  select f.*, m.request_type, m.purpose from finished f left join commands m on m.uuid = f.command_uuid
+), history as (
+  insert into delivery_history
+    (enrollment_id, command_uuid, state, error_chain, result, not_now_count, created_at, sent_at, finished_at)
+  select enrollment_id, command_uuid,
+    case status when 'Acknowledged' then 'acknowledged' when 'Error' then 'error' else 'format_error' end,
+    chain::jsonb, raw, not_now_count, created_at, sent_at, $12::timestamptz
+  from finished
+), told as (
+  insert into event_outbox (type, at, enrollment_id, serial_number, data)
+  select case status when 'Acknowledged' then 'command.acknowledged' else 'command.failed' end, $12::timestamptz,
+    enrollment_id, serial_number, jsonb_strip_nulls(jsonb_build_object('command_uuid', command_uuid,
+      'request_type', request_type, 'status', status, 'error_chain', chain::jsonb))
+  from done
+), kept as (
+  insert into device_inventory (enrollment_id, kind, received_at, data)
+  select enrollment_id, kind, $12::timestamptz, inventory from finished
+  where kind is not null and status = 'Acknowledged'
+  on conflict (enrollment_id, kind) do update set received_at = excluded.received_at, data = excluded.data
+), changed as (
+  update enrollments e set
+    device_name = coalesce(d.facts ->> 'deviceName', e.device_name),
+    os_version = coalesce(d.facts ->> 'osVersion', e.os_version),
+    build_version = coalesce(d.facts ->> 'buildVersion', e.build_version),
+    product_name = coalesce(d.facts ->> 'productName', e.product_name),
+    model_name = coalesce(d.facts ->> 'modelName', e.model_name),
+    supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
+    unenrolled_at = case when d.ends then $12::timestamptz else e.unenrolled_at end,
+    unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
+    updated_at = $12::timestamptz, version = e.version + 1
+  from (
+    select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends from done
+    where status = 'Acknowledged' and (facts is not null or purpose = 'unenroll')
+  ) d
+  where e.id = d.enrollment_id
+), ended as (
+  update enrollment_certificates c set state = 'ended' from done d
+  where d.purpose = 'unenroll' and d.status = 'Acknowledged' and c.enrollment_id = d.enrollment_id
+    and c.state = 'active'
+), next as materialized (
+  select c.n, c.id, c.status, c.uuid, p.command_uuid as next_uuid
+  from caller c left join lateral (
+    select p.command_uuid from pending_deliveries p
+    where p.enrollment_id = c.id and p.command_uuid is distinct from c.uuid
+      and (c.status = 'Idle' or p.state <> 'not_now')
+      and (p.not_before is null or p.not_before <= $12::timestamptz)
+      and (p.expires_at is null or p.expires_at > $12::timestamptz)
+    order by p.priority desc, p.seq limit 1
+  ) p on true
+), marked as (
+  update pending_deliveries p set
+    state = case when p.command_uuid = x.next_uuid then 'sent' when x.status = 'NotNow' then 'not_now'
+      else 'queued' end,
+    sent_at = case when p.command_uuid = x.next_uuid then $12::timestamptz else p.sent_at end,
+    not_now_count = p.not_now_count + case when x.status = 'NotNow' and p.command_uuid = x.uuid then 1 else 0 end,
+    push_count = case when x.status = 'NotNow' and p.command_uuid = x.uuid then 0 else p.push_count end,
+    push_at = case
+      when p.command_uuid = x.next_uuid then $12::timestamptz + interval '5 minutes'
+      when x.status = 'NotNow' then $12::timestamptz + case p.not_now_count when 0 then interval '15 minutes'
+        when 1 then interval '1 hour' when 2 then interval '6 hours' else interval '1 day' end
+      else p.push_at end
+  from next x
+  where p.enrollment_id = x.id and (p.command_uuid = x.next_uuid
+    or (x.status = 'NotNow' and p.command_uuid = x.uuid)
+    or (x.status = 'Idle' and p.state = 'not_now'))
+), heard as (
+  delete from push_needs k using caller c where k.enrollment_id = c.id
+  returning c.n, k.pushed_at
+)
+select c.n, c.serial_number, x.next_uuid, m.body as next_body, d.request_type as finished_type,
+  d.purpose as finished_purpose, d.n is not null as was_pending, h.pushed_at
+from caller c
+join next x on x.n = c.n
+left join commands m on m.uuid = x.next_uuid
+left join done d on d.n = c.n
+left join heard h on h.n = c.n`
+
+/** Runs a batch of polls, at most one per enrollment; outcomes by position, undefined where the caller may not. */
+export async function runPolls(db: Db, polls: readonly Poll[], at: Date): Promise<(PollOutcome | undefined)[]> {
+  const rows = await db.prepared<PollOutcome>('poll', POLL, [
+    polls.map((_, n) => n),
+    polls.map((poll) => poll.enrollmentId),
+    polls.map((poll) => poll.deviceId),
+    polls.map((poll) => poll.fingerprint),
+    polls.map((poll) => poll.status),
+    polls.map((poll) => poll.commandUuid),
+    polls.map((poll) => poll.errorChain),
+    polls.map((poll) => poll.raw),
+    polls.map((poll) => poll.inventoryKind),
+    polls.map((poll) => poll.inventory),
+    polls.map((poll) => poll.facts),
+    at,
+  ])
+  return inOrder(polls.length, rows)
+}
+
+/** A TokenUpdate of an enrollment that has had one before. */
+export interface TokenRefresh {
+  enrollmentId: string
+  deviceId: string
+  fingerprint: Buffer
+  topic: string
+  pushToken: Buffer
+  pushMagic: string
+  /** Sealed; null keeps the stored one. */
+  unlockToken: Buffer | null
+  awaitingConfiguration: boolean | null
+  notOnConsole: boolean | null
+  raw: Buffer
+}
+
+/** No row for a request means: not the caller, or the first TokenUpdate, which goes the long way. */
+export interface TokenRefreshOutcome {
+  n: number
+  serial_number: string | null
+  tally: number
+}
+
+const REFRESH = `
+with input as materialized (
+  select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::bytea[],
+    $9::boolean[], $10::boolean[], $11::bytea[])
+    as i (n, id, device, fingerprint, topic, token, magic, unlock, awaiting, not_on_console, raw)
+), updated as (
+  update enrollments e set push_token = i.token, push_magic = i.magic,
+    unlock_token = coalesce(i.unlock, e.unlock_token),
+    awaiting_configuration = coalesce(i.awaiting, e.awaiting_configuration),
+    not_on_console = coalesce(i.not_on_console, e.not_on_console),
+    token_update_tally = e.token_update_tally + 1, token_updated_at = $12::timestamptz,
+    push_state = 'ok', push_reason = null, updated_at = $12::timestamptz, version = e.version + 1
+  from input i
+  where e.id = i.id and e.unenrolled_at is null and e.token_update_tally > 0 and e.topic = i.topic
+    and (e.id = i.device or e.parent_id = i.device)
+    and exists (select 1 from enrollment_certificates c
+      where c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active')
+  returning i.n, e.id, e.serial_number, e.token_update_tally as tally, i.raw
+), message as (
+  insert into checkin_messages (enrollment_id, message_type, received_at, raw)
+  select id, 'TokenUpdate', $12::timestamptz, raw from updated
+), told as (
+  insert into event_outbox (type, at, enrollment_id, serial_number, data)
+  select 'device.token_updated', $12::timestamptz, id, serial_number, jsonb_build_object('tally', tally)
+  from updated
+), woken as (
+  insert into push_needs (enrollment_id, due_at, created_at)
+  select u.id, $12::timestamptz, $12::timestamptz from updated u
+  where exists (select 1 from pending_deliveries p where p.enrollment_id = u.id)
+  on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null
+)
+select n, serial_number, tally from updated`
+
+/** Runs a batch of TokenUpdates, at most one per enrollment; outcomes by position. */
+export async function runTokenRefreshes(
+  db: Db,
+  updates: readonly TokenRefresh[],
+  at: Date,
+): Promise<(TokenRefreshOutcome | undefined)[]> {
+  const rows = await db.prepared<TokenRefreshOutcome>('token_refresh', REFRESH, [
+    updates.map((_, n) => n),
+    updates.map((update) => update.enrollmentId),
+    updates.map((update) => update.deviceId),
+    updates.map((update) => update.fingerprint),
+    updates.map((update) => update.topic),
+    updates.map((update) => update.pushToken),
+    updates.map((update) => update.pushMagic),
+    updates.map((update) => update.unlockToken),
+    updates.map((update) => update.awaitingConfiguration),
+    updates.map((update) => update.notOnConsole),
+    updates.map((update) => update.raw),
+    at,
+  ])
+  return inOrder(updates.length, rows)
+}
+
+function inOrder<T extends { n: number }>(length: number, rows: readonly T[]): (T | undefined)[] {
+  const outcomes = Array.from<T | undefined>({ length })
+  for (const row of rows) outcomes[row.n] = row
+  return outcomes
+}
