@@ -1,6 +1,8 @@
 export {
   buildGetBootstrapTokenResponse,
   buildGetTokenResponse,
+  buildReturnToServiceRefusal,
+  buildReturnToServiceRefusal,
   buildUserAuthenticateChallenge,
 } from './answers.ts'
 export { parseCheckin } from './checkin.ts'
@@ -16,7 +18,7 @@ export { createMessageReader, messageWorkerScript } from './message-reader.ts'
 export type { MessageReader } from './message-reader.ts'
 export { packBytes, unpackBytes } from './pack.ts'
 export { readCheckin, readResult } from './read-message.ts'
-export type { ReadBody, ReadCheckin, ReadInventory, ReadMessage } from './read-message.ts'
+export type { ReadBody, ReadCheckin, ReadInventory, ReadResult } from './read-message.ts'
 export { parseResult } from './result.ts'
 export type { CommandResult, ErrorChainItem, ResultStatus } from './result.ts'
 export { isCheckinBody, looksLikeCheckin } from './routing.ts'

@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import type { ThreadPool } from '../../kernel/threads.ts'
 import type { MessageTask } from './message-worker.ts'
 import { readCheckin, readResult } from './read-message.ts'
-import type { ReadCheckin, ReadMessage } from './read-message.ts'
+import type { ReadCheckin, ReadResult } from './read-message.ts'
 
 /** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
 const LARGEST_INLINE = 256 * 1024
@@ -13,7 +13,7 @@ export const messageWorkerScript = new URL(`message-worker${extname(import.meta.
 /** Reads messages: small ones at once, large ones on another thread. The bodies stay as they are. */
 export interface MessageReader {
   /** Throws or rejects as `parseResult` does, and with `overloaded` when too many large ones wait. */
-  readResult(body: Uint8Array): ReadMessage | Promise<ReadMessage>
+  readResult(body: Uint8Array): ReadResult | Promise<ReadResult>
   /** The same for check-ins, as `parseCheckin`. */
   readCheckin(body: Uint8Array): ReadCheckin | Promise<ReadCheckin>
 }
@@ -25,7 +25,7 @@ export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageRe
   }
   return {
     readResult: (body) =>
-      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadMessage>({ kind: 'result', body }),
+      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadResult>({ kind: 'result', body }),
     readCheckin: (body) =>
       body.length <= LARGEST_INLINE
         ? readCheckin(body)

@@ -10,10 +10,10 @@ export interface MessageTask {
 serveTasks(({ kind, body }: MessageTask) => {
   if (kind === 'checkin') {
     const read = readCheckin(body)
-    return { result: read, transfer: [read.raw.buffer] }
+    return { result: read, transfer: [read.packed.buffer] }
   }
   const read = readResult(body)
-  const transfer = [read.raw.buffer]
+  const transfer = [read.packed.buffer]
   if (read.inventory !== undefined) transfer.push(read.inventory.packed.buffer)
   return { result: read, transfer }
 })

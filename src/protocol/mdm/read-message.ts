@@ -3,30 +3,29 @@ import { parseCheckin } from './checkin.ts'
 import type { CheckinMessage } from './checkin-types.ts'
 import type { ChannelIdentity } from './identity.ts'
 import { extractInventory } from './inventory.ts'
-import type { Inventory, InventoryKind } from './inventory.ts'
+import type { DeviceFacts, Inventory, InventoryKind } from './inventory.ts'
 import { packBytes } from './pack.ts'
 import { parseResult } from './result.ts'
 import type { ResultStatus } from './result.ts'
 
 /** A message body as it is kept, and its digests, against which a detached signature is checked. */
 export interface ReadBody {
-  /** The body, packed: see `packBytes`. */
-  raw: Buffer<ArrayBuffer>
+  /** The body: see `packBytes`. */
+  packed: Buffer<ArrayBuffer>
   sha256: Buffer<ArrayBuffer>
   sha1: Buffer<ArrayBuffer>
 }
 
-/** Inventory without the objects. */
+/** Inventory whose data is packed JSON. */
 export interface ReadInventory {
   kind: InventoryKind
-  /** JSON of `DeviceFacts`. */
-  facts?: string
-  /** JSON of the whole, packed: see `packBytes`. */
+  facts?: DeviceFacts
+  /** See `packBytes`. */
   packed: Buffer<ArrayBuffer>
 }
 
 /** A message to the command endpoint, in a form that is cheap to hand from one thread to another. */
-export interface ReadMessage extends ReadBody {
+export interface ReadResult extends ReadBody {
   status: ResultStatus
   commandUuid?: string
   requestType?: string
@@ -45,18 +44,17 @@ export interface ReadCheckin extends ReadBody {
 }
 
 /** Reads a message to the command endpoint on this thread. Throws as `parseResult` does. */
-export function readResult(body: Uint8Array): ReadMessage {
+export function readResult(body: Uint8Array): ReadResult {
   const { raw, errorChain, ...envelope } = parseResult(body)
   const inventory = envelope.status === 'Acknowledged' ? extractInventory(raw) : undefined
-  const result: ReadMessage = { ...envelope, ...readBody(body) }
+  const result: ReadResult = { ...envelope, ...readBody(body) }
   if (errorChain !== undefined) result.errorChain = JSON.stringify(errorChain)
   if (inventory !== undefined) result.inventory = packInventory(inventory)
   return result
 }
 
-function packInventory({ kind, data, facts }: Inventory): ReadInventory {
-  const packed = packBytes(Buffer.from(JSON.stringify(data)))
-  return facts === undefined ? { kind, packed } : { kind, facts: JSON.stringify(facts), packed }
+function packInventory({ data, ...rest }: Inventory): ReadInventory {
+  return { ...rest, packed: packBytes(Buffer.from(JSON.stringify(data))) }
 }
 
 /** Reads a check-in message on this thread. Throws as `parseCheckin` does. */
