@@ -53,11 +53,11 @@ beforeAll(() => {
     cpSync(path.join(ROOT, name), path.join(copy, name), { recursive: true })
   }
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'))
-  run(copy, 'npm', 'pack', '--pack-destination', folder.path)
+  run(copy, 'npm', 'pack', '--loglevel', 'error', '--pack-destination', folder.path)
   mkdirSync(project)
   writeFileSync(path.join(project, 'package.json'), '{ "private": true }\n')
   const tarball = readdirSync(folder.path).find((name) => name.endsWith('.tgz')) ?? ''
-  const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts']
+  const quiet = ['--loglevel', 'error', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts']
   run(project, 'npm', 'install', ...quiet, path.join(folder.path, tarball))
 }, INSTALL_TIMEOUT)
 
