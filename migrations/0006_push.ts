@@ -3,6 +3,8 @@ import { sql, type Kysely } from 'kysely'
 /**
  * Push certificates by topic, and what still has to be pushed: one row per enrollment, however many reasons. After
  * Apple accepted a push the row stays with `pushed_at` until the device is heard of, which gives the time it took.
+ * `claimed_until`: a process is sending it; after that moment the process counts as dead and another may. `held_topic`:
+ * no push with this topic passes at present, so it waits for a new certificate.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
@@ -26,7 +28,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       due_at timestamptz not null,
       attempts smallint not null default 0,
       pushed_at timestamptz,
+      claimed_until timestamptz,
+      held_topic text,
       created_at timestamptz not null
     ) with (fillfactor = 75)`.execute(db)
-  await sql`create index push_needs_due on push_needs (due_at) where pushed_at is null`.execute(db)
+  await sql`create index push_needs_due on push_needs (due_at) where pushed_at is null and held_topic is null`.execute(
+    db,
+  )
+  await sql`create index push_needs_held on push_needs (held_topic) where held_topic is not null`.execute(db)
 }

@@ -21,6 +21,10 @@ export interface PushNeedsTable {
   due_at: Date
   attempts: Generated<number>
   pushed_at: Date | null
+  /** A process is sending it until then; afterwards the process counts as dead. */
+  claimed_until: Date | null
+  /** No push with this topic passes at present. */
+  held_topic: string | null
   created_at: Date
 }
 
