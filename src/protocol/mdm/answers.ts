@@ -19,8 +19,3 @@ export function buildUserAuthenticateChallenge(challenge: string): Buffer<ArrayB
 export function buildReturnToServiceRefusal(): Buffer<ArrayBuffer> {
   return Buffer.from(writePlist({ ReturnToService: { Enabled: false } }))
 }
-
-/** The answer to ReturnToService that leaves the device to be set up by hand. */
-export function buildReturnToServiceRefusal(): Buffer<ArrayBuffer> {
-  return Buffer.from(writePlist({ ReturnToService: { Enabled: false } }))
-}

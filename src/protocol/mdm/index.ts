@@ -2,7 +2,6 @@ export {
   buildGetBootstrapTokenResponse,
   buildGetTokenResponse,
   buildReturnToServiceRefusal,
-  buildReturnToServiceRefusal,
   buildUserAuthenticateChallenge,
 } from './answers.ts'
 export { parseCheckin } from './checkin.ts'
