@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import type { PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 import { openEmbedded } from './embedded.ts'
-import { createPool, forKysely, queryPrepared } from './pool.ts'
+import { createPool, guardPool } from './pool.ts'
 import type { Database } from './tables/index.ts'
 import { runTransaction } from './transaction.ts'
 import type { Tx } from './transaction.ts'
@@ -60,8 +60,8 @@ function postgres(url: string): PoolConfig {
 }
 
 function assemble(kind: Db['kind'], config: PoolConfig, log: Log, afterClose?: () => Promise<void>): Db {
-  const pool = createPool(config, log)
-  const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: forKysely(pool) }) })
+  const pool = guardPool(createPool(config, log))
+  const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool.forKysely }) })
   let closing: Promise<void> | undefined
 
   function noteEffectError(error: unknown): void {
@@ -76,7 +76,7 @@ function assemble(kind: Db['kind'], config: PoolConfig, log: Log, afterClose?: (
   return {
     kind,
     kysely,
-    prepared: (name, text, values) => queryPrepared(pool, name, text, values),
+    prepared: pool.prepared,
     transaction: (work) => runTransaction(kysely, work, noteEffectError),
     async ping() {
       await sql`select 1`.execute(kysely)

@@ -9,7 +9,7 @@ import { AppError } from '../kernel/errors.ts'
 export function lockFolder(folder: string): () => void {
   const lock = new DatabaseSync(`${folder}.lock`)
   try {
-    lock.exec('PRAGMA busy_timeout = 0')
+    lock.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = memory')
     lock.exec('BEGIN EXCLUSIVE')
   } catch (cause) {
     lock.close()

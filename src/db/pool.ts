@@ -2,6 +2,7 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import { Pool } from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
+import { AppError } from '../kernel/errors.ts'
 import { translateError } from './errors.ts'
 import { columnTypes } from './values.ts'
 
@@ -17,37 +18,62 @@ export function createPool(config: PoolConfig, log: Log): Pool {
   return pool
 }
 
-/** Runs a statement that the server prepares once per connection and name. */
-export async function queryPrepared<Row extends object>(
-  pool: Pool,
-  name: string,
-  text: string,
-  values: unknown[],
-): Promise<Row[]> {
-  try {
-    return (await pool.query<Row>({ name, text, values })).rows
-  } catch (error) {
-    throw translateError(error)
-  }
+/** The ways to the database: the driver's pool, with errors translated and an orderly end. */
+export type GuardedPool = {
+  forKysely: PostgresPool
+  /** Runs a statement that the server prepares once per connection and name. */
+  prepared<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  /** Lets what has begun finish, refuses what comes, and closes the connections. */
+  end(): Promise<void>
 }
 
-/** The pool as kysely wants it, with the errors of a lost database translated. */
-export function forKysely(pool: Pool): PostgresPool {
+/**
+ * Wraps the driver's pool. At the end it would leave those who wait for a connection unanswered, hence the count of
+ * them here.
+ */
+export function guardPool(pool: Pool): GuardedPool {
   const known = new WeakMap<PoolClient, PostgresPoolClient>()
-  async function connect(): Promise<PostgresPoolClient> {
+  let waiting = 0
+  let isEnding = false
+  let lastServed = (): void => undefined
+
+  async function guarded<T>(work: () => Promise<T>): Promise<T> {
+    if (isEnding) throw new AppError('database_unavailable', 'The database is closing.')
+    waiting += 1
     try {
-      const client = await pool.connect()
-      const guarded = known.get(client) ?? guard(client)
-      known.set(client, guarded)
-      return guarded
+      return await work()
     } catch (error) {
       throw translateError(error)
+    } finally {
+      waiting -= 1
+      if (waiting === 0) lastServed()
     }
   }
-  return { connect, end: () => pool.end(), options: pool.options }
+
+  async function connect(): Promise<PostgresPoolClient> {
+    const client = await guarded(() => pool.connect())
+    const wrapped = known.get(client) ?? wrap(client)
+    known.set(client, wrapped)
+    return wrapped
+  }
+
+  async function end(): Promise<void> {
+    isEnding = true
+    await new Promise<void>((resolve) => {
+      lastServed = resolve
+      if (waiting === 0) resolve()
+    })
+    await pool.end()
+  }
+
+  return {
+    forKysely: { connect, end, options: pool.options },
+    prepared: (name, text, values) => guarded(async () => (await pool.query({ name, text, values })).rows),
+    end,
+  }
 }
 
-function guard(client: PoolClient): PostgresPoolClient {
+function wrap(client: PoolClient): PostgresPoolClient {
   async function query(statement: string, parameters: readonly unknown[]): Promise<unknown> {
     try {
       return await client.query(statement, [...parameters])

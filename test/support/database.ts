@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { afterAll, beforeAll, describe, inject, onTestFinished } from 'vitest'
 import { openDatabase } from '../../src/db/index.ts'
 import type { Db } from '../../src/db/index.ts'
 import { administer } from './postgres.ts'
@@ -45,13 +45,32 @@ export function describeEachEngine(
   })
 }
 
+/** The address of a new database without anything in it; it goes with the test. */
+export async function emptyPostgresDatabase(): Promise<string> {
+  const name = newName()
+  await administer(inject('postgresUrl'), `create database ${name}`)
+  onTestFinished(() => dropPostgres(name))
+  return addressOf(name)
+}
+
 async function clonePostgres(): Promise<TestDatabase> {
-  const server = inject('postgresUrl')
-  const name = `firstboot_test_${randomUUID().replaceAll('-', '')}`
-  await administer(server, `create database ${name} template ${inject('postgresTemplate')}`)
-  const location = { url: Object.assign(new URL(server), { pathname: `/${name}` }).toString(), dataDir: '' }
+  const name = newName()
+  await administer(inject('postgresUrl'), `create database ${name} template ${inject('postgresTemplate')}`)
+  const location = { url: addressOf(name), dataDir: '' }
   const db = await openDatabase({ ...location, log })
-  return withCleanUp(db, location, () => administer(server, `drop database if exists ${name} with (force)`))
+  return withCleanUp(db, location, () => dropPostgres(name))
+}
+
+function newName(): string {
+  return `firstboot_test_${randomUUID().replaceAll('-', '')}`
+}
+
+function addressOf(name: string): string {
+  return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).toString()
+}
+
+function dropPostgres(name: string): Promise<void> {
+  return administer(inject('postgresUrl'), `drop database if exists ${name} with (force)`)
 }
 
 async function cloneEmbedded(): Promise<TestDatabase> {
