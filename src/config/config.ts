@@ -21,7 +21,7 @@ import { readGivenSecrets } from './secrets.ts'
 export type Listener = { readonly host: string; readonly port: number }
 
 /** A service of Apple's; `caPem` = certificates to trust for it instead of the system's. */
-export type AppleService = { readonly url: string; readonly caPem: string | null }
+type AppleService = { readonly url: string; readonly caPem: string | null }
 
 /** What must be known before the database is; holds no secret, so it may be printed. */
 export type Config = {

@@ -1,7 +1,7 @@
 import type { Env, Variable } from './env.ts'
 
 /** One thing that is wrong with one setting; `message` goes on after the variable's name. */
-export type Problem = { readonly variable: string; readonly message: string }
+type Problem = { readonly variable: string; readonly message: string }
 
 /** Everything that is wrong with the settings, told at once; it ends the start. Holds no secret. */
 export class ConfigError extends Error {
