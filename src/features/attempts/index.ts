@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../../db/index.ts'
+import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Events } from '../events/index.ts'
@@ -35,7 +35,8 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   const { db, clock, events } = deps
 
   /** Opens an attempt with its first steps and returns its id; told as `enrollment.started`. */
-  async function open(trx: Tx, attempt: NewAttempt, ...steps: NewStep[]): Promise<string> {
+  async function open(trx: Tx, given: NewAttempt, ...steps: NewStep[]): Promise<string> {
+    const attempt = withoutNul(given)
     const now = clock.now()
     const id = newId(now)
     await insertAttempt(trx, id, attempt, now)

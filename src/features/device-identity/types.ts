@@ -10,10 +10,9 @@ export interface Identified {
   problem?: CertificateProblem
 }
 
-/** The signer of a message, or why the signature says nothing. */
+/** The signer of a message, or a word and a sentence why it is nobody of ours. */
 export type SignatureResult =
-  | { fingerprint: Buffer; problem?: undefined }
-  | { problem: CertificateProblem | 'malformed' | 'bad_signature'; message: string; fingerprint?: Buffer }
+  { fingerprint: Buffer } | { problem: CertificateProblem | 'malformed' | 'bad_signature'; message: string }
 
 /** A certificate that was issued, and for whom. */
 export interface IssuedCertificate {

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto'
+import type { Db, Tx } from '../../db/index.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import { sha256 } from '../../kernel/ids.ts'
+import { deleteChallenges, findChallenge, insertChallenge, voidChallengesOf } from './store.ts'
+import type { Challenge, Purpose } from './types.ts'
+
+const CHALLENGE_MINUTES = 15
+const CHALLENGE_BYTES = 20
+/** An expired one is kept for a while, so that a late request is told that it is late rather than unknown. */
+const KEPT_DAYS = 30
+
+/** What a challenge is worth to a certificate request for a key. */
+export type ChallengeState =
+  | { state: 'usable'; challenge: Challenge }
+  | { state: 'used_for_this_key'; challenge: Challenge; certificate: Buffer }
+  | { state: 'challenge_used' | 'challenge_expired' | 'challenge_invalid'; challenge: Challenge | undefined }
+
+/** SCEP challenges: single-use secrets of which only the hash is kept. */
+export function createChallenges(deps: { db: Db; clock: Clock }) {
+  const { db, clock } = deps
+  return {
+    /** Makes a challenge, good for one key for 15 minutes; hexadecimal, since every client can carry that. */
+    async create(trx: Tx, purpose: Purpose): Promise<string> {
+      const now = clock.now()
+      const secret = randomBytes(CHALLENGE_BYTES).toString('hex')
+      const attempt = 'attemptId' in purpose ? purpose : undefined
+      await insertChallenge(
+        trx,
+        {
+          hash: sha256(secret),
+          attempt_id: attempt?.attemptId ?? null,
+          enrollment_id: 'enrollmentId' in purpose ? purpose.enrollmentId : null,
+          serial_number: attempt?.serial_number ?? null,
+          udid: attempt?.udid ?? null,
+          expires_at: addTime(now, CHALLENGE_MINUTES, 'minute'),
+        },
+        now,
+      )
+      return secret
+    },
+    /** Makes the challenges of an attempt worthless. */
+    voidOf: (trx: Tx, attemptId: string): Promise<void> =>
+      voidChallengesOf(trx, { attempt_id: attemptId }, clock.now()),
+    /** What a challenge is worth at this moment; nothing is used up. */
+    async look(secret: string | undefined, publicKeyHash: Buffer): Promise<ChallengeState> {
+      if (secret === undefined || secret === '') return { state: 'challenge_invalid', challenge: undefined }
+      const challenge = await findChallenge(db.kysely, sha256(secret))
+      return judge(challenge, publicKeyHash, clock.now())
+    },
+    /** Job: forgets challenges that expired long ago. */
+    deleteOld: (): Promise<void> => deleteChallenges(db.kysely, addTime(clock.now(), -KEPT_DAYS, 'day')),
+  }
+}
+
+function judge(challenge: Challenge | undefined, publicKeyHash: Buffer, now: Date): ChallengeState {
+  if (challenge === undefined || challenge.voided_at !== null)
+    return { state: 'challenge_invalid', challenge }
+  if (challenge.expires_at <= now) return { state: 'challenge_expired', challenge }
+  const { certificate, public_key_hash } = challenge
+  if (certificate === null) return { state: 'usable', challenge }
+  if (public_key_hash?.equals(publicKeyHash)) return { state: 'used_for_this_key', challenge, certificate }
+  return { state: 'challenge_used', challenge }
+}

@@ -1,0 +1,68 @@
+import type { Db, Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import { createKeyUnwrapper, signData } from '../../protocol/cms/index.ts'
+import type { Attempts } from '../attempts/index.ts'
+import type { Events } from '../events/index.ts'
+import { createAuthority, type ImportedCa } from './authority.ts'
+import { createBindings } from './bindings.ts'
+import { createChallenges } from './challenges.ts'
+import { createIssuance } from './issuance.ts'
+import { scepRoutes } from './routes.ts'
+import { createScep } from './scep.ts'
+import type { Purpose } from './types.ts'
+import { createVerification } from './verification.ts'
+
+export type { Binding, Identified, IssuedCertificate, SignatureResult } from './types.ts'
+
+/** Threads that decrypt the content keys of SCEP requests, 1 ms each. */
+const UNWRAP_THREADS = 2
+
+/** The device CA, its SCEP service, and the table that says which certificate is which enrollment. */
+export type DeviceIdentity = ReturnType<typeof createDeviceIdentity>
+
+/** Makes the device identity door; `authority.ready()` must have ended before a device is served. */
+export function createDeviceIdentity(deps: {
+  db: Db
+  clock: Clock
+  log: Log
+  events: Events
+  attempts: Attempts
+  secretBox: SecretBox
+  /** A CA to take over; null = one of our own, made at the first start. */
+  deviceCa: ImportedCa | null
+}) {
+  const authority = createAuthority({ ...deps, imported: deps.deviceCa })
+  const challenges = createChallenges(deps)
+  const bindings = createBindings(deps)
+  const { identify, verifySignature } = createVerification({ ...deps, authority })
+  const issuance = createIssuance({ ...deps, authority, challenges, bindings, identify })
+  const unwrapper = createKeyUnwrapper({ threads: UNWRAP_THREADS })
+  const scep = createScep({ ...deps, authority, issuance, identify, unwrap: unwrapper.unwrap })
+
+  return {
+    authority: { ready: authority.ready },
+    /** A new challenge for an attempt, or for the renewal of an enrollment's certificate: 15 minutes, one key. */
+    newChallenge: (trx: Tx, purpose: Purpose): Promise<string> => challenges.create(trx, purpose),
+    /** Makes what was given out for an attempt worthless. */
+    voidChallenges: (trx: Tx, attemptId: string): Promise<void> => challenges.voidOf(trx, attemptId),
+    /** Job: forgets challenges that expired long ago. */
+    deleteOldChallenges: (): Promise<void> => challenges.deleteOld(),
+    identify,
+    verifySignature,
+    ...bindings,
+    /** DER of the CA that issues. */
+    caCertificate: (): Buffer => authority.issuing().certificate.der,
+    /** The profile in a CMS signature (RFC 5652) of our profile signer. */
+    signProfile(profile: Uint8Array): Promise<Buffer> {
+      const signer = authority.profileSigner()
+      const certificates = [signer.certificate, authority.issuing().certificate]
+      return signData({ content: profile, signer, certificates, signingTime: deps.clock.now() })
+    },
+    /** Fastify plugin for the device scope. */
+    routes: scepRoutes(scep),
+    /** Ends the threads. */
+    close: (): Promise<void> => unwrapper.close(),
+  }
+}

@@ -1,0 +1,280 @@
+import type { Db, Tx } from '../../db/index.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import { sha256 } from '../../kernel/ids.ts'
+import type { Log } from '../../kernel/log.ts'
+import { OID } from '../../protocol/asn1/index.ts'
+import {
+  issueCertificate,
+  parseCertificate,
+  validity,
+  type Certificate,
+  type CertificateRequest,
+  type NameInput,
+} from '../../protocol/x509/index.ts'
+import type { Attempts, ReasonCode } from '../attempts/index.ts'
+import type { Events } from '../events/index.ts'
+import type { Authority } from './authority.ts'
+import type { createBindings } from './bindings.ts'
+import type { createChallenges } from './challenges.ts'
+import { findRenewed, insertIssued, lockActive, useChallenge } from './store.ts'
+import type { Challenge, Identified, IssuedCertificate } from './types.ts'
+
+const VALID_DAYS = 365
+const MIN_RSA_BITS = 2048
+/** For so long the same key gets the same certificate of a renewal again; a challenge has its own time. */
+const REPEAT_MINUTES = 15
+/** X.520, ub-common-name. */
+const MAX_COMMON_NAME = 64
+
+/** What became of a request. `bad_certificate`: the one that was to vouch for a renewal does not. */
+export type Outcome =
+  | { certificate: Certificate; repeated: boolean }
+  | { refused: ReasonCode; message: string; bad_certificate?: boolean }
+
+/** What goes to the log beside an outcome. */
+export interface RequestFacts {
+  transaction_id: string
+  request_id?: string
+}
+
+/** A certificate and the fingerprint of the CA that signed it. */
+interface Signed {
+  certificate: Certificate
+  ca: string
+}
+
+/** Decides on certificate requests and issues. */
+export function createIssuance(deps: {
+  db: Db
+  clock: Clock
+  log: Log
+  events: Events
+  attempts: Attempts
+  authority: Authority
+  challenges: ReturnType<typeof createChallenges>
+  bindings: ReturnType<typeof createBindings>
+  identify: (certificate: Certificate, now: Date) => Promise<Identified>
+}) {
+  const { db, clock, log, events, attempts, authority, challenges, bindings, identify } = deps
+
+  /** Issues for a challenge: once, and the same again for the same key until the challenge expires. */
+  async function issueForChallenge(
+    csr: CertificateRequest,
+    secret: string | undefined,
+    facts: RequestFacts,
+  ): Promise<Outcome> {
+    const publicKeyHash = sha256(csr.spki)
+    const found = await challenges.look(secret, publicKeyHash)
+    if (found.state === 'used_for_this_key') return repeated(found.certificate, found.challenge, facts)
+    const problem = checkRequest(csr)
+    if (problem !== undefined) return refuse('csr_rejected', problem, facts, found.challenge)
+    if (found.state !== 'usable') return refuse(found.state, REFUSALS[found.state], facts, found.challenge)
+    const { challenge } = found
+    const signed = await sign(csr, challenge)
+    const { certificate } = signed
+    const isTaken = await db.transaction(async (trx) => {
+      const now = clock.now()
+      if (
+        !(await useChallenge(trx, { hash: challenge.hash, publicKeyHash, certificate: certificate.der, now }))
+      ) {
+        return false
+      }
+      await record(trx, signed, challenge, facts)
+      return true
+    })
+    if (isTaken) return { certificate, repeated: false }
+    // Another request with this challenge was quicker; what it is worth now decides.
+    const after = await challenges.look(secret, publicKeyHash)
+    if (after.state === 'used_for_this_key') return repeated(after.certificate, challenge, facts)
+    const reason = after.state === 'usable' ? 'challenge_invalid' : after.state
+    return refuse(reason, REFUSALS[reason], facts, challenge)
+  }
+
+  /** Issues for a valid certificate of ours that is an enrollment at this moment, for the same enrollment. */
+  async function issueForCertificate(
+    csr: CertificateRequest,
+    signer: Certificate,
+    facts: RequestFacts,
+  ): Promise<Outcome> {
+    const { fingerprint, problem } = await identify(signer, clock.now())
+    const bound = problem === undefined ? await bindings.bindings(db.kysely, fingerprint) : []
+    const enrollmentId = bound.find(({ state }) => state === 'active')?.enrollment_id
+    if (enrollmentId === undefined) return refuseRenewal(problem ?? bound[0]?.state ?? 'not bound', facts)
+    const flaw = checkRequest(csr)
+    if (flaw !== undefined) return refuse('csr_rejected', flaw, facts, undefined, enrollmentId)
+    const signed = await sign(csr, { enrollment_id: enrollmentId })
+    const publicKeyHash = sha256(csr.spki)
+    const renewed = await db.transaction(async (trx) => {
+      const active = await lockActive(trx, enrollmentId)
+      if (!active.some((each) => each.equals(fingerprint))) return undefined
+      const since = addTime(clock.now(), -REPEAT_MINUTES, 'minute')
+      const before = await findRenewed(trx, { enrollmentId, publicKeyHash, since })
+      if (before !== undefined) return { certificate: parseCertificate(before), repeated: true }
+      await record(trx, signed, { enrollment_id: enrollmentId }, facts)
+      return { certificate: signed.certificate, repeated: false }
+    })
+    return renewed ?? refuseRenewal('replaced', facts)
+  }
+
+  function refuseRenewal(why: string, facts: RequestFacts): Promise<Outcome> {
+    const message = `the certificate that signed the renewal is not an active one of ours (${why})`
+    return refuse('certificate_mismatch', message, facts).then((outcome) => ({
+      ...outcome,
+      bad_certificate: true,
+    }))
+  }
+
+  async function sign(csr: CertificateRequest, owner: Partial<Challenge>): Promise<Signed> {
+    const issuer = authority.issuing()
+    const { notBefore, notAfter } = validity(clock.now(), VALID_DAYS)
+    const last = issuer.certificate.notAfter
+    const certificate = await issueCertificate({
+      issuer,
+      spki: csr.spki,
+      subject: subjectOf(owner),
+      notBefore,
+      notAfter: notAfter < last ? notAfter : last,
+      keyUsage: ['digitalSignature', 'keyEncipherment'],
+      extendedKeyUsage: [OID.clientAuth],
+    })
+    return { certificate, ca: issuer.certificate.fingerprint }
+  }
+
+  async function record(
+    trx: Tx,
+    { certificate, ca }: Signed,
+    owner: Partial<Challenge>,
+    facts: RequestFacts,
+  ): Promise<void> {
+    const { attempt_id = null, enrollment_id = null, serial_number = null } = owner
+    const issued = toIssued(certificate, { ca, attempt_id, enrollment_id, now: clock.now() })
+    await insertIssued(trx, issued)
+    const { fingerprint, serial_number: certificateSerial } = issued
+    const data = {
+      certificate_serial_number: certificateSerial,
+      not_after: certificate.notAfter.toISOString(),
+    }
+    if (enrollment_id !== null) {
+      await bindings.bind(trx, { enrollmentId: enrollment_id, fingerprint, renewal: true })
+      await events.emit(trx, {
+        type: 'certificate.issued',
+        enrollment_id,
+        data: { ...data, ...scep(facts), renewal: true },
+        ...request(facts),
+      })
+    }
+    if (attempt_id === null) return
+    await attempts.step(trx, attempt_id, { step: 'certificate', outcome: 'passed', detail: data })
+    await events.emit(trx, {
+      type: 'certificate.issued',
+      attempt_id,
+      serial_number,
+      data: { ...data, ...scep(facts), renewal: false },
+      ...request(facts),
+    })
+  }
+
+  function repeated(certificate: Buffer, challenge: Challenge, facts: RequestFacts): Outcome {
+    const { attempt_id, enrollment_id } = challenge
+    log.info(
+      { event: 'certificate.repeated', attempt_id, enrollment_id, ...facts },
+      'same key, same certificate',
+    )
+    return { certificate: parseCertificate(certificate), repeated: true }
+  }
+
+  /** Tells of a refusal; the attempt goes on, for it may not be its device that asked. */
+  async function refuse(
+    reason: ReasonCode,
+    message: string,
+    facts: RequestFacts,
+    challenge?: Challenge,
+    enrollmentId?: string,
+  ): Promise<Outcome & { refused: ReasonCode }> {
+    const attemptId = challenge?.attempt_id ?? null
+    const event = {
+      type: 'certificate.refused',
+      reason,
+      enrollment_id: enrollmentId ?? challenge?.enrollment_id ?? null,
+      attempt_id: attemptId,
+      data: { ...scep(facts), message },
+      ...request(facts),
+    } as const
+    if (attemptId === null) events.announce(event)
+    else {
+      await db.transaction(async (trx) => {
+        const attempt = await attempts.find(trx, attemptId)
+        const { serial_number = null, user_name = null } = attempt ?? {}
+        if (attempt !== undefined) {
+          await attempts.step(trx, attemptId, {
+            step: 'certificate',
+            outcome: 'refused',
+            reason,
+            detail: { message },
+          })
+        }
+        await events.emit(trx, { ...event, serial_number, user_name })
+      })
+    }
+    return { refused: reason, message }
+  }
+
+  return {
+    issueForChallenge,
+    issueForCertificate,
+    /** Tells of a request that could not be read, and of whose attempt nothing is known. */
+    refuse: (reason: ReasonCode, message: string, facts: RequestFacts) => refuse(reason, message, facts),
+  }
+}
+
+const REFUSALS = {
+  challenge_invalid: 'the challenge was not given out, or counts no longer',
+  challenge_used: 'the challenge was used for another key',
+  challenge_expired: 'the challenge has expired',
+} as const
+
+/** What is wrong with a certificate request, whoever sent it; undefined when nothing is. */
+function checkRequest(csr: CertificateRequest): string | undefined {
+  if (!csr.verify()) return 'the request is not signed with its own key'
+  const { asymmetricKeyType, asymmetricKeyDetails } = csr.publicKey
+  if (asymmetricKeyType !== 'rsa') return `the key is of type ${asymmetricKeyType}, not RSA`
+  const bits = asymmetricKeyDetails?.modulusLength ?? 0
+  return bits < MIN_RSA_BITS ? `the key has ${bits} bits, not ${MIN_RSA_BITS} or more` : undefined
+}
+
+/** Whatever the request asked for: the attempt or enrollment, and the serial number where it is known. */
+function subjectOf(owner: Partial<Challenge>): NameInput {
+  const { attempt_id, enrollment_id, serial_number } = owner
+  const commonName = (attempt_id ?? enrollment_id ?? '').slice(0, MAX_COMMON_NAME)
+  return [
+    ['O', 'Firstboot'],
+    ...(serial_number ? [['serialNumber', serial_number] as const] : []),
+    ['CN', commonName],
+  ]
+}
+
+function toIssued(
+  certificate: Certificate,
+  from: { ca: string; attempt_id: string | null; enrollment_id: string | null; now: Date },
+): IssuedCertificate {
+  return {
+    fingerprint: Buffer.from(certificate.fingerprint, 'hex'),
+    ca_id: from.ca,
+    serial_number: certificate.serialNumber,
+    certificate: certificate.der,
+    public_key_hash: sha256(certificate.spki),
+    attempt_id: from.attempt_id,
+    enrollment_id: from.enrollment_id,
+    not_before: certificate.notBefore,
+    not_after: certificate.notAfter,
+    issued_at: from.now,
+  }
+}
+
+function scep(facts: RequestFacts): { transaction_id: string } {
+  return { transaction_id: facts.transaction_id }
+}
+
+function request(facts: RequestFacts): { request_id?: string } {
+  return facts.request_id === undefined ? {} : { request_id: facts.request_id }
+}

@@ -1,0 +1,164 @@
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { Log } from '../../kernel/log.ts'
+import { OID, readText } from '../../protocol/asn1/index.ts'
+import { attributeValue, type ContentCipher, type UnwrapKey } from '../../protocol/cms/index.ts'
+import {
+  buildFailure,
+  buildSuccess,
+  caCapabilities,
+  caCertificates,
+  openRequest,
+  parsePkiMessage,
+  type FailInfo,
+  type PkiMessage,
+} from '../../protocol/scep/index.ts'
+import type { Certificate, CertificateRequest, Identity } from '../../protocol/x509/index.ts'
+import type { Events } from '../events/index.ts'
+import type { Authority } from './authority.ts'
+import type { createIssuance, Outcome, RequestFacts } from './issuance.ts'
+import type { Identified } from './types.ts'
+
+const REQUESTS: ReadonlySet<string> = new Set(['PKCSReq', 'RenewalReq', 'UpdateReq'])
+
+/** A request that was opened, and the CA that it was encrypted to. */
+interface Opened {
+  csr: CertificateRequest
+  cipher: ContentCipher
+  identity: Identity
+}
+
+/** The SCEP service (RFC 8894): from message bytes to message bytes. */
+export type Scep = ReturnType<typeof createScep>
+
+/** Makes the SCEP service. `unwrap` decrypts content keys off the event loop. */
+export function createScep(deps: {
+  clock: Clock
+  log: Log
+  events: Events
+  authority: Authority
+  issuance: ReturnType<typeof createIssuance>
+  identify: (certificate: Certificate, now: Date) => Promise<Identified>
+  unwrap: UnwrapKey
+}) {
+  const { clock, log, events, authority, issuance, identify, unwrap } = deps
+
+  /**
+   * Answers a PKIOperation: a CertRep, SUCCESS or FAILURE. Throws `cms_invalid` or `scep_invalid` for what is no SCEP
+   * message or is not signed as it says, since there is nobody to answer then.
+   */
+  async function pkiOperation(bytes: Buffer, requestId: string): Promise<Buffer> {
+    const message = read(bytes, requestId)
+    const facts = { transaction_id: message.transactionId, request_id: requestId }
+    if (!REQUESTS.has(message.messageType))
+      return refuse(message, facts, `a ${message.messageType} is not served here`)
+    if (message.signer.publicKey().asymmetricKeyType !== 'rsa') {
+      return refuse(message, facts, 'the answer cannot be encrypted, as the signer has no RSA key')
+    }
+    const opened = await open(message)
+    if (opened === undefined) {
+      await issuance.refuse(
+        'csr_rejected',
+        'the envelope cannot be opened, or holds no certificate request',
+        facts,
+      )
+      return fail(message, authority.issuing(), 'badMessageCheck')
+    }
+    const { cipher, identity, csr } = opened
+    if (cipher === 'des-cbc' || message.digestAlgorithm === 'sha1') {
+      log.info(
+        { event: 'scep.old_algorithms', cipher, digest: message.digestAlgorithm, ...facts },
+        'an old client',
+      )
+    }
+    const outcome = await decide(message, csr, facts)
+    if ('certificate' in outcome) {
+      return buildSuccess({
+        request: message,
+        issued: outcome.certificate,
+        cipher,
+        signer: identity,
+        now: clock.now(),
+      })
+    }
+    return fail(message, identity, outcome.bad_certificate ? 'badCertId' : 'badRequest', outcome.message)
+  }
+
+  function read(bytes: Buffer, requestId: string): PkiMessage {
+    try {
+      return parsePkiMessage(bytes)
+    } catch (error) {
+      if (error instanceof AppError) {
+        const data = { message: error.message }
+        events.announce({ type: 'message.refused', reason: error.code, request_id: requestId, data })
+      }
+      throw error
+    }
+  }
+
+  /** Opens the envelope with whichever of our CAs it is for; undefined when that fails, for whatever reason. */
+  async function open(message: PkiMessage): Promise<Opened | undefined> {
+    const tried = new Set<string>()
+    const tryAll = async (): Promise<Opened | undefined> => {
+      for (const { id, certificate, key } of authority.trusted()) {
+        if (key === null || tried.has(id)) continue
+        tried.add(id)
+        const identity = { certificate, key }
+        const found = await openRequest(message, { identity, unwrap }).catch(onlyUnreadable)
+        if (found !== undefined) return { ...found, identity }
+      }
+      return undefined
+    }
+    const found = await tryAll()
+    if (found !== undefined) return found
+    // It may be for a CA that another process has just added.
+    await authority.refresh()
+    return tryAll()
+  }
+
+  async function decide(message: PkiMessage, csr: CertificateRequest, facts: RequestFacts): Promise<Outcome> {
+    const { messageType, signer } = message
+    const challenge = csr.challengePassword ?? challengeAttribute(message)
+    if (messageType !== 'PKCSReq') return issuance.issueForCertificate(csr, signer, facts)
+    if (challenge) return issuance.issueForChallenge(csr, challenge, facts)
+    const { problem } = await identify(signer, clock.now())
+    return problem === 'foreign'
+      ? issuance.issueForChallenge(csr, undefined, facts)
+      : issuance.issueForCertificate(csr, signer, facts)
+  }
+
+  function refuse(message: PkiMessage, facts: RequestFacts, why: string): Promise<Buffer> {
+    const { transaction_id, request_id } = facts
+    events.announce({
+      type: 'message.refused',
+      reason: 'scep_invalid',
+      data: { message: why, transaction_id },
+      ...(request_id !== undefined && { request_id }),
+    })
+    return fail(message, authority.issuing(), 'badRequest', why)
+  }
+
+  function fail(request: PkiMessage, signer: Identity, failInfo: FailInfo, text?: string): Promise<Buffer> {
+    const now = clock.now()
+    return buildFailure({ request, failInfo, signer, now, ...(text !== undefined && { failInfoText: text }) })
+  }
+
+  return {
+    pkiOperation,
+    /** The answer to GetCACaps. SHA-1 is understood and not announced. */
+    capabilities: (): string => caCapabilities({ sha1: false }),
+    /** The answer to GetCACert: the CA that issues. */
+    certificates: () => caCertificates([authority.issuing().certificate]),
+  }
+}
+
+/** macOS was once seen to send the challenge as a signed attribute of the message too. */
+function challengeAttribute(message: PkiMessage): string | undefined {
+  const value = attributeValue(message.attributes, OID.challengePassword)
+  return value && readText(value, 'challenge password')
+}
+
+function onlyUnreadable(error: unknown): undefined {
+  if (error instanceof AppError && error.code === 'scep_invalid') return undefined
+  throw error
+}
