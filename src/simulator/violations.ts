@@ -1,0 +1,37 @@
+/** Ways in which a server breaks Apple's protocol, as a device sees them. */
+export type ViolationKind =
+  /** A 401 to an MDM request: the device takes it as "you are not managed" and removes the profile. */
+  | 'unauthorized'
+  /** A status that no valid message deserves. */
+  | 'unexpected_status'
+  /** A 200 whose body is no valid command, or no valid answer to a check-in message. */
+  | 'invalid_body'
+  /** A body where the protocol asks for none. */
+  | 'body_not_empty'
+  | 'wrong_content_type'
+  /** A Content-Length that lies, or HTTP that cannot be read. */
+  | 'malformed_http'
+  | 'repeated_after_not_now'
+  | 'repeated_after_final_answer'
+  | 'wrong_channel'
+  /** More commands in a session than any queue holds. */
+  | 'endless_session'
+  | 'profile_invalid'
+  | 'profile_update_invalid'
+  | 'scep_invalid'
+  | 'push_before_token'
+  | 'push_after_check_out'
+  | 'push_wrong_magic'
+  | 'push_wrong_topic'
+  | 'push_unknown_token'
+
+/** One breach: which device saw it, and what exactly. */
+export interface Violation {
+  kind: ViolationKind
+  at: Date
+  serialNumber: string
+  detail: string
+}
+
+/** Called for every breach. */
+export type ReportViolation = (kind: ViolationKind, detail: string) => void
