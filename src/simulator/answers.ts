@@ -1,19 +1,7 @@
 import type { PlistDict } from '../protocol/plist/index.ts'
 import { installedApps } from './app-list.ts'
 import { queryResponses } from './device-information.ts'
-import type { DeviceFacts } from './facts.ts'
-import type { Configuration } from './configuration.ts'
-
-/** What a device knows of itself when it answers. */
-export interface DeviceView {
-  facts: DeviceFacts
-  appCount: number
-  batteryLevel: number
-  awaitingConfiguration: boolean
-  sharedUsers: boolean
-  profiles: readonly { configuration: Configuration; managed: boolean }[]
-  certificates: readonly { der: Buffer; commonName: string; isIdentity: boolean }[]
-}
+import type { DeviceView } from './device-view.ts'
 
 /** The answer to a command: its status and the keys that go with it. */
 export interface Answer {

@@ -1,6 +1,7 @@
 import { isDict, parsePlist } from '../protocol/plist/index.ts'
 import type { PlistDict } from '../protocol/plist/index.ts'
 import type { Contact, Reply } from './contact.ts'
+import type { CheckInMessage } from './messages.ts'
 import type { ReportViolation } from './violations.ts'
 
 /** What a check-in message came to. `answer`: the property list of the messages that get one. */
@@ -21,10 +22,10 @@ const FORESEEN: Readonly<Record<string, readonly number[]>> = {
 /** Sends a check-in message and judges the answer by what its kind may be answered with. */
 export async function sendCheckIn(
   contact: Contact,
-  message: PlistDict,
+  message: CheckInMessage,
   report: ReportViolation,
 ): Promise<CheckInAnswer> {
-  const type = String(message['MessageType'])
+  const type = message.MessageType
   const reply = await contact.checkIn(message)
   if (reply.kind === 'refused' && !(FORESEEN[type] ?? []).includes(reply.status)) {
     report('unexpected_status', `${type}: ${reply.status}`)

@@ -98,5 +98,6 @@ function judge(answer: HttpAnswer, what: string, report: ReportViolation): Reply
 
 function describe(message: PlistDict): string {
   const { MessageType: type, Status: status, CommandUUID: uuid } = message
-  return typeof type === 'string' ? type : `${String(status)}${typeof uuid === 'string' ? ` of ${uuid}` : ''}`
+  const parts = [type, status, uuid].filter((part) => typeof part === 'string')
+  return parts.join(' ')
 }

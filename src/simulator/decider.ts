@@ -1,5 +1,6 @@
 import { acknowledged, answerCommand, failed, malformed } from './answers.ts'
-import type { Answer, DeviceView } from './answers.ts'
+import type { Answer } from './answers.ts'
+import type { DeviceView } from './device-view.ts'
 import type { Mood } from './mood.ts'
 import { installProfile, removeProfile } from './profile-commands.ts'
 import type { InstallDeps, InstalledProfiles } from './profile-commands.ts'

@@ -1,5 +1,5 @@
 import type { PlistDict, PlistValue } from '../protocol/plist/index.ts'
-import type { DeviceView } from './answers.ts'
+import type { DeviceView } from './device-view.ts'
 
 const GIB = 1024 ** 3
 

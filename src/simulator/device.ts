@@ -4,7 +4,6 @@ import { AppError } from '../kernel/errors.ts'
 import type { Identity } from '../protocol/x509/index.ts'
 import { nameAttribute } from '../protocol/x509/index.ts'
 import type { PlistDict } from '../protocol/plist/index.ts'
-import type { DeviceView } from './answers.ts'
 import { createChannel, renewPush, retirePush, tellRetired } from './channel.ts'
 import type { Channel, Push } from './channel.ts'
 import { sendCheckIn } from './check-in.ts'
@@ -13,11 +12,13 @@ import { createContact } from './contact.ts'
 import { createDecider } from './decider.ts'
 import { runEnrollment } from './enrolling.ts'
 import type { EnrollmentOutcome, EnrollmentSource } from './enrolling.ts'
+import type { DeviceView } from './device-view.ts'
 import type { DeviceFacts } from './facts.ts'
 import type { DeviceHttp } from './http.ts'
 import type { KeyPool } from './keys.ts'
 import type { CommandResult } from './ledger.ts'
 import { authenticateMessage, checkOutMessage, deviceIds, tokenUpdateMessage } from './messages.ts'
+import type { CheckInMessage } from './messages.ts'
 import { createMood } from './mood.ts'
 import type { MoodOptions } from './mood.ts'
 import type { EnrollmentProfile } from './profile.ts'
@@ -80,7 +81,7 @@ export interface Device {
   /** A user signs in: the TokenUpdate of a user channel. `keys` are UserID, UserShortName, ... */
   signIn(keys: PlistDict): Promise<{ channel: Channel; answer: CheckInAnswer }>
   /** Any other check-in message, such as SetBootstrapToken; the device's ids are added. */
-  checkIn(message: PlistDict, channel?: Channel): Promise<CheckInAnswer>
+  checkIn(message: CheckInMessage, channel?: Channel): Promise<CheckInAnswer>
   checkOut(): Promise<CheckInAnswer>
   /** The owner takes the profile away without network: nothing is sent. */
   forget(): void
@@ -178,7 +179,7 @@ export function createDevice(options: DeviceOptions): Device {
     for (const channel of [own, ...users, ...past]) tellRetired(channel, clock.now())
   }
 
-  async function send(message: PlistDict): Promise<CheckInAnswer> {
+  async function send(message: CheckInMessage): Promise<CheckInAnswer> {
     const answer = await sendCheckIn(contact, message, report)
     if (answer.kind === 'unmanaged' && status === 'enrolled') end('removed', true)
     return answer

@@ -220,7 +220,7 @@ export function createFleet(options: FleetOptions): Fleet {
     quiet,
     async stop() {
       stopped = true
-      await Promise.all(members.map(({ running }) => running))
+      await Promise.all(members.flatMap(({ running }) => (running === undefined ? [] : [running])))
     },
   }
 }

@@ -65,7 +65,7 @@ export function createDeviceHttp(
         if (sent.reusedSocket && error.code === 'ECONNRESET') send(request).then(resolve, reject)
         else reject(classify(error))
       }
-      sent.on('response', (message) => collect(message).then(resolve, fail))
+      sent.on('response', (message) => void collect(message).then(resolve, fail))
       sent.on('error', fail)
       sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs} ms`)))
       sent.end(body)

@@ -1,6 +1,9 @@
 import type { PlistDict } from '../protocol/plist/index.ts'
 import type { DeviceFacts } from './facts.ts'
 
+/** A check-in message. */
+export type CheckInMessage = PlistDict & { MessageType: string }
+
 /** All but this UserID is a Mac's user; this one says that UserShortName tells who. */
 export const SHARED_IPAD_USER_ID = 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'
 
@@ -10,7 +13,7 @@ export function deviceIds(facts: DeviceFacts, enrollmentId: string | undefined):
 }
 
 /** https://developer.apple.com/documentation/devicemanagement/authenticaterequest */
-export function authenticateMessage(facts: DeviceFacts, ids: PlistDict, topic: string): PlistDict {
+export function authenticateMessage(facts: DeviceFacts, ids: PlistDict, topic: string): CheckInMessage {
   const personal = 'EnrollmentID' in ids
   return {
     MessageType: 'Authenticate',
@@ -32,12 +35,12 @@ export function tokenUpdateMessage(
   ids: PlistDict,
   push: { topic: string; token: Uint8Array<ArrayBuffer>; magic: string },
   extra: PlistDict = {},
-): PlistDict {
+): CheckInMessage {
   const { topic, token, magic } = push
   return { MessageType: 'TokenUpdate', ...ids, Topic: topic, Token: token, PushMagic: magic, ...extra }
 }
 
 /** https://developer.apple.com/documentation/devicemanagement/checkoutrequest */
-export function checkOutMessage(ids: PlistDict, topic: string): PlistDict {
+export function checkOutMessage(ids: PlistDict, topic: string): CheckInMessage {
   return { MessageType: 'CheckOut', ...ids, Topic: topic }
 }

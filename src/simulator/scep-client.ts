@@ -65,8 +65,8 @@ export async function requestCertificate(
     now: deps.clock.now(),
   })
   const answer = await operate(deps, settings, request, capabilities)
-  const rep = await parseCertRep(answer.body, { identity: signer, unwrap }).catch((error: Error) =>
-    breach(deps, error.message),
+  const rep = await parseCertRep(answer.body, { identity: signer, unwrap }).catch((error: unknown) =>
+    breach(deps, messageOf(error)),
   )
   checkAnswer(deps, rep, { transactionId, senderNonce, cas })
   return { key, certificate: checkIssued(deps, rep, key, cas) }
@@ -211,6 +211,10 @@ function parseAll(deps: ScepDeps, read: () => readonly Buffer[]): Certificate[] 
 function hasFingerprint(certificate: Certificate, fingerprint: Buffer): boolean {
   const algorithm = { 16: 'md5', 20: 'sha1' }[fingerprint.length] ?? 'sha256'
   return createHash(algorithm).update(certificate.der).digest().equals(fingerprint)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function breach(deps: ScepDeps, reason: string): never {

@@ -59,7 +59,7 @@ export async function runSession(deps: SessionDeps): Promise<SessionReport> {
     const reply = await contact.connect(message)
     if (reply.kind !== 'ok') {
       if (reply.kind === 'refused')
-        report('unexpected_status', `${String(message['Status'])}: ${reply.status}`)
+        report('unexpected_status', `${pending?.status ?? 'Idle'}: ${reply.status}`)
       return { ...outcome, end: reply.kind }
     }
     if (pending !== undefined) {
