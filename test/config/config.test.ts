@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/config.ts'
 import { readEnv, VARIABLES } from '../../src/config/env.ts'
@@ -110,6 +111,24 @@ test('all problems are told at once, secrets included, and without the secrets',
   expect(problems(broken)).toHaveLength(7)
   expect(() => load(broken)).toThrow(/^The settings have 7 problems:\n {2}FIRSTBOOT_/)
   expect(problems(broken).join('\n')).not.toContain('hush')
+})
+
+test('whatever stands in the settings, the answer is a config or a list of problems, without the secrets', () => {
+  const secret = fc.string({ minLength: 4, maxLength: 60 }).map((text) => `hush${text}`)
+  const values = fc.dictionary(fc.constantFrom(...VARIABLES), fc.string({ unit: 'binary', maxLength: 80 }))
+  fc.assert(
+    fc.property(values, secret, (variables, hush) => {
+      const all = {
+        ...variables,
+        FIRSTBOOT_SECRET_KEY: hush,
+        FIRSTBOOT_ADMIN_TOKEN: hush,
+        FIRSTBOOT_DATABASE_URL: hush,
+      }
+      expect(problems(all).length).toBeGreaterThanOrEqual(2)
+      expect(problems(all).join('\n')).not.toContain('hush')
+    }),
+    { numRuns: 40 },
+  )
 })
 
 test('a name that is none is a problem, unless it is of the tests or of the command line', () => {

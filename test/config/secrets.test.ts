@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readEnv } from '../../src/config/env.ts'
 import { ConfigError } from '../../src/config/problems.ts'
@@ -26,6 +28,20 @@ test('the first start makes a key and an admin token for the owner alone; the ne
   for (const name of readdirSync(dataDir)) expect(statSync(path.join(dataDir, name)).mode & 0o777).toBe(0o600)
   expect(statSync(dataDir).mode & 0o777).toBe(0o700)
   expect(load()).toEqual(first)
+})
+
+test('processes that start at the same moment agree on one key and one token', async () => {
+  const module = path.resolve(import.meta.dirname, '../../src/config/secrets.ts')
+  const script = `const { loadSecrets } = await import(${JSON.stringify(module)})
+    const { secretKey, adminToken } = loadSecrets({ values: {}, unknown: [] }, ${JSON.stringify(dataDir)})
+    console.log(secretKey.toString('hex'), adminToken)`
+  const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
+  const answers = await Promise.all([start(), start(), start(), start()])
+  const { secretKey, adminToken } = load()
+  expect(new Set(answers.map(({ stdout }) => stdout))).toEqual(
+    new Set([`${secretKey.toString('hex')} ${adminToken}\n`]),
+  )
+  expect(readdirSync(dataDir).toSorted()).toEqual(['admin-token', 'secret-key'])
 })
 
 test('what the environment gives is taken, and nothing is written', () => {
