@@ -7,7 +7,7 @@ export {
   verifySignature,
 } from './algorithms.ts'
 export type { HashName, SignatureScheme } from './algorithms.ts'
-export { readPemBundle, readPkcs12 } from './bundle.ts'
+export { readPemBundle } from './bundle.ts'
 export type { Bundle } from './bundle.ts'
 export { fingerprintOf, parseCertificate } from './certificate.ts'
 export type { Certificate } from './certificate.ts'
@@ -22,4 +22,5 @@ export { generateEcKey, generateRsaKey, keyMatches, keyToPem, spkiOf } from './k
 export { formatName, nameAttribute } from './name.ts'
 export type { Name, NameInput } from './name.ts'
 export { readPem, writePem } from './pem.ts'
+export { readPkcs12 } from './pkcs12.ts'
 export type { PemBlock } from './pem.ts'
