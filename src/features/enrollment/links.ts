@@ -1,0 +1,160 @@
+import type { Db, Tx } from '../../db/index.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Events } from '../events/index.ts'
+import type { Users } from '../users/index.ts'
+import {
+  findLink,
+  findLinkByKey,
+  insertLink,
+  listLinks,
+  revokeLink,
+  takeUse,
+  type Queries,
+  type StoredLink,
+} from './store.ts'
+
+const DEFAULT_DAYS = 7
+const KEY_BYTES = 24
+
+/** Why a link lets nobody in any more. */
+export type LinkRefusal = 'link_used_up' | 'link_expired' | 'link_revoked'
+
+/** An enrollment link as administrators see it; whoever has `url` can enrol a device. */
+export interface EnrollmentLink {
+  id: string
+  url: string
+  uses: number
+  used: number
+  user_name: string | null
+  expires_at: Date
+  revoked_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+/** What a new link is asked to be; by default good for one device and seven days. */
+export interface NewLink {
+  user_name?: string | null
+  uses?: number
+  expires_at?: Date | null
+}
+
+/** Enrollment links: addresses by which devices enrol without an enrollment policy. */
+export type Links = ReturnType<typeof createLinks>
+
+/** Makes the links. `publicUrl` has no final slash. */
+export function createLinks(deps: {
+  db: Db
+  clock: Clock
+  events: Events
+  users: Pick<Users, 'find' | 'findByName'>
+  secretBox: SecretBox
+  publicUrl: string
+}) {
+  const { db, clock, events, users, secretBox, publicUrl } = deps
+
+  /** Makes a link. Throws `invalid_request`, naming the field, for an unknown user or a time that has passed. */
+  async function create(wanted: NewLink): Promise<EnrollmentLink> {
+    const now = clock.now()
+    const { uses = 1 } = wanted
+    const expires_at = wanted.expires_at ?? addTime(now, DEFAULT_DAYS, 'day')
+    if (expires_at <= now) throw badField('expires_at', 'must be in the future')
+    return db.transaction(async (trx) => {
+      const user_name = wanted.user_name ?? null
+      const user = user_name === null ? undefined : await users.findByName(trx, user_name)
+      if (user_name !== null && user === undefined) throw badField('user_name', 'there is no such user')
+      const id = newId(now)
+      const key = newSecret(KEY_BYTES)
+      const link: StoredLink = {
+        id,
+        key_hash: sha256(key),
+        key_sealed: secretBox.seal(Buffer.from(key), keyContext(id)),
+        user_id: user?.id ?? null,
+        uses,
+        used: 0,
+        expires_at,
+        revoked_at: null,
+        created_at: now,
+        updated_at: now,
+      }
+      await insertLink(trx, link)
+      await events.emit(trx, {
+        type: 'enrollment_link.created',
+        user_name: user?.user_name ?? null,
+        data: { link_id: id, uses, expires_at: expires_at.toISOString() },
+      })
+      return show(link, user?.user_name ?? null)
+    })
+  }
+
+  async function withNames(links: readonly StoredLink[]): Promise<EnrollmentLink[]> {
+    const names = new Map<string, string>()
+    for (const id of new Set(links.flatMap(({ user_id }) => user_id ?? []))) {
+      const user = await users.find(db.kysely, id)
+      if (user !== undefined) names.set(id, user.user_name)
+    }
+    return links.map((link) => show(link, names.get(link.user_id ?? '') ?? null))
+  }
+
+  function show(link: StoredLink, user_name: string | null): EnrollmentLink {
+    const { id, uses, used, expires_at, revoked_at, created_at, updated_at } = link
+    const url = `${publicUrl}/enroll/link/${secretBox.open(link.key_sealed, keyContext(id)).toString()}`
+    return { id, url, uses, used, user_name, expires_at, revoked_at, created_at, updated_at }
+  }
+
+  return {
+    create,
+    /** A page of links, newest first. */
+    async list(query: { before?: string; limit: number }): Promise<EnrollmentLink[]> {
+      return withNames(await listLinks(db.kysely, query))
+    },
+    /** One link, or undefined. */
+    async get(id: string): Promise<EnrollmentLink | undefined> {
+      const link = await findLink(db.kysely, id)
+      return link && (await withNames([link]))[0]
+    },
+    /** Revokes a link; the row stays. A second time changes nothing. Throws `not_found`. */
+    async revoke(id: string): Promise<void> {
+      await db.transaction(async (trx) => {
+        const revoked = await revokeLink(trx, id, clock.now())
+        if (revoked !== undefined) {
+          await events.emit(trx, {
+            type: 'enrollment_link.revoked',
+            data: { link_id: id, used: revoked.used },
+          })
+        } else if ((await findLink(trx, id)) === undefined) {
+          throw new AppError('not_found', 'There is no such enrollment link.')
+        }
+      })
+    },
+    /** The link that an address names, or undefined. */
+    byKey: (queries: Queries, key: string): Promise<StoredLink | undefined> =>
+      findLinkByKey(queries, sha256(key)),
+    /** Why the link lets nobody in at this moment; undefined when it does. */
+    refusalOf: (link: StoredLink): LinkRefusal | undefined => judge(link, clock.now()),
+    /** Takes one use of the link, or says why that is not possible; exact in any race, undone with `trx`. */
+    async takeUse(trx: Tx, id: string): Promise<'taken' | LinkRefusal> {
+      const now = clock.now()
+      if (await takeUse(trx, id, now)) return 'taken'
+      const link = await findLink(trx, id)
+      return (link && judge(link, now)) ?? 'link_revoked'
+    },
+  }
+}
+
+function judge(link: StoredLink, now: Date): LinkRefusal | undefined {
+  if (link.revoked_at !== null) return 'link_revoked'
+  if (link.expires_at <= now) return 'link_expired'
+  return link.used >= link.uses ? 'link_used_up' : undefined
+}
+
+function badField(path: string, message: string): AppError {
+  return new AppError('invalid_request', `${path}: ${message}.`, { fields: [{ path, message }] })
+}
+
+function keyContext(id: string): string {
+  return `enrollment_links.key:${id}`
+}
