@@ -194,6 +194,29 @@ describe('refusals', () => {
   })
 })
 
+test('bytes changed at random: read or refused, never another error', () => {
+  const whole = wrap(
+    '<dict><key>a&amp;é</key><array><data>AAEC</data><date>2024-01-01T00:00:00Z</date><real>1.5</real>' +
+      '<!-- c --><string><![CDATA[x]]></string><integer>-5</integer><false/></array></dict>',
+  )
+  const change = fc.record({
+    at: fc.nat(whole.length - 1),
+    byte: fc.oneof(fc.constantFrom(...Buffer.from('<>/!?&;[]-" \r')), fc.nat(255)),
+  })
+  let unchanged = 0
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 4 }), (changes) => {
+      const bytes = Buffer.from(whole)
+      for (const { at, byte } of changes) bytes[at] = byte
+      const reason = refused(bytes)
+      if (reason === undefined) unchanged++
+      else expect(reason.code).toBe('plist_invalid')
+    }),
+    { numRuns: 1000 },
+  )
+  expect(unchanged).toBeGreaterThan(0)
+})
+
 describe('limits', () => {
   test('nesting of 100,000 is refused at the limit, 64 is read', () => {
     expect(read('<array>'.repeat(64) + '</array>'.repeat(64))).toBeInstanceOf(Array)
