@@ -1,0 +1,138 @@
+import type { Db, Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
+import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
+import type { Events } from '../events/index.ts'
+import type { Actor, Role } from './roles.ts'
+import {
+  type ApiToken,
+  deleteToken,
+  findToken,
+  findValidToken,
+  insertToken,
+  listTokens,
+  lockTokens,
+  noteUses,
+  validAdminIds,
+} from './store.ts'
+import { createTokenCache } from './token-cache.ts'
+
+const SECRET_PREFIX = 'fbt_'
+const FIRST_TOKEN_NAME = 'First admin token'
+/** Longer than any secret we make or accept; nothing longer is hashed. */
+const MAX_SECRET_LENGTH = 1024
+
+/** Who asks for a change, for the event. */
+type By = { actor: Actor; requestId: string }
+
+/** API tokens and who they belong to. */
+export type Operators = ReturnType<typeof createOperators>
+
+/** Makes the door. */
+export function createOperators(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
+  const { db, clock, events } = deps
+  const cache = createTokenCache({ clock, load: (hash) => findValidToken(db.kysely, hash, clock.now()) })
+  let uses = new Map<string, Date>()
+
+  /** Who the secret belongs to; undefined when it is unknown, deleted (within 2 s) or expired. */
+  async function authenticate(secret: string): Promise<Actor | undefined> {
+    if (secret.length > MAX_SECRET_LENGTH) return undefined
+    const token = await cache.get(sha256(secret))
+    if (token === undefined) return undefined
+    uses.set(token.id, clock.now())
+    return { kind: 'api_token', id: token.id, name: token.name, role: token.role }
+  }
+
+  /**
+   * Makes the admin token with this secret at a start. One that the operator set (`isGiven`) counts whatever else there
+   * is; one that we made ourselves is only for an installation that has no other. Answers whether it is valid now.
+   */
+  async function ensureAdminToken(secret: string, options: { isGiven: boolean }): Promise<boolean> {
+    const hash = sha256(secret)
+    await db.transaction(async (trx) => {
+      await lockTokens(trx)
+      const others = await validAdminIds(trx, clock.now())
+      if (!options.isGiven && others.length > 0) return
+      const id = newId(clock.now())
+      const token = { id, name: FIRST_TOKEN_NAME, role: 'admin' as const, expires_at: null }
+      const isNew = await insertToken(trx, { ...token, secret_hash: hash }, clock.now())
+      if (isNew) await emit(trx, 'api_token.created', token, undefined)
+    })
+    cache.clear()
+    return (await authenticate(secret))?.role === 'admin'
+  }
+
+  async function create(
+    given: { name: string; role: Role; expires_at: Date | null },
+    by: By,
+  ): Promise<{ token: ApiToken; secret: string }> {
+    const now = clock.now()
+    if (given.expires_at !== null && given.expires_at <= now) {
+      throw new AppError('invalid_request', 'The field expires_at must be in the future.', {
+        fields: [{ path: 'expires_at', message: 'must be in the future' }],
+      })
+    }
+    const secret = SECRET_PREFIX + newSecret()
+    const token = { id: newId(now), ...given }
+    await db.transaction(async (trx) => {
+      await insertToken(trx, { ...token, secret_hash: sha256(secret) }, now)
+      await emit(trx, 'api_token.created', token, by)
+    })
+    return { token: { ...token, last_used_at: null, created_at: now, updated_at: now }, secret }
+  }
+
+  async function remove(id: string, by: By): Promise<void> {
+    await db.transaction(async (trx) => {
+      await lockTokens(trx)
+      const token = await findToken(trx, id)
+      if (token === undefined) throw new AppError('not_found', 'There is no API token with this id.')
+      const admins = await validAdminIds(trx, clock.now())
+      if (admins.length === 1 && admins[0] === id) {
+        throw new AppError('conflict', 'This is the last valid admin token; make another one first.')
+      }
+      await deleteToken(trx, id)
+      await emit(trx, 'api_token.deleted', token, by)
+    })
+    cache.clear()
+  }
+
+  function emit(
+    trx: Tx,
+    type: 'api_token.created' | 'api_token.deleted',
+    token: Pick<ApiToken, 'id' | 'name' | 'role'>,
+    by: By | undefined,
+  ): Promise<void> {
+    const data = { api_token_id: token.id, name: token.name, role: token.role, by: by?.actor.id ?? null }
+    return events.emit(trx, { type, data, ...(by === undefined ? {} : { request_id: by.requestId }) })
+  }
+
+  return {
+    authenticate,
+    ensureAdminToken,
+    create,
+    remove,
+    /** Throws AppError `not_found`. */
+    async get(id: string): Promise<ApiToken> {
+      const token = await findToken(db.kysely, id)
+      if (token === undefined) throw new AppError('not_found', 'There is no API token with this id.')
+      return token
+    },
+    async list(query: { limit: number; cursor?: string | undefined }): Promise<Page<ApiToken>> {
+      const after = decodeCursor(query.cursor, ['string'])
+      return page(await listTokens(db.kysely, query.limit + 1, after?.[0]), query.limit, ({ id }) => [id])
+    },
+    /** Writes down when tokens were last used; for a background job, as no request waits for that. */
+    async flushLastUsed(): Promise<void> {
+      if (uses.size === 0) return
+      const noted = uses
+      uses = new Map()
+      try {
+        await noteUses(db.kysely, noted)
+      } catch (error) {
+        uses = new Map([...noted, ...uses])
+        throw error
+      }
+    },
+  }
+}

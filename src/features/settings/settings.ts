@@ -1,0 +1,106 @@
+import type { Kysely } from 'kysely'
+import { Value } from 'typebox/value'
+import type { Database, Db } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Events } from '../events/index.ts'
+import { type SettingsRow, lockSettings, readSettings, writeSettings } from './store.ts'
+import { type Overrides, type Settings, type SettingsPatch, settingsSchema } from './types.ts'
+
+/** What another process changed is seen at most this much later. */
+const VALID_MS = 2_000
+
+/** The settings with what the API tells besides. */
+export type SettingsView = { settings: Settings; version: number; created_at: Date; updated_at: Date }
+
+/** The settings of the installation. */
+export type SettingsDoor = ReturnType<typeof createSettings>
+
+/** Makes the door. */
+export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
+  const { db, clock, events } = deps
+  let cached: { settings: Settings; until: number; version: number } | undefined
+
+  function remember(row: SettingsRow, since: number): Settings {
+    const settings = withDefaults(row.values)
+    // A slow reader must not bring back what a change has just replaced.
+    if (cached === undefined || row.version >= cached.version) {
+      cached = { settings, until: since + VALID_MS, version: row.version }
+    }
+    return settings
+  }
+
+  return {
+    /**
+     * The settings, at most 2 s old; a change in this process is seen at once. Inside a transaction hand over its
+     * `trx`: the embedded database has one connection.
+     */
+    async get(executor: Kysely<Database> = db.kysely): Promise<Settings> {
+      const now = clock.now().getTime()
+      if (cached !== undefined && cached.until > now) return cached.settings
+      return remember(await readSettings(executor), now)
+    },
+
+    /** The settings as they are this moment. */
+    async view(): Promise<SettingsView> {
+      return toView(await readSettings(db.kysely))
+    },
+
+    /** Changes what the patch names; `check` may refuse the version that is there. */
+    async update(
+      patch: SettingsPatch,
+      options: { check: (version: number) => void; by: { actorId: string; requestId: string } },
+    ): Promise<SettingsView> {
+      const row = await db.transaction(async (trx) => {
+        const before = await lockSettings(trx)
+        options.check(before.version)
+        const values = merge(before.values, patch)
+        const changed = changes(withDefaults(before.values), withDefaults(values))
+        if (Object.keys(changed).length === 0) return before
+        const after = await writeSettings(trx, values, clock.now())
+        const { actorId, requestId } = options.by
+        await events.emit(trx, {
+          type: 'settings.changed',
+          data: { changed, by: actorId },
+          request_id: requestId,
+        })
+        return after
+      })
+      remember(row, clock.now().getTime())
+      return toView(row)
+    },
+  }
+}
+
+function toView({ values, version, created_at, updated_at }: SettingsRow): SettingsView {
+  return { settings: withDefaults(values), version, created_at, updated_at }
+}
+
+/** Each setting as stored, or its default: also for one that a newer or older version stored in a way we do not know. */
+function withDefaults(values: Overrides): Settings {
+  const entries = Object.entries(settingsSchema.properties).map(([name, schema]) => {
+    const value = values[name]
+    return [
+      name,
+      value !== undefined && Value.Check(schema, value) ? value : Value.Default(schema, undefined),
+    ]
+  })
+  return Object.fromEntries(entries) as Settings
+}
+
+function merge(values: Overrides, patch: SettingsPatch): Overrides {
+  const merged = { ...values }
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null && name !== 'default_device_limit') delete merged[name]
+    else if (value !== undefined) merged[name] = value
+  }
+  return merged
+}
+
+function changes(before: Settings, after: Settings): Record<string, { before: unknown; after: unknown }> {
+  const names = Object.keys(after) as (keyof Settings)[]
+  return Object.fromEntries(
+    names
+      .filter((name) => before[name] !== after[name])
+      .map((name) => [name, { before: before[name], after: after[name] }]),
+  )
+}

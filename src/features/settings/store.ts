@@ -1,0 +1,27 @@
+import type { Kysely } from 'kysely'
+import type { Database, Tx } from '../../db/index.ts'
+import type { Overrides } from './types.ts'
+
+/** The one row. */
+export type SettingsRow = { values: Overrides; version: number; created_at: Date; updated_at: Date }
+
+const COLUMNS = ['values', 'version', 'created_at', 'updated_at'] as const
+
+/** Reads the row. */
+export function readSettings(db: Kysely<Database>): Promise<SettingsRow> {
+  return db.selectFrom('settings').select(COLUMNS).executeTakeFirstOrThrow()
+}
+
+/** Reads the row and keeps others from changing it until the transaction ends. */
+export function lockSettings(trx: Tx): Promise<SettingsRow> {
+  return trx.selectFrom('settings').select(COLUMNS).forUpdate().executeTakeFirstOrThrow()
+}
+
+/** Writes the row as its next version. */
+export function writeSettings(trx: Tx, values: Overrides, now: Date): Promise<SettingsRow> {
+  return trx
+    .updateTable('settings')
+    .set((eb) => ({ values: JSON.stringify(values), version: eb('version', '+', 1), updated_at: now }))
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+}

@@ -1,0 +1,29 @@
+import { Type, type Static } from 'typebox'
+
+const days = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: 36_500, default: fallback, description })
+
+/** What an administrator may change at any time, with the defaults. */
+export const settingsSchema = Type.Object({
+  default_device_limit: Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000 }), Type.Null()], {
+    default: 15,
+    description: 'Devices that a user without a limit of their own may enrol; null = any number.',
+  }),
+  user_authenticate: Type.Enum(['refuse', 'accept'], {
+    default: 'refuse',
+    description: 'User channels: refused (410), or accepted with a digest challenge of no digits.',
+  }),
+  command_history_days: days(180, 'How long finished commands are kept.'),
+  checkin_message_days: days(90, 'How long raw check-in messages are kept.'),
+  event_days: days(180, 'How long events are kept.'),
+  attempt_days: days(365, 'How long closed enrollment attempts are kept.'),
+})
+
+/** The settings as they are now. */
+export type Settings = Static<typeof settingsSchema>
+
+/** Changes to them: what is left out stays; null gives the default, but no limit for `default_device_limit`. */
+export type SettingsPatch = { [K in keyof Settings]?: Settings[K] | null }
+
+/** Settings that an administrator has set, by name; others have their default. */
+export type Overrides = Record<string, unknown>

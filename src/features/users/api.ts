@@ -1,0 +1,139 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { etagOf } from '../../kernel/etag.ts'
+import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { newUserSchema, userPatchSchema, userSchema } from './schemas.ts'
+import type { User } from './store.ts'
+import type { Change, UserFields, Users } from './users.ts'
+
+const params = Type.Object({ id: Type.String() })
+const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+
+const DEFAULTS = {
+  display_name: '',
+  email: null,
+  password: null,
+  device_limit: null,
+  enrollment_manager: false,
+  disabled: false,
+  must_change_password: false,
+  password_expires_at: null,
+} satisfies Omit<UserFields, 'user_name'>
+
+/** `/users`: people who enrol devices. */
+export function usersApi(deps: {
+  users: Pick<Users, 'create' | 'get' | 'list' | 'remove' | 'update'>
+}): FastifyPluginAsyncTypebox {
+  const { users } = deps
+  return async (app) => {
+    app.post(
+      '/users',
+      {
+        config: { role: 'admin', etag: true },
+        schema: { summary: 'Add a user', body: newUserSchema, response: { 201: userSchema } },
+      },
+      async (request, reply) => {
+        const { user_name: userName } = request.body
+        const user = await users.create(
+          { ...DEFAULTS, ...toFields(request.body), user_name: userName },
+          changeOf(request),
+        )
+        return reply
+          .code(201)
+          .headers({ location: `/api/v1/users/${user.id}`, etag: etagOf(user.version) })
+          .send(render(user))
+      },
+    )
+
+    app.get(
+      '/users',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          summary: 'List users by name',
+          querystring: Type.Object({
+            ...pageQuery,
+            user_name: Type.Optional(
+              Type.String({ minLength: 1, description: 'Only the user of this name.' }),
+            ),
+          }),
+          response: { 200: pageOf(userSchema) },
+        },
+      },
+      async (request) => {
+        const { items, next_cursor } = await users.list(request.query)
+        return { items: items.map(render), next_cursor }
+      },
+    )
+
+    app.get(
+      '/users/:id',
+      {
+        config: { role: 'viewer', etag: true },
+        schema: { summary: 'One user', params, response: { 200: userSchema } },
+      },
+      async (request, reply) => {
+        const user = await users.get(request.params.id)
+        return reply.header('etag', etagOf(user.version)).send(render(user))
+      },
+    )
+
+    app.patch(
+      '/users/:id',
+      {
+        config: { role: 'admin', etag: true },
+        schema: { summary: 'Change a user', params, body: userPatchSchema, response: { 200: userSchema } },
+      },
+      async (request, reply) => {
+        const user = await users.update(request.params.id, toFields(request.body), changeOf(request))
+        return reply.header('etag', etagOf(user.version)).send(render(user))
+      },
+    )
+
+    app.delete(
+      '/users/:id',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          summary: 'Delete a user',
+          description: 'Refused while the user has enrolled devices.',
+          params,
+          response: { 204: nothing },
+        },
+      },
+      async (request, reply) => {
+        await users.remove(request.params.id, changeOf(request))
+        return reply.code(204).send()
+      },
+    )
+  }
+}
+
+function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>): Change {
+  return {
+    actorId: request.actor.id,
+    requestId: request.id,
+    check: (version) => request.checkIfMatch(version),
+  }
+}
+
+/** The fields that the body names, null being their default. */
+function toFields(body: Static<typeof userPatchSchema>): Partial<UserFields> {
+  const named = Object.entries(body).filter(([, value]) => value !== undefined)
+  const fields = named.map(([name, value]) => [name, value ?? DEFAULTS[name as keyof typeof DEFAULTS]])
+  const { password_expires_at: expiry, ...rest } = Object.fromEntries(fields) as Partial<UserFields>
+  return {
+    ...rest,
+    ...(expiry === undefined ? {} : { password_expires_at: expiry === null ? null : new Date(expiry) }),
+  }
+}
+
+function render({ version: _, ...user }: User) {
+  return {
+    ...user,
+    password_expires_at: user.password_expires_at?.toISOString() ?? null,
+    created_at: user.created_at.toISOString(),
+    updated_at: user.updated_at.toISOString(),
+  }
+}

@@ -1,0 +1,81 @@
+import type { Kysely, Selectable } from 'kysely'
+import { type Database, type Tx, withoutNul } from '../../db/index.ts'
+import type { UsersTable } from '../../db/tables/users.ts'
+
+type Row = Selectable<UsersTable>
+
+/** A person who may enrol devices, as other slices see them: without the password. */
+export type User = Omit<Row, 'user_name_key' | 'password_hash'>
+
+/** What a change writes. */
+export type UserColumns = Omit<Row, 'id' | 'version' | 'created_at' | 'updated_at'>
+
+type Executor = Kysely<Database>
+
+const COLUMNS = [
+  ...([
+    'id',
+    'user_name',
+    'display_name',
+    'email',
+    'device_limit',
+    'enrollment_manager',
+    'disabled',
+  ] as const),
+  ...(['must_change_password', 'password_expires_at', 'version', 'created_at', 'updated_at'] as const),
+]
+
+/** The user with this id. */
+export function findUser(db: Executor, id: string): Promise<User | undefined> {
+  return db.selectFrom('users').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+}
+
+/** The user whose name has this key. */
+export function findUserByKey(db: Executor, key: string): Promise<User | undefined> {
+  return db.selectFrom('users').select(COLUMNS).where('user_name_key', '=', key).executeTakeFirst()
+}
+
+/** The user, kept from being changed or locked by others until the transaction ends. */
+export function lockUser(trx: Tx, id: string): Promise<User | undefined> {
+  return trx.selectFrom('users').select(COLUMNS).where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+/** Users in the order of their keys, from after `after`; with `key` the one it belongs to. */
+export function listUsers(
+  db: Executor,
+  query: { limit: number; after: string | undefined; key: string | undefined },
+): Promise<(User & { user_name_key: string })[]> {
+  return db
+    .selectFrom('users')
+    .select([...COLUMNS, 'user_name_key'])
+    .$if(query.key !== undefined, (rows) => rows.where('user_name_key', '=', query.key ?? ''))
+    .$if(query.after !== undefined, (rows) => rows.where('user_name_key', '>', query.after ?? ''))
+    .orderBy('user_name_key')
+    .limit(query.limit)
+    .execute()
+}
+
+/** Adds a user; undefined when the name is taken. */
+export function insertUser(trx: Tx, id: string, columns: UserColumns, now: Date): Promise<User | undefined> {
+  return trx
+    .insertInto('users')
+    .values({ ...withoutNul(columns), id, created_at: now, updated_at: now })
+    .onConflict((conflict) => conflict.column('user_name_key').doNothing())
+    .returning(COLUMNS)
+    .executeTakeFirst()
+}
+
+/** Writes columns as the user's next version. Throws a unique violation when the name is another's. */
+export function updateUser(trx: Tx, id: string, columns: Partial<UserColumns>, now: Date): Promise<User> {
+  return trx
+    .updateTable('users')
+    .set((eb) => ({ ...withoutNul(columns), version: eb('version', '+', 1), updated_at: now }))
+    .where('id', '=', id)
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+}
+
+/** Removes a user. */
+export async function deleteUser(trx: Tx, id: string): Promise<void> {
+  await trx.deleteFrom('users').where('id', '=', id).execute()
+}

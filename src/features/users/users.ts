@@ -1,0 +1,152 @@
+import type { Kysely } from 'kysely'
+import { type Database, type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { newId } from '../../kernel/ids.ts'
+import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
+import type { Events } from '../events/index.ts'
+import { userNameKey } from './names.ts'
+import { hashPassword } from './passwords.ts'
+import {
+  type User,
+  type UserColumns,
+  deleteUser,
+  findUser,
+  findUserByKey,
+  insertUser,
+  listUsers,
+  lockUser,
+  updateUser,
+} from './store.ts'
+
+type Executor = Kysely<Database>
+
+/** What describes a user, but the password is as it was typed. */
+export type UserFields = Omit<UserColumns, 'user_name_key' | 'password_hash'> & { password: string | null }
+
+/** A change's circumstances: who asks, and a check that may refuse the version that is there. */
+export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
+
+/** People who enrol devices. */
+export type Users = ReturnType<typeof createUsers>
+
+/** What the users are made of. */
+export type UsersDeps = {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  /** The limit of users without one of their own, read with `executor`; null = none. */
+  defaultDeviceLimit: (executor: Executor) => Promise<number | null>
+  /** How many live enrollments a user has. */
+  liveEnrollments: (trx: Tx, userId: string) => Promise<number>
+}
+
+/** Makes the door. */
+export function createUsers(deps: UsersDeps) {
+  const { db, clock, events } = deps
+
+  async function create(fields: UserFields, change: Change): Promise<User> {
+    const columns = await toColumns(fields)
+    const now = clock.now()
+    return db.transaction(async (trx) => {
+      const user = await insertUser(trx, newId(now), columns as UserColumns, now)
+      if (user === undefined) throw taken()
+      await emit(trx, 'user.created', user, change, {})
+      return user
+    })
+  }
+
+  async function update(id: string, patch: Partial<UserFields>, change: Change): Promise<User> {
+    // The hash takes its time; no lock is held for that long.
+    const columns = await toColumns(patch)
+    try {
+      return await db.transaction(async (trx) => {
+        const before = (await lockUser(trx, id)) ?? missing()
+        change.check?.(before.version)
+        const user = await updateUser(trx, id, columns, clock.now())
+        await emit(trx, 'user.updated', user, change, { changed: Object.keys(patch) })
+        return user
+      })
+    } catch (error) {
+      throw isUniqueViolation(error) ? taken() : error
+    }
+  }
+
+  async function remove(id: string, change: Change): Promise<void> {
+    await db.transaction(async (trx) => {
+      const user = (await lockUser(trx, id)) ?? missing()
+      change.check?.(user.version)
+      const live = await deps.liveEnrollments(trx, id)
+      if (live > 0) throw new AppError('conflict', `The user still has ${live} enrolled devices.`)
+      await deleteUser(trx, id)
+      await emit(trx, 'user.deleted', user, change, {})
+    })
+  }
+
+  function emit(
+    trx: Tx,
+    type: 'user.created' | 'user.updated' | 'user.deleted',
+    user: User,
+    change: Change,
+    data: Record<string, unknown>,
+  ): Promise<void> {
+    return events.emit(trx, {
+      type,
+      user_name: user.user_name,
+      data: { user_id: user.id, ...data, by: change.actorId },
+      request_id: change.requestId,
+    })
+  }
+
+  return {
+    create,
+    update,
+    remove,
+    /** The user with this id, if there is one. */
+    find: (executor: Executor, id: string) => findUser(executor, id),
+    /** The user of this name, whatever its spelling. */
+    findByName: (executor: Executor, userName: string) => findUserByKey(executor, userNameKey(userName)),
+    /** The user, locked until the transaction ends: for counting devices against the limit. */
+    lock: (trx: Tx, id: string) => lockUser(trx, id),
+    /**
+     * How many devices the user may have: their own limit, else the default one; null = any number. Inside a transaction
+     * `executor` must be its `trx`: the embedded database has one connection.
+     */
+    async limitOf(user: Pick<User, 'device_limit'>, executor: Executor): Promise<number | null> {
+      return user.device_limit ?? (await deps.defaultDeviceLimit(executor))
+    },
+    /** Throws AppError `not_found`. */
+    async get(id: string): Promise<User> {
+      return (await findUser(db.kysely, id)) ?? missing()
+    },
+    async list(query: { limit: number; cursor?: string; user_name?: string }): Promise<Page<User>> {
+      const after = decodeCursor(query.cursor, ['string'])?.[0]
+      const key = query.user_name === undefined ? undefined : userNameKey(query.user_name)
+      const rows = await listUsers(db.kysely, { limit: query.limit + 1, after, key })
+      const { items, next_cursor } = page(rows, query.limit, (row) => [row.user_name_key])
+      return { items: items.map(({ user_name_key: _, ...user }) => user), next_cursor }
+    },
+  }
+}
+
+/** The given fields as columns; those left out are left out. */
+async function toColumns(fields: Partial<UserFields>): Promise<Partial<UserColumns>> {
+  const { password, ...columns } = fields
+  return {
+    ...columns,
+    ...(columns.user_name === undefined ? {} : { user_name_key: userNameKey(columns.user_name) }),
+    ...(password === undefined
+      ? {}
+      : { password_hash: password === null ? null : await hashPassword(password) }),
+  }
+}
+
+function missing(): never {
+  throw new AppError('not_found', 'There is no user with this id.')
+}
+
+function taken(): AppError {
+  return new AppError('conflict', 'There is a user with this user_name already.', {
+    fields: [{ path: 'user_name', message: 'is taken' }],
+  })
+}

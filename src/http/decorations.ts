@@ -1,0 +1,31 @@
+import type { Actor, Role } from '../features/operators/index.ts'
+import type { AppError } from '../kernel/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The least role that may call an operator route; one without it fails the start. */
+    role?: Role
+    /** Whether the token may come by Basic authentication too, so that a browser can open the address. */
+    basic?: boolean
+    /** Whether a change here heeds If-Match (for the API's description). */
+    etag?: boolean
+    /** Whether the route takes a body that is not JSON; it brings its own content type parsers. */
+    rawBody?: boolean
+  }
+
+  interface FastifyRequest {
+    /** Who calls an operator route. */
+    actor: Actor
+    /**
+     * The certificate (DER) that the device proved to own in the TLS handshake with us or with a trusted proxy;
+     * undefined when there is none. It may be anyone's: nothing but its possession has been checked.
+     */
+    readonly clientCertificate: Buffer | undefined
+    /** What the request was refused with, for the log line. */
+    refusal: AppError | null
+    /** Throws AppError `precondition_failed` when If-Match names other versions than this one. */
+    checkIfMatch(version: number): void
+    /** Enroll scope: counts a failure of this address. Call it before refusing; too many of them are answered 429. */
+    noteFailure(): void
+  }
+}

@@ -1,0 +1,60 @@
+import { isIP } from 'node:net'
+import type { Clock } from '../kernel/clock.ts'
+
+const WINDOW_MS = 60_000
+const MAX_FAILURES = 20
+const MAX_ADDRESSES = 10_000
+
+/** Counts the failures of addresses in memory, bounded; those who do not fail are never counted. */
+export type FailureLimiter = {
+  note(address: string): void
+  /** Whole seconds until this address may fail again; 0 when it has failures left. */
+  retryAfter(address: string): number
+}
+
+/**
+ * Allows each address 20 failures in a minute; IPv6 addresses count by their /64, the least a network has. When too
+ * many addresses fail, the ones that began first are forgotten.
+ */
+export function createFailureLimiter(deps: { clock: Clock }): FailureLimiter {
+  const windows = new Map<string, { endsAt: number; failures: number }>()
+
+  function current(key: string, now: number) {
+    const window = windows.get(key)
+    return window !== undefined && window.endsAt > now ? window : undefined
+  }
+
+  return {
+    note(address) {
+      const key = networkOf(address)
+      const now = deps.clock.now().getTime()
+      const window = current(key, now)
+      if (window !== undefined) {
+        window.failures += 1
+        return
+      }
+      windows.delete(key)
+      windows.set(key, { endsAt: now + WINDOW_MS, failures: 1 })
+      const [oldest] = windows.keys()
+      if (windows.size > MAX_ADDRESSES && oldest !== undefined) windows.delete(oldest)
+    },
+    retryAfter(address) {
+      const now = deps.clock.now().getTime()
+      const window = current(networkOf(address), now)
+      return window === undefined || window.failures <= MAX_FAILURES
+        ? 0
+        : Math.ceil((window.endsAt - now) / 1000)
+    },
+  }
+}
+
+function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped !== undefined) return mapped
+  const [head = '', tail] = address.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length
+  return [...left, ...Array<string>(Math.max(zeros, 0)).fill('0'), ...right].slice(0, 4).join(':')
+}

@@ -1,0 +1,66 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { AppError } from '../kernel/errors.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import { type Authenticate, requireActor } from './authentication.ts'
+import { isLoopback } from './proxies.ts'
+
+/** Headers that show that someone else's request was passed on. */
+const FORWARDING_HEADERS = ['x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'forwarded', 'via'] as const
+
+/** Adds `/healthz` (the process lives) and `/readyz` (it can serve; 503 says why not). */
+export function addHealth(app: FastifyInstance, whyNotReady: () => Promise<string | undefined>): void {
+  app.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'))
+  app.get('/readyz', async (_request, reply) => {
+    const reason = await whyNotReady()
+    if (reason !== undefined) reply.code(503)
+    return reply
+      .header('cache-control', 'no-store')
+      .type('text/plain')
+      .send(`${reason ?? 'ready'}\n`)
+  })
+}
+
+/**
+ * `/metrics` in Prometheus' text format, with a token of any role, or without one for programs of this machine (but
+ * not for what a proxy on this machine passes on).
+ */
+export function metricsRoute(deps: { metrics: Metrics; authenticate: Authenticate }): FastifyPluginAsync {
+  return async (app) => {
+    app.addHook('onRequest', async (request, reply) => {
+      const isLocal =
+        isLoopback(request.raw.socket.remoteAddress) &&
+        FORWARDING_HEADERS.every((name) => request.headers[name] === undefined)
+      if (isLocal) return
+      await requireActor(request, reply, { authenticate: deps.authenticate, role: 'viewer', basic: true })
+    })
+    app.get('/metrics', async (_request, reply) => {
+      const { body, contentType } = await deps.metrics.render()
+      return reply.type(contentType).send(body)
+    })
+  }
+}
+
+/** Why the server cannot serve at the moment, or undefined when it can. */
+export function createReadiness(deps: {
+  isDraining: () => boolean
+  ready: () => Promise<void>
+  after: (ms: number, fn: () => void) => () => void
+}): () => Promise<string | undefined> {
+  return async () => {
+    if (deps.isDraining()) return 'draining'
+    let cancel = () => {}
+    const late = new Promise<never>((_resolve, reject) => {
+      cancel = deps.after(READY_TIMEOUT_MS, () => reject(new AppError('database_unavailable')))
+    })
+    try {
+      await Promise.race([deps.ready(), late])
+      return undefined
+    } catch (error) {
+      return error instanceof AppError ? error.code : 'not_ready'
+    } finally {
+      cancel()
+    }
+  }
+}
+
+const READY_TIMEOUT_MS = 3_000

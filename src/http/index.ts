@@ -1,0 +1,174 @@
+import './decorations.ts'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Server } from 'node:tls'
+import type { Config } from '../config/config.ts'
+import type { IdempotencyKeys } from '../features/operators/index.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { describeError } from '../kernel/errors.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import { createAccessLog } from './access-log.ts'
+import type { Authenticate } from './authentication.ts'
+import { createClientCertificates } from './client-certificate.ts'
+import { deviceScope } from './device-scope.ts'
+import { drain } from './drain.ts'
+import { enrollScope } from './enroll-scope.ts'
+import { toAppError } from './errors.ts'
+import { addHealth, createReadiness, metricsRoute } from './health.ts'
+import { DEFAULT_TIMEOUTS, type Timeouts, createListener } from './listener.ts'
+import { nanomdmScope } from './nanomdm-scope.ts'
+import { operatorScope } from './operator-scope.ts'
+import { createTrust } from './proxies.ts'
+import { createRequestIds } from './request-ids.ts'
+import { type RoutesTable, createRoutesTable } from './routes-table.ts'
+import { type TlsReload, tlsOptions, watchTls } from './tls.ts'
+
+/** What the HTTP side is made of; `scopes` holds the features' plugins by the scope they belong to. */
+export type HttpDeps = {
+  config: Pick<Config, 'listener' | 'operatorListener' | 'tls' | 'trustedProxies' | 'clientCertHeader'>
+  /** Of the program, for the API's description. */
+  version: string
+  log: Log
+  metrics: Metrics
+  clock: Clock
+  authenticate: Authenticate
+  idempotencyKeys: IdempotencyKeys
+  /** Throws while the server cannot serve: database, migrations. */
+  ready: () => Promise<void>
+  scopes: {
+    device: readonly FastifyPluginAsync[]
+    enroll: readonly FastifyPluginAsync[]
+    operator: readonly FastifyPluginAsync[]
+    nanomdm: readonly FastifyPluginAsync[]
+  }
+  timeouts?: Partial<Timeouts>
+  tlsPollIntervalMs?: number
+}
+
+/** The running HTTP side. */
+export type Http = {
+  /** What devices reach. */
+  main: FastifyInstance
+  /** What operators reach; the same as `main` unless they have a listener of their own. */
+  operator: FastifyInstance
+  /** Binds the listeners; answers their addresses. */
+  listen(): Promise<{ main: string; operator: string }>
+  /** Takes the TLS files as they are now. */
+  reloadTls(): void
+  /** Takes no new connections, answers what runs (at most `boundMs`, default 10 s), then ends. `/readyz` says 503 meanwhile. */
+  close(boundMs?: number): Promise<void>
+}
+
+/** Builds the listeners and their scopes. Throws when a route is not as it must be. */
+export async function createHttp(deps: HttpDeps): Promise<Http> {
+  const { config, log, clock } = deps
+  let draining = false
+  const trusts = createTrust(config.trustedProxies)
+  const shared = {
+    log,
+    trusts,
+    requestId: createRequestIds(trusts),
+    timeouts: { ...DEFAULT_TIMEOUTS, ...deps.timeouts },
+    isDraining: () => draining,
+  }
+  const whyNotReady = createReadiness({
+    isDraining: shared.isDraining,
+    ready: deps.ready,
+    after: clock.after,
+  })
+  const make = (clientCertificates: boolean, mount: Mount) =>
+    assemble(
+      createListener(shared, config.tls && tlsOptions(config.tls, clientCertificates)),
+      deps,
+      mount,
+      whyNotReady,
+    )
+
+  const clientCertificateOf = createClientCertificates({
+    header: config.clientCertHeader,
+    trusts,
+    log,
+    clock,
+  })
+  const devices: Mount = async (app) => {
+    await app.register(deviceScope({ ...deps, clientCertificateOf, routes: deps.scopes.device }))
+    await app.register(enrollScope({ ...deps, clientCertificateOf, routes: deps.scopes.enroll }))
+  }
+  const operators: Mount = async (app, table) => {
+    await app.register(operatorScope({ ...deps, table, routes: deps.scopes.operator }), { prefix: '/api' })
+    await app.register(nanomdmScope({ ...deps, routes: deps.scopes.nanomdm }))
+    await app.register(metricsRoute(deps))
+  }
+  const isSplit = config.operatorListener !== null
+  const main = await make(true, async (app, table) => {
+    await devices(app, table)
+    if (!isSplit) await operators(app, table)
+  })
+  const operator = isSplit ? await make(false, operators) : main
+  const apps = isSplit ? [main, operator] : [main]
+  let tls: TlsReload | undefined
+
+  return {
+    main,
+    operator,
+    async listen() {
+      const first = await main.listen({ ...config.listener })
+      const second = config.operatorListener ? await operator.listen({ ...config.operatorListener }) : first
+      if (config.tls) tls = startTlsWatch(deps, config.tls, apps)
+      return { main: first, operator: second }
+    },
+    reloadTls: () => tls?.reload(),
+    async close(boundMs) {
+      draining = true
+      tls?.stop()
+      await Promise.all(apps.map((app) => drain(app, clock, boundMs)))
+    },
+  }
+}
+
+type Mount = (app: FastifyInstance, table: RoutesTable) => Promise<void>
+
+async function assemble(
+  app: FastifyInstance,
+  deps: HttpDeps,
+  mount: Mount,
+  whyNotReady: () => Promise<string | undefined>,
+): Promise<FastifyInstance> {
+  const table = createRoutesTable()
+  table.watch(app)
+  app.setErrorHandler(refuse)
+  app.setNotFoundHandler((request, reply) => refuseUnknown(table, request, reply))
+  await app.register(async (plain) => {
+    plain.addHook('onResponse', createAccessLog({ ...deps, scope: 'none', quiet: 'debug' }))
+    addHealth(plain, whyNotReady)
+  })
+  await mount(app, table)
+  await app.ready()
+  return app
+}
+
+function startTlsWatch(
+  deps: HttpDeps,
+  files: NonNullable<Config['tls']>,
+  apps: FastifyInstance[],
+): TlsReload {
+  const { log, tlsPollIntervalMs } = deps
+  const servers = apps.map((app) => app.server as unknown as Server)
+  return watchTls({
+    files,
+    servers,
+    log,
+    ...(tlsPollIntervalMs === undefined ? {} : { pollIntervalMs: tlsPollIntervalMs }),
+  })
+}
+
+function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  request.refusal = toAppError(thrown)
+  reply.code(describeError(request.refusal.code).status).send()
+}
+
+function refuseUnknown(table: RoutesTable, request: FastifyRequest, reply: FastifyReply): void {
+  const methods = table.methodsOf(request.url.split('?')[0] ?? '')
+  if (methods.length > 0) reply.header('allow', methods.join(', '))
+  reply.code(methods.length > 0 ? 405 : 404).send()
+}

@@ -1,0 +1,105 @@
+import {
+  type ConnectionError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  fastify,
+} from 'fastify'
+import type { ServerOptions } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Log } from '../kernel/log.ts'
+import { toAppError } from './errors.ts'
+import { sendProblem } from './problem.ts'
+import type { TrustsPeer } from './proxies.ts'
+import type { createRequestIds } from './request-ids.ts'
+
+/** How long a client may take, in milliseconds. */
+export type Timeouts = {
+  /** For all headers of a request. */
+  headers: number
+  /** For a whole request, its body included. */
+  request: number
+  /** An idle connection; longer than the 60 s of common load balancers, so that they close first. */
+  keepAlive: number
+  /** How often the first two are checked. */
+  check: number
+}
+
+/** What is meant when nothing else is said. */
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  headers: 15_000,
+  request: 60_000,
+  keepAlive: 75_000,
+  check: 5_000,
+}
+
+/** Mdm-Signature, a proxy's certificate header and SCEP's GET messages are some kilobytes each. */
+const MAX_HEADER_BYTES = 64 * 1024
+const MAX_PARAM_LENGTH = 512
+
+/** What all listeners of a server share. */
+export type ListenerOptions = {
+  log: Log
+  trusts: TrustsPeer
+  requestId: ReturnType<typeof createRequestIds>
+  timeouts: Timeouts
+  isDraining: () => boolean
+}
+
+/** A Fastify instance with our limits and without any answer of Fastify's own; `tls` is null for plain HTTP. */
+export function createListener(options: ListenerOptions, tls: ServerOptions | null): FastifyInstance {
+  const { log, trusts, requestId, timeouts } = options
+  const server = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: timeouts.headers,
+    requestTimeout: timeouts.request,
+    connectionsCheckingInterval: timeouts.check,
+  }
+  const settings: FastifyServerOptions = {
+    logger: false,
+    genReqId: requestId,
+    requestIdHeader: false,
+    trustProxy: (address: string) => trusts(address),
+    keepAliveTimeout: timeouts.keepAlive,
+    requestTimeout: timeouts.request,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    frameworkErrors: refuseUrl,
+    clientErrorHandler: (error, socket) => refuseConnection(log, error, socket),
+  }
+  const app =
+    tls === null
+      ? fastify({ ...settings, http: server })
+      : (fastify({ ...(settings as object), https: { ...server, ...tls } }) as unknown as FastifyInstance)
+  app.removeAllContentTypeParsers()
+  app.decorateRequest('refusal', null)
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (options.isDraining()) reply.header('connection', 'close')
+    done()
+  })
+  return app
+}
+
+/** An address that cannot be decoded belongs to no scope. */
+function refuseUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  if (request.url.startsWith('/api/')) sendProblem(toAppError(error), request, reply)
+  else reply.code(400).send()
+}
+
+/** A request that is no HTTP, too slow or has too large a header: its connection has no other use. */
+function refuseConnection(log: Log, error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const status =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? '408 Request Timeout'
+      : error.code === 'HPE_HEADER_OVERFLOW'
+        ? '431 Request Header Fields Too Large'
+        : '400 Bad Request'
+  log.info(
+    { event: 'http.bad_request', reason: error.code, address: socket.remoteAddress },
+    'http.bad_request',
+  )
+  if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
+  socket.destroySoon()
+}

@@ -1,0 +1,128 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { IdempotencyKeys } from '../features/operators/index.ts'
+import { AppError } from '../kernel/errors.ts'
+import { checkIfMatch } from '../kernel/etag.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import { createAccessLog } from './access-log.ts'
+import { type Authenticate, requireActor } from './authentication.ts'
+import { toAppError } from './errors.ts'
+import { addIdempotency } from './idempotency.ts'
+import { completeRoute, describeApi, serveDocs } from './openapi.ts'
+import { sendProblem } from './problem.ts'
+import type { RoutesTable } from './routes-table.ts'
+import { validatorCompiler } from './validation.ts'
+
+const PREFIX = '/api/v1'
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024
+const JSON_TYPES = ['application/json', 'application/merge-patch+json']
+
+/** What the operator scope needs. */
+export type OperatorScopeDeps = {
+  log: Log
+  metrics: Metrics
+  version: string
+  authenticate: Authenticate
+  idempotencyKeys: IdempotencyKeys
+  table: RoutesTable
+  routes: readonly FastifyPluginAsync[]
+}
+
+/**
+ * The scope of operators, below `/api`: an API token and the role that the route asks for, JSON bodies without
+ * unknown fields, problem documents, Idempotency-Key, If-Match, and the description of all that.
+ */
+export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
+  return async (api) => {
+    decorate(api)
+    takeJson(api)
+    api.setValidatorCompiler(validatorCompiler)
+    api.setSerializerCompiler(() => (data) => JSON.stringify(data))
+    api.setErrorHandler((thrown, request, reply) => {
+      request.refusal = toAppError(thrown)
+      return sendProblem(request.refusal, request, reply)
+    })
+    api.setNotFoundHandler((request, reply) => refuseUnknown(deps.table, request, reply))
+    api.addHook('onResponse', createAccessLog({ ...deps, scope: 'operator', quiet: 'info' }))
+    api.addHook('onRequest', async (request, reply) => {
+      reply.headers({
+        'x-request-id': request.id,
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+      })
+      const { role, basic } = request.routeOptions.config
+      // An address that is no route tells strangers nothing.
+      const options = { role: role ?? ('viewer' as const), basic: basic ?? false }
+      request.actor = await requireActor(request, reply, { authenticate: deps.authenticate, ...options })
+    })
+    await describeApi(api, deps.version)
+    await api.register(serveDocs, { prefix: '/docs' })
+    await api.register(firstVersion(deps), { prefix: '/v1' })
+  }
+}
+
+function firstVersion(deps: OperatorScopeDeps): FastifyPluginAsync {
+  return async (app) => {
+    app.addHook('onRoute', (route) => {
+      if (route.config?.role === undefined) {
+        throw new Error(`The route ${String(route.method)} ${route.url} declares no role.`)
+      }
+      if (route.schema?.hide !== true) completeRoute(route, PREFIX)
+    })
+    app.addHook('preValidation', (request, _reply, done) => {
+      // A null body would be read as "no body".
+      const hasSchema = request.routeOptions.schema?.body !== undefined
+      const isEmpty = request.body === undefined || isEmptyObject(request.body)
+      if (hasSchema || isEmpty || request.routeOptions.config.rawBody) done()
+      else done(new AppError('invalid_request', 'This address takes no body.'))
+    })
+    addIdempotency(app, { keys: deps.idempotencyKeys, log: deps.log })
+    app.get('/openapi.json', { schema: { hide: true }, config: { role: 'viewer', basic: true } }, () =>
+      app.swagger(),
+    )
+    for (const routes of deps.routes) await app.register(routes)
+  }
+}
+
+function decorate(app: FastifyInstance): void {
+  app.decorateRequest('actor')
+  app.decorateRequest('checkIfMatch', function (this: FastifyRequest, version: number) {
+    checkIfMatch(this.headers['if-match'], version)
+  })
+}
+
+/** JSON must be UTF-8 (RFC 8259, section 8.1); a body of no bytes is no body, whatever type it claims. */
+function takeJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    JSON_TYPES,
+    { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
+    (request, body, done) => {
+      if (body.length === 0) return done(null, undefined)
+      let text: string
+      try {
+        text = decoder.decode(body as Buffer)
+      } catch {
+        return done(new AppError('invalid_json', 'The body is not valid UTF-8.'))
+      }
+      parse(request, text, done)
+    },
+  )
+}
+
+function isEmptyObject(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0
+}
+
+function refuseUnknown(table: RoutesTable, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const methods = table.methodsOf(request.url.split('?')[0] ?? '')
+  const error =
+    methods.length === 0
+      ? new AppError('not_found', 'There is nothing at this address.')
+      : new AppError('method_not_allowed', `This address takes ${methods.join(', ')}.`)
+  if (methods.length > 0) reply.header('allow', methods.join(', '))
+  request.refusal = error
+  return sendProblem(error, request, reply)
+}

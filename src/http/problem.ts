@@ -1,0 +1,39 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { type AppError, describeError } from '../kernel/errors.ts'
+
+/** The media type of a problem document. */
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** The schema of a problem document (RFC 9457) under the name by which routes refer to it. */
+export const problemSchema = Type.Object(
+  {
+    type: Type.String({ description: 'A URI of this kind of problem; it ends in `code`.' }),
+    title: Type.String({ description: 'What `code` means, the same for every occurrence.' }),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'What is wrong in this case.' }),
+    code: Type.String({ description: 'A stable name to act on.' }),
+    request_id: Type.String({ description: 'Names the log line of this request.' }),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
+        description: 'Each bad field or query parameter.',
+      }),
+    ),
+  },
+  { $id: 'Problem', description: 'A problem document (RFC 9457).' },
+)
+
+/** Answers with the problem document of `error`; what went wrong inside is not told. */
+export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, text } = describeError(error.code)
+  const document = {
+    type: `urn:firstboot:problem:${error.code}`,
+    title: text,
+    status,
+    detail: status < 500 ? error.message : text,
+    code: error.code,
+    request_id: request.id,
+    ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+  }
+  return reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(document))
+}

@@ -1,0 +1,68 @@
+import { constants } from 'node:crypto'
+import { unwatchFile, watchFile } from 'node:fs'
+import type { ServerOptions } from 'node:https'
+import type { Server } from 'node:tls'
+import { readCertificateAndKey } from '../config/pem-files.ts'
+import type { Log } from '../kernel/log.ts'
+
+const POLL_INTERVAL_MS = 5_000
+const HANDSHAKE_TIMEOUT_MS = 15_000
+
+/** Where certificate and key are, in PEM. */
+export type TlsFiles = { readonly certFile: string; readonly keyFile: string }
+
+/**
+ * Options of a TLS server. With `clientCertificates` one is asked for but none is needed, and none is judged here:
+ * that is for the device endpoints, which know their own CAs.
+ */
+export function tlsOptions(files: TlsFiles, clientCertificates: boolean): ServerOptions {
+  return {
+    ...secureContext(files),
+    requestCert: clientCertificates,
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  }
+}
+
+/** Keeps the servers on the newest certificate. */
+export type TlsReload = {
+  /** Reads the files again; what is not usable is logged and leaves the present certificate in use. */
+  reload(): void
+  stop(): void
+}
+
+/** Watches the files by their times, which also sees links that change their target and volumes that are swapped. */
+export function watchTls(deps: {
+  files: TlsFiles
+  servers: readonly Server[]
+  log: Log
+  pollIntervalMs?: number
+}): TlsReload {
+  const { files, servers, log, pollIntervalMs = POLL_INTERVAL_MS } = deps
+  const paths = [...new Set([files.certFile, files.keyFile])]
+
+  function reload(): void {
+    try {
+      const context = secureContext(files)
+      servers.forEach((server) => server.setSecureContext(context))
+      log.info({ event: 'tls.reloaded' }, 'tls.reloaded')
+    } catch (error) {
+      // Mostly the moment between the writing of two files; the second one's change comes here again.
+      log.error({ event: 'tls.reload_failed', err: error }, 'tls.reload_failed')
+    }
+  }
+
+  paths.forEach((path) => watchFile(path, { interval: pollIntervalMs, persistent: false }, reload))
+  return { reload, stop: () => paths.forEach((path) => unwatchFile(path, reload)) }
+}
+
+function secureContext({ certFile, keyFile }: TlsFiles) {
+  const { certificatePem, keyPem } = readCertificateAndKey(certFile, keyFile)
+  return {
+    cert: certificatePem,
+    key: keyPem,
+    minVersion: 'TLSv1.2' as const,
+    // A renegotiation could change the client's certificate in the middle of a connection.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  }
+}
