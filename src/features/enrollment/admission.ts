@@ -45,7 +45,7 @@ export async function checkUser(
   const user = await deps.users.lock(trx, attempt.user_id)
   if (!user) return { reason: 'user_unknown', detail: {} }
   if (user.disabled) return { reason: 'user_disabled', detail: {} }
-  const limit = await deps.users.limitOf(user)
+  const limit = await deps.users.limitOf(user, trx)
   if (limit === null) return undefined
   const count = await deps.devices.countLive(trx, user.id, applicant.id)
   if (count >= limit) return { reason: 'device_limit_exceeded', detail: { count, limit } }
