@@ -1,0 +1,153 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AppError } from '../../kernel/errors.ts'
+import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import type { PushCertificates } from './certificates.ts'
+import type { Upload } from './read-certificate.ts'
+import type { PushCertificate } from './store.ts'
+
+const TAGS = ['Push certificates']
+const PEM_TYPES = ['application/x-pem-file', 'text/plain', 'application/octet-stream']
+const MAX_BODY_BYTES = 1024 * 1024
+
+const time = Type.String({ format: 'date-time' })
+
+const certificateSchema = Type.Object({
+  id: Type.String({ description: 'The topic.' }),
+  topic: Type.String({ description: 'The UID in the subject of the certificate; devices keep it for good.' }),
+  not_after: time,
+  apple_id: Type.Union([Type.String(), Type.Null()], {
+    description: 'The Apple ID with which it is renewed.',
+  }),
+  in_use: Type.Boolean({ description: 'Whether new enrollments get this topic.' }),
+  rejected_reason: Type.Union([Type.String(), Type.Null()], {
+    description:
+      "Why Apple refuses it: nothing is sent until it is replaced. Apple's own word, null when all is well.",
+  }),
+  created_at: time,
+  updated_at: time,
+})
+
+const pkcs12Schema = Type.Object(
+  {
+    pkcs12: Type.String({ minLength: 1, description: 'The file in base64.' }),
+    password: Type.String({ maxLength: 1024, default: '' }),
+  },
+  { additionalProperties: false },
+)
+
+/** `/push-certificates`: the certificates with which devices are woken. */
+export function pushCertificatesApi(deps: {
+  certificates: Pick<PushCertificates, 'store' | 'find' | 'list'>
+}): FastifyPluginAsyncTypebox {
+  const { certificates } = deps
+  return async (app) => {
+    app.addContentTypeParser(
+      PEM_TYPES,
+      { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
+      (_request, body, done) => done(null, body),
+    )
+
+    app.put(
+      '/push-certificates',
+      {
+        config: { role: 'admin', rawBody: true },
+        bodyLimit: MAX_BODY_BYTES,
+        schema: {
+          tags: TAGS,
+          summary: 'Store a push certificate, or its renewal, with its private key',
+          querystring: Type.Object({
+            apple_id: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$' })),
+            force: Type.Boolean({
+              default: false,
+              description: 'Take it in use although it has another topic than the one in use.',
+            }),
+          }),
+          body: {
+            content: {
+              ...Object.fromEntries(PEM_TYPES.map((type) => [type, { schema: Type.Unknown() }])),
+              'application/json': { schema: pkcs12Schema },
+            },
+          },
+          response: {
+            200: Type.Intersect([certificateSchema, Type.Object({ warnings: Type.Array(Type.String()) })]),
+          },
+        },
+      },
+      async (request) => {
+        const { apple_id: appleId, force } = request.query
+        const stored = await certificates.store(uploadOf(request.body), {
+          appleId,
+          force,
+          requestId: request.id,
+        })
+        return { ...render(stored), warnings: stored.warnings }
+      },
+    )
+
+    app.get(
+      '/push-certificates',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'Push certificates by topic',
+          querystring: Type.Object(pageQuery),
+          response: { 200: pageOf(certificateSchema) },
+        },
+      },
+      async (request) => {
+        const { limit, cursor } = request.query
+        const [after] = decodeCursor(cursor, ['string']) ?? []
+        const rows = await certificates.list({ after, limit: limit + 1 })
+        return page(rows.map(render), limit, ({ topic }) => [topic])
+      },
+    )
+
+    app.get(
+      '/push-certificates/:topic',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'One push certificate',
+          params: Type.Object({ topic: Type.String({ maxLength: 256, pattern: '^[^\\u0000]*$' }) }),
+          response: { 200: certificateSchema },
+        },
+      },
+      async (request) => {
+        const found = await certificates.find(request.params.topic)
+        if (found === undefined)
+          throw new AppError('not_found', 'There is no push certificate of that topic.')
+        return render(found)
+      },
+    )
+  }
+}
+
+function uploadOf(body: unknown): Upload {
+  if (Buffer.isBuffer(body)) return { pem: body }
+  if (typeof body !== 'object' || body === null) {
+    throw new AppError('push_certificate_invalid', 'There is no certificate: the body is empty.')
+  }
+  const { pkcs12, password } = body as { pkcs12: string; password: string }
+  if (!/^[A-Za-z0-9+/\s]+=*\s*$/.test(pkcs12)) {
+    throw new AppError('invalid_request', 'pkcs12 is not base64.', {
+      fields: [{ path: 'pkcs12', message: 'is not base64' }],
+    })
+  }
+  return { pkcs12: Buffer.from(pkcs12, 'base64'), password }
+}
+
+function render(row: PushCertificate) {
+  return {
+    id: row.topic,
+    topic: row.topic,
+    not_after: row.not_after.toISOString(),
+    apple_id: row.apple_id,
+    in_use: row.in_use,
+    rejected_reason: row.rejected_reason,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  }
+}

@@ -1,0 +1,119 @@
+import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Events } from '../events/index.ts'
+import { readPushCertificate, type Upload } from './read-certificate.ts'
+import * as store from './store.ts'
+
+/** Pushes a second that go out when a new certificate frees what was held. */
+const RELEASE_PER_SECOND = 500
+
+/** What is known to be odd, though it was stored. */
+export interface StoredCertificate extends store.PushCertificate {
+  warnings: string[]
+}
+
+/** The push certificates: one per topic, one of them in use for new enrollments. */
+export type PushCertificates = ReturnType<typeof createPushCertificates>
+
+/** Makes them. `onStored` is called after a commit that may have made pushes possible. */
+export function createPushCertificates(deps: {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  box: SecretBox
+  onStored: () => void
+}) {
+  const { db, clock, events, box } = deps
+
+  /**
+   * Checks and stores a certificate with its key. Another topic than the one in use is refused with
+   * `push_certificate_topic_changed` unless `force`; then it becomes the one in use, and the old certificate stays for
+   * the devices enrolled under it. Other refusals as `readPushCertificate`.
+   */
+  async function put(
+    upload: Upload,
+    options: { appleId?: string | undefined; force?: boolean | undefined; requestId?: string } = {},
+  ): Promise<StoredCertificate> {
+    const now = clock.now()
+    const { topic, certificate, privateKey, notAfter } = readPushCertificate(upload, now)
+    const row = {
+      topic,
+      certificate,
+      private_key: box.seal(Buffer.from(privateKey), keyContext(topic)),
+      apple_id: options.appleId ?? null,
+      not_after: notAfter,
+    }
+    return db.transaction(async (trx) => {
+      await store.lockCertificates(trx)
+      const known = await store.findCertificate(trx, topic)
+      if (options.force !== true) await refuseOtherTopic(trx, topic)
+      const stored = await store.upsertInUse(trx, row, now)
+      const released = await store.releaseHeld(trx, topic, now, RELEASE_PER_SECOND)
+      const warnings = compare(known, row)
+      await events.emit(trx, {
+        type: 'push_certificate.stored',
+        data: {
+          topic,
+          not_after: notAfter,
+          renewal: known !== undefined,
+          warnings,
+          pushes_released: released,
+        },
+        ...(options.requestId !== undefined && { request_id: options.requestId }),
+      })
+      afterCommit(trx, deps.onStored)
+      return { ...stored, warnings }
+    })
+  }
+
+  return {
+    store: put,
+    /** The certificate that new enrollments get; null when there is none, or it has expired. */
+    async current(reader: store.Reader = db.kysely): Promise<{ topic: string; not_after: Date } | null> {
+      const row = await store.findInUse(reader)
+      if (row === undefined || row.not_after <= clock.now()) return null
+      return { topic: row.topic, not_after: row.not_after }
+    },
+    /** Whether there is a certificate for a topic, in use or of before. */
+    async knows(reader: store.Reader, topic: string): Promise<boolean> {
+      return (await store.findCertificate(reader, topic)) !== undefined
+    },
+    find: (topic: string) => store.findCertificate(db.kysely, topic),
+    list: (query: { after?: string | undefined; limit: number }) => store.listCertificates(db.kysely, query),
+  }
+}
+
+/** What the sealed private key of a topic is sealed for. */
+export function keyContext(topic: string): string {
+  return `push_certificates.private_key:${topic}`
+}
+
+async function refuseOtherTopic(trx: Tx, topic: string): Promise<void> {
+  const inUse = await store.findInUse(trx)
+  if (inUse === undefined || inUse.topic === topic) return
+  throw new AppError(
+    'push_certificate_topic_changed',
+    `The topic in use is ${inUse.topic}, this certificate has ${topic}. Devices that are enrolled cannot change their ` +
+      'topic: renew the certificate at Apple instead of making a new one, or force it and enroll every device again.',
+  )
+}
+
+function compare(
+  known: store.PushCertificate | undefined,
+  row: { apple_id: string | null; not_after: Date },
+): string[] {
+  const warnings: string[] = []
+  if (
+    known?.apple_id &&
+    row.apple_id !== null &&
+    known.apple_id.toLowerCase() !== row.apple_id.toLowerCase()
+  ) {
+    warnings.push(`The Apple ID was ${known.apple_id}; only the one that made a certificate can renew it.`)
+  }
+  if (known && known.not_after > row.not_after) {
+    warnings.push(`It expires earlier than the one it replaces (${known.not_after.toISOString()}).`)
+  }
+  return warnings
+}

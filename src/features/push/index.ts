@@ -1,0 +1,80 @@
+import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
+import { createPushCertificates } from './certificates.ts'
+import { sweepExpiry } from './expiry.ts'
+import { createLoop } from './loop.ts'
+import { pushNow, type PushNowResult } from './push-now.ts'
+import { spread, writeNeeds } from './requests.ts'
+import { createSender } from './sender.ts'
+import { deleteNeeds } from './store.ts'
+import { createTopics, type PushService } from './topics.ts'
+
+export { pushCertificatesApi } from './api.ts'
+export type { PushCertificates } from './certificates.ts'
+
+/** Devices woken per second by one large request; what comes then is as many polls a second. */
+const WAKE_PER_SECOND = 500
+
+/** What pushing is made of. `wakePerSecond` paces large requests; `random` gives numbers from 0 to 1. */
+export interface PushDeps {
+  db: Db
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  events: Pick<Events, 'emit'>
+  devices: Pick<Devices, 'pushTargets' | 'recordPushes'>
+  box: SecretBox
+  service: PushService
+  wakePerSecond?: number
+  random?: () => number
+}
+
+/** Waking devices through Apple, and the certificates for that. */
+export type Push = ReturnType<typeof createPush>
+
+/** Makes the push door. */
+export function createPush(deps: PushDeps) {
+  const { db, clock, wakePerSecond = WAKE_PER_SECOND, random = Math.random } = deps
+  const topics = createTopics(deps)
+  const sender = createSender({ ...deps, topics, random })
+  const loop = createLoop({ ...deps, topics, sender })
+  const certificates = createPushCertificates({ ...deps, onStored: loop.wake })
+
+  /**
+   * Asks with `trx` to wake enrollments, now or at `dueAt`; one push per enrollment however often it is asked. Those
+   * without a valid token are passed over when their time comes.
+   */
+  async function request(trx: Tx, ids: readonly string[], options: { dueAt?: Date } = {}): Promise<void> {
+    const unique = [...new Set(ids)]
+    if (unique.length === 0) return
+    const now = clock.now()
+    await writeNeeds(trx, spread(unique, options.dueAt ?? now, wakePerSecond, random), now)
+    afterCommit(trx, loop.wake)
+  }
+
+  return {
+    certificates,
+    request,
+    /** Looks soon for needs that were written by someone else. */
+    wake: loop.wake,
+    /** Forgets what was to be pushed to enrollments that are gone or begin anew. */
+    forget: (trx: Tx, ids: readonly string[]): Promise<void> => deleteNeeds(trx, ids),
+    /** See `pushNow`. */
+    pushNow: (ids: readonly string[]): Promise<Map<string, PushNowResult>> =>
+      pushNow({ ...deps, sender }, ids),
+    /** A background job: sends what is due, and ends when that is done. */
+    run: loop.run,
+    /** A background job: see `sweepExpiry`. */
+    sweepExpiry: (): Promise<void> => sweepExpiry(deps),
+    /** Sends nothing more; resolves when what is under way is written down and the connections are closed. */
+    async close(): Promise<void> {
+      await loop.close()
+      await topics.close()
+    },
+  }
+}

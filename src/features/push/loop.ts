@@ -1,0 +1,116 @@
+import type { Db } from '../../db/index.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Sender } from './sender.ts'
+import * as store from './store.ts'
+import type { Topics } from './topics.ts'
+
+/** Requests of the same moment go out together. */
+const DEBOUNCE_MS = 10
+/** Longer than a push can take with its waiting and its tries, so that nobody takes over what is still being sent. */
+const LEASE_SECONDS = 120
+const CLAIM_BATCH = 500
+const MAX_IN_FLIGHT = 1_000
+const SHORTEST_SLEEP_MS = 50
+const LONGEST_SLEEP_MS = 60_000
+
+/** When a claim made at `now` runs out. */
+export function leaseEnd(now: Date): Date {
+  return addTime(now, LEASE_SECONDS, 'second')
+}
+
+/** Takes what is due to the sender: when woken, when the next need falls due, and when the job table says. */
+export type Loop = ReturnType<typeof createLoop>
+
+/** Makes the loop; there is never more than one pass at a time. */
+export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topics; sender: Sender }) {
+  const { db, clock, log, topics, sender } = deps
+  let passing: Promise<void> | undefined
+  let again = false
+  let closed = false
+  let cancelTimer: () => void = () => undefined
+  let isWoken = false
+
+  function pass(): Promise<void> {
+    again = true
+    passing ??= passes().finally(() => (passing = undefined))
+    return passing
+  }
+
+  async function passes(): Promise<void> {
+    while (again && !closed) {
+      again = false
+      await sendDue()
+      await sendProbes()
+    }
+    if (!closed) await sleepUntilNextDue()
+  }
+
+  async function sendDue(): Promise<void> {
+    for (;;) {
+      const limit = Math.min(CLAIM_BATCH, MAX_IN_FLIGHT - sender.inFlight.size)
+      if (limit <= 0 || closed) return
+      const now = clock.now()
+      const claims = await store.claimDue(db.kysely, now, leaseEnd(now), limit)
+      if (claims.length > 0) watch(await sender.dispatch(claims))
+      if (claims.length < limit) return
+    }
+  }
+
+  /** Room that becomes free is used at once when there was not enough of it. */
+  function watch(sending: Map<string, Promise<unknown>>): void {
+    void Promise.race(sending.values()).then(() => {
+      if (sender.inFlight.size >= MAX_IN_FLIGHT / 2) wake()
+    })
+    void Promise.all(sending.values()).then(() => wake())
+  }
+
+  async function sendProbes(): Promise<void> {
+    await topics.keepFresh()
+    for (const topic of topics.takeProbes()) {
+      const now = clock.now()
+      const claims = await store.claimHeld(db.kysely, topic.topic, now, leaseEnd(now))
+      if (claims.length > 0) await sender.dispatch(claims, topic)
+    }
+  }
+
+  async function sleepUntilNextDue(): Promise<void> {
+    const due = await store.nextDue(db.kysely)
+    if (due === undefined || closed) return
+    const ms = due.getTime() - clock.now().getTime()
+    if (ms <= LONGEST_SLEEP_MS) {
+      cancelTimer()
+      cancelTimer = clock.after(Math.max(ms, SHORTEST_SLEEP_MS), passInBackground)
+    }
+  }
+
+  function passInBackground(): void {
+    isWoken = false
+    pass().catch((error: unknown) => {
+      log.error({ event: 'push.pass_failed', err: error }, 'pushes that are due could not be taken')
+    })
+  }
+
+  /** Soon looks for what is due. */
+  function wake(): void {
+    if (isWoken || closed) return
+    isWoken = true
+    clock.after(DEBOUNCE_MS, passInBackground)
+  }
+
+  return {
+    wake,
+    /** Takes what is due and waits until it is sent and written down. Rejects when the database does not answer. */
+    async run(): Promise<void> {
+      await pass()
+      await sender.settled()
+    },
+    /** Takes nothing more, and waits for what is under way. */
+    async close(): Promise<void> {
+      closed = true
+      cancelTimer()
+      await passing?.catch(() => undefined)
+      await sender.settled()
+    },
+  }
+}

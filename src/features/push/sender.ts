@@ -1,0 +1,125 @@
+import { createGroupCommit, type Db } from '../../db/index.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { Devices, PushTarget } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
+import { createRefusals } from './refusals.ts'
+import * as store from './store.ts'
+import type { Topic, Topics } from './topics.ts'
+import { held, isReachable, judge, unreachable, type Reachable, type Verdict } from './verdict.ts'
+
+/** Apple keeps a push for a device that is off this long. */
+const EXPIRES_AFTER_DAYS = 7
+const RECORD_BATCH = 500
+
+/** What a sender is made of; `random` gives numbers from 0 to 1. */
+export interface SenderDeps {
+  db: Db
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  events: Pick<Events, 'emit'>
+  devices: Pick<Devices, 'pushTargets' | 'recordPushes'>
+  topics: Topics
+  random: () => number
+}
+
+/** Sends what is claimed and writes down what came of it. */
+export type Sender = ReturnType<typeof createSender>
+
+/** Makes the sender. */
+export function createSender(deps: SenderDeps) {
+  const { db, clock, log, metrics, events, devices, topics, random } = deps
+  const refusals = createRefusals(deps)
+  const inFlight = new Map<string, Promise<Verdict>>()
+  const recorder = createGroupCommit<Verdict, void>({
+    key: ({ settlement }) => settlement.claim.id,
+    run: record,
+    maxBatch: RECORD_BATCH,
+  })
+
+  /** Starts to send what is claimed; each promise is settled when the outcome is written down. Never rejects. */
+  async function dispatch(
+    claims: readonly store.Claim[],
+    probe?: Topic,
+  ): Promise<Map<string, Promise<Verdict>>> {
+    if (probe === undefined) await topics.refresh()
+    const targets = new Map<string, PushTarget>()
+    for (const target of await devices.pushTargets(claims.map(({ id }) => id))) targets.set(target.id, target)
+    const started = new Map<string, Promise<Verdict>>()
+    for (const claim of claims) {
+      const sending = send(claim, targets.get(claim.id), probe).finally(() => {
+        if (inFlight.get(claim.id) === sending) inFlight.delete(claim.id)
+      })
+      inFlight.set(claim.id, sending)
+      started.set(claim.id, sending)
+    }
+    return started
+  }
+
+  async function send(claim: store.Claim, target: PushTarget | undefined, probe?: Topic): Promise<Verdict> {
+    const verdict = await push(claim, target, probe)
+    metrics.pushes.inc({ result: verdict.result })
+    try {
+      await recorder.submit(verdict)
+    } catch (error) {
+      // The claim runs out and the push is sent again: twice is better than never.
+      log.error(
+        { event: 'push.not_recorded', enrollment_id: claim.id, err: error },
+        'a push was not recorded',
+      )
+    }
+    return verdict
+  }
+
+  async function push(claim: store.Claim, target: PushTarget | undefined, probe?: Topic): Promise<Verdict> {
+    if (!isReachable(target)) return unreachable(claim)
+    const topic = topics.state(target.topic)
+    if (probe === undefined && topic.blocked !== null) return held(claim, topic.topic, topic.blocked)
+    const outcome = await exchange(claim, target)
+    if (outcome.action === 'config_error') await refusals.reject(topic, outcome.reason)
+    else if (probe !== undefined && outcome.action !== 'retry') await refusals.restore(topic)
+    return judge(outcome, claim, target, { now: clock.now(), random })
+  }
+
+  async function exchange(claim: store.Claim, target: Reachable) {
+    try {
+      const session = await topics.session(target.topic)
+      return await session.push({
+        token: target.push_token,
+        pushMagic: target.push_magic,
+        topic: target.topic,
+        expiresAt: addTime(clock.now(), EXPIRES_AFTER_DAYS, 'day'),
+      })
+    } catch (error) {
+      log.error({ event: 'push.failed', enrollment_id: claim.id, err: error }, 'a push could not be sent')
+      return { action: 'retry', reason: 'Internal', afterMs: 60_000 } as const
+    }
+  }
+
+  async function record(verdicts: Verdict[]): Promise<void[]> {
+    const records = verdicts.flatMap(({ record }) => (record === undefined ? [] : [record]))
+    const facts = verdicts.flatMap(({ event }) => (event === undefined ? [] : [event]))
+    await db.transaction(async (trx) => {
+      await store.settle(
+        trx,
+        verdicts.map(({ settlement }) => settlement),
+        clock.now(),
+      )
+      if (records.length > 0) await devices.recordPushes(trx, records)
+      if (facts.length > 0) await events.emit(trx, ...facts)
+    })
+    return verdicts.map(() => undefined)
+  }
+
+  return {
+    dispatch,
+    /** What is being sent at this moment, by enrollment. */
+    inFlight: inFlight as ReadonlyMap<string, Promise<Verdict>>,
+    /** Resolves when all that is being sent now is written down. */
+    async settled(): Promise<void> {
+      await Promise.allSettled(inFlight.values())
+    },
+  }
+}
