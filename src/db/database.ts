@@ -1,17 +1,18 @@
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import type { PoolConfig } from 'pg'
+import type { Pool, PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 import { openEmbedded } from './embedded.ts'
 import { createPool, guardPool } from './pool.ts'
 import type { Database } from './tables/index.ts'
 import { runTransaction } from './transaction.ts'
 import type { Tx } from './transaction.ts'
+import { watchForSilence } from './watch.ts'
 
 const MAX_CONNECTIONS = 10
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
-const EMBEDDED_TURN_TIMEOUT_MS = 30_000
+const EMBEDDED_TURN_TIMEOUT_MS = 15_000
 
 /** An open database. Everything it throws because the database is gone is AppError `database_unavailable`. */
 export type Db = {
@@ -37,17 +38,23 @@ export type Db = {
  * `conflict` when another process uses it). PostgreSQL need not be there yet: `ping` tells.
  */
 export async function openDatabase(options: { url?: string; dataDir: string; log: Log }): Promise<Db> {
-  if (options.url !== undefined) return assemble('postgres', postgres(options.url), options.log)
+  const { url, log } = options
+  if (url !== undefined) {
+    const config = postgres(url)
+    const pool = createPool(config, log)
+    const endWatch = watchForSilence(pool, config, log)
+    return assemble('postgres', pool, log, endWatch)
+  }
 
   const embedded = await openEmbedded(options.dataDir)
   const connection: PoolConfig = {
     ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
-    stream: () => embedded.connect() as never,
+    stream: () => embedded.connect(),
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
   }
-  return assemble('embedded', connection, options.log, () => embedded.close())
+  return assemble('embedded', createPool(connection, log), log, () => embedded.close())
 }
 
 function postgres(url: string): PoolConfig {
@@ -59,8 +66,8 @@ function postgres(url: string): PoolConfig {
   }
 }
 
-function assemble(kind: Db['kind'], config: PoolConfig, log: Log, afterClose?: () => Promise<void>): Db {
-  const pool = guardPool(createPool(config, log))
+function assemble(kind: Db['kind'], connections: Pool, log: Log, afterClose: () => void | Promise<void>): Db {
+  const pool = guardPool(connections)
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool.forKysely }) })
   let closing: Promise<void> | undefined
 
@@ -70,7 +77,7 @@ function assemble(kind: Db['kind'], config: PoolConfig, log: Log, afterClose?: (
 
   async function close(): Promise<void> {
     await pool.end()
-    await afterClose?.()
+    await afterClose()
   }
 
   return {

@@ -33,14 +33,18 @@ export function fsyncTree(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) fsyncTree(path)
-    else fsyncPath(path)
+    else fsync(path, 'r+')
   }
-  fsyncPath(folder)
+  fsyncFolder(folder)
 }
 
-/** Writes one file or folder through to the disk (a folder: its entries, so that a rename in it lasts). */
-export function fsyncPath(path: string): void {
-  const file = openSync(path, 'r')
+/** Writes the entries of a folder through to the disk, so that a rename in it lasts. Windows does that by itself. */
+export function fsyncFolder(folder: string): void {
+  if (process.platform !== 'win32') fsync(folder, 'r')
+}
+
+function fsync(path: string, mode: 'r' | 'r+'): void {
+  const file = openSync(path, mode)
   try {
     fsyncSync(file)
   } finally {

@@ -36,8 +36,8 @@ async function answer(message: ToEngine): Promise<void> {
 async function exchange(session: number, bytes: Uint8Array): Promise<void> {
   const isStartup = bytes[0] === 0
   if (isStartup) for (const message of SESSION_RESET) await run(message)
-  const answer = await run(bytes)
-  port.postMessage({ kind: 'bytes', session, bytes: answer } satisfies FromEngine, [answer.buffer])
+  const output = await run(bytes)
+  port.postMessage({ kind: 'bytes', session, bytes: output } satisfies FromEngine, [output.buffer])
 }
 
 async function run(message: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {

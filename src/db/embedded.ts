@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
-import { fsyncPath, fsyncTree } from './embedded-files.ts'
+import { fsyncFolder, fsyncTree } from './embedded-files.ts'
 import { createEngineStream } from './embedded-stream.ts'
 import type { EngineReceiver, EngineSession } from './embedded-stream.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -112,7 +112,7 @@ async function createFolder(folder: string): Promise<void> {
   await runCreation(draft)
   fsyncTree(draft)
   renameSync(draft, folder)
-  fsyncPath(dirname(folder))
+  fsyncFolder(dirname(folder))
 }
 
 async function runCreation(folder: string): Promise<void> {

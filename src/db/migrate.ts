@@ -13,7 +13,8 @@ export async function migrateToLatest(db: Db): Promise<string[]> {
   await refuseNewerSchema(db)
   const provider = { getMigrations: () => Promise.resolve(migrations) }
   const { error, results = [] } = await new Migrator({ db: db.kysely, provider }).migrateToLatest()
-  if (error !== undefined) throw error
+  if (error !== undefined)
+    throw error instanceof Error ? error : new AppError('internal', 'A migration failed.', { cause: error })
   return results.map(({ migrationName }) => migrationName)
 }
 

@@ -8,7 +8,12 @@ import { columnTypes } from './values.ts'
 
 /** Makes the driver's pool; a connection that dies is logged and replaced, never an unhandled error. */
 export function createPool(config: PoolConfig, log: Log): Pool {
-  const pool = new Pool({ ...config, types: columnTypes, application_name: 'firstboot' })
+  const pool = new Pool({
+    options: '-c TimeZone=UTC',
+    application_name: 'firstboot',
+    ...config,
+    types: columnTypes,
+  })
   const note = (error: Error): void => {
     log.warn({ event: 'database.connection_lost', err: error }, 'a database connection was lost')
   }

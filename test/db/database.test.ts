@@ -42,6 +42,13 @@ describeEachEngine('the database', (database) => {
     ])
   })
 
+  test('speaks UTC', async () => {
+    const { rows } = await sql`select to_char('2026-11-05T23:30:00Z'::timestamptz, 'DD HH24') as at`.execute(
+      database().kysely,
+    )
+    expect(rows).toEqual([{ at: '05 23' }])
+  })
+
   test('refuses an int8 that a number cannot hold', async () => {
     const query = sql`select 9007199254740993::int8 as n`.execute(database().kysely)
     await expect(query).rejects.toThrow('The number 9007199254740993 is too large.')

@@ -2,7 +2,9 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { sql } from 'kysely'
 import pg from 'pg'
 import { pino } from 'pino'
@@ -61,7 +63,7 @@ test('what was written is there after closing and opening, and closing twice is 
 test('every commit reaches the disk: there is an fsync for each', async () => {
   const dataDir = await preparedFolder()
   const embedded = await openEmbedded(dataDir)
-  const client = new pg.Client({ stream: () => embedded.connect() as never, ssl: false, user: 'postgres' })
+  const client = new pg.Client({ stream: () => embedded.connect(), ssl: false, user: 'postgres' })
   await client.connect()
   const settings = await client.query(
     "select current_setting('fsync') as fsync, current_setting('wal_sync_method') as by",
@@ -138,7 +140,7 @@ test('a new connection sees neither the transaction nor the prepared statements 
   const dataDir = await preparedFolder()
   const embedded = await openEmbedded(dataDir)
   const connect = async () => {
-    const client = new pg.Client({ stream: () => embedded.connect() as never, ssl: false, user: 'postgres' })
+    const client = new pg.Client({ stream: () => embedded.connect(), ssl: false, user: 'postgres' })
     await client.connect()
     return client
   }
@@ -154,6 +156,30 @@ test('a new connection sees neither the transaction nor the prepared statements 
   await second.end()
   await embedded.close()
 })
+
+test('an engine that broke down fails its session, and the next connection gets a new one', async () => {
+  const dataDir = await preparedFolder()
+  const embedded = await openEmbedded(dataDir)
+  const broken = embedded.connect()
+  const [failure] = await Promise.all([
+    once(broken, 'error'),
+    startWith(broken, Buffer.from([0, 0, 0, 8, 0, 9, 0, 0])),
+  ])
+  expect(String(failure[0])).toBe('Error: Connection terminated: the embedded database failed')
+
+  const client = new pg.Client({ stream: () => embedded.connect(), ssl: false, user: 'postgres' })
+  await client.connect()
+  expect((await client.query('select count(*)::int as n from notes')).rows).toEqual([{ n: 0 }])
+  await client.end()
+  await embedded.close()
+})
+
+/** Speaks as a client of an unknown protocol version would. */
+async function startWith(stream: Duplex, bytes: Buffer): Promise<void> {
+  ;(stream as Socket).connect(0)
+  await once(stream, 'connect')
+  stream.write(bytes)
+}
 
 test('statements that are waiting when the database closes are answered', async () => {
   const dataDir = await preparedFolder()

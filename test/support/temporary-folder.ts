@@ -19,7 +19,7 @@ export function temporaryFolder(): TemporaryFolder {
 export function tiedToThisProcess(
   script: string,
   parameters: string[],
-  owner: { uid: number; gid: number } | undefined = undefined,
+  owner?: { uid: number; gid: number },
 ): () => Promise<void> {
   const child = spawn('sh', ['-c', script, 'sh', ...parameters], {
     ...owner,

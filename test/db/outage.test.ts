@@ -1,0 +1,142 @@
+import { sql } from 'kysely'
+import { Pool } from 'pg'
+import { pino } from 'pino'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { guardPool } from '../../src/db/pool.ts'
+import { openDatabase } from '../../src/db/index.ts'
+import type { Db } from '../../src/db/index.ts'
+import { watchForSilence } from '../../src/db/watch.ts'
+import { testDatabase } from '../support/database.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { tcpProxy } from '../support/tcp-proxy.ts'
+import type { TcpProxy } from '../support/tcp-proxy.ts'
+
+const log = pino({ level: 'silent' })
+const gone = { name: 'AppError', code: 'database_unavailable' }
+
+let direct: TestDatabase
+let proxy: TcpProxy
+let url: string
+let db: Db
+
+beforeAll(async () => {
+  direct = await testDatabase('postgres')
+  const address = new URL(direct.location.url ?? '')
+  proxy = await tcpProxy(Number(address.port))
+  url = Object.assign(address, { port: String(proxy.port) }).toString()
+})
+
+afterAll(async () => {
+  await proxy.cut()
+  await direct.close()
+})
+
+beforeEach(async () => {
+  await proxy.restore()
+  db = await openDatabase({ url, dataDir: '', log })
+})
+
+afterEach(async () => {
+  await db.close()
+  await endOthers()
+})
+
+/** What an administrator does; a statement goes on in the server when its client is lost, too. */
+async function endOthers(): Promise<void> {
+  await sql`
+    select pg_terminate_backend(pid, 5000) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`.execute(direct.kysely)
+}
+
+const sleep = (seconds: number) => sql`select pg_sleep(${seconds})`
+
+/** Answers when `count` statements sleep in the database. */
+async function untilAsleep(count: number): Promise<void> {
+  for (;;) {
+    const { rows } = await sql<{ n: number }>`
+      select count(*) as n from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'
+        and datname = current_database()`.execute(direct.kysely)
+    if (rows[0]?.n === count) return
+  }
+}
+
+test('a database that goes away and comes back: database_unavailable meanwhile, then everything works', async () => {
+  await db.ping()
+  const running = [
+    sleep(60).execute(db.kysely),
+    db.prepared('sleep', 'select pg_sleep(60)', []),
+    db.transaction((trx) => sleep(60).execute(trx)),
+  ]
+  const answers = Promise.allSettled(running)
+  await untilAsleep(3)
+  await proxy.cut()
+  for (const answer of await answers) expect(answer).toMatchObject({ status: 'rejected', reason: gone })
+
+  await expect(db.ping()).rejects.toMatchObject(gone)
+  await expect(db.prepared('one', 'select 1', [])).rejects.toMatchObject(gone)
+  await expect(db.transaction((trx) => sleep(0).execute(trx))).rejects.toMatchObject(gone)
+
+  await proxy.restore()
+  await db.ping()
+  expect(await db.prepared('one', 'select 1 as n', [])).toEqual([{ n: 1 }])
+  expect(await db.transaction(async (trx) => (await sql`select 2 as n`.execute(trx)).rows)).toEqual([
+    { n: 2 },
+  ])
+})
+
+test('connections that an administrator ends, at work and idle, are replaced', async () => {
+  const work = sleep(60).execute(db.kysely)
+  const outcome = expect(work).rejects.toMatchObject(gone)
+  await untilAsleep(1)
+  await endOthers()
+  await outcome
+  await db.ping()
+})
+
+test('a database that was never there does not keep openDatabase from working later', async () => {
+  await proxy.cut()
+  const early = await openDatabase({ url, dataDir: '', log })
+  await expect(early.ping()).rejects.toMatchObject(gone)
+  await proxy.restore()
+  await early.ping()
+  await early.close()
+})
+
+test('a wrong statement is not taken for a lost database', async () => {
+  await expect(sql`selec 1`.execute(db.kysely)).rejects.toMatchObject({ code: '42601' })
+})
+
+test('after close nothing is accepted', async () => {
+  const closed = await openDatabase({ url, dataDir: '', log })
+  await closed.close()
+  await expect(closed.ping()).rejects.toMatchObject(gone)
+  await expect(closed.prepared('one', 'select 1', [])).rejects.toMatchObject(gone)
+})
+
+test('a server that falls silent is noticed, a slow statement on a living one is left alone', async () => {
+  const config = { connectionString: url, max: 2, connectionTimeoutMillis: 1000 }
+  const connections = new Pool(config)
+  connections.on('error', () => undefined)
+  connections.on('connect', (client) => client.on('error', () => undefined))
+  const endWatch = watchForSilence(connections, config, log, {
+    intervalMs: 20,
+    suspiciousMs: 100,
+    probeMs: 200,
+  })
+  const pool = guardPool(connections)
+
+  expect(await pool.prepared('slow', "select pg_sleep(0.6), 'slow' as answer", [])).toMatchObject([
+    { answer: 'slow' },
+  ])
+
+  const stuck = pool.prepared('stuck', 'select pg_sleep(60)', [])
+  const outcome = expect(stuck).rejects.toMatchObject(gone)
+  await untilAsleep(1)
+  proxy.mute()
+  await outcome
+
+  await proxy.restore()
+  expect(await pool.prepared('back', 'select 1 as n', [])).toEqual([{ n: 1 }])
+  endWatch()
+  await pool.end()
+})
