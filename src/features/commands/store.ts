@@ -116,7 +116,9 @@ export function findCommand(db: Reader, uuid: string): Promise<Command | undefin
 /** Which of these enrollments have anything pending. */
 export async function withPending(db: Reader, ids: readonly string[]): Promise<string[]> {
   const result = await sql<{ enrollment_id: string }>`
-    select distinct enrollment_id from pending_deliveries where enrollment_id = any(${ids}::text[])`.execute(db)
+    select distinct enrollment_id from pending_deliveries where enrollment_id = any(${ids}::text[])`.execute(
+    db,
+  )
   return result.rows.map((row) => row.enrollment_id)
 }
 
@@ -146,7 +148,11 @@ const HISTORY_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, e
   finished_at`
 
 /** The deliveries of one command to these targets. */
-export async function deliveriesOf(db: Reader, uuid: string, targets: readonly string[]): Promise<Delivery[]> {
+export async function deliveriesOf(
+  db: Reader,
+  uuid: string,
+  targets: readonly string[],
+): Promise<Delivery[]> {
   const result = await sql<Delivery>`
     select ${PENDING_COLUMNS} from pending_deliveries
       where enrollment_id = any(${targets}::text[]) and command_uuid = ${uuid}

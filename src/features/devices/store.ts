@@ -39,7 +39,11 @@ export async function insertEnrollment(
 }
 
 /** Changes an enrollment and raises its version. */
-export async function updateEnrollment(trx: Tx, id: string, set: Updateable<EnrollmentsTable>): Promise<void> {
+export async function updateEnrollment(
+  trx: Tx,
+  id: string,
+  set: Updateable<EnrollmentsTable>,
+): Promise<void> {
   await trx
     .updateTable('enrollments')
     .set({ ...set, version: sql<number>`version + 1` })
@@ -215,4 +219,29 @@ export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<s
     .where('unenrolled_at', 'is', null)
     .execute()
   return new Set(rows.map((row) => row.id))
+}
+
+/** What NanoMDM's enrollment query may narrow by; empty lists do not narrow. */
+export interface EnrollmentQuery {
+  ids?: readonly string[]
+  serials?: readonly string[]
+  userShortNames?: readonly string[]
+  types?: readonly Enrollment['type'][]
+  enabled?: boolean
+  limit: number
+  offset: number
+}
+
+/** Enrollments by id, for NanoMDM's enrollment query. */
+export function queryEnrollments(db: Reader, query: EnrollmentQuery): Promise<Enrollment[]> {
+  let select = db.selectFrom('enrollments as e').selectAll('e').orderBy('e.id')
+  if (query.ids?.length) select = select.where(sql<boolean>`e.id = any(${query.ids}::text[])`)
+  if (query.serials?.length)
+    select = select.where(sql<boolean>`e.serial_number = any(${query.serials}::text[])`)
+  if (query.userShortNames?.length)
+    select = select.where(sql<boolean>`e.user_short_name = any(${query.userShortNames}::text[])`)
+  if (query.types?.length) select = select.where(sql<boolean>`e.type = any(${query.types}::text[])`)
+  if (query.enabled !== undefined)
+    select = select.where(query.enabled ? IS_ENROLLED : sql<boolean>`not ${IS_ENROLLED}`)
+  return select.limit(query.limit).offset(query.offset).execute()
 }

@@ -49,6 +49,10 @@ export async function checkUser(
   if (limit === null) return undefined
   const count = await deps.devices.countLive(trx, user.id, applicant.id)
   if (count >= limit) return { reason: 'device_limit_exceeded', detail: { count, limit } }
-  await deps.attempts.step(trx, attempt.id, { step: 'device_limit', outcome: 'passed', detail: { count, limit } })
+  await deps.attempts.step(trx, attempt.id, {
+    step: 'device_limit',
+    outcome: 'passed',
+    detail: { count, limit },
+  })
   return undefined
 }

@@ -1,36 +1,14 @@
-import type { Db, Tx } from '../../db/index.ts'
-import { addTime, type Clock } from '../../kernel/clock.ts'
-import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Tx } from '../../db/index.ts'
+import { addTime } from '../../kernel/clock.ts'
 import type { Authenticate } from '../../protocol/mdm/index.ts'
-import type { Attempt, Attempts } from '../attempts/index.ts'
-import type { Commands } from '../commands/index.ts'
-import type { DeviceIdentity } from '../device-identity/index.ts'
-import type { Devices, Enrollment } from '../devices/index.ts'
-import type { Events } from '../events/index.ts'
-import type { Push } from '../push/index.ts'
-import type { Users } from '../users/index.ts'
+import type { Attempt } from '../attempts/index.ts'
+import type { Enrollment } from '../devices/index.ts'
 import { checkSameDevice, checkUser, type Applicant, type Refusal } from './admission.ts'
+import type { EnrollmentDeps, Sender, Verdict } from './deps.ts'
 import { HALF_ENROLLED_MINUTES } from './end.ts'
-import type { Links } from './links.ts'
 import { sealMessage } from './messages.ts'
 
-/** The parts that a device's way in touches. */
-export interface EnrollmentDeps {
-  db: Db
-  clock: Clock
-  secretBox: SecretBox
-  events: Events
-  users: Users
-  attempts: Attempts
-  devices: Devices
-  push: Push
-  commands: Commands
-  identity: DeviceIdentity
-  links: Links
-}
-
-/** What the device is answered: welcome, refused, or told that it is not enrolled any more. */
-export type Verdict = { ok: true } | { ok: false; status: 400 | 403; reason: string; unrecognized?: boolean }
+type AuthenticateMessage = Omit<Authenticate, 'raw'>
 
 const WELCOME: Verdict = { ok: true }
 
@@ -40,8 +18,8 @@ const WELCOME: Verdict = { ok: true }
  */
 export async function authenticate(
   deps: EnrollmentDeps,
-  message: Authenticate,
-  from: { fingerprint: Buffer; raw: Buffer; requestId: string },
+  message: AuthenticateMessage,
+  from: Sender,
 ): Promise<Verdict> {
   return deps.db.transaction(async (trx) => {
     const applicant: Applicant = {
@@ -53,7 +31,8 @@ export async function authenticate(
     const bindings = await deps.identity.bindings(trx, from.fingerprint)
     const own = bindings.find((binding) => sameId(binding.enrollment_id, applicant.id))
     if (!own && bindings.length > 0) return refused('certificate_mismatch')
-    if (own?.state === 'ended') return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
+    if (own?.state === 'ended')
+      return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
     if (own?.state === 'replaced') return refused('certificate_replaced')
     if (own?.renewal) return updateOwnProfile(trx, deps, applicant, message, from.raw)
 
@@ -78,7 +57,7 @@ async function admit(
 ): Promise<Refusal | undefined> {
   const other = checkSameDevice(attempt, applicant)
   if (other) return other
-  if (!(await deps.push.certificates.knows(applicant.topic)))
+  if (!(await deps.push.certificates.knows(trx, applicant.topic)))
     return { reason: 'topic_mismatch', detail: { topic: applicant.topic } }
   const user = await checkUser(trx, deps, attempt, applicant)
   if (user) return user
@@ -111,8 +90,8 @@ async function start(
   deps: EnrollmentDeps,
   attempt: Attempt,
   applicant: Applicant,
-  message: Authenticate,
-  from: { fingerprint: Buffer; raw: Buffer; requestId: string },
+  message: AuthenticateMessage,
+  from: Sender,
 ): Promise<void> {
   const now = deps.clock.now()
   const type = message.identity.type === 'user_enrollment_device' ? 'user_enrollment_device' : 'device'
@@ -162,7 +141,7 @@ async function updateOwnProfile(
   trx: Tx,
   deps: EnrollmentDeps,
   applicant: Applicant,
-  message: Authenticate,
+  message: AuthenticateMessage,
   raw: Buffer,
 ): Promise<Verdict> {
   const enrollment = await deps.devices.lockEnrollment(trx, applicant.id)
@@ -178,7 +157,7 @@ async function keep(
   trx: Tx,
   deps: EnrollmentDeps,
   id: string,
-  message: Authenticate,
+  message: AuthenticateMessage,
   raw: Buffer,
 ): Promise<void> {
   await deps.devices.insertMessage(trx, {
@@ -190,7 +169,7 @@ async function keep(
 }
 
 /** What Authenticate tells of the device itself; what it leaves out stays as known. */
-function facts(message: Authenticate): Partial<Enrollment> {
+function facts(message: AuthenticateMessage): Partial<Enrollment> {
   const told = {
     model: message.model,
     model_name: message.modelName,

@@ -1,27 +1,16 @@
-import type { CheckOut, SetBootstrapToken } from '../../protocol/mdm/index.ts'
-import type { EnrollmentDeps } from './authenticate.ts'
+import type { EnrollmentDeps, Sender } from './deps.ts'
 import { endEnrollment } from './end.ts'
 import { openToken, sealMessage, sealToken } from './messages.ts'
 
-interface From {
-  raw: Buffer
-  requestId: string
-}
-
 /** The profile was removed from the device: its enrollment is over. A repeated CheckOut changes nothing. */
-export function checkOut(
-  deps: EnrollmentDeps,
-  id: string,
-  messageType: CheckOut['messageType'],
-  from: From,
-): Promise<void> {
+export function checkOut(deps: EnrollmentDeps, id: string, from: Sender): Promise<void> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment || enrollment.unenrolled_at !== null) return
     await endEnrollment(trx, deps, enrollment, 'checked_out', from.requestId)
     await deps.devices.insertMessage(trx, {
       enrollment_id: enrollment.id,
-      message_type: messageType,
+      message_type: 'CheckOut',
       received_at: deps.clock.now(),
       raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
     })
@@ -32,21 +21,18 @@ export function checkOut(
 export function setBootstrapToken(
   deps: EnrollmentDeps,
   id: string,
-  message: Pick<SetBootstrapToken, 'messageType' | 'bootstrapToken'>,
-  from: From,
+  token: Uint8Array | undefined,
+  from: Sender,
 ): Promise<void> {
-  const { bootstrapToken } = message
   return deps.db.transaction(async (trx) => {
     const now = deps.clock.now()
     await deps.devices.updateEnrollment(trx, id, {
-      bootstrap_token: bootstrapToken?.length
-        ? sealToken(deps.secretBox, id, 'bootstrap', bootstrapToken)
-        : null,
+      bootstrap_token: token?.length ? sealToken(deps.secretBox, id, 'bootstrap', token) : null,
       updated_at: now,
     })
     await deps.devices.insertMessage(trx, {
       enrollment_id: id,
-      message_type: message.messageType,
+      message_type: 'SetBootstrapToken',
       received_at: now,
       raw: sealMessage(deps.secretBox, id, from.raw),
     })

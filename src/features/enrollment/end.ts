@@ -4,7 +4,7 @@ import { newAppleUuid } from '../../kernel/ids.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
-import type { EnrollmentDeps } from './authenticate.ts'
+import type { EnrollmentDeps } from './deps.ts'
 
 /** A device that said Authenticate and no TokenUpdate within this time has given up. */
 export const HALF_ENROLLED_MINUTES = 60
@@ -87,7 +87,10 @@ export function deleteDevice(deps: EnrollmentDeps, id: string, force: boolean): 
     if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
     if (enrollment.unenrolled_at === null) {
       if (!force)
-        throw new AppError('conflict', 'The device is still enrolled: unenroll it first, or delete it with force=true.')
+        throw new AppError(
+          'conflict',
+          'The device is still enrolled: unenroll it first, or delete it with force=true.',
+        )
       await endEnrollment(trx, deps, enrollment, 'deleted')
     }
     await deps.devices.deleteEnrollment(trx, enrollment.id)

@@ -1,4 +1,6 @@
-export { createLinks, type EnrollmentLink, type LinkRefusal, type Links } from './links.ts'
+export { enrollmentApi } from './api.ts'
+export type { EnrollmentDeps } from './deps.ts'
+export { createEnrollment, type Enrollment } from './enrollment.ts'
+export { createLinks } from './links.ts'
 export { linksApi } from './links/api.ts'
-export { PROFILE_TYPE, profileIdentifier, renderProfile, type ProfileFor } from './profile.ts'
 export { linkRoutes } from './routes.ts'

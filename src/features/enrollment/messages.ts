@@ -6,11 +6,21 @@ export function sealMessage(box: SecretBox, enrollmentId: string, raw: Uint8Arra
 }
 
 /** A token of a device (UnlockToken, BootstrapToken) as it is kept. */
-export function sealToken(box: SecretBox, enrollmentId: string, kind: 'unlock' | 'bootstrap', token: Uint8Array): Buffer {
+export function sealToken(
+  box: SecretBox,
+  enrollmentId: string,
+  kind: 'unlock' | 'bootstrap',
+  token: Uint8Array,
+): Buffer {
   return box.seal(token, `enrollments.${kind}_token:${enrollmentId}`)
 }
 
 /** The reverse of `sealToken`. */
-export function openToken(box: SecretBox, enrollmentId: string, kind: 'unlock' | 'bootstrap', sealed: Buffer): Buffer {
+export function openToken(
+  box: SecretBox,
+  enrollmentId: string,
+  kind: 'unlock' | 'bootstrap',
+  sealed: Buffer,
+): Buffer {
   return box.open(sealed, `enrollments.${kind}_token:${enrollmentId}`)
 }

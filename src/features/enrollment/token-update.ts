@@ -3,8 +3,10 @@ import { addTime } from '../../kernel/clock.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
 import { buildCommand, type TokenUpdate } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
-import type { EnrollmentDeps, Verdict } from './authenticate.ts'
+import type { EnrollmentDeps, Sender, Verdict } from './deps.ts'
 import { sealMessage, sealToken } from './messages.ts'
+
+type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
 
 /** The first push often loses the race against the device's own connection to Apple, so one more follows. */
 const SECOND_PUSH_SECONDS = 60
@@ -13,7 +15,13 @@ const SECOND_PUSH_SECONDS = 60
 const FIRST_QUERIES = [
   ...['UDID', 'SerialNumber', 'DeviceName', 'Model', 'ModelName', 'ProductName', 'OSVersion', 'BuildVersion'],
   ...['IsSupervised', 'DeviceCapacity', 'AvailableDeviceCapacity', 'BatteryLevel', 'IMEI', 'MEID', 'WiFiMAC'],
-  ...['BluetoothMAC', 'IsCloudBackupEnabled', 'IsActivationLockEnabled', 'IsMDMLostModeEnabled', 'AwaitingConfiguration'],
+  ...[
+    'BluetoothMAC',
+    'IsCloudBackupEnabled',
+    'IsActivationLockEnabled',
+    'IsMDMLostModeEnabled',
+    'AwaitingConfiguration',
+  ],
 ]
 
 /**
@@ -22,8 +30,8 @@ const FIRST_QUERIES = [
  */
 export function tokenUpdate(
   deps: EnrollmentDeps,
-  message: TokenUpdate,
-  from: { fingerprint: Buffer; raw: Buffer; requestId: string },
+  message: TokenUpdateMessage,
+  from: Sender,
 ): Promise<Verdict> {
   return deps.db.transaction(async (trx) => {
     const bindings = await deps.identity.bindings(trx, from.fingerprint)
@@ -36,7 +44,8 @@ export function tokenUpdate(
       return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
     if (device.topic !== message.topic) return refuseTopic(trx, deps, device, message.topic, from.requestId)
     const isUser = message.identity.id !== message.identity.deviceId
-    if (isUser && device.token_update_tally === 0) return { ok: false, status: 400, reason: 'device_not_enrolled' }
+    if (isUser && device.token_update_tally === 0)
+      return { ok: false, status: 400, reason: 'device_not_enrolled' }
     const channel = isUser ? await userChannel(trx, deps, device, message) : device
     await store(trx, deps, channel, message, from.raw)
     if (channel.token_update_tally === 0) await complete(trx, deps, channel, message, from.requestId)
@@ -65,7 +74,7 @@ async function userChannel(
   trx: Tx,
   deps: EnrollmentDeps,
   device: Enrollment,
-  message: TokenUpdate,
+  message: TokenUpdateMessage,
 ): Promise<Enrollment> {
   const now = deps.clock.now()
   const { type, userId, userShortName, userLongName } = message.identity
@@ -97,7 +106,7 @@ async function store(
   trx: Tx,
   deps: EnrollmentDeps,
   channel: Enrollment,
-  message: TokenUpdate,
+  message: TokenUpdateMessage,
   raw: Buffer,
 ): Promise<void> {
   const now = deps.clock.now()
@@ -107,7 +116,9 @@ async function store(
     ...(message.unlockToken && {
       unlock_token: sealToken(deps.secretBox, channel.id, 'unlock', message.unlockToken),
     }),
-    ...(message.awaitingConfiguration !== undefined && { awaiting_configuration: message.awaitingConfiguration }),
+    ...(message.awaitingConfiguration !== undefined && {
+      awaiting_configuration: message.awaitingConfiguration,
+    }),
     ...(message.notOnConsole !== undefined && { not_on_console: message.notOnConsole }),
     token_update_tally: channel.token_update_tally + 1,
     token_updated_at: now,
@@ -130,7 +141,7 @@ async function complete(
   trx: Tx,
   deps: EnrollmentDeps,
   channel: Enrollment,
-  message: TokenUpdate,
+  message: TokenUpdateMessage,
   requestId: string,
 ): Promise<void> {
   const told = {
@@ -143,7 +154,8 @@ async function complete(
     await deps.events.emit(trx, { type: 'device.token_updated', ...told })
     return
   }
-  const attempt = channel.attempt_id === null ? undefined : await deps.attempts.complete(trx, channel.attempt_id)
+  const attempt =
+    channel.attempt_id === null ? undefined : await deps.attempts.complete(trx, channel.attempt_id)
   if (channel.attempt_id !== null)
     await deps.attempts.step(trx, channel.attempt_id, { step: 'token_update', outcome: 'passed' })
   const uuid = newAppleUuid()

@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Db, Tx } from '../../db/index.ts'
 import { withoutNul } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
-import type { NewEvent, PublishedEvent } from './types.ts'
+import type { EventType, NewEvent, PublishedEvent } from './types.ts'
 
 /** Serialises publishers of all processes; an arbitrary number that nothing else locks. */
 const PUBLISHER_LOCK = 7_203_001
@@ -48,11 +48,12 @@ export function publishBatch(db: Db, limit: number): Promise<number> {
   })
 }
 
-/** What a reader may ask for: the facts after an id, of some types, of one enrollment. */
+/** What a reader may ask for: the facts after an id, of a type, of one device. */
 export interface EventQuery {
   after?: number
-  types?: readonly string[]
-  enrollmentId?: string
+  type?: EventType | undefined
+  /** Of this enrollment, or of the attempt by which it got in. */
+  device?: { enrollmentId: string; attemptId: string | null }
   limit: number
 }
 
@@ -60,8 +61,12 @@ export interface EventQuery {
 export function listEvents(db: Kysely<Database>, query: EventQuery): Promise<PublishedEvent[]> {
   let select = db.selectFrom('events').selectAll().orderBy('id').limit(query.limit)
   if (query.after !== undefined) select = select.where('id', '>', query.after)
-  if (query.types) select = select.where('type', 'in', query.types)
-  if (query.enrollmentId !== undefined) select = select.where('enrollment_id', '=', query.enrollmentId)
+  if (query.type !== undefined) select = select.where('type', '=', query.type)
+  const { device } = query
+  if (device)
+    select = select.where((eb) =>
+      eb.or([eb('enrollment_id', '=', device.enrollmentId), eb('attempt_id', '=', device.attemptId)]),
+    )
   return select.execute()
 }
 

@@ -1,35 +1,39 @@
 /** Every kind of fact that is told. A name is `<thing>.<what happened to it>`; names never change their meaning. */
-export type EventType =
-  | 'api_token.created'
-  | 'api_token.deleted'
-  | 'certificate.issued'
-  | 'certificate.refused'
-  | 'command.acknowledged'
-  | 'command.cancelled'
-  | 'command.expired'
-  | 'command.failed'
-  | 'command.queued'
-  | 'device.authenticated'
-  | 'device.checked_out'
-  | 'device.deleted'
-  | 'device.enrolled'
-  | 'device.token_updated'
-  | 'device.unenrolled'
-  | 'enrollment.abandoned'
-  | 'enrollment.rejected'
-  | 'enrollment.started'
-  | 'enrollment_link.created'
-  | 'enrollment_link.revoked'
-  | 'message.refused'
-  | 'push.gone'
-  | 'push.refused'
-  | 'push_certificate.expiring'
-  | 'push_certificate.rejected'
-  | 'push_certificate.stored'
-  | 'settings.changed'
-  | 'user.created'
-  | 'user.deleted'
-  | 'user.updated'
+export const EVENT_TYPES = [
+  'api_token.created',
+  'api_token.deleted',
+  'certificate.issued',
+  'certificate.refused',
+  'command.acknowledged',
+  'command.cancelled',
+  'command.expired',
+  'command.failed',
+  'command.queued',
+  'device.authenticated',
+  'device.checked_out',
+  'device.deleted',
+  'device.enrolled',
+  'device.token_updated',
+  'device.unenrolled',
+  'enrollment.abandoned',
+  'enrollment.rejected',
+  'enrollment.started',
+  'enrollment_link.created',
+  'enrollment_link.revoked',
+  'message.refused',
+  'push.gone',
+  'push.refused',
+  'push_certificate.expiring',
+  'push_certificate.rejected',
+  'push_certificate.stored',
+  'settings.changed',
+  'user.created',
+  'user.deleted',
+  'user.updated',
+] as const
+
+/** A name of the list above. */
+export type EventType = (typeof EVENT_TYPES)[number]
 
 /** A fact about to be told. `data` is JSON and never holds a secret; `request_id` and `duration_ms` go to the log only. */
 export interface NewEvent {

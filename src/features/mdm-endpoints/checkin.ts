@@ -13,8 +13,7 @@ import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Enrollment } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
-import type { Settings } from '../settings/index.ts'
-import { asBuffer } from './bytes.ts'
+import type { SettingsDoor } from '../settings/index.ts'
 import { runTokenRefreshes, type TokenRefresh, type TokenRefreshOutcome } from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
 
@@ -26,7 +25,7 @@ export interface CheckinDeps {
   metrics: Metrics
   secretBox: SecretBox
   events: Events
-  settings: Settings
+  settings: SettingsDoor
   devices: Devices
   identity: DeviceIdentity
   enrollment: Enrollment
@@ -61,7 +60,7 @@ export function createCheckin(deps: CheckinDeps) {
       deviceId,
       fingerprint: from.fingerprint,
       topic: message.topic,
-      pushToken: asBuffer(message.token),
+      pushToken: Buffer.from(message.token),
       pushMagic: message.pushMagic,
       unlockToken: message.unlockToken ? deps.enrollment.sealUnlockToken(id, message.unlockToken) : null,
       awaitingConfiguration: message.awaitingConfiguration ?? null,

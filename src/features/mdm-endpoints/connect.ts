@@ -5,7 +5,6 @@ import type { ReadResult } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
-import { asBuffer } from './bytes.ts'
 import { runPolls, type Poll, type PollOutcome } from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
 
@@ -97,9 +96,9 @@ function toPoll(message: ReadResult, fingerprint: Buffer): Poll {
     status: message.status,
     commandUuid: message.commandUuid ?? null,
     errorChain: message.errorChain ?? null,
-    raw: finishes ? asBuffer(message.packed) : null,
+    raw: finishes ? message.packed : null,
     inventoryKind: message.inventory?.kind ?? null,
-    inventory: message.inventory ? asBuffer(message.inventory.packed) : null,
+    inventory: message.inventory?.packed ?? null,
     facts: message.inventory?.facts ? JSON.stringify(message.inventory.facts) : null,
   }
 }

@@ -130,7 +130,11 @@ left join done d on d.n = c.n
 left join heard h on h.n = c.n`
 
 /** Runs a batch of polls, at most one per enrollment; outcomes by position, undefined where the caller may not. */
-export async function runPolls(db: Db, polls: readonly Poll[], at: Date): Promise<(PollOutcome | undefined)[]> {
+export async function runPolls(
+  db: Db,
+  polls: readonly Poll[],
+  at: Date,
+): Promise<(PollOutcome | undefined)[]> {
   const rows = await db.prepared<PollOutcome>('poll', POLL, [
     polls.map((_, n) => n),
     polls.map((poll) => poll.enrollmentId),

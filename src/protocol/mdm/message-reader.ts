@@ -1,11 +1,15 @@
 import { extname } from 'node:path'
 import type { ThreadPool } from '../../kernel/threads.ts'
 import type { MessageTask } from './message-worker.ts'
+import { readPackedList } from './packed-list.ts'
+import type { ListPage } from './packed-list.ts'
 import { readCheckin, readResult } from './read-message.ts'
 import type { ReadCheckin, ReadResult } from './read-message.ts'
 
 /** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
 const LARGEST_INLINE = 256 * 1024
+/** The same of a packed list, which unfolds to some ten times as much. */
+const LARGEST_INLINE_LIST = 32 * 1024
 
 /** The script of the threads that read large messages, for `createThreadPool`. */
 export const messageWorkerScript = new URL(`message-worker${extname(import.meta.filename)}`, import.meta.url)
@@ -16,6 +20,8 @@ export interface MessageReader {
   readResult(body: Uint8Array): ReadResult | Promise<ReadResult>
   /** The same for check-ins, as `parseCheckin`. */
   readCheckin(body: Uint8Array): ReadCheckin | Promise<ReadCheckin>
+  /** A part of a packed list of JSON, see `readPackedList`. */
+  readList(packed: Uint8Array, page: { offset: number; limit: number }): ListPage | Promise<ListPage>
 }
 
 /** Makes a reader over threads that run `messageWorkerScript`. */
@@ -30,6 +36,10 @@ export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageRe
       body.length <= LARGEST_INLINE
         ? readCheckin(body)
         : readElsewhere<ReadCheckin>({ kind: 'checkin', body }),
+    readList: (packed, { offset, limit }) =>
+      packed.length <= LARGEST_INLINE_LIST
+        ? readPackedList(packed, offset, limit)
+        : threads.run<ListPage>({ kind: 'list', packed, offset, limit } satisfies MessageTask),
   }
 }
 

@@ -1,18 +1,19 @@
 import { serveTasks } from '../../kernel/threads.ts'
+import { readPackedList } from './packed-list.ts'
 import { readCheckin, readResult } from './read-message.ts'
 
 /** What the message worker is asked. */
-export interface MessageTask {
-  kind: 'result' | 'checkin'
-  body: Uint8Array
-}
+export type MessageTask =
+  | { kind: 'result' | 'checkin'; body: Uint8Array }
+  | { kind: 'list'; packed: Uint8Array; offset: number; limit: number }
 
-serveTasks(({ kind, body }: MessageTask) => {
-  if (kind === 'checkin') {
-    const read = readCheckin(body)
+serveTasks((task: MessageTask) => {
+  if (task.kind === 'list') return { result: readPackedList(task.packed, task.offset, task.limit) }
+  if (task.kind === 'checkin') {
+    const read = readCheckin(task.body)
     return { result: read, transfer: [read.packed.buffer] }
   }
-  const read = readResult(body)
+  const read = readResult(task.body)
   const transfer = [read.packed.buffer]
   if (read.inventory !== undefined) transfer.push(read.inventory.packed.buffer)
   return { result: read, transfer }

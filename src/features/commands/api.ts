@@ -1,0 +1,325 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { Type, type Static } from 'typebox'
+import type { Db } from '../../db/index.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { newAppleUuid } from '../../kernel/ids.ts'
+import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import { buildCommand, markDataKeys, parseCommand } from '../../protocol/mdm/index.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Push } from '../push/index.ts'
+import type { Commands, NewCommand } from './commands.ts'
+import { PRIORITIES } from './priorities.ts'
+import type { Command, Delivery, DeviceDelivery } from './store.ts'
+
+const TAGS = ['Commands']
+/** Deliveries shown with a command; the rest is told by the devices' own lists. */
+const MOST_DELIVERIES = 1_000
+
+const time = Type.String({ format: 'date-time' })
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
+
+const deliverySchema = Type.Object({
+  device_id: Type.String(),
+  state: Type.String(),
+  not_now_count: Type.Integer(),
+  queued_at: time,
+  sent_at: nullable(time),
+  finished_at: nullable(time),
+  error_chain: Type.Unknown(),
+})
+
+const commandSchema = Type.Object({
+  uuid: Type.String(),
+  request_type: Type.String(),
+  priority: Type.String(),
+  not_before: nullable(time),
+  expires_at: nullable(time),
+  created_at: time,
+  created_by: nullable(Type.String()),
+  device_count: Type.Integer(),
+})
+
+const withDeliveries = Type.Intersect([
+  commandSchema,
+  Type.Object({ deliveries: Type.Array(deliverySchema), plist: Type.Optional(Type.String()) }),
+])
+
+const newCommandSchema = Type.Object({
+  request_type: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  command: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Its parameters.' })),
+  plist: Type.Optional(
+    Type.String({ description: 'A whole command instead, as base64 of its property list.' }),
+  ),
+  device_ids: Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 100_000 }),
+  priority: Type.Optional(Type.Enum(['low', 'normal', 'high'])),
+  not_before: Type.Optional(time),
+  expires_at: Type.Optional(time),
+  dry_run: Type.Optional(Type.Boolean({ description: 'Check everything and queue nothing.' })),
+})
+
+const deviceDeliverySchema = Type.Intersect([
+  deliverySchema,
+  Type.Object({ command_uuid: Type.String(), request_type: nullable(Type.String()) }),
+])
+
+/** `/commands`, and the queue and history of a device. */
+export function commandsApi(deps: {
+  db: Db
+  commands: Commands
+  devices: Devices
+  push: Pick<Push, 'request'>
+}): FastifyPluginAsyncTypebox {
+  const { db, commands, devices } = deps
+  return async (app) => {
+    app.post(
+      '/commands',
+      {
+        config: { role: 'operator' },
+        schema: {
+          tags: TAGS,
+          summary: 'Queue a command for devices',
+          body: newCommandSchema,
+          response: { 202: withDeliveries },
+        },
+      },
+      async (request, reply) => {
+        const command = readCommand(request.body, request)
+        const now = new Date().toISOString()
+        if (request.body.dry_run) {
+          await checkTargets(devices, db, command.targets)
+          return reply.code(202).send({ ...renderNew(command, now), deliveries: [] })
+        }
+        await checkTargets(devices, db, command.targets)
+        await db.transaction((trx) => commands.enqueue(trx, command))
+        return reply.code(202).send(await show(commands, command.uuid))
+      },
+    )
+
+    app.get(
+      '/commands',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'Commands, newest first',
+          querystring: Type.Object({ ...pageQuery, request_type: Type.Optional(Type.String()) }),
+          response: { 200: pageOf(commandSchema) },
+        },
+      },
+      async (request) => {
+        const { limit, cursor, request_type } = request.query
+        const before = beforeOf(cursor)
+        const rows = await commands.list({
+          limit: limit + 1,
+          ...(before && { before }),
+          ...(request_type !== undefined && { request_type }),
+        })
+        const { items, next_cursor } = page(rows, limit, (row) => [row.created_at.toISOString(), row.uuid])
+        return { items: items.map(renderCommand), next_cursor }
+      },
+    )
+
+    app.get(
+      '/commands/:uuid',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'A command and its deliveries',
+          params: Type.Object({ uuid: Type.String() }),
+          response: { 200: withDeliveries },
+        },
+      },
+      async (request) => show(commands, request.params.uuid),
+    )
+
+    app.delete(
+      '/commands/:uuid',
+      {
+        config: { role: 'operator' },
+        schema: {
+          tags: TAGS,
+          summary: 'Cancel what has not been sent of a command',
+          params: Type.Object({ uuid: Type.String() }),
+          response: { 204: Type.Null() },
+        },
+      },
+      async (request, reply) => {
+        const count = await commands.cancel(request.params.uuid)
+        if (count === 0)
+          throw new AppError(
+            'conflict',
+            'Nothing of this command waits any more: it was sent, or is finished.',
+          )
+        return reply.code(204).send(null)
+      },
+    )
+
+    app.get(
+      '/devices/:id/commands',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'What a device has to do, in order, and then what it has done, newest first',
+          params: Type.Object({ id: Type.String() }),
+          querystring: Type.Object(pageQuery),
+          response: { 200: pageOf(deviceDeliverySchema) },
+        },
+      },
+      async (request) => {
+        const device = await known(devices, db, request.params.id)
+        const { limit, cursor } = request.query
+        const before = beforeOf(cursor)
+        const pending = before ? [] : await commands.pending(device.id)
+        const history = await commands.history(device.id, { limit: limit + 1, ...(before && { before }) })
+        const { items, next_cursor } = page(history, limit, (row) => [
+          (row.finished_at ?? row.created_at).toISOString(),
+          row.command_uuid,
+        ])
+        return { items: [...pending, ...items].map(renderDeviceDelivery), next_cursor }
+      },
+    )
+
+    app.post(
+      '/devices/:id/push',
+      {
+        config: { role: 'operator' },
+        schema: {
+          tags: ['Devices'],
+          summary: 'Wake a device',
+          params: Type.Object({ id: Type.String() }),
+          response: { 202: Type.Object({ device_id: Type.String(), push: Type.String() }) },
+        },
+      },
+      async (request, reply) => {
+        const device = await known(devices, db, request.params.id)
+        if (device.unenrolled_at !== null || device.push_state !== 'ok')
+          throw new AppError('conflict', `The device cannot be pushed to: ${whyNoPush(device)}.`)
+        await db.transaction((trx) => deps.push.request(trx, [device.id], {}))
+        return reply.code(202).send({ device_id: device.id, push: 'requested' })
+      },
+    )
+  }
+}
+
+async function known(devices: Devices, db: Db, id: string) {
+  const device = await devices.findEnrollment(db.kysely, id)
+  if (!device) throw new AppError('not_found', `There is no device ${id}.`)
+  return device
+}
+
+function whyNoPush(device: Awaited<ReturnType<typeof known>>): string {
+  if (device.unenrolled_at !== null) return 'it is not enrolled'
+  return device.push_state === 'gone'
+    ? `Apple says its token is gone (${device.push_reason ?? 'no reason'}), until it sends a new one`
+    : 'it has not sent its push token yet'
+}
+
+async function checkTargets(devices: Devices, db: Db, ids: readonly string[]): Promise<void> {
+  const live = await devices.liveIds(db.kysely, ids)
+  const fields = ids.flatMap((id, at) =>
+    live.has(id) ? [] : [{ path: `device_ids.${at}`, message: `${id} is not enrolled here` }],
+  )
+  if (fields.length > 0)
+    throw new AppError('invalid_request', fields[0]?.message, { fields: fields.slice(0, 100) })
+}
+
+function readCommand(body: Static<typeof newCommandSchema>, request: FastifyRequest): NewCommand {
+  const { not_before, expires_at } = body
+  if (not_before !== undefined && expires_at !== undefined && new Date(expires_at) <= new Date(not_before))
+    throw new AppError('invalid_request', 'expires_at is not after not_before.')
+  return {
+    ...readPlist(body),
+    targets: [...new Set(body.device_ids)],
+    createdBy: `${request.actor.kind}:${request.actor.id}`,
+    ...(body.priority !== undefined && { priority: body.priority }),
+    ...(not_before !== undefined && { notBefore: new Date(not_before) }),
+    ...(expires_at !== undefined && { expiresAt: new Date(expires_at) }),
+  }
+}
+
+function readPlist(body: Static<typeof newCommandSchema>): Pick<NewCommand, 'uuid' | 'requestType' | 'body'> {
+  const { plist, command, request_type } = body
+  if ((plist === undefined) === (request_type === undefined))
+    throw new AppError('invalid_request', 'Give either request_type (and command), or plist.')
+  if (plist !== undefined) {
+    if (command !== undefined) throw new AppError('invalid_request', 'command does not go with plist.')
+    const bytes = Buffer.from(plist, 'base64')
+    const parsed = parseCommand(bytes)
+    return { uuid: parsed.uuid, requestType: parsed.requestType, body: bytes }
+  }
+  const type = request_type ?? ''
+  const uuid = newAppleUuid()
+  return { uuid, requestType: type, body: buildCommand(uuid, type, markDataKeys(type, command ?? {})) }
+}
+
+async function show(commands: Commands, uuid: string) {
+  const command = await commands.find(uuid)
+  if (!command) throw new AppError('not_found', `There is no command ${uuid}.`)
+  const deliveries = await commands.deliveries(uuid, command.target_ids.slice(0, MOST_DELIVERIES))
+  return {
+    ...renderCommand(command),
+    deliveries: deliveries.map(renderDelivery),
+    plist: command.body.toString('base64'),
+  }
+}
+
+function beforeOf(cursor: string | undefined): { at: Date; uuid: string } | undefined {
+  const key = decodeCursor(cursor, ['string', 'string'])
+  if (!key) return undefined
+  const at = new Date(key[0])
+  if (Number.isNaN(at.getTime()))
+    throw new AppError('invalid_request', 'The cursor is not one that this list gave.')
+  return { at, uuid: key[1] }
+}
+
+function renderCommand(command: Omit<Command, 'body'>) {
+  const name = Object.entries(PRIORITIES).find(([, value]) => value === command.priority)?.[0] ?? 'normal'
+  return {
+    uuid: command.uuid,
+    request_type: command.request_type,
+    priority: name,
+    not_before: command.not_before?.toISOString() ?? null,
+    expires_at: command.expires_at?.toISOString() ?? null,
+    created_at: command.created_at.toISOString(),
+    created_by: command.created_by,
+    device_count: command.target_ids.length,
+  }
+}
+
+function renderNew(command: NewCommand, now: string) {
+  return {
+    uuid: command.uuid,
+    request_type: command.requestType,
+    priority: command.priority ?? 'normal',
+    not_before: command.notBefore?.toISOString() ?? null,
+    expires_at: command.expiresAt?.toISOString() ?? null,
+    created_at: now,
+    created_by: command.createdBy ?? null,
+    device_count: command.targets.length,
+    plist: command.body.toString('base64'),
+  }
+}
+
+function renderDelivery(delivery: Delivery) {
+  return {
+    device_id: delivery.enrollment_id,
+    state: delivery.state,
+    not_now_count: delivery.not_now_count,
+    queued_at: delivery.created_at.toISOString(),
+    sent_at: delivery.sent_at?.toISOString() ?? null,
+    finished_at: delivery.finished_at?.toISOString() ?? null,
+    error_chain: delivery.error_chain ?? null,
+  }
+}
+
+function renderDeviceDelivery(delivery: DeviceDelivery) {
+  return {
+    ...renderDelivery(delivery),
+    command_uuid: delivery.command_uuid,
+    request_type: delivery.request_type,
+  }
+}

@@ -1,0 +1,142 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { Db } from '../../db/index.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { decodeCursor, encodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import { renderEvent, type Events } from '../events/index.ts'
+import type { Devices } from './devices.ts'
+import type { DeviceRow } from './store.ts'
+import { deviceSchema, detailSchema, renderDevice } from './view.ts'
+
+const TAGS = ['Devices']
+const params = Type.Object({ id: Type.String() })
+const anyList = pageOf(Type.Unknown())
+
+const filters = {
+  state: Type.Optional(Type.Enum(['enrolled', 'unenrolled'])),
+  type: Type.Optional(
+    Type.Enum(['device', 'user', 'shared_ipad_user', 'user_enrollment_device', 'user_enrollment_user']),
+  ),
+  serial_number: Type.Optional(Type.String({ maxLength: 256 })),
+  udid: Type.Optional(Type.String({ maxLength: 256 })),
+  user_name: Type.Optional(Type.String({ maxLength: 256 })),
+  policy_id: Type.Optional(Type.String({ maxLength: 256 })),
+}
+
+/** `/devices`: enrollments with what they said of themselves. */
+export function devicesApi(deps: { db: Db; devices: Devices; events: Events }): FastifyPluginAsyncTypebox {
+  const { db, devices, events } = deps
+
+  async function known(id: string): Promise<DeviceRow> {
+    const device = await devices.findDevice(db.kysely, id)
+    if (!device) throw new AppError('not_found', `There is no device ${id}.`)
+    return device
+  }
+
+  return async (app) => {
+    app.get(
+      '/devices',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'Enrollments, device and user channels alike',
+          querystring: Type.Object({ ...filters, ...pageQuery }),
+          response: { 200: pageOf(deviceSchema) },
+        },
+      },
+      async (request) => {
+        const { limit, cursor, ...wanted } = request.query
+        const [after] = decodeCursor(cursor, ['string']) ?? []
+        const rows = await devices.listDevices(db.kysely, {
+          ...wanted,
+          ...(after !== undefined && { after }),
+          limit: limit + 1,
+        })
+        const { items, next_cursor } = page(rows, limit, (row) => [row.id])
+        return { items: items.map(renderDevice), next_cursor }
+      },
+    )
+
+    app.get(
+      '/devices/:id',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'A device with its inventory',
+          params,
+          response: { 200: detailSchema },
+        },
+      },
+      async (request) => {
+        const device = await known(request.params.id)
+        const [information, security] = await Promise.all([
+          devices.inventory(device.id, 'device_information'),
+          devices.inventory(device.id, 'security_info'),
+        ])
+        return {
+          ...renderDevice(device),
+          user_channels: await devices.userChannelIds(db.kysely, device.id),
+          inventory: { device_information: renderAnswer(information), security_info: renderAnswer(security) },
+        }
+      },
+    )
+
+    app.get(
+      '/devices/:id/timeline',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'What happened to a device, oldest first',
+          params,
+          querystring: Type.Object(pageQuery),
+          response: { 200: anyList },
+        },
+      },
+      async (request) => {
+        const device = await known(request.params.id)
+        const { limit, cursor } = request.query
+        const [after] = decodeCursor(cursor, ['number']) ?? []
+        const rows = await events.list({
+          ...(after !== undefined && { after }),
+          device: { enrollmentId: device.id, attemptId: device.attempt_id },
+          limit: limit + 1,
+        })
+        const { items, next_cursor } = page(rows, limit, (row) => [row.id])
+        return { items: items.map(renderEvent), next_cursor }
+      },
+    )
+
+    for (const [url, kind, summary] of [
+      ['profiles', 'profiles', 'The profiles on a device, as it last told'],
+      ['apps', 'installed_applications', 'The apps on a device, as it last told'],
+      ['certificates', 'certificates', 'The certificates on a device, as it last told'],
+    ] as const)
+      app.get(
+        `/devices/:id/${url}`,
+        {
+          config: { role: 'viewer' },
+          schema: {
+            tags: TAGS,
+            summary,
+            params,
+            querystring: Type.Object(pageQuery),
+            response: { 200: anyList },
+          },
+        },
+        async (request) => {
+          const device = await known(request.params.id)
+          const { limit, cursor } = request.query
+          const [offset = 0] = decodeCursor(cursor, ['number']) ?? []
+          const { items, more } = await devices.inventoryPage(device.id, kind, { offset, limit })
+          return { items, next_cursor: more ? encodeCursor([offset + limit]) : null }
+        },
+      )
+  }
+}
+
+function renderAnswer(answer: { items: unknown; received_at: Date } | null) {
+  return answer && { received_at: answer.received_at.toISOString(), answers: answer.items }
+}

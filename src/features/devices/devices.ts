@@ -1,0 +1,42 @@
+import type { Db } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
+import { createSeen } from './seen.ts'
+import * as store from './store.ts'
+
+/** Enrollments and their channels, and what devices said of themselves. */
+export type Devices = ReturnType<typeof createDevices>
+
+/** Makes the devices door. */
+export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<MessageReader, 'readList'> }) {
+  const { db } = deps
+  const seen = createSeen(deps)
+
+  return {
+    ...store,
+    /** Notes a contact of a channel; written in bulk some seconds later. */
+    seen: seen.note,
+    /** Writes the contacts that are still in memory. */
+    flush: seen.flush,
+    /** The channels among `ids` that can be pushed to. */
+    pushTargets: (ids: readonly string[]) => store.findPushTargets(db.kysely, ids),
+    /** Writes down what came of pushes. */
+    recordPush: (records: readonly store.PushRecord[]) => store.recordPushes(db.kysely, records),
+    /** The newest answer of a kind, as the device gave it; undefined when it never did. */
+    async inventory(id: string, kind: InventoryKind): Promise<{ items: unknown; received_at: Date } | null> {
+      const row = await store.findInventory(db.kysely, id, kind)
+      if (!row) return null
+      const { items } = await deps.reader.readList(row.data, { offset: 0, limit: 1 })
+      return { items: items[0], received_at: row.received_at }
+    },
+    /** A part of the newest list of a kind; empty when the device never gave one. */
+    async inventoryPage(
+      id: string,
+      kind: InventoryKind,
+      page: { offset: number; limit: number },
+    ): Promise<ListPage> {
+      const row = await store.findInventory(db.kysely, id, kind)
+      return row ? deps.reader.readList(row.data, page) : { items: [], more: false }
+    },
+  }
+}

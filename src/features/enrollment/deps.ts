@@ -1,0 +1,38 @@
+import type { Db } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Attempts } from '../attempts/index.ts'
+import type { Commands } from '../commands/index.ts'
+import type { DeviceIdentity } from '../device-identity/index.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
+import type { Push } from '../push/index.ts'
+import type { Users } from '../users/index.ts'
+import type { Links } from './links.ts'
+
+/** The parts that a device's way in and out touches. */
+export interface EnrollmentDeps {
+  db: Db
+  clock: Clock
+  secretBox: SecretBox
+  events: Events
+  users: Users
+  attempts: Attempts
+  devices: Devices
+  push: Push
+  commands: Commands
+  identity: DeviceIdentity
+  links: Links
+  publicUrl: string
+  instanceId: string
+}
+
+/** What the device is answered: welcome, refused, or told that it is not enrolled any more. */
+export type Verdict = { ok: true } | { ok: false; status: 400 | 403; reason: string; unrecognized?: boolean }
+
+/** What a message came with, besides what it says. */
+export interface Sender {
+  fingerprint: Buffer
+  raw: Buffer
+  requestId: string
+}

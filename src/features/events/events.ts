@@ -1,0 +1,73 @@
+import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { addTime } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
+import type { EventType, NewEvent } from './types.ts'
+
+/** Facts moved in one transaction of the publisher; small, so that other statements wait briefly on one connection. */
+const PUBLISH_BATCH = 500
+
+/** Facts that administrators are warned of rather than merely told. */
+const WARNINGS: ReadonlySet<EventType> = new Set([
+  'certificate.refused',
+  'command.failed',
+  'enrollment.abandoned',
+  'enrollment.rejected',
+  'message.refused',
+  'push.gone',
+  'push.refused',
+  'push_certificate.expiring',
+  'push_certificate.rejected',
+])
+
+/** The outbox and everything that reads it. */
+export type Events = ReturnType<typeof createEvents>
+
+/** Makes the events door. Facts are written with the transaction that makes them and told after it has committed. */
+export function createEvents(deps: { db: Db; clock: Clock; log: Log; metrics: Metrics }) {
+  const { db, clock, log, metrics } = deps
+
+  /** Writes one log line and counts, for facts that stand in no transaction or were written by another statement. */
+  function announce(event: NewEvent): void {
+    metrics.events.inc({ type: event.type, reason: event.reason ?? '' })
+    const { type, data, ...fields } = event
+    log[WARNINGS.has(type) ? 'warn' : 'info']({ event: type, ...withoutNulls(fields), ...data }, type)
+  }
+
+  /** Writes facts to the outbox with `trx`; they are logged and counted when it has committed. */
+  async function emit(trx: Tx, ...events: NewEvent[]): Promise<void> {
+    await insertIntoOutbox(trx, events, clock.now())
+    afterCommit(trx, () => events.forEach(announce))
+  }
+
+  /** Publishes what waits in the outbox; returns how many facts that were. */
+  async function publish(): Promise<number> {
+    let total = 0
+    for (;;) {
+      const moved = await publishBatch(db, PUBLISH_BATCH)
+      total += moved
+      if (moved < PUBLISH_BATCH) return total
+    }
+  }
+
+  return {
+    announce,
+    emit,
+    publish,
+    /** Published facts, oldest first. */
+    list: (query: EventQuery) => listEvents(db.kysely, query),
+    /** Deletes facts older than `days` days in bounded portions. */
+    async expire(days: number): Promise<void> {
+      const before = addTime(clock.now(), -days, 'day')
+      while ((await deleteEventsBefore(db.kysely, before, PUBLISH_BATCH)) === PUBLISH_BATCH);
+    },
+  }
+}
+
+function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== null && value !== undefined),
+  )
+}

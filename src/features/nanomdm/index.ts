@@ -1,0 +1,1 @@
+export { nanomdmApi } from './api.ts'
