@@ -1,0 +1,72 @@
+import type { CommonOptions } from './arguments.ts'
+import type { ApiClient } from './client.ts'
+import { formatRecord, formatTable } from './table.ts'
+import type { ApiCall, Input, Verb } from './verb.ts'
+import { UsageError } from './verb.ts'
+
+interface Page {
+  items: unknown[]
+  next_cursor: string | null
+}
+
+const LARGEST_PAGE = '1000'
+
+/** Makes the call of a verb and gives what is to be printed. */
+export async function runApiVerb(
+  verb: Verb,
+  input: Input,
+  common: CommonOptions,
+  api: ApiClient,
+): Promise<string> {
+  const call = await buildCall(verb, input)
+  const paged = verb.call?.paged
+  const answer = common.all && paged !== undefined ? await readAll(call, paged, api) : await api(call)
+  return render(verb, answer, common.output, common.all)
+}
+
+async function buildCall(verb: Verb, input: Input): Promise<ApiCall> {
+  const { call: template } = verb
+  if (template === undefined) throw new UsageError(`${verb.words.join(' ')} makes no call`, verb)
+  const path = template.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(input.path[name] ?? ''),
+  )
+  const body = Object.keys(input.body).length > 0 ? input.body : undefined
+  if (template.method === 'PATCH' && body === undefined && verb.prepare === undefined) {
+    throw new UsageError('nothing to change is given', verb)
+  }
+  const needsBody =
+    template.method === 'POST' && Object.values(verb.options ?? {}).some(({ to }) => to === 'body')
+  const call = {
+    method: template.method,
+    path,
+    query: input.query,
+    body: body ?? (needsBody ? {} : undefined),
+  }
+  return verb.prepare === undefined ? call : verb.prepare(call, input)
+}
+
+/** Follows the cursor to the end. A list with `after` gives a cursor at its end too. */
+async function readAll(call: ApiCall, parameter: 'cursor' | 'after', api: ApiClient): Promise<Page> {
+  const items: unknown[] = []
+  const query: Record<string, string> = { limit: LARGEST_PAGE, ...call.query }
+  for (;;) {
+    const page = (await api({ ...call, query })) as Page
+    // One by one: a spread of some ten thousand would overflow the stack.
+    for (const item of page.items) items.push(item)
+    if (page.next_cursor === null || page.items.length === 0) return { items, next_cursor: page.next_cursor }
+    query[parameter] = page.next_cursor
+  }
+}
+
+function render(verb: Verb, answer: unknown, output: 'json' | 'table', all: boolean): string {
+  if (output === 'json') return answer === undefined ? '' : `${JSON.stringify(answer, null, 2)}\n`
+  if (answer === undefined || (verb.done !== undefined && !isPage(answer))) return `${verb.done ?? 'Done.'}\n`
+  if (!isPage(answer)) return formatRecord(answer as Record<string, unknown>)
+  const table = formatTable(answer.items, verb.columns)
+  const more = verb.call?.paged === 'cursor' && answer.next_cursor !== null && !all
+  return more ? `${table}There are more: use --all.\n` : table
+}
+
+function isPage(value: unknown): value is Page {
+  return typeof value === 'object' && value !== null && 'items' in value && Array.isArray(value.items)
+}

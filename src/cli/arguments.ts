@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import type { Input, Verb, VerbArgument, VerbOption } from './verb.ts'
+import { UsageError } from './verb.ts'
+
+/** Options that every verb has. */
+export interface CommonOptions {
+  help: boolean
+  all: boolean
+  output: 'json' | 'table'
+  url: string | undefined
+  token: string | undefined
+  tokenFile: string | undefined
+}
+
+type Given = Record<string, string | boolean | (string | boolean)[] | undefined>
+
+const SPAN_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Reads what follows the verb's words. Throws UsageError with what is wrong. */
+export async function readArguments(
+  verb: Verb,
+  args: readonly string[],
+  now: Date,
+): Promise<{ common: CommonOptions; input: Input }> {
+  const { values, positionals } = parse(verb, args)
+  const common = readCommon(values, verb)
+  const input: Input = { path: {}, query: {}, body: {}, verb: {} }
+  if (common.help) return { common, input }
+  readPositionals(verb, positionals, input)
+  for (const [name, option] of Object.entries(verb.options ?? {})) {
+    const given = values[name]
+    if (given === undefined) {
+      if (option.required === true) throw new UsageError(`--${name} is missing`, verb)
+      continue
+    }
+    const texts = Array.isArray(given) ? given : [given]
+    const converted = await Promise.all(texts.map((text) => convert(name, option, text, now, verb)))
+    const field = option.field ?? name.replaceAll('-', '_')
+    const value = option.multiple === true ? converted : converted[0]
+    if (option.to === 'query') input.query[field] = String(value)
+    else input[option.to][field] = value
+  }
+  return { common, input }
+}
+
+function parse(verb: Verb, args: readonly string[]): { values: Given; positionals: string[] } {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  const own = Object.entries(verb.options ?? {}).map(([name, option]) => [
+    name,
+    { ...(option.kind === 'flag' ? flag : text), multiple: option.multiple ?? false },
+  ])
+  const common = { help: { ...flag, short: 'h' }, output: text, url: text, token: text, 'token-file': text }
+  const paging = verb.call?.paged === undefined ? {} : { all: flag }
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { ...Object.fromEntries(own), ...common, ...paging },
+      allowPositionals: true,
+      strict: true,
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), verb)
+  }
+}
+
+function readCommon(values: Given, verb: Verb): CommonOptions {
+  const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined)
+  const output = text('output') ?? 'table'
+  if (output !== 'json' && output !== 'table') throw new UsageError('--output is json or table', verb)
+  return {
+    help: values['help'] === true,
+    all: values['all'] === true,
+    output,
+    url: text('url'),
+    token: text('token'),
+    tokenFile: text('token-file'),
+  }
+}
+
+function readPositionals(verb: Verb, given: readonly string[], input: Input): void {
+  const wanted = verb.arguments ?? []
+  const last = wanted.at(-1)
+  if (given.length > wanted.length && last?.multiple !== true) {
+    throw new UsageError(`${given[wanted.length] ?? ''} is one argument too many`, verb)
+  }
+  wanted.forEach((argument: VerbArgument, index) => {
+    const value = argument.multiple === true ? given.slice(index) : given[index]
+    if (value === undefined || value.length === 0) throw new UsageError(`<${argument.name}> is missing`, verb)
+    const field = argument.field ?? argument.name
+    if (argument.to === 'path') input.path[field] = String(value)
+    else input[argument.to][field] = value
+  })
+}
+
+async function convert(
+  name: string,
+  option: VerbOption,
+  given: string | boolean,
+  now: Date,
+  verb: Verb,
+): Promise<unknown> {
+  if (typeof given === 'boolean') return given
+  const wrong = (what: string) => new UsageError(`--${name}: ${JSON.stringify(given)} is not ${what}`, verb)
+  if (option.choices !== undefined && !option.choices.includes(given)) {
+    throw wrong(`one of ${option.choices.join(', ')}`)
+  }
+  switch (option.kind) {
+    case 'integer_or_none':
+    case 'text_or_none':
+      if (given === 'none') return null
+      return option.kind === 'text_or_none'
+        ? given
+        : (integer(given) ?? fail(wrong('a whole number or none')))
+    case 'integer':
+      return integer(given) ?? fail(wrong('a whole number'))
+    case 'number':
+      return given.trim() !== '' && Number.isFinite(Number(given)) ? Number(given) : fail(wrong('a number'))
+    case 'boolean':
+      return given === 'true' || given === 'false' ? given === 'true' : fail(wrong('true or false'))
+    case 'time':
+      return time(given, now) ?? fail(wrong('a time (2026-05-01T08:00:00Z, or 90m, 12h, 7d from now)'))
+    case 'json':
+      return json(given) ?? fail(wrong('a JSON object'))
+    case 'base64_file':
+      return (await readInputFile(given, name, verb)).toString('base64')
+    case 'text':
+    case 'flag':
+      return given
+  }
+}
+
+/** The content of a file that an option or argument names; a UsageError when it cannot be read. */
+export async function readInputFile(path: string, name: string, verb?: Verb): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${name}: ${reason}`, verb)
+  }
+}
+
+function integer(text: string): number | undefined {
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+function time(text: string, now: Date): string | undefined {
+  const span = /^(\d{1,6})([smhd])$/.exec(text)
+  if (span !== null) {
+    return new Date(now.getTime() + Number(span[1]) * (SPAN_MS[span[2] ?? ''] ?? 0)).toISOString()
+  }
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)
+  return isTime && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined
+}
+
+function json(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function fail(error: UsageError): never {
+  throw error
+}

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto'
+import type { ApiCall } from './verb.ts'
+
+/** A problem document of the server, or what stands in for it. */
+export interface Problem {
+  status: number
+  title: string
+  detail?: string
+  code?: string
+  request_id?: string
+  errors?: readonly { path: string; message: string }[]
+}
+
+/** The server refused. */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem'
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(problem.detail ?? problem.title)
+    this.problem = problem
+  }
+}
+
+/** The server cannot be reached. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable'
+}
+
+/** Calls the operator API; gives the parsed answer, undefined when it has no body. */
+export type ApiClient = (call: ApiCall) => Promise<unknown>
+
+/** Makes a client; `url` is the server's address without `/api/v1`. */
+export function createApiClient(options: { url: string; token: string; fetch?: typeof fetch }): ApiClient {
+  const { url, token, fetch: send = fetch } = options
+  const base = url.replace(/\/+$/, '')
+  return async (call) => {
+    const { method, path, query, body, contentType = 'application/json' } = call
+    const target = new URL(`${base}/api/v1${path}`)
+    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value)
+    const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json' }
+    if (body !== undefined) headers['content-type'] = contentType
+    if (method === 'POST') headers['idempotency-key'] = randomUUID()
+    const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body)
+    let response: Response
+    let text: string
+    try {
+      response = await send(target, { method, headers, ...(payload === undefined ? {} : { body: payload }) })
+      text = await response.text()
+    } catch (error) {
+      throw new Unreachable(`${base} cannot be reached: ${reasonOf(error)}`, { cause: error })
+    }
+    const value = parse(text)
+    if (!response.ok) throw new ApiProblem(toProblem(response, value))
+    return value
+  }
+}
+
+function parse(text: string): unknown {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function toProblem(response: Response, value: unknown): Problem {
+  const isDocument = typeof value === 'object' && value !== null && 'title' in value
+  if (isDocument) return { ...(value as Problem), status: response.status }
+  return {
+    status: response.status,
+    title: response.statusText === '' ? 'The call failed' : response.statusText,
+  }
+}
+
+/** fetch hides what happened in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message
+}

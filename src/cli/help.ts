@@ -1,0 +1,66 @@
+import type { Verb, VerbOption } from './verb.ts'
+
+const COMMON: readonly (readonly [string, string])[] = [
+  ['--url URL', 'the server (FIRSTBOOT_URL, else http://127.0.0.1:8080)'],
+  ['--token TOKEN', 'API token (FIRSTBOOT_TOKEN)'],
+  ['--token-file FILE', 'holds the API token (default: admin-token in the data folder)'],
+  ['--output json|table', 'how answers are printed (default table)'],
+]
+const HELP = ['-h, --help', 'show this'] as const
+
+/** The help of the whole program, or of the verbs that begin with these words. */
+export function overview(verbs: readonly Verb[], words: readonly string[] = []): string {
+  const lines = verbs.map((verb) => [usageOf(verb), verb.summary] as const)
+  return [
+    `Usage: firstboot ${[...words, '<verb>'].join(' ')} [arguments] [options]`,
+    '',
+    'Verbs:',
+    ...aligned(lines),
+    '',
+    'Options of every verb that calls the server:',
+    ...aligned([...COMMON, HELP]),
+    '',
+    '`firstboot <verb> --help` tells more. Exit codes: 0 ok, 1 failed, 2 wrong usage.',
+    '',
+  ].join('\n')
+}
+
+/** The help of one verb. */
+export function helpOf(verb: Verb): string {
+  const options = Object.entries(verb.options ?? {}).map(([name, option]) => describe(name, option))
+  const positionals = (verb.arguments ?? []).map(({ name, summary }) => [`<${name}>`, summary] as const)
+  const program = verb.words.length === 1 && verb.words[0] !== 'simulate'
+  const paging = verb.call?.paged === undefined ? [] : [['--all', 'every page, not only the first'] as const]
+  return [
+    `Usage: firstboot ${usageOf(verb)} [options]`,
+    '',
+    `${verb.summary}.`,
+    ...(positionals.length > 0 ? ['', 'Arguments:', ...aligned(positionals)] : []),
+    '',
+    'Options:',
+    ...aligned([...options, ...paging, ...(program ? [] : COMMON), HELP]),
+    '',
+  ].join('\n')
+}
+
+/** The words of a verb and what must follow. */
+export function usageOf(verb: Verb): string {
+  const positionals = (verb.arguments ?? []).map(
+    ({ name, multiple }) => `<${name}>${multiple === true ? '...' : ''}`,
+  )
+  const required = Object.entries(verb.options ?? {})
+    .filter(([, option]) => option.required)
+    .map(([name, option]) => describe(name, option)[0])
+  return [...verb.words, ...positionals, ...required].join(' ')
+}
+
+function describe(name: string, option: VerbOption): readonly [string, string] {
+  if (option.kind === 'flag') return [`--${name}`, option.summary]
+  const value = option.value ?? option.choices?.join('|') ?? name.replaceAll('-', '_').toUpperCase()
+  return [`--${name} ${value}`, option.summary]
+}
+
+function aligned(lines: readonly (readonly [string, string])[]): string[] {
+  const width = Math.min(44, Math.max(...lines.map(([left]) => left.length)))
+  return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}

@@ -1,0 +1,3 @@
+export { runCli } from './run.ts'
+export type { CliDeps } from './run.ts'
+export type { SimulateDeps, SimulateOptions } from './simulate.ts'

@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createDeviceHttp, createFleet, startFakeApns } from '../simulator/index.ts'
+import type { FakeApns, Fleet } from '../simulator/index.ts'
+import type { ApiClient } from './client.ts'
+import { Unreachable } from './client.ts'
+import { keepApnsFiles } from './simulator-files.ts'
+import type { ApnsFiles } from './simulator-files.ts'
+import { summarize } from './simulation-summary.ts'
+import { UsageError } from './verb.ts'
+import { simulate as verb } from './verbs/index.ts'
+
+/** What `firstboot simulate` was asked to do. */
+export interface SimulateOptions {
+  devices: number
+  links: readonly string[]
+  folder: string
+  apnsHost: string
+  apnsPort: number
+  caFile: string | undefined
+  setup: boolean
+  apnsOnly: boolean
+  once: boolean
+  seed: string
+  concurrency: number
+  apps: number
+  notNow: number
+  fail: number
+  asleep: number
+}
+
+/** What a simulation needs from around it. */
+export interface SimulateDeps {
+  url: string
+  api: ApiClient
+  options: SimulateOptions
+  write: (text: string) => void
+  /** Ends it. */
+  signal: AbortSignal
+}
+
+const QUIET_MS = 3_000
+const POLL_MS = 1_000
+const LINK_HOURS = 24
+
+/** Options with their defaults; throws UsageError for values that make no sense. */
+export function readSimulateOptions(given: Readonly<Record<string, unknown>>): SimulateOptions {
+  const number = (name: string, fallback: number, min: number, max: number) => {
+    const value = given[name] ?? fallback
+    if (typeof value === 'number' && value >= min && value <= max) return value
+    throw new UsageError(`--${name.replaceAll('_', '-')} must be from ${min} to ${max}`, verb)
+  }
+  const text = (name: string) => (typeof given[name] === 'string' ? given[name] : undefined)
+  return {
+    devices: number('devices', 25, 1, 100_000),
+    links: Array.isArray(given['link']) ? given['link'].map(String) : [],
+    folder: text('folder') ?? './firstboot-simulator',
+    apnsHost: text('apns_host') ?? '127.0.0.1',
+    apnsPort: number('apns_port', 2197, 0, 65_535),
+    caFile: text('ca_file'),
+    setup: given['setup'] === true,
+    apnsOnly: given['apns_only'] === true,
+    once: given['once'] === true,
+    seed: text('seed') ?? 'firstboot',
+    concurrency: number('concurrency', 16, 1, 1_000),
+    apps: number('apps', 5, 0, 100_000),
+    notNow: number('not_now', 0, 0, 1),
+    fail: number('fail', 0, 0, 1),
+    asleep: number('asleep', 0, 0, 1),
+  }
+}
+
+/** Runs the fake APNs and the devices; exit code 1 when the server broke the protocol or devices were refused. */
+export async function simulate(deps: SimulateDeps): Promise<number> {
+  const { options, write, signal } = deps
+  const files = await keepApnsFiles(options.folder, new Date())
+  const { apnsHost: host, apnsPort: port } = options
+  const apns = await startFakeApns({ host, port, certificates: files.certificates })
+  const ca = options.caFile === undefined ? undefined : await readFile(options.caFile, 'utf8')
+  const http = createDeviceHttp({ ...(ca === undefined ? {} : { ca }), maxSockets: options.concurrency })
+  try {
+    write(introduction(apns, files))
+    if (options.apnsOnly) return await untilStopped(signal)
+    await prepareServer(deps, files)
+    const links = options.links.length > 0 ? options.links : [await makeLink(deps)]
+    const fleet = createFleet({
+      ...{ size: options.devices, http, apns, seed: options.seed, concurrency: options.concurrency },
+      asleep: options.asleep,
+      source: (index) => ({ url: links[index % links.length] ?? '' }),
+      device: () => ({ appCount: options.apps, mood: { notNow: options.notNow, fail: options.fail } }),
+    })
+    await run(fleet, deps)
+    const { text, ok } = summarize(fleet, apns.violations)
+    write(text)
+    return ok ? 0 : 1
+  } finally {
+    http.close()
+    await apns.close()
+  }
+}
+
+async function run(fleet: Fleet, { options, write, signal }: SimulateDeps): Promise<void> {
+  const stopped = untilStopped(signal)
+  await Promise.race([fleet.enroll(), stopped])
+  write(`${fleet.counter.stats.enrolled} of ${options.devices} devices are enrolled.\n`)
+  await (options.once ? Promise.race([fleet.quiet(QUIET_MS), stopped]) : stopped)
+  await fleet.stop()
+}
+
+async function untilStopped(signal: AbortSignal): Promise<number> {
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  return 0
+}
+
+function introduction(apns: FakeApns, files: ApnsFiles): string {
+  return `The fake APNs is at ${apns.url}. The server must know it:
+  FIRSTBOOT_APNS_URL=${apns.url}
+  FIRSTBOOT_APNS_CA_FILE=${files.caFile}
+and have its push certificate (or run this with --setup):
+  firstboot push-certificates put ${files.pushCertificateFile}
+`
+}
+
+/** Waits until the server answers, and gives it the push certificate if that was asked for. */
+async function prepareServer(
+  { api, options, write, signal, url }: SimulateDeps,
+  files: ApnsFiles,
+): Promise<void> {
+  if (!options.setup && options.links.length > 0) return
+  const list = { method: 'GET', path: '/push-certificates', query: {} } as const
+  for (let tries = 0; ; tries++) {
+    try {
+      const { items } = (await api(list)) as { items: unknown[] }
+      if (!options.setup || items.length > 0) return
+      break
+    } catch (error) {
+      if (!(error instanceof Unreachable) || signal.aborted) throw error
+      if (tries === 0) write(`Waiting for the server at ${url} ...\n`)
+      await pause(POLL_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+  const body = await readFile(files.pushCertificateFile)
+  await api({ ...list, method: 'PUT', body, contentType: 'application/x-pem-file' })
+  write('The push certificate of the fake APNs is stored in the server.\n')
+}
+
+async function makeLink({ api, options, write }: SimulateDeps): Promise<string> {
+  const expires = new Date(Date.now() + LINK_HOURS * 3_600_000).toISOString()
+  const body = { uses: options.devices, expires_at: expires }
+  const { url } = (await api({ method: 'POST', path: '/enrollment-links', query: {}, body })) as {
+    url: string
+  }
+  write(`Enrolling ${options.devices} devices through ${url}\n`)
+  return url
+}

@@ -1,0 +1,91 @@
+/** How the text of an option becomes a value. */
+export type OptionKind =
+  | 'text'
+  | 'integer'
+  /** A whole number, or `none` for null. */
+  | 'integer_or_none'
+  /** A text, or `none` for null. */
+  | 'text_or_none'
+  | 'number'
+  /** Given or not. */
+  | 'flag'
+  /** `true` or `false`. */
+  | 'boolean'
+  /** RFC 3339, or a span from now such as `90m`, `12h`, `7d`. */
+  | 'time'
+  | 'json'
+  /** A file whose content is sent as base64. */
+  | 'base64_file'
+
+/** An option of a verb. */
+export interface VerbOption {
+  kind: OptionKind
+  summary: string
+  /** What stands for its value in the help (default: the name in capitals). */
+  value?: string
+  /** Where it goes: a query parameter, a member of the body, or only to the verb's own code. */
+  to: 'query' | 'body' | 'verb'
+  /** Its name there (default: the option's, in snake_case). */
+  field?: string
+  /** It may be given several times and becomes an array. */
+  multiple?: boolean
+  required?: boolean
+  choices?: readonly string[]
+}
+
+/** A positional argument: a placeholder of the path, a member of the body, or the verb's own. */
+export interface VerbArgument {
+  name: string
+  summary: string
+  to: 'path' | 'body' | 'verb'
+  field?: string
+  /** The last one may stand for several. */
+  multiple?: boolean
+}
+
+/** A column of a table: heading and the member it shows (dots for nested ones). */
+export type Column = readonly [heading: string, member: string]
+
+/** One call of the operator API. */
+export interface ApiCall {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Below `/api/v1`. */
+  path: string
+  query: Record<string, string>
+  body?: unknown
+  contentType?: string
+}
+
+/** What the command line said, checked and converted; `verb` holds what goes to the verb's own code. */
+export interface Input {
+  path: Record<string, string>
+  query: Record<string, string>
+  body: Record<string, unknown>
+  verb: Record<string, unknown>
+}
+
+/** A verb of the command line, as data. */
+export interface Verb {
+  words: readonly [string, ...string[]]
+  summary: string
+  arguments?: readonly VerbArgument[]
+  options?: Readonly<Record<string, VerbOption>>
+  /** The call that it makes; placeholders in braces. Missing: the program itself does it. */
+  call?: { method: ApiCall['method']; path: string; paged?: 'cursor' | 'after' }
+  columns?: readonly Column[]
+  /** Printed when there is no answer to show. */
+  done?: string
+  /** Changes the call where data alone does not say it. */
+  prepare?: (call: ApiCall, input: Input) => Promise<ApiCall>
+}
+
+/** What is wrong with a command line; ends with exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+  readonly verb: Verb | undefined
+
+  constructor(message: string, verb?: Verb) {
+    super(message)
+    this.verb = verb
+  }
+}

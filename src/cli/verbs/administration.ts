@@ -1,0 +1,125 @@
+import type { ApiCall, Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
+import { UsageError } from '../verb.ts'
+
+const id: VerbArgument = { name: 'id', summary: 'id, as the list shows it', to: 'path' }
+
+const userFields: Readonly<Record<string, VerbOption>> = {
+  'display-name': { kind: 'text_or_none', value: 'NAME', summary: 'for people to read', to: 'body' },
+  email: { kind: 'text_or_none', value: 'ADDRESS', summary: 'e-mail address', to: 'body' },
+  'device-limit': {
+    kind: 'integer_or_none',
+    value: 'N',
+    summary: 'devices to enrol; none = the default',
+    to: 'body',
+  },
+  disabled: { kind: 'boolean', value: 'true|false', summary: 'may not enrol', to: 'body' },
+}
+
+const updateSettings: Verb = {
+  words: ['settings', 'set'],
+  summary: 'Change settings',
+  arguments: [
+    {
+      name: 'name=value',
+      summary: 'such as default_device_limit=3; none is null',
+      to: 'verb',
+      multiple: true,
+    },
+  ],
+  call: { method: 'PATCH', path: '/settings' },
+  prepare: addSettings,
+}
+
+async function addSettings(call: ApiCall, { verb }: Input): Promise<ApiCall> {
+  const pairs = (verb['name=value'] as string[]).map((text) => {
+    const [, name, value] = /^([a-z][a-z_]*)=(.*)$/s.exec(text) ?? []
+    if (name === undefined || value === undefined) {
+      throw new UsageError(`${JSON.stringify(text)} is not name=value`, updateSettings)
+    }
+    return [name, settingValue(value)]
+  })
+  return { ...call, body: Object.fromEntries(pairs) }
+}
+
+function settingValue(text: string): unknown {
+  if (text === 'none' || text === 'null') return null
+  if (text === 'true' || text === 'false') return text === 'true'
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : text
+}
+
+/** Verbs about people, tokens, settings. */
+export const administrationVerbs: readonly Verb[] = [
+  {
+    words: ['users', 'create'],
+    summary: 'Add a person',
+    arguments: [{ name: 'user_name', summary: 'name to sign in with', to: 'body' }],
+    options: userFields,
+    call: { method: 'POST', path: '/users' },
+  },
+  {
+    words: ['users', 'list'],
+    summary: 'List people',
+    call: { method: 'GET', path: '/users', paged: 'cursor' },
+    columns: [
+      ['ID', 'id'],
+      ['USER', 'user_name'],
+      ['NAME', 'display_name'],
+      ['LIMIT', 'device_limit'],
+      ['DISABLED', 'disabled'],
+    ],
+  },
+  {
+    words: ['users', 'get'],
+    summary: 'Show a person',
+    arguments: [id],
+    call: { method: 'GET', path: '/users/{id}' },
+  },
+  {
+    words: ['users', 'update'],
+    summary: 'Change a person',
+    arguments: [id],
+    options: { 'user-name': { kind: 'text', summary: 'another user name', to: 'body' }, ...userFields },
+    call: { method: 'PATCH', path: '/users/{id}' },
+  },
+  {
+    words: ['users', 'delete'],
+    summary: 'Remove a person',
+    arguments: [id],
+    call: { method: 'DELETE', path: '/users/{id}' },
+    done: 'Removed.',
+  },
+  {
+    words: ['api-tokens', 'create'],
+    summary: 'Make an API token; its secret is shown once',
+    arguments: [{ name: 'name', summary: 'what it is for', to: 'body' }],
+    options: {
+      role: {
+        ...{ kind: 'text', to: 'body', required: true, choices: ['viewer', 'operator', 'admin'] },
+        summary: 'viewer reads, operator acts, admin configures',
+      },
+      'expires-at': { kind: 'time', value: 'TIME', summary: 'when it ends', to: 'body' },
+    },
+    call: { method: 'POST', path: '/api-tokens' },
+  },
+  {
+    words: ['api-tokens', 'list'],
+    summary: 'List API tokens',
+    call: { method: 'GET', path: '/api-tokens', paged: 'cursor' },
+    columns: [
+      ['ID', 'id'],
+      ['NAME', 'name'],
+      ['ROLE', 'role'],
+      ['EXPIRES', 'expires_at'],
+      ['LAST USED', 'last_used_at'],
+    ],
+  },
+  {
+    words: ['api-tokens', 'delete'],
+    summary: 'Revoke an API token',
+    arguments: [id],
+    call: { method: 'DELETE', path: '/api-tokens/{id}' },
+    done: 'Revoked.',
+  },
+  { words: ['settings', 'get'], summary: 'Show the settings', call: { method: 'GET', path: '/settings' } },
+  updateSettings,
+]
