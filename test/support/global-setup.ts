@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { cp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import type { TestProject } from 'vitest/node'
@@ -6,6 +10,8 @@ import { ensurePartitions, migrateToLatest, openDatabase } from '../../src/db/in
 import type { Db } from '../../src/db/index.ts'
 import { administer, testServer } from './postgres.ts'
 import { temporaryFolder } from './temporary-folder.ts'
+
+const log = pino({ level: 'silent' })
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -31,7 +37,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     administer(server.url, `drop database if exists ${template}`, `create database ${template}`).then(() =>
       migrate(withDatabase(server.url, template)),
     ),
-    migrate(undefined, embedded),
+    copyEmptyEmbedded(embedded).then(() => migrate(undefined, embedded)),
   ])
   provide('postgresUrl', server.url)
   provide('postgresTemplate', template)
@@ -44,8 +50,30 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   }
 }
 
+/**
+ * Making an embedded database takes seconds, so an empty one is kept from run to run below node_modules, by the
+ * versions of what makes it.
+ */
+async function copyEmptyEmbedded(to: string): Promise<void> {
+  const makers = ['../../src/db/embedded-create.ts', '../../node_modules/@electric-sql/pglite/package.json']
+  const hash = createHash('sha256')
+  for (const maker of makers) hash.update(await readFile(new URL(maker, import.meta.url)))
+  const kept = fileURLToPath(
+    new URL(
+      `../../node_modules/.cache/firstboot/embedded-${hash.digest('hex').slice(0, 16)}`,
+      import.meta.url,
+    ),
+  )
+  if (!existsSync(kept)) {
+    const draft = `${kept}.${process.pid}`
+    await (await openDatabase({ dataDir: draft, log })).close()
+    // Another run may have been quicker.
+    await rename(draft, kept).catch(() => rm(draft, { recursive: true }))
+  }
+  await cp(kept, to, { recursive: true })
+}
+
 async function migrate(url?: string, dataDir = ''): Promise<void> {
-  const log = pino({ level: 'silent' })
   const db = await openDatabase({ dataDir, log, ...(url === undefined ? {} : { url }) })
   try {
     await migrateToLatest(db)
