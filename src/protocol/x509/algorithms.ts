@@ -152,7 +152,7 @@ function readPss(element: Element, parameters: Element | undefined): SignatureSc
   if (readMaskHash(maskField && inside(maskField)) !== hash)
     refuse(element, 'RSA-PSS with two different digests')
   const saltLength = saltField === undefined ? 20 : readSmallInteger(inside(saltField), 'RSA-PSS salt length')
-  if (saltLength > 64) refuse(element, 'RSA-PSS salt length is out of range')
+  if (saltLength > MAX_RSA_BITS / 8) refuse(element, 'RSA-PSS salt length is out of range')
   return { kind: 'rsa-pss', hash, saltLength }
 }
 

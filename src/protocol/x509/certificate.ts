@@ -58,7 +58,7 @@ export interface Certificate {
   readonly subjectKeyId: string | undefined
   readonly subjectAltNames: readonly AlternativeName[]
   readonly extensions: Extensions
-  /** Made at first use and kept. Refuses `x509_invalid` for key types and sizes that are not supported. */
+  /** Made at first use and kept. Refuses key types and sizes that are not supported. */
   publicKey(): KeyObject
   /** Whether this key made the certificate's signature. */
   signedBy(key: KeyObject): boolean
@@ -110,7 +110,7 @@ function fromDer(der: Buffer, code: DecodeErrorCode): Certificate {
     notAfter: body.notAfter,
     spki,
     ...readKnownExtensions(body.extensions, tbs),
-    publicKey: () => (key ??= publicKeyOf(spki, 'x509_invalid')),
+    publicKey: () => (key ??= publicKeyOf(spki, code)),
     signedBy: (issuerKey) => checkSignature(scheme, tbs, issuerKey, signature),
   }
 }
