@@ -70,20 +70,23 @@ export function createAuthority(deps: {
       const stored = await listCas(trx)
       await resealAll(trx, stored)
       if (given !== null && stored[0]?.id !== given.certificate.fingerprint) {
-        await keep(trx, given, stored.length === 0 ? 'authority.imported' : 'authority.changed')
+        await keep(trx, given, stored[0])
       } else if (stored.length === 0) {
-        await keep(trx, await makeCa(clock.now()), 'authority.created')
+        await keep(trx, await makeCa(clock.now()), undefined)
       }
       await load(trx)
       signer = await signerOf(trx, issuing())
     })
   }
 
-  async function keep(trx: Tx, identity: Identity, event: string): Promise<void> {
+  async function keep(trx: Tx, identity: Identity, before: StoredCa | undefined): Promise<void> {
     const { certificate, key } = identity
     const id = certificate.fingerprint
     const private_key = sealKey(box, key, caContext(id))
-    await saveCa(trx, { id, certificate: certificate.der, private_key, created_at: clock.now() })
+    // The newest issues, whatever the clock of the process says that made the one before.
+    const created_at = new Date(Math.max(clock.now().getTime(), (before?.created_at.getTime() ?? 0) + 1))
+    await saveCa(trx, { id, certificate: certificate.der, private_key, created_at })
+    const event = before === undefined ? 'authority.created' : 'authority.changed'
     log.info(
       { event, ca: id, not_after: certificate.notAfter },
       'this CA now issues the certificates of devices',

@@ -4,6 +4,7 @@ import {
   findIssued,
   listBindings,
   lockActive,
+  newestActive,
   retireBindings,
   saveBinding,
   voidChallengesOf,
@@ -40,6 +41,9 @@ export function createBindings(deps: { clock: Clock }) {
       await retireBindings(trx, enrollmentId, 'ended')
       await voidChallengesOf(trx, { enrollment_id: enrollmentId }, clock.now())
     },
+    /** DER of the certificate that an enrollment uses; undefined without one of our issue. */
+    activeCertificate: (queries: Queries, enrollmentId: string): Promise<Buffer | undefined> =>
+      newestActive(queries, enrollmentId),
     /** Which enrollments a certificate is or was. */
     bindings: (queries: Queries, fingerprint: Buffer): Promise<Binding[]> =>
       listBindings(queries, fingerprint),

@@ -209,3 +209,16 @@ export async function retireBindings(
     .where('state', '=', 'active')
   await (except === undefined ? update : update.where('fingerprint', '<>', except)).execute()
 }
+
+/** The certificate that an enrollment got last of its active ones; undefined without any of our issue. */
+export async function newestActive(db: Queries, enrollmentId: string): Promise<Buffer | undefined> {
+  const row = await db
+    .selectFrom('enrollment_certificates as bound')
+    .innerJoin('issued_certificates as issued', 'issued.fingerprint', 'bound.fingerprint')
+    .select('issued.certificate')
+    .where('bound.enrollment_id', '=', enrollmentId)
+    .where('bound.state', '=', 'active')
+    .orderBy('bound.bound_at', 'desc')
+    .executeTakeFirst()
+  return row?.certificate
+}

@@ -82,7 +82,10 @@ export function createCheckin(deps: CheckinDeps) {
   /** The messages that only an enrolled channel may send, answered for the channel as it is known here. */
   async function enrolled(message: EnrolledMessage, from: From): Promise<CheckinAnswer> {
     const caller = await findCaller({ ...deps, db: deps.db.kysely }, from.fingerprint, senderOf(message))
-    if ('reason' in caller) return caller
+    if ('reason' in caller) {
+      // A device that acknowledged the removal of its profile may still say goodbye.
+      return message.messageType === 'CheckOut' && caller.unrecognized ? EMPTY : caller
+    }
     deps.devices.seen(caller.id)
     switch (message.messageType) {
       case 'CheckOut':

@@ -1,4 +1,4 @@
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../../kernel/clock.ts'
 import { isCheckinBody, looksLikeCheckin, type MessageReader } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
@@ -29,11 +29,10 @@ export interface MdmEndpointsDeps {
  * PUT /mdm/checkin, /mdm/connect and /mdm. All three take both message kinds, told apart by content type and, where
  * that says nothing, by the message itself. No answer here is ever a 401.
  */
-export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginCallback {
+export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginAsync {
   const handle = createHandler(deps)
-  return (app, _options, done) => {
+  return async (app) => {
     for (const url of ['/mdm', '/mdm/checkin', '/mdm/connect']) app.put(url, handle)
-    done()
   }
 }
 

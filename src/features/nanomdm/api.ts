@@ -12,8 +12,8 @@ const MOST = 1_000
 export interface NanomdmDeps extends EnqueueDeps {
   version: string
   push: Pick<Push, 'pushNow' | 'certificates'>
-  /** PEM of the certificate that an enrollment uses. */
-  deviceCertificate(id: string): Promise<string | undefined>
+  /** DER of the certificate that an enrollment uses. */
+  deviceCertificate(id: string): Promise<Buffer | undefined>
   /** The stored UnlockToken. */
   unlockToken(enrollment: Enrollment): Buffer | undefined
 }
@@ -106,7 +106,7 @@ async function render(
     type: typeName(row.type),
     device: {
       ...(row.serial_number !== null && { serial_number: row.serial_number }),
-      ...(cert !== undefined && { device_cert: cert }),
+      ...(cert !== undefined && { device_cert: toPem(cert) }),
       ...(unlock !== undefined && { unlock_token: unlock.toString('base64') }),
     },
     ...(row.parent_id !== null && {
@@ -149,4 +149,9 @@ function pageOf(request: FastifyRequest): { limit: number; offset: number } {
     limit: Math.max(1, number(query.limit, DEFAULT_LIMIT, MOST)),
     offset: number(query.cursor ?? query.offset, 0, Number.MAX_SAFE_INTEGER),
   }
+}
+
+function toPem(der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }

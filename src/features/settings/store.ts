@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import type { Database, Tx } from '../../db/index.ts'
 import type { Overrides } from './types.ts'
 
@@ -24,4 +24,22 @@ export function writeSettings(trx: Tx, values: Overrides, now: Date): Promise<Se
     .set((eb) => ({ values: JSON.stringify(values), version: eb('version', '+', 1), updated_at: now }))
     .returning(COLUMNS)
     .executeTakeFirstOrThrow()
+}
+
+/** Serialises processes at their first start; an arbitrary number that nothing else locks. */
+const INSTANCE_LOCK = 7_203_002
+
+/** What this installation is, locked against other processes that start; undefined before the first start. */
+export async function lockInstance(trx: Tx): Promise<{ id: string; secret_probe: Buffer } | undefined> {
+  await sql`select pg_advisory_xact_lock(${INSTANCE_LOCK})`.execute(trx)
+  return trx.selectFrom('instance').select(['id', 'secret_probe']).executeTakeFirst()
+}
+
+/** Writes what this installation is. */
+export async function writeInstance(trx: Tx, id: string, secret_probe: Buffer): Promise<void> {
+  await trx
+    .insertInto('instance')
+    .values({ id, secret_probe })
+    .onConflict((oc) => oc.column('only_row').doUpdateSet({ secret_probe }))
+    .execute()
 }

@@ -1,0 +1,164 @@
+import type { Config } from './config/config.ts'
+import type { Secrets } from './config/secrets.ts'
+import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
+import { attemptsApi, createAttempts } from './features/attempts/index.ts'
+import { commandsApi, createCommands } from './features/commands/index.ts'
+import { createDeviceIdentity } from './features/device-identity/index.ts'
+import { createDevices, devicesApi } from './features/devices/index.ts'
+import {
+  createEnrollment,
+  createLinks,
+  enrollmentApi,
+  linkRoutes,
+  linksApi,
+} from './features/enrollment/index.ts'
+import { createEvents, eventsApi } from './features/events/index.ts'
+import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
+import { nanomdmApi } from './features/nanomdm/index.ts'
+import { apiTokensApi, createIdempotencyKeys, createOperators } from './features/operators/index.ts'
+import { createPush, pushCertificatesApi } from './features/push/index.ts'
+import { createSettings, openInstance, settingsApi } from './features/settings/index.ts'
+import { createUsers, usersApi } from './features/users/index.ts'
+import { createHttp } from './http/index.ts'
+import { jobs, makePartitions } from './jobs.ts'
+import { systemClock, type Clock } from './kernel/clock.ts'
+import type { Log } from './kernel/log.ts'
+import { startLoops } from './kernel/loops.ts'
+import { createMetrics } from './kernel/metrics.ts'
+import { createSecretBox } from './kernel/secret-box.ts'
+import { createThreadPool } from './kernel/threads.ts'
+import { createMessageReader, messageWorkerScript } from './protocol/mdm/index.ts'
+import { version } from './version.ts'
+
+/** Threads for messages too large to be read on the event loop. */
+const READER_THREADS = 1
+
+/** A running server. */
+export interface App {
+  /** Where it listens. */
+  addresses: { main: string; operator: string }
+  /** Takes the TLS files as they are now. */
+  reloadTls(): void
+  /** Drains: nothing new is taken, what runs is answered, jobs end, the database is closed. */
+  close(): Promise<void>
+}
+
+/** What a server is started with; a test brings its own clock. */
+export interface AppOptions {
+  config: Config
+  secrets: Secrets
+  log: Log
+  clock?: Clock
+}
+
+/** Starts the server. Everything is built here, in the order in which the parts use each other. */
+export async function startApp({ config, secrets, log, clock = systemClock }: AppOptions): Promise<App> {
+  const db = await openDatabase({
+    ...(secrets.databaseUrl !== null && { url: secrets.databaseUrl }),
+    dataDir: config.dataDir,
+    log,
+  })
+  try {
+    return await assemble({ config, secrets, log, clock }, db)
+  } catch (error) {
+    await db.close()
+    throw error
+  }
+}
+
+async function assemble(options: Required<AppOptions>, db: Db): Promise<App> {
+  const { config, secrets, log, clock } = options
+  await migrateToLatest(db)
+  await makePartitions(db, clock)
+  const metrics = createMetrics()
+  const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })
+  const instanceId = await openInstance({ db, clock, secretBox })
+  const threads = createThreadPool({ script: messageWorkerScript, size: READER_THREADS })
+  const reader = createMessageReader(threads)
+  const { publicUrl } = config
+  const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
+
+  const events = createEvents(base)
+  const settings = createSettings({ ...base, events })
+  const devices = createDevices({ ...base, reader })
+  const users = createUsers({
+    ...base,
+    events,
+    defaultDeviceLimit: async (executor) => (await settings.get(executor)).default_device_limit,
+    liveEnrollments: (trx, id) => devices.countLive(trx, id),
+  })
+  const operators = createOperators({ ...base, events })
+  const idempotencyKeys = createIdempotencyKeys(base)
+  const attempts = createAttempts({ ...base, events })
+  const service = { url: config.apns.url, ...(config.apns.caPem !== null && { ca: config.apns.caPem }) }
+  const push = createPush({ ...base, events, devices, box: secretBox, service })
+  const commands = createCommands({ ...base, events, devices, push })
+  const identity = createDeviceIdentity({ ...base, events, attempts, deviceCa: secrets.deviceCa })
+  const links = createLinks({ ...base, events, users })
+  const parts = { ...base, events, settings, users, attempts, devices, push, commands, identity, links }
+  const enrollment = createEnrollment(parts)
+  const mdm = createMdmEndpoints({ ...parts, reader, enrollment })
+  await identity.authority.ready()
+  await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
+
+  const http = await createHttp({
+    config,
+    version,
+    log,
+    metrics,
+    clock,
+    authenticate: operators.authenticate,
+    idempotencyKeys,
+    ready: db.ping,
+    scopes: {
+      device: [mdm.routes, identity.routes],
+      enroll: [linkRoutes({ ...parts, currentTopic })],
+      operator: [
+        devicesApi(parts),
+        enrollmentApi(parts),
+        commandsApi(parts),
+        linksApi(parts),
+        attemptsApi(parts),
+        pushCertificatesApi(push),
+        usersApi(parts),
+        settingsApi(parts),
+        eventsApi(parts),
+        apiTokensApi({ operators }),
+      ],
+      nanomdm: [
+        nanomdmApi({
+          ...parts,
+          version,
+          deviceCertificate: (id) => identity.activeCertificate(db.kysely, id),
+          unlockToken: (row) =>
+            row.unlock_token === null ? undefined : enrollment.openUnlockToken(row.id, row.unlock_token),
+        }),
+      ],
+    },
+  })
+  const addresses = await http.listen()
+  const loops = startLoops({
+    jobs: jobs({ ...parts, enrollment, idempotencyKeys, operators }),
+    clock,
+    log,
+    metrics,
+  })
+
+  async function currentTopic(): Promise<string | null> {
+    return (await push.certificates.current())?.topic ?? null
+  }
+
+  async function close(): Promise<void> {
+    await http.close()
+    await loops.stop()
+    await push.close()
+    await mdm.idle()
+    await devices.flush()
+    await operators.flushLastUsed()
+    await identity.close()
+    await threads.close()
+    await db.close()
+  }
+
+  return { addresses, reloadTls: http.reloadTls, close }
+}

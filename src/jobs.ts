@@ -1,0 +1,71 @@
+import { dropPartitions, ensurePartitions, maintainEmbedded, type Db } from './db/index.ts'
+import type { Attempts } from './features/attempts/index.ts'
+import type { Commands } from './features/commands/index.ts'
+import type { DeviceIdentity } from './features/device-identity/index.ts'
+import type { Enrollment } from './features/enrollment/index.ts'
+import type { Events } from './features/events/index.ts'
+import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
+import type { Push } from './features/push/index.ts'
+import type { SettingsDoor } from './features/settings/index.ts'
+import { addTime, type Clock } from './kernel/clock.ts'
+import type { Job } from './kernel/loops.ts'
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+/** Months for which partitions are made in advance. */
+const MONTHS_AHEAD = 3
+const PARTITIONED = ['delivery_history', 'checkin_messages'] as const
+
+/** What the background loops work with. */
+export interface JobDeps {
+  db: Db
+  clock: Clock
+  settings: SettingsDoor
+  events: Events
+  attempts: Attempts
+  push: Push
+  commands: Commands
+  identity: DeviceIdentity
+  enrollment: Enrollment
+  idempotencyKeys: IdempotencyKeys
+  operators: Operators
+}
+
+/** Every background loop: its name, its interval and what it does. */
+export function jobs(deps: JobDeps): Job[] {
+  const { db, events, attempts, push, commands, identity, enrollment } = deps
+  return [
+    { name: 'publish_events', every: 500, run: events.publish },
+    { name: 'send_pushes', every: SECOND, run: push.run },
+    { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
+    { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
+    { name: 'expire_attempts', every: 15 * SECOND, run: attempts.expire },
+    { name: 'abandon_half_enrolled', every: MINUTE, run: enrollment.abandonHalfEnrolled },
+    { name: 'note_token_use', every: MINUTE, run: deps.operators.flushLastUsed },
+    { name: 'warn_of_push_certificates', every: HOUR, run: push.sweepExpiry },
+    { name: 'delete_old_challenges', every: HOUR, run: identity.deleteOldChallenges },
+    { name: 'delete_idempotency_keys', every: HOUR, run: deps.idempotencyKeys.expire },
+    { name: 'retention', every: HOUR, run: () => retention(deps) },
+    { name: 'partitions', every: 6 * HOUR, run: () => makePartitions(db, deps.clock) },
+    { name: 'maintain_embedded', every: 2 * MINUTE, run: () => maintainEmbedded(db) },
+  ]
+}
+
+/** Makes the partitions of this month and the next ones; also called before the server takes its first request. */
+export async function makePartitions(db: Db, clock: Clock): Promise<void> {
+  for (const table of PARTITIONED)
+    await ensurePartitions(db, table, { now: clock.now(), ahead: MONTHS_AHEAD })
+}
+
+async function retention(deps: JobDeps): Promise<void> {
+  const { db, clock } = deps
+  const settings = await deps.settings.get()
+  const ago = (days: number) => addTime(clock.now(), -days, 'day')
+  await dropPartitions(db, 'delivery_history', ago(settings.command_history_days))
+  await dropPartitions(db, 'checkin_messages', ago(settings.checkin_message_days))
+  await deps.commands.forget(settings.command_history_days)
+  await deps.events.expire(settings.event_days)
+  await deps.attempts.deleteOld(settings.attempt_days)
+}
