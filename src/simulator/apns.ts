@@ -125,6 +125,8 @@ function createDesk(clock: Clock) {
   const listeners: ((token: string, magic: string) => void)[] = []
   const scripts = new Map<string, ScriptedAnswer[]>()
   const held: (() => void)[] = []
+  /** The stream that a session's GOAWAY named. */
+  const lastStream = new WeakMap<object, number>()
   let answerForAll: ScriptedAnswer | null = null
   let untilGoAway = Infinity
 
@@ -142,6 +144,8 @@ function createDesk(clock: Clock) {
     stream.on('priority', () => note('a PRIORITY frame was sent'))
     const body = await readBody(stream)
     if (body === undefined || stream.destroyed) return
+    // What was said not to be processed is not processed.
+    if (stream.session && (stream.id ?? 0) > (lastStream.get(stream.session) ?? Infinity)) return
     const client = identify(stream.session, clock.now())
     const push = 'status' in client ? client : checkPush(headers, body, client)
     if ('message' in push) {
@@ -158,7 +162,10 @@ function createDesk(clock: Clock) {
       pushes.push({ ...push, at: clock.now(), apnsId: '', status: scripted.status })
       return refuse(stream, scripted)
     }
-    if (scripted === 'goaway') sayGoAway(stream)
+    if (scripted === 'goaway') {
+      if (stream.session) lastStream.set(stream.session, stream.id ?? 0)
+      sayGoAway(stream)
+    }
     accept(stream, push)
   }
 

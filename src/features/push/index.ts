@@ -39,7 +39,7 @@ export type Push = ReturnType<typeof createPush>
 
 /** Makes the push door. */
 export function createPush(deps: PushDeps) {
-  const { db, clock, wakePerSecond = WAKE_PER_SECOND, random = Math.random } = deps
+  const { clock, wakePerSecond = WAKE_PER_SECOND, random = Math.random } = deps
   const topics = createTopics(deps)
   const sender = createSender({ ...deps, topics, random })
   const loop = createLoop({ ...deps, topics, sender })
