@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, onResponseHookHandler } from 'fastify'
-import { describeError } from '../kernel/errors.ts'
+import { type AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 
@@ -27,6 +27,18 @@ export function createAccessLog(deps: {
     if (log.isLevelEnabled(level)) writeLine(log, level, route, request, reply)
     done()
   }
+}
+
+/**
+ * Notes what the request is refused with, for its log line. A client that went away in the middle of its request gets
+ * no answer and so no line of the hook's: it has one here.
+ */
+export function noteRefusal(log: Log, error: AppError, request: FastifyRequest): void {
+  request.refusal = error
+  if (request.raw.complete || !request.raw.destroyed) return
+  const { method, routeOptions, id, ip } = request
+  const fields = { request_id: id, method, route: routeOptions.url ?? 'unmatched', address: ip }
+  log.info({ event: 'http.aborted', reason: error.code, ...fields }, 'http.aborted')
 }
 
 /** Finding a histogram's labels anew for each request would be most of the cost of counting. */

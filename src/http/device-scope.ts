@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { type ErrorCode, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import { createAccessLog } from './access-log.ts'
+import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { ClientCertificateOf } from './client-certificate.ts'
 import { toAppError } from './errors.ts'
 
@@ -34,7 +34,7 @@ export function deviceScope(deps: {
         return deps.clientCertificateOf(this.raw)
       },
     })
-    app.setErrorHandler(refuse)
+    app.setErrorHandler((thrown, request, reply) => refuse(deps.log, thrown, request, reply))
     app.addHook('onSend', (_request, reply, _payload, done) => {
       if (reply.statusCode === 401) {
         deps.log.error({ event: 'http.unauthorized_prevented', route: reply.request.routeOptions.url })
@@ -58,10 +58,10 @@ function takeRawBodies(app: FastifyInstance): void {
   })
 }
 
-function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+function refuse(log: Log, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAppError(thrown)
   const { status } = describeError(error.code)
-  request.refusal = error
+  noteRefusal(log, error, request)
   reply
     .code(status >= 500 || OWN_STATUS.has(error.code) ? status : error.code === 'unauthenticated' ? 403 : 400)
     .type('text/plain; charset=utf-8')

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import { createAccessLog } from './access-log.ts'
+import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { ClientCertificateOf } from './client-certificate.ts'
 import { toAppError } from './errors.ts'
 import { createFailureLimiter } from './failures.ts'
@@ -28,7 +28,7 @@ export function enrollScope(deps: {
     if (error.code === 'too_many_failures') {
       reply.header('retry-after', String(Math.max(1, limiter.retryAfter(request.ip))))
     }
-    request.refusal = error
+    noteRefusal(deps.log, error, request)
     reply.code(describeError(error.code).status).send()
   }
 

@@ -7,7 +7,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import { createAccessLog } from './access-log.ts'
+import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { Authenticate } from './authentication.ts'
 import { createClientCertificates } from './client-certificate.ts'
 import { deviceScope } from './device-scope.ts'
@@ -136,7 +136,7 @@ async function assemble(
 ): Promise<FastifyInstance> {
   const table = createRoutesTable()
   table.watch(app)
-  app.setErrorHandler(refuse)
+  app.setErrorHandler((thrown, request, reply) => refuse(deps.log, thrown, request, reply))
   app.setNotFoundHandler((request, reply) => refuseUnknown(table, request, reply))
   await app.register(async (plain) => {
     plain.addHook('onResponse', createAccessLog({ ...deps, scope: 'none', quiet: 'debug' }))
@@ -162,9 +162,10 @@ function startTlsWatch(
   })
 }
 
-function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  request.refusal = toAppError(thrown)
-  reply.code(describeError(request.refusal.code).status).send()
+function refuse(log: Log, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const error = toAppError(thrown)
+  noteRefusal(log, error, request)
+  reply.code(describeError(error.code).status).send()
 }
 
 function refuseUnknown(table: RoutesTable, request: FastifyRequest, reply: FastifyReply): void {

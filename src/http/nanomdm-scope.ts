@@ -3,7 +3,7 @@ import { hasRole } from '../features/operators/index.ts'
 import { AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import { createAccessLog } from './access-log.ts'
+import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { Authenticate } from './authentication.ts'
 import { basicCredentials } from './credentials.ts'
 import { toAppError } from './errors.ts'
@@ -31,7 +31,7 @@ export function nanomdmScope(deps: {
     app.setErrorHandler((thrown, request, reply) => {
       const error = toAppError(thrown)
       const { status, text } = describeError(error.code)
-      request.refusal = error
+      noteRefusal(deps.log, error, request)
       return reply.code(status).send({ error: status < 500 ? error.message : text })
     })
     app.addHook('onRequest', async (request, reply) => {

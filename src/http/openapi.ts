@@ -45,13 +45,14 @@ export async function describeApi(api: FastifyInstance, version: string): Promis
   })
 }
 
-/** Serves the collected description to people, at the prefix of `docs`. */
+/** Serves the collected description to people, at `/docs`. */
 export async function serveDocs(docs: FastifyInstance): Promise<void> {
   docs.addHook('onRoute', (route) => {
     route.config = { ...route.config, role: 'viewer', basic: true }
   })
   await docs.register(swaggerUi, {
-    routePrefix: '/',
+    routePrefix: '/docs',
+    indexPrefix: docs.prefix,
     staticCSP: DOCS_CSP,
     uiConfig: { deepLinking: true, persistAuthorization: false, validatorUrl: null },
   })

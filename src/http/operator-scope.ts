@@ -4,7 +4,7 @@ import { AppError } from '../kernel/errors.ts'
 import { checkIfMatch } from '../kernel/etag.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import { createAccessLog } from './access-log.ts'
+import { createAccessLog, noteRefusal } from './access-log.ts'
 import { type Authenticate, requireActor } from './authentication.ts'
 import { toAppError } from './errors.ts'
 import { addIdempotency } from './idempotency.ts'
@@ -39,8 +39,9 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
     api.setValidatorCompiler(validatorCompiler)
     api.setSerializerCompiler(() => (data) => JSON.stringify(data))
     api.setErrorHandler((thrown, request, reply) => {
-      request.refusal = toAppError(thrown)
-      return sendProblem(request.refusal, request, reply)
+      const error = toAppError(thrown)
+      noteRefusal(deps.log, error, request)
+      return sendProblem(error, request, reply)
     })
     api.setNotFoundHandler((request, reply) => refuseUnknown(deps.table, request, reply))
     api.addHook('onResponse', createAccessLog({ ...deps, scope: 'operator', quiet: 'info' }))
@@ -56,7 +57,7 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
       request.actor = await requireActor(request, reply, { authenticate: deps.authenticate, ...options })
     })
     await describeApi(api, deps.version)
-    await api.register(serveDocs, { prefix: '/docs' })
+    await api.register(serveDocs)
     await api.register(firstVersion(deps), { prefix: '/v1' })
   }
 }

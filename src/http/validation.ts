@@ -1,13 +1,13 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Value } from 'typebox/value'
 
-type Property = { type?: string; items?: Property }
-type ObjectSchema = TSchema & {
+/** The keywords of JSON Schema that are looked at here. */
+type Node = {
   type?: string
-  properties?: Record<string, Property>
-  additionalProperties?: unknown
+  default?: unknown
+  properties?: Record<string, Node>
+  items?: Node
 }
 
 /** An object without any property: the query string of routes that declare none. */
@@ -22,7 +22,7 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   const compiled = Compile(schema)
   const isText = httpPart === 'querystring' || httpPart === 'params'
   return (given: unknown) => {
-    const value: unknown = Value.Default(schema, isText ? spelledOut(schema, given) : given)
+    const value = complete(schema as Node, given, isText)
     if (compiled.Check(value)) return { value }
     return { error: tidy(compiled.Errors(value)) as never }
   }
@@ -47,19 +47,39 @@ function walk(node: unknown): unknown {
   return copy
 }
 
-function spelledOut(schema: ObjectSchema, given: unknown): unknown {
-  if (typeof given !== 'object' || given === null) return given
-  return Object.fromEntries(
-    Object.entries(given).map(([name, text]) => [name, spell(schema.properties?.[name], text)]),
-  )
+/** The value with defaults for what is left out and, where it `isText`, with what its texts spell. */
+function complete(node: Node | undefined, given: unknown, isText: boolean): unknown {
+  if (given === undefined) return structuredClone(node?.default)
+  if (node?.type === 'array') {
+    const items = Array.isArray(given) || !isText ? given : [given]
+    return Array.isArray(items) ? items.map((item) => complete(node.items, item, isText)) : given
+  }
+  if (typeof given === 'object' && given !== null && !Array.isArray(given))
+    return completeObject(node, given, isText)
+  return isText && typeof given === 'string' ? spell(node?.type, given) : given
 }
 
-function spell(property: Property | undefined, text: unknown): unknown {
-  if (property?.type === 'array') return [text].flat().map((item) => spell(property.items, item))
-  if (typeof text !== 'string') return text
-  const isNumber = property?.type === 'integer' || property?.type === 'number'
-  if (isNumber) return /^-?\d{1,15}$/.test(text) ? Number(text) : text
-  if (property?.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+function completeObject(node: Node | undefined, given: object, isText: boolean): object {
+  const properties = Object.entries(node?.properties ?? {})
+  const missing = properties.filter(
+    ([name, { default: value }]) => value !== undefined && !Object.hasOwn(given, name),
+  )
+  return Object.fromEntries([
+    ...Object.entries(given).map(([name, value]) => [
+      name,
+      complete(own(node?.properties, name), value, isText),
+    ]),
+    ...missing.map(([name, { default: value }]) => [name, structuredClone(value)]),
+  ]) as object
+}
+
+function own(properties: Record<string, Node> | undefined, name: string): Node | undefined {
+  return properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : undefined
+}
+
+function spell(type: string | undefined, text: string): unknown {
+  if (type === 'integer' || type === 'number') return /^-?\d{1,15}$/.test(text) ? Number(text) : text
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   return text
 }
 
