@@ -66,8 +66,9 @@ export function envelop(
 }
 
 /**
- * Decrypts an EnvelopedData (DER or BER) with the identity that it is encrypted to. Refuses `cms_invalid`; all that
- * can be wrong with keys, padding and ciphertext is told by one and the same refusal.
+ * Decrypts an EnvelopedData (DER or BER) with the identity that it is encrypted to. Refuses `cms_invalid`, with
+ * `fields[0].path` `recipient` when it is encrypted to others only; all that can be wrong with keys, padding and ciphertext
+ * is told by one and the same refusal.
  */
 export async function openEnvelope(
   message: Uint8Array,
@@ -83,7 +84,10 @@ export async function openEnvelope(
   fields.optional(TAG.context(1))
   fields.end()
   const own = recipients.find(({ reference }) => isReferenceTo(reference, certificate))
-  if (own === undefined) throw new AppError('cms_invalid', 'the envelope is for another certificate')
+  if (own === undefined) {
+    const message = 'the envelope is for another certificate'
+    throw new AppError('cms_invalid', message, { fields: [{ path: 'recipient', message }] })
+  }
   const { encryptedKey, oaepHash } = own
   const request = { key, encryptedKey, keyLength: keyLengthOf(cipher), ...(oaepHash && { oaepHash }) }
   const content = decryptContent(cipher, await options.unwrap(request), iv, encrypted)

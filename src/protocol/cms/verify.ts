@@ -25,7 +25,7 @@ export interface VerifyOptions {
 }
 
 /** A message whose one signature is right. Nothing is said of whether the signer is trusted. */
-export interface VerifiedMessage {
+interface VerifiedMessage {
   /** The embedded content. */
   readonly content: Buffer | undefined
   readonly contentType: string
@@ -38,7 +38,7 @@ export interface VerifiedMessage {
 }
 
 /** Verifies signed messages, remembering the certificates of recent signers. */
-export type SignatureVerifier = (message: Uint8Array, options?: VerifyOptions) => VerifiedMessage
+type SignatureVerifier = (message: Uint8Array, options?: VerifyOptions) => VerifiedMessage
 
 /**
  * Makes a verifier of CMS SignedData with one signer (RFC 5652, section 5.6): RSA PKCS#1 v1.5, RSA-PSS and ECDSA,

@@ -3,7 +3,7 @@ import type { Certificate } from './certificate.ts'
 import { formatName } from './name.ts'
 
 /** Why a certificate is not trusted. */
-export type ChainFailure =
+type ChainFailure =
   | 'not_yet_valid'
   | 'expired'
   | 'untrusted_issuer'
@@ -12,7 +12,7 @@ export type ChainFailure =
   | 'unsupported_extension'
 
 /** The chain from the leaf to the trusted CA, or the reason, with a sentence for the log. */
-export type ChainResult =
+type ChainResult =
   | { readonly ok: true; readonly chain: readonly Certificate[] }
   | { readonly ok: false; readonly reason: ChainFailure; readonly message: string }
 

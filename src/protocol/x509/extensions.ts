@@ -22,7 +22,7 @@ import {
 import type { Element } from '../asn1/index.ts'
 
 /** One extension; `value` is the DER inside its OCTET STRING. */
-export interface Extension {
+interface Extension {
   readonly critical: boolean
   readonly value: Buffer
 }

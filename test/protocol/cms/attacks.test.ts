@@ -22,8 +22,8 @@ import { refusal } from '../../support/refusal.ts'
 
 const body = Buffer.from('what was signed')
 const verify = createSignatureVerifier({ cacheSize: 4 })
-const reasonOf = (message: Buffer, options?: VerifyOptions) => {
-  const error = refusal(() => verify(message, options))
+const reasonOf = (bytes: Buffer, options?: VerifyOptions) => {
+  const error = refusal(() => verify(bytes, options))
   return error && `${error.code}: ${error.message}`
 }
 const detached = { detached: { content: body } }

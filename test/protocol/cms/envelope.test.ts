@@ -158,11 +158,11 @@ describe('refusals', () => {
       Buffer.from(to, 'hex').copy(changed, at)
       return changed
     }
-    const cipher = replace('60864801650304' + '0102', '60864801650304' + '0106')
+    const cipher = replace('608648016503040102', '608648016503040106')
     expect(await reasonOf(cipher)).toContain('content cipher 2.16.840.1.101.3.4.1.6 is not supported')
     const transport = replace('2a864886f70d010101', '2a864886f70d01010f')
     expect(await reasonOf(transport)).toContain('key transport 1.2.840.113549.1.1.15 is not supported')
-    const triple = replace('60864801650304' + '0102', '60864801650304' + '0116')
+    const triple = replace('608648016503040102', '608648016503040116')
     expect(await reasonOf(triple)).toBe(failed)
   })
 
