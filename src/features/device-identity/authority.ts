@@ -71,8 +71,8 @@ export function createAuthority(deps: {
       await resealAll(trx, stored)
       if (given !== null && stored[0]?.id !== given.certificate.fingerprint) {
         await keep(trx, given, stored[0])
-      } else if (stored.length === 0) {
-        await keep(trx, await makeCa(clock.now()), undefined)
+      } else if (!stored[0]?.private_key) {
+        await keep(trx, await makeCa(clock.now()), stored[0])
       }
       await load(trx)
       signer = await signerOf(trx, issuing())
