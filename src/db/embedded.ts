@@ -22,7 +22,7 @@ export type FromEngine =
   | { kind: 'closed' }
 
 /** The embedded database of one data folder. */
-export type Embedded = {
+type Embedded = {
   /** A stream for the `pg` driver. The engine has one session: the driver may open one connection at a time. */
   connect(): Duplex
   /** How many fsyncs the database asked for since it was opened. */

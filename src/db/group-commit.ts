@@ -3,7 +3,7 @@ import { AppError } from '../kernel/errors.ts'
 const DEFAULT_MAX_WAITING = 10_000
 
 /** See `createGroupCommit`. */
-export type GroupCommit<Req, Res> = {
+type GroupCommit<Req, Res> = {
   /** Answers when the request's batch is committed. Rejects with the request's own error, or `overloaded`. */
   submit(request: Req): Promise<Res>
   /** Answers when nothing waits and nothing is in flight. */
@@ -11,7 +11,7 @@ export type GroupCommit<Req, Res> = {
 }
 
 /** How requests become batches. */
-export type GroupCommitOptions<Req, Res> = {
+type GroupCommitOptions<Req, Res> = {
   /** Requests with the same key never share a batch or run side by side; they run in the order of their coming. */
   key: (request: Req) => string
   /** One statement (or transaction) for the batch; gives one result per request, in the same order. */

@@ -24,7 +24,7 @@ export function createPool(config: PoolConfig, log: Log): Pool {
 }
 
 /** The ways to the database: the driver's pool, with errors translated and an orderly end. */
-export type GuardedPool = {
+type GuardedPool = {
   forKysely: PostgresPool
   /** Runs a statement that the server prepares once per connection and name. */
   prepared<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]>
