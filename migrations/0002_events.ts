@@ -14,9 +14,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       reason text,
       attempt_id text,
       data jsonb not null default '{}'`
-  await sql`create table event_outbox (seq bigint generated always as identity primary key, ${columns})`.execute(db)
+  await sql`create table event_outbox (seq bigint generated always as identity primary key, ${columns})`.execute(
+    db,
+  )
   await sql`create table events (id bigint primary key, ${columns})`.execute(db)
-  await sql`create index events_enrollment on events (enrollment_id, id) where enrollment_id is not null`.execute(db)
+  await sql`create index events_enrollment on events (enrollment_id, id) where enrollment_id is not null`.execute(
+    db,
+  )
   await sql`create index events_attempt on events (attempt_id, id) where attempt_id is not null`.execute(db)
   await sql`create index events_type on events (type, id)`.execute(db)
 }

@@ -21,9 +21,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       updated_at timestamptz not null
     )`.execute(db)
   await sql`
-    create index enrollment_attempts_open on enrollment_attempts (deadline) where outcome = 'in_progress'`.execute(db)
+    create index enrollment_attempts_open on enrollment_attempts (deadline) where outcome = 'in_progress'`.execute(
+    db,
+  )
   await sql`create index enrollment_attempts_serial on enrollment_attempts (serial_number, id)`.execute(db)
-  await sql`create index enrollment_attempts_enrollment on enrollment_attempts (enrollment_id, id)`.execute(db)
+  await sql`create index enrollment_attempts_enrollment on enrollment_attempts (enrollment_id, id)`.execute(
+    db,
+  )
   await sql`
     create table enrollment_attempt_steps (
       attempt_id text not null references enrollment_attempts on delete cascade,

@@ -54,7 +54,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       updated_at timestamptz not null
     ) with (fillfactor = 75)`.execute(db)
   await sql`create unique index enrollments_id_key on enrollments (lower(id))`.execute(db)
-  await sql`create index enrollments_parent on enrollments (parent_id) where parent_id is not null`.execute(db)
+  await sql`create index enrollments_parent on enrollments (parent_id) where parent_id is not null`.execute(
+    db,
+  )
   await sql`create index enrollments_serial on enrollments (serial_number)`.execute(db)
   await sql`create index enrollments_user on enrollments (user_id) where user_id is not null`.execute(db)
   await sql`
@@ -77,5 +79,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       raw bytea not null
     ) partition by range (received_at)`.execute(db)
   await sql`alter table checkin_messages alter column raw set storage external`.execute(db)
-  await sql`create index checkin_messages_enrollment on checkin_messages (enrollment_id, received_at)`.execute(db)
+  await sql`create index checkin_messages_enrollment on checkin_messages (enrollment_id, received_at)`.execute(
+    db,
+  )
 }

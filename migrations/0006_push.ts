@@ -21,7 +21,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at timestamptz not null,
       updated_at timestamptz not null
     )`.execute(db)
-  await sql`create unique index push_certificates_in_use on push_certificates (in_use) where in_use`.execute(db)
+  await sql`create unique index push_certificates_in_use on push_certificates (in_use) where in_use`.execute(
+    db,
+  )
   await sql`
     create table push_needs (
       enrollment_id text primary key,

@@ -37,7 +37,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (enrollment_id, command_uuid)
     ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)`.execute(db)
   await sql`
-    create index pending_deliveries_order on pending_deliveries (enrollment_id, priority desc, seq)`.execute(db)
+    create index pending_deliveries_order on pending_deliveries (enrollment_id, priority desc, seq)`.execute(
+    db,
+  )
   await sql`
     create table delivery_history (
       enrollment_id text not null,

@@ -1,4 +1,4 @@
-import type { Migration } from 'kysely'
+import type { Migration } from 'kysely/migration'
 import * as foundation from './0001_foundation.ts'
 import * as events from './0002_events.ts'
 import * as people from './0003_people.ts'
@@ -8,6 +8,10 @@ import * as push from './0006_push.ts'
 import * as commands from './0007_commands.ts'
 import * as deviceIdentity from './0008_device_identity.ts'
 import * as enrollmentLinks from './0009_enrollment_links.ts'
+import * as signIn from './0010_sign_in.ts'
+import * as policiesAndGroups from './0011_policies_and_groups.ts'
+import * as ade from './0012_ade.ts'
+import * as releaseFromSetup from './0013_release_from_setup.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -20,4 +24,8 @@ export const migrations: Record<string, Migration> = {
   '0007_commands': commands,
   '0008_device_identity': deviceIdentity,
   '0009_enrollment_links': enrollmentLinks,
+  '0010_sign_in': signIn,
+  '0011_policies_and_groups': policiesAndGroups,
+  '0012_ade': ade,
+  '0013_release_from_setup': releaseFromSetup,
 }

@@ -14,6 +14,17 @@ export interface EnrollmentLinksTable {
   updated_at: Date
 }
 
+/** A device that waits in Setup Assistant, owed a DeviceConfigured. */
+export interface SetupReleasesTable {
+  enrollment_id: string
+  deadline: Date
+  command_uuids: string[]
+  released_at: Date | null
+  reason: string | null
+  created_at: Date
+}
+
 export interface EnrollmentTables {
+  setup_releases: SetupReleasesTable
   enrollment_links: EnrollmentLinksTable
 }

@@ -1,12 +1,16 @@
+import type { AdeTables } from './ade.ts'
 import type { AttemptsTables } from './attempts.ts'
 import type { CommandsTables } from './commands.ts'
 import type { DeviceIdentityTables } from './device-identity.ts'
 import type { DevicesTables } from './devices.ts'
+import type { EnrollmentPoliciesTables } from './enrollment-policies.ts'
 import type { EnrollmentTables } from './enrollment.ts'
 import type { EventsTables } from './events.ts'
+import type { GroupsTables } from './groups.ts'
 import type { OperatorsTables } from './operators.ts'
 import type { PushTables } from './push.ts'
 import type { SettingsTables } from './settings.ts'
+import type { SigninTables } from './signin.ts'
 import type { UsersTables } from './users.ts'
 
 /** Every table of the schema; each feature's own are in the file of its name. */
@@ -21,4 +25,8 @@ export interface Database
     PushTables,
     CommandsTables,
     DeviceIdentityTables,
-    EnrollmentTables {}
+    EnrollmentTables,
+    SigninTables,
+    GroupsTables,
+    EnrollmentPoliciesTables,
+    AdeTables {}
