@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { isLoopbackHost } from '../kernel/loopback.ts'
 
 /*
  * One function per kind of setting. Each takes the text and gives the value, or throws an Error whose message goes
@@ -47,17 +48,12 @@ export function parseHost(text: string): string {
   return text
 }
 
-function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
-
 function parseHttpUrl(text: string): URL {
   const url = URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an https:// address')
   if (url.username !== '' || url.password !== '') throw new Error('must not hold a user name or password')
   if (url.search !== '' || url.hash !== '') throw new Error('must not have a query or fragment')
-  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
     throw new Error('must be https; plain http is for loopback addresses only')
   }
   return url

@@ -15,10 +15,27 @@ const ERRORS = {
   command_invalid: [422, 'This is not a command that can be sent.', 'info'],
   push_certificate_invalid: [422, 'This is not a usable push certificate.', 'info'],
   push_certificate_expired: [422, 'The push certificate has expired.', 'info'],
-  push_certificate_key_missing: [422, 'The private key of the push certificate is missing or another one.', 'info'],
-  push_certificate_not_mdm: [422, 'The certificate is not one for MDM pushes (no com.apple.mgmt topic).', 'info'],
+  push_certificate_key_missing: [
+    422,
+    'The private key of the push certificate is missing or another one.',
+    'info',
+  ],
+  push_certificate_not_mdm: [
+    422,
+    'The certificate is not one for MDM pushes (no com.apple.mgmt topic).',
+    'info',
+  ],
   push_certificate_topic_changed: [409, 'The certificate has another topic than the one in use.', 'info'],
   push_certificate_missing: [409, 'There is no valid push certificate yet.', 'info'],
+  token_not_smime: [422, 'This is not the server token file (.p7m) that Apple gives.', 'info'],
+  token_for_another_key: [422, 'The server token was made for another encryption key.', 'info'],
+  token_incomplete: [422, 'The server token does not hold all that it must.', 'info'],
+  token_expired: [422, 'The server token has expired.', 'info'],
+  token_of_another_server: [409, "The token is of another of Apple's servers than the one before.", 'info'],
+  token_of_another_apple_id: [409, 'The token was made with another Apple ID than the one before.', 'info'],
+  ade_failed: [502, 'Apple has not done what it was asked.', 'warn'],
+  upstream_refused: [422, 'That address may not be called: https is needed, except on loopback.', 'info'],
+  upstream_unavailable: [502, 'Another server that is needed here cannot be reached.', 'warn'],
   unauthenticated: [401, 'A valid API token is needed.', 'info'],
   forbidden: [403, 'The role of this token does not allow that.', 'info'],
   not_found: [404, 'There is no such thing.', 'info'],
@@ -39,7 +56,11 @@ const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS
 
 /** What the table says of a code. */
-export function describeError(code: ErrorCode): { status: number; text: string; level: 'info' | 'warn' | 'error' } {
+export function describeError(code: ErrorCode): {
+  status: number
+  text: string
+  level: 'info' | 'warn' | 'error'
+} {
   const [status, text, level] = ERRORS[code]
   return { status, text, level }
 }

@@ -110,12 +110,17 @@ function resolveReferences(cursor: XmlCursor, run: string, start: number): strin
   let from = 0
   for (let amp = run.indexOf('&'); amp !== -1; amp = run.indexOf('&', from)) {
     const name = /^[^;&]*(?=;)/.exec(run.slice(amp + 1, amp + 2 + LONGEST_REFERENCE))?.[0]
-    const resolved = name === undefined ? undefined : (PREDEFINED.get(name) ?? resolveNumeric(name))
+    const resolved = name === undefined ? undefined : resolveReference(name)
     if (name === undefined || resolved === undefined) fail(cursor, 'unknown entity reference', start)
     result += run.slice(from, amp) + resolved
     from = amp + name.length + 2
   }
   return result + run.slice(from)
+}
+
+/** What `&name;` stands for: one of the five of XML, or a character by number; undefined for anything else. */
+export function resolveReference(name: string): string | undefined {
+  return PREDEFINED.get(name) ?? resolveNumeric(name)
 }
 
 /** The character of `#10` or `#xA`; undefined for one that no text can hold. */
