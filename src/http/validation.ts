@@ -22,6 +22,8 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   const compiled = Compile(schema)
   const isText = httpPart === 'querystring' || httpPart === 'params'
   return (given: unknown) => {
+    // Bytes are for the route itself to judge; taking defaults would copy them into something else.
+    if (Buffer.isBuffer(given)) return { value: given }
     const value = complete(schema as Node, given, isText)
     if (compiled.Check(value)) return { value }
     return { error: tidy(compiled.Errors(value)) as never }

@@ -8,7 +8,7 @@ import type { Authority } from './authority.ts'
 import type { CertificateProblem, Identified, SignatureResult } from './types.ts'
 
 /** Certificates that are remembered; beyond it the longest unheard ones are checked anew, which takes 0.1 ms each. */
-const REMEMBERED = 20_000
+const REMEMBERED = 4_000
 /** A header longer than this holds no signature of one device. */
 const MAX_HEADER_LENGTH = 32 * 1024
 /** Standard base64 and nothing else; lines cannot stand in a header. */
