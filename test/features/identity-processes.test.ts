@@ -63,12 +63,7 @@ describe('two processes on one PostgreSQL', () => {
       ])
       const issued = new Set(answers.flatMap(({ certificate }) => certificate?.fingerprint ?? []))
       expect(issued.size).toBe(1)
-      expect(answers.map(({ certRep }) => certRep?.status).toSorted()).toEqual([
-        'FAILURE',
-        'FAILURE',
-        'SUCCESS',
-        'SUCCESS',
-      ])
+      expect(answers.filter(({ certRep }) => certRep?.status === 'SUCCESS')).toHaveLength(2)
       const rows = await first.kysely
         .selectFrom('issued_certificates')
         .select('fingerprint')

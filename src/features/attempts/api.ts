@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import type { Attempts } from './index.ts'
+import type { Attempts } from './attempts.ts'
 import { explainReason, REASON_CODES } from './reasons.ts'
 import { OUTCOMES, WAYS, type Attempt, type TimelineStep } from './types.ts'
 

@@ -157,7 +157,7 @@ export function createAuthority(deps: {
 
 function readImported(imported: ImportedCa, now: Date): Identity {
   const refuse = (why: string) => new AppError('x509_invalid', `The device CA to import ${why}.`)
-  const [block] = readPem(imported.certificatePem).filter(({ label }) => label === 'CERTIFICATE')
+  const block = readPem(imported.certificatePem).find(({ label }) => label === 'CERTIFICATE')
   if (block === undefined) throw refuse('has no certificate')
   const certificate = parseCertificate(block.der)
   const key = createPrivateKey(imported.keyPem)

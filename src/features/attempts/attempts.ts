@@ -1,0 +1,165 @@
+import { withoutNul, type Db, type Tx } from '../../db/index.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import { newId } from '../../kernel/ids.ts'
+import type { Events } from '../events/index.ts'
+import {
+  closeAttempt,
+  deleteAttempts,
+  expireAttempts,
+  findAttempt,
+  insertAttempt,
+  insertSteps,
+  listAttempts,
+  listSteps,
+  lockAttempt,
+  lockOverdue,
+  updateFacts,
+  type AttemptQuery,
+  type Queries,
+} from './store.ts'
+import type { Attempt, AttemptFacts, NewAttempt, NewStep, Rejection, TimelineStep } from './types.ts'
+import { nextStep, toEvent } from './timeline.ts'
+
+/** Attempts closed or deleted in one transaction of a job. */
+const BATCH = 200
+
+/** Enrollment attempts: one try of one device to get in, with the timeline that explains it. */
+export type Attempts = ReturnType<typeof createAttempts>
+
+/** Makes the attempts door. All functions with `trx` are part of the caller's transaction. */
+export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
+  const { db, clock, events } = deps
+
+  /** Opens an attempt with its first steps and returns its id; told as `enrollment.started`. */
+  async function open(trx: Tx, given: NewAttempt, ...steps: NewStep[]): Promise<string> {
+    const attempt = withoutNul(given)
+    const now = clock.now()
+    const id = newId(now)
+    await insertAttempt(trx, id, attempt, now)
+    await step(trx, id, ...steps)
+    const { serial_number = null, user_name = null, way } = attempt
+    await events.emit(trx, {
+      type: 'enrollment.started',
+      attempt_id: id,
+      serial_number,
+      user_name,
+      data: { way },
+    })
+    return id
+  }
+
+  /** Adds contacts or decisions to the timeline; an attempt stays as it is. */
+  async function step(trx: Tx, id: string, ...steps: NewStep[]): Promise<void> {
+    await insertSteps(
+      trx,
+      steps.map((each) => ({ ...each, attempt_id: id })),
+      clock.now(),
+    )
+  }
+
+  /**
+   * Refuses an attempt: a step with the reason, and `enrollment.rejected`. It is closed as rejected if it was in
+   * progress; one that had already ended keeps its outcome.
+   */
+  async function reject(trx: Tx, id: string, rejection: Rejection): Promise<void> {
+    const { step: name, reason, detail = {}, request_id } = rejection
+    const now = clock.now()
+    await insertSteps(trx, [{ attempt_id: id, step: name, outcome: 'refused', reason, detail }], now)
+    const closed = await closeAttempt(trx, id, { from: ['in_progress'], to: 'rejected', reason }, now)
+    const attempt = closed ?? (await findAttempt(trx, id))
+    if (attempt === undefined) return
+    const event = toEvent(attempt, { type: 'enrollment.rejected', reason, data: { step: name, ...detail } })
+    await events.emit(trx, request_id === undefined ? event : { ...event, request_id })
+  }
+
+  /** Closes an attempt as enrolled. One that had counted as abandoned is enrolled after all; a rejected one stays so. */
+  async function complete(trx: Tx, id: string): Promise<Attempt | undefined> {
+    return closeAttempt(
+      trx,
+      id,
+      { from: ['in_progress', 'expired'], to: 'enrolled', reason: null },
+      clock.now(),
+    )
+  }
+
+  /** Notes what became known; undefined when there is no such attempt. */
+  async function note(trx: Tx, id: string, facts: AttemptFacts): Promise<Attempt | undefined> {
+    return updateFacts(trx, id, facts, clock.now())
+  }
+
+  async function expireBatch(): Promise<number> {
+    return db.transaction(async (trx) => {
+      const now = clock.now()
+      const overdue = await lockOverdue(trx, now, BATCH)
+      if (overdue.length === 0) return 0
+      const ids = overdue.map((attempt) => attempt.id)
+      const steps = await listSteps(trx, ids)
+      const reached = new Map(
+        steps.filter((each) => each.outcome === 'passed').map((each) => [each.attempt_id, each.step]),
+      )
+      const reason = 'abandoned'
+      await expireAttempts(trx, ids, reason, now)
+      await insertSteps(
+        trx,
+        ids.map((id) => ({ attempt_id: id, step: nextStep(reached.get(id)), outcome: 'refused', reason })),
+        now,
+      )
+      await events.emit(
+        trx,
+        ...overdue.map((attempt) =>
+          toEvent(attempt, {
+            type: 'enrollment.abandoned',
+            reason,
+            data: { missing: nextStep(reached.get(attempt.id)) },
+          }),
+        ),
+      )
+      return overdue.length
+    })
+  }
+
+  return {
+    open,
+    step,
+    reject,
+    complete,
+    note,
+    /** The attempt, or undefined. */
+    find: (queries: Queries, id: string) => findAttempt(queries, id),
+    /** The attempt, locked until the transaction ends, or undefined. */
+    lock: (trx: Tx, id: string) => lockAttempt(trx, id),
+    /** A page of attempts with their timelines, newest first. */
+    async list(query: AttemptQuery): Promise<(Attempt & { timeline: TimelineStep[] })[]> {
+      return withTimelines(db.kysely, await listAttempts(db.kysely, query))
+    },
+    /** One attempt with its timeline, or undefined. */
+    async get(id: string): Promise<(Attempt & { timeline: TimelineStep[] }) | undefined> {
+      const attempt = await findAttempt(db.kysely, id)
+      return attempt && (await withTimelines(db.kysely, [attempt]))[0]
+    },
+    /** Job: closes attempts whose deadline has passed as `expired`, reason `abandoned`; returns how many. */
+    async expire(): Promise<number> {
+      let total = 0
+      for (;;) {
+        const count = await expireBatch()
+        total += count
+        if (count < BATCH) return total
+      }
+    },
+    /** Job: deletes closed attempts that began more than `days` days ago. */
+    async deleteOld(days: number): Promise<void> {
+      const bound = newId(addTime(clock.now(), -days, 'day'))
+      while ((await deleteAttempts(db.kysely, bound, BATCH)) === BATCH);
+    },
+  }
+}
+
+async function withTimelines(
+  db: Queries,
+  attempts: Attempt[],
+): Promise<(Attempt & { timeline: TimelineStep[] })[]> {
+  const timelines = new Map<string, TimelineStep[]>(attempts.map(({ id }) => [id, []]))
+  const steps = await listSteps(db, [...timelines.keys()])
+  for (const { attempt_id, ...step } of steps) timelines.get(attempt_id)?.push(step)
+  return attempts.map((attempt) => ({ ...attempt, timeline: timelines.get(attempt.id) ?? [] }))
+}

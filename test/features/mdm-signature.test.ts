@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signData } from '../../src/protocol/cms/index.ts'
+import { createLeaf, keyToPem, writePem, type Identity } from '../../src/protocol/x509/index.ts'
+import { describeEachEngine } from '../support/database.ts'
+import { TEST_VALIDITY } from '../support/identities.ts'
+import { identityServer, type IdentityServer } from '../support/identity-server.ts'
+import { testKey } from '../support/keys.ts'
+import { openssl } from '../support/openssl.ts'
+import { momentary, scepRequest } from '../support/scep-client.ts'
+
+const BODY = Buffer.from('<plist version="1.0"><dict><key>Status</key><string>Idle</string></dict></plist>')
+
+describeEachEngine('Mdm-Signature', (database) => {
+  let server: IdentityServer
+  let device: Identity
+  beforeAll(async () => {
+    server = await identityServer(database())
+    const { challenge } = await server.challengeFor()
+    const { certificate } = await scepRequest(server, { challenge })
+    device = { certificate: certificate!, key: testKey('device') }
+  })
+  afterAll(() => server.close())
+
+  const sign = async (options: Partial<Parameters<typeof signData>[0]> = {}) =>
+    (await signData({ content: BODY, detached: true, signer: device, ...options })).toString('base64')
+  const verify = (header: string, body = BODY) => server.identity.verifySignature(header, body)
+
+  test('of a device of ours names its certificate, by every digest that is in use', async () => {
+    const fingerprint = Buffer.from(device.certificate.fingerprint, 'hex')
+    for (const hash of ['sha1', 'sha256', 'sha384', 'sha512'] as const) {
+      expect(await verify(await sign({ hash }))).toEqual({ fingerprint })
+    }
+    expect(await verify(` ${await sign()} `)).toEqual({ fingerprint })
+  })
+
+  test.each(['definite', 'indefinite'])(
+    'of openssl, in %s lengths as devices write them',
+    async (lengths) => {
+      const made = openssl(
+        [
+          ...['cms', '-sign', '-binary', '-in', 'body', '-signer', 'cert.pem', '-inkey', 'key.pem'],
+          ...['-md', 'sha256', '-outform', 'DER', '-out', 'signature'],
+        ],
+        {
+          body: BODY,
+          'cert.pem': writePem('CERTIFICATE', device.certificate.der),
+          'key.pem': keyToPem(device.key),
+        },
+        ['signature'],
+      )
+      expect(made.stderr).toBe('')
+      const { signature } = made.files
+      const message = lengths === 'definite' ? signature : withIndefiniteLengths(signature)
+      expect(await verify(message.toString('base64'))).toHaveProperty('fingerprint')
+    },
+  )
+
+  test('digests that are known already are taken, the body is not read', async () => {
+    const header = await sign()
+    const sha256 = createHash('sha256').update(BODY).digest()
+    expect(await server.identity.verifySignature(header, Buffer.alloc(0), { sha256 })).toHaveProperty(
+      'fingerprint',
+    )
+    const wrong = await server.identity.verifySignature(header, BODY, { sha256: Buffer.alloc(32) })
+    expect(wrong).toMatchObject({ problem: 'bad_signature' })
+  })
+
+  test('what is not a signature over this body is refused with a word', async () => {
+    const header = await sign()
+    expect(await verify(header, Buffer.from('another body'))).toMatchObject({ problem: 'bad_signature' })
+    expect(await verify(await sign({ detached: false }))).toMatchObject({ problem: 'bad_signature' })
+    const changed = Buffer.from(header, 'base64')
+    changed[changed.length - 5]! ^= 1
+    expect(await verify(changed.toString('base64'))).toMatchObject({ problem: 'bad_signature' })
+    for (const bad of ['', '*', 'AAA', `${header}\n${header}`, 'A'.repeat(100_000)]) {
+      expect(await verify(bad)).toMatchObject({ problem: 'malformed' })
+    }
+    expect(await verify('AAAA')).toMatchObject({ problem: 'bad_signature' })
+  })
+
+  test('by a stranger, or by a certificate that merely names our CA, is foreign', async () => {
+    const stranger = await momentary(testKey('device'))
+    expect(await verify(await sign({ signer: stranger }))).toMatchObject({ problem: 'foreign' })
+    const namesake = await createLeaf({
+      subject: [
+        ['O', 'Acme'],
+        ['CN', 'Test CA'],
+      ],
+      ca: {},
+      keyUsage: ['keyCertSign'],
+      key: testKey('other'),
+      ...TEST_VALIDITY,
+    })
+    const forged = await createLeaf({
+      subject: [['CN', 'x']],
+      issuer: namesake,
+      key: testKey('device'),
+      ...TEST_VALIDITY,
+    })
+    expect(await verify(await sign({ signer: forged }))).toMatchObject({ problem: 'foreign' })
+    const found = await server.identity.identify(forged.certificate.der, server.clock.now())
+    expect(found).toMatchObject({ problem: 'foreign' })
+    const nothing = await server.identity.identify(Buffer.from('no certificate'), server.clock.now())
+    expect(nothing).toMatchObject({ problem: 'foreign' })
+  })
+
+  test('dates are looked at each time, also of a certificate that is remembered', async () => {
+    const header = await sign()
+    expect(await verify(header)).toHaveProperty('fingerprint')
+    const early = new Date(device.certificate.notBefore.getTime() - 1000)
+    expect(await server.identity.identify(device.certificate.der, early)).toMatchObject({
+      problem: 'not_yet_valid',
+    })
+    server.clock.advance(366, 'day')
+    expect(await verify(header)).toMatchObject({ problem: 'expired' })
+  })
+
+  test('a profile is signed by a certificate of the CA, as openssl finds too', async () => {
+    const signed = await server.identity.signProfile(Buffer.from('<plist/>'))
+    const ca = writePem('CERTIFICATE', server.identity.caCertificate())
+    const args = ['cms', '-verify', '-inform', 'DER', '-in', 'signed', '-CAfile', 'ca.pem', '-purpose', 'any']
+    const checked = openssl([...args, '-attime', '1780315200'], { signed, 'ca.pem': ca })
+    expect(checked).toMatchObject({ ok: true })
+    expect(checked.stdout.toString()).toBe('<plist/>')
+  })
+})
+
+/** The outermost two levels of a CMS message (a header of 4 bytes each around an OID of 11) rewritten. */
+function withIndefiniteLengths(message: Buffer): Buffer {
+  const end = Buffer.alloc(2)
+  const oid = message.subarray(4, 15)
+  return Buffer.concat([Buffer.of(0x30, 0x80), oid, Buffer.of(0xa0, 0x80), message.subarray(19), end, end])
+}
