@@ -19,6 +19,8 @@ export interface Channel {
   readonly ledger: Ledger
   /** Its present push token and magic; undefined before the first TokenUpdate. */
   push: { token: Buffer<ArrayBuffer>; magic: string } | undefined
+  /** Whether the server took the present token. */
+  confirmed: boolean
   /** Tokens it had before, in hex, and since when the server knows; undefined when it was not told yet. */
   readonly retired: Map<string, Date | undefined>
 }
@@ -28,7 +30,7 @@ const HEX = '0123456789ABCDEF'
 
 /** A channel that has not said anything yet. */
 export function createChannel(kind: ChannelKind, ids: PlistDict): Channel {
-  return { kind, ids, ledger: createLedger(), push: undefined, retired: new Map() }
+  return { kind, ids, ledger: createLedger(), push: undefined, confirmed: false, retired: new Map() }
 }
 
 /** Gives a channel a new token and magic, as iOS does now and then. */
@@ -42,6 +44,7 @@ export function renewPush(channel: Channel, random: Random): NonNullable<Channel
 export function retirePush(channel: Channel): void {
   if (channel.push !== undefined) channel.retired.set(channel.push.token.toString('hex'), undefined)
   channel.push = undefined
+  channel.confirmed = false
 }
 
 /** The server has just learnt that the retired tokens are good for nothing. */

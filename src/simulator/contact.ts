@@ -64,7 +64,7 @@ export function createContact(deps: {
       if (error instanceof ConnectionLost) return { kind: 'later' }
       if (!(error instanceof MalformedHttp)) throw error
       report('malformed_http', `${what}: ${error.message}`)
-      return { kind: 'refused', status: 0 }
+      return { kind: 'later' }
     }
   }
 

@@ -190,7 +190,10 @@ export function createDevice(options: DeviceOptions): Device {
     options.onToken?.(push.token.toString('hex'))
     const extra = channel.kind === 'device' ? tokenKeys(withUnlockToken) : {}
     const answer = await send(tokenUpdateMessage(channel.ids, push, extra))
-    if (answer.kind === 'ok') tellRetired(channel, clock.now())
+    if (answer.kind === 'ok') {
+      channel.confirmed = true
+      tellRetired(channel, clock.now())
+    }
     untold = answer.kind === 'later' ? channel : undefined
     return answer
   }
@@ -239,7 +242,10 @@ export function createDevice(options: DeviceOptions): Device {
       },
       source,
     )
-    if (outcome.enrolled) status = 'enrolled'
+    if (outcome.enrolled) {
+      status = 'enrolled'
+      own.confirmed = true
+    }
     return outcome
   }
 

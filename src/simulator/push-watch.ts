@@ -47,7 +47,7 @@ function judgeRetired(token: string, situation: PushSituation, report: ReportVio
   // The server was not told yet, so Apple still delivers it.
   if (since === undefined) return channel.push === undefined ? undefined : channel
   if (now.getTime() - since.getTime() <= GRACE_MS) return undefined
-  const awaited = channel.push === undefined ? 'push_before_token' : 'push_unknown_token'
+  const awaited = !channel.confirmed ? 'push_before_token' : 'push_unknown_token'
   report(removed ? 'push_after_check_out' : awaited, `a push to a token given up at ${since.toISOString()}`)
   return undefined
 }

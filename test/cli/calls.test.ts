@@ -1,0 +1,151 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { useCli } from './harness.ts'
+
+const cli = useCli()
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'cli-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** What a command line asks of the server. */
+async function call(...argv: string[]): Promise<{ method: string; url: string; body: unknown }> {
+  const { code, err } = await cli.run(argv)
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const { method, url, body } = cli.requests.at(-1)!
+  return { method, url: url.replace(/^\/api\/v1/, ''), body: body === '' ? undefined : JSON.parse(body) }
+}
+
+test.each<[string, string, string, unknown?]>([
+  ['devices get UDID:User', 'GET', '/devices/UDID%3AUser'],
+  ['devices push 1', 'POST', '/devices/1/push'],
+  ['devices unenroll 1', 'POST', '/devices/1/unenroll'],
+  ['devices delete 1', 'DELETE', '/devices/1'],
+  ['devices delete 1 --force', 'DELETE', '/devices/1?force=true'],
+  ['commands get u', 'GET', '/commands/u'],
+  ['commands cancel u', 'DELETE', '/commands/u'],
+  ['enrollment-links create', 'POST', '/enrollment-links', {}],
+  [
+    'enrollment-links create --uses 3 --user ada --expires-at 12h',
+    'POST',
+    '/enrollment-links',
+    { uses: 3, user_name: 'ada', expires_at: '2026-05-01T20:00:00.000Z' },
+  ],
+  ['enrollment-links delete l', 'DELETE', '/enrollment-links/l'],
+  ['enrollment-attempts get a', 'GET', '/enrollment-attempts/a'],
+  ['push-certificates get com.apple.mgmt.x', 'GET', '/push-certificates/com.apple.mgmt.x'],
+  ['api-tokens create ci --role viewer', 'POST', '/api-tokens', { name: 'ci', role: 'viewer' }],
+  [
+    'users create ada --device-limit none --disabled false --display-name Ada',
+    'POST',
+    '/users',
+    { user_name: 'ada', device_limit: null, disabled: false, display_name: 'Ada' },
+  ],
+  ['users update u --device-limit 3', 'PATCH', '/users/u', { device_limit: 3 }],
+  ['settings get', 'GET', '/settings'],
+  [
+    'settings set default_device_limit=none event_days=30 user_authenticate=accept',
+    'PATCH',
+    '/settings',
+    { default_device_limit: null, event_days: 30, user_authenticate: 'accept' },
+  ],
+])('%s', async (line, method, url, body) => {
+  expect(await call(...line.split(' '))).toEqual({ method, url, body })
+})
+
+describe('commands send', () => {
+  test('by type and JSON', async () => {
+    const options = ['--priority', 'high', '--dry-run', '--not-before', '2026-05-02T08:00:00+02:00']
+    expect(
+      await call(
+        'commands',
+        'send',
+        '--device',
+        'a',
+        '--device',
+        'b',
+        '--type',
+        'DeviceInformation',
+        '--json',
+        '{"Queries":["UDID"]}',
+        ...options,
+      ),
+    ).toEqual({
+      method: 'POST',
+      url: '/commands',
+      body: {
+        device_ids: ['a', 'b'],
+        request_type: 'DeviceInformation',
+        command: { Queries: ['UDID'] },
+        priority: 'high',
+        dry_run: true,
+        not_before: '2026-05-02T06:00:00.000Z',
+      },
+    })
+    expect(cli.requests[0]?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test('by a whole property list', async () => {
+    const file = path.join(folder, 'command.plist')
+    await writeFile(file, '<plist/>')
+    const { body } = await call('commands', 'send', '--device', 'a', '--plist', file)
+    expect(body).toEqual({ device_ids: ['a'], plist: Buffer.from('<plist/>').toString('base64') })
+  })
+})
+
+describe('push-certificates put', () => {
+  test('joins PEM files', async () => {
+    const files = ['cert.pem', 'key.pem'].map((name) => path.join(folder, name))
+    await Promise.all(files.map((file) => writeFile(file, `-----${path.basename(file)}-----`)))
+    const { code } = await cli.run([
+      'push-certificates',
+      'put',
+      ...files,
+      '--apple-id',
+      'it@example.ch',
+      '--force',
+    ])
+    expect(code).toBe(0)
+    expect(cli.requests[0]).toMatchObject({
+      method: 'PUT',
+      url: '/api/v1/push-certificates?apple_id=it%40example.ch&force=true',
+      body: '-----cert.pem-----\n-----key.pem-----\n',
+    })
+    expect(cli.requests[0]?.headers['content-type']).toBe('application/x-pem-file')
+  })
+
+  test('sends PKCS#12 with its password from a file', async () => {
+    const file = path.join(folder, 'push.p12')
+    await writeFile(file, Buffer.from([0x30, 0x82, 1, 2]))
+    await writeFile(path.join(folder, 'password'), 'hunter2\n')
+    const { body } = await call(
+      'push-certificates',
+      'put',
+      file,
+      '--password-file',
+      path.join(folder, 'password'),
+    )
+    expect(body).toEqual({ pkcs12: 'MIIBAg==', password: 'hunter2' })
+  })
+})
+
+test('the token comes from the option, a file, the environment or the data folder', async () => {
+  const file = path.join(folder, 'admin-token')
+  await writeFile(file, 'from-file\n')
+  const env = { FIRSTBOOT_URL: cli.url }
+  await cli.run(['settings', 'get', '--token', 'from-option'])
+  await cli.run(['settings', 'get', '--token-file', file])
+  await cli.run(['settings', 'get'])
+  await cli.run(['settings', 'get'], { env: { ...env, FIRSTBOOT_DATA_DIR: folder } })
+  await cli.run(['settings', 'get', '--url', `${cli.url}/`], { env: { FIRSTBOOT_TOKEN: 'from-env' } })
+  expect(cli.requests.map(({ headers }) => headers.authorization)).toEqual([
+    'Bearer from-option',
+    'Bearer from-file',
+    'Bearer token-1',
+    'Bearer from-file',
+    'Bearer from-env',
+  ])
+})

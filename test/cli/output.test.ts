@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import { follow } from '../../src/cli/follow.ts'
+import { Unreachable } from '../../src/cli/client.ts'
+import { formatRecord, formatTable } from '../../src/cli/table.ts'
+import { useCli } from './harness.ts'
+
+const cli = useCli()
+const device = (id: string) => ({ id, serial_number: `S${id}`, state: 'enrolled', push: { state: 'ok' } })
+
+describe('a list', () => {
+  test('is a table, with a hint when there is more', async () => {
+    cli.replies.push({ body: { items: [device('1'), device('22')], next_cursor: 'c' } })
+    const { code, out } = await cli.run(['devices', 'list', '--state', 'enrolled'])
+    expect(code).toBe(0)
+    expect(out.split('\n')).toEqual([
+      'ID  SERIAL  STATE     PRODUCT  OS  USER  PUSH  LAST SEEN',
+      '1   S1      enrolled  -        -   -     ok    -',
+      '22  S22     enrolled  -        -   -     ok    -',
+      'There are more: use --all.',
+      '',
+    ])
+    expect(cli.requests[0]?.url).toBe('/api/v1/devices?state=enrolled')
+  })
+
+  test('is JSON when asked for', async () => {
+    const body = { items: [device('1')], next_cursor: null }
+    cli.replies.push({ body })
+    const { out } = await cli.run(['devices', 'list', '--output', 'json'])
+    expect(JSON.parse(out)).toEqual(body)
+  })
+
+  test('is read to the end with --all', async () => {
+    cli.replies.push({ body: { items: [device('1')], next_cursor: 'c1' } })
+    cli.replies.push({ body: { items: [device('2')], next_cursor: null } })
+    const { out } = await cli.run(['devices', 'list', '--all', '--output', 'json'])
+    expect(JSON.parse(out)).toEqual({ items: [device('1'), device('2')], next_cursor: null })
+    expect(cli.requests.map(({ url }) => url)).toEqual([
+      '/api/v1/devices?limit=1000',
+      '/api/v1/devices?limit=1000&cursor=c1',
+    ])
+  })
+
+  test('of events ends at the empty page, as their cursor never does', async () => {
+    cli.replies.push({ body: { items: [{ id: '1', type: 'device.enrolled' }], next_cursor: '1' } })
+    cli.replies.push({ body: { items: [], next_cursor: '1' } })
+    const { out } = await cli.run(['events', 'list', '--all'])
+    expect(out).toContain('device.enrolled')
+    expect(cli.requests.map(({ url }) => url)).toEqual([
+      '/api/v1/events?limit=1000',
+      '/api/v1/events?limit=1000&after=1',
+    ])
+  })
+
+  test('of nothing says so', async () => {
+    cli.replies.push({ body: { items: [], next_cursor: null } })
+    expect((await cli.run(['users', 'list'])).out).toBe('Nothing.\n')
+  })
+})
+
+test('a verb without answer says that it is done, in JSON nothing', async () => {
+  expect((await cli.run(['users', 'delete', 'u'])).out).toBe('Removed.\n')
+  expect((await cli.run(['users', 'delete', 'u', '--output', 'json'])).out).toBe('')
+})
+
+describe('a failure ends with 1', () => {
+  test('a problem document is told in full', async () => {
+    cli.replies.push({
+      status: 400,
+      body: {
+        ...{ type: 'urn:x', title: 'The request is not valid.', status: 400, code: 'invalid_request' },
+        ...{
+          detail: 'uses must be >= 1',
+          request_id: 'r-1',
+          errors: [{ path: '/uses', message: 'too small' }],
+        },
+      },
+    })
+    const { code, out, err } = await cli.run(['enrollment-links', 'create', '--uses', '0'])
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toBe('uses must be >= 1 (invalid_request, 400)\n  /uses: too small\nrequest r-1\n')
+  })
+
+  test('so is an error that is no document', async () => {
+    cli.replies.push({ status: 502 })
+    expect(await cli.run(['users', 'list'])).toEqual({ code: 1, out: '', err: 'Bad Gateway (502)\n' })
+  })
+
+  test('and a server that is not there', async () => {
+    const { code, err } = await cli.run(['users', 'list', '--url', 'http://127.0.0.1:9'])
+    expect(code).toBe(1)
+    expect(err).toMatch(/^http:\/\/127\.0\.0\.1:9 cannot be reached: /)
+  })
+})
+
+describe('text', () => {
+  test('of a record: nested objects indented, lists of objects as tables', () => {
+    const record = {
+      id: '1',
+      push: { state: 'ok', reason: null },
+      deliveries: [{ device_id: 'a', state: 'sent' }],
+    }
+    expect(formatRecord(record)).toBe(
+      'id          1\npush\n  state   ok\n  reason  -\ndeliveries\n  DEVICE_ID  STATE\n  a          sent\n',
+    )
+  })
+
+  test('cannot move the cursor of a terminal, and long cells are cut', () => {
+    expect(formatTable([{ name: '\u001b[2Jphone\n' }])).toBe('NAME\n\\u001b[2Jphone\\n\n')
+    expect(formatTable([{ name: 'x'.repeat(100) }])).toBe(`NAME\n${'x'.repeat(59)}…\n`)
+  })
+})
+
+describe('events follow', () => {
+  /** Follows over these answers, then stops. */
+  async function followed(answers: (unknown[] | Error)[], query: Record<string, string>): Promise<unknown> {
+    const stop = new AbortController()
+    const asked: unknown[] = []
+    let text = ''
+    let warnings = ''
+    await follow({
+      api: ({ query: parameters }) => {
+        asked.push(parameters['after'])
+        const next = answers.shift() ?? []
+        if (answers.length === 0) stop.abort()
+        if (next instanceof Error) return Promise.reject(next)
+        const items = next.map((id) => ({ id, type: 'device.enrolled' }))
+        return Promise.resolve({ items, next_cursor: items.at(-1)?.id ?? parameters['after'] ?? null })
+      },
+      ...{ query, output: 'json', signal: stop.signal, intervalMs: 1 },
+      write: (line) => (text += line),
+      warn: (line) => (warnings += line),
+    })
+    const ids = text
+      .split('\n')
+      .flatMap((line) => (line === '' ? [] : (JSON.parse(line) as { id: string }).id))
+    return { asked, ids, warnings }
+  }
+
+  test('begins with what happens from now on', async () => {
+    const answers = [['1', '2'], ['3'], [], ['4'], []]
+    expect(await followed(answers, {})).toEqual({
+      asked: [undefined, '2', '3', '3', '4'],
+      ids: ['4'],
+      warnings: '',
+    })
+  })
+
+  test('begins after the event that is named, and waits for a server that is away', async () => {
+    const answers = [['8'], new Unreachable('gone'), ['9'], []]
+    expect(await followed(answers, { after: '7' })).toEqual({
+      asked: ['7', '8', '8', '9'],
+      ids: ['8', '9'],
+      warnings: 'gone; trying again\n',
+    })
+  })
+})

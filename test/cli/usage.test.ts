@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest'
+import { VERBS } from '../../src/cli/verbs/index.ts'
+import { useCli } from './harness.ts'
+
+const cli = useCli()
+
+describe('help', () => {
+  test('of the whole program names every verb', async () => {
+    const { code, out } = await cli.run(['--help'])
+    expect(code).toBe(0)
+    for (const { words, summary } of VERBS) {
+      expect(out).toContain(words.join(' '))
+      expect(out).toContain(summary)
+    }
+  })
+
+  test.each(VERBS.map(({ words }) => [words.join(' ')]))('of %s', async (words) => {
+    const { code, out } = await cli.run([...words.split(' '), '--help'])
+    expect(code).toBe(0)
+    expect(out).toContain(`Usage: firstboot ${words}`)
+    expect(await cli.run(['help', ...words.split(' ')])).toEqual({ code, out, err: '' })
+  })
+
+  test('of a group lists its verbs only', async () => {
+    const { code, out } = await cli.run(['devices', '--help'])
+    expect(code).toBe(0)
+    expect(out).toContain('devices timeline')
+    expect(out).not.toContain('users create')
+  })
+})
+
+describe('wrong usage ends with 2 and says why', () => {
+  test.each([
+    [[], 'Usage: firstboot <verb>'],
+    [['fly'], '"fly" is no verb'],
+    [['devices'], 'devices needs one of: list, get'],
+    [['devices', 'fly'], 'devices needs one of'],
+    [['devices', 'get'], '<id> is missing'],
+    [['devices', 'get', 'a', 'b'], 'b is one argument too many'],
+    [['devices', 'list', '--colour', 'red'], "Unknown option '--colour'"],
+    [['devices', 'list', '--state', 'broken'], '--state: "broken" is not one of enrolled, unenrolled'],
+    [['devices', 'list', '--output', 'xml'], '--output is json or table'],
+    [['devices', 'list', '--url', 'ftp://x'], '"ftp://x" is not an http or https address'],
+    [['devices', 'list', '--token', 'a', '--token-file', 'b'], 'do not go together'],
+    [['commands', 'send', '--type', 'DeviceLock'], '--device is missing'],
+    [['commands', 'send', '--device', 'a'], '--type or --plist is missing'],
+    [['commands', 'send', '--device', 'a', '--type', 'X', '--json', '[1]'], 'is not a JSON object'],
+    [['commands', 'send', '--device', 'a', '--type', 'X', '--expires-at', 'soon'], 'is not a time'],
+    [['commands', 'send', '--device', 'a', '--plist', '/nowhere'], 'ENOENT'],
+    [['enrollment-links', 'create', '--uses', 'many'], '"many" is not a whole number'],
+    [['users', 'update', 'u1'], 'nothing to change is given'],
+    [['users', 'create', 'ada', '--disabled', 'maybe'], 'is not true or false'],
+    [['settings', 'set', 'limit'], '"limit" is not name=value'],
+    [['simulate', '--devices', '0'], '--devices must be from 1 to 100000'],
+    [['simulate', '--not-now', '2'], '--not-now must be from 0 to 1'],
+  ])('%j', async (argv, message) => {
+    const { code, out, err } = await cli.run(argv)
+    expect(err).toContain(message)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(cli.requests).toEqual([])
+  })
+
+  test('no token anywhere', async () => {
+    const { code, err } = await cli.run(['devices', 'list'], { env: { FIRSTBOOT_DATA_DIR: '/nowhere' } })
+    expect(code).toBe(2)
+    expect(err).toContain('/nowhere/admin-token cannot be read')
+  })
+})
+
+test('serve, migrate and simulate are run by what is given', async () => {
+  expect((await cli.run(['serve'], { serve: () => Promise.resolve(7) })).code).toBe(7)
+  expect((await cli.run(['migrate'], { migrate: () => Promise.resolve(8) })).code).toBe(8)
+  const seen: unknown[] = []
+  const { code } = await cli.run(
+    ['simulate', '--devices', '3', '--once', '--fail', '0.5', '--link', 'http://x/'],
+    {
+      simulate: ({ options, url }) => {
+        seen.push(options, url)
+        return Promise.resolve(9)
+      },
+    },
+  )
+  expect(code).toBe(9)
+  expect(seen).toEqual([
+    expect.objectContaining({
+      devices: 3,
+      once: true,
+      fail: 0.5,
+      notNow: 0,
+      links: ['http://x/'],
+      apnsPort: 2197,
+    }),
+    cli.url,
+  ])
+})
