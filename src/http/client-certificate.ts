@@ -58,18 +58,17 @@ export function createClientCertificates(deps: {
 /** An RFC 9440 byte sequence (`:base64:`) or a URL-escaped PEM certificate, as proxies send it. */
 function parseHeader(value: string): Buffer | undefined {
   if (value.length > MAX_HEADER_LENGTH) return undefined
-  const base64 = /^\s*:([A-Za-z0-9+/=]+):\s*$/.exec(value)?.[1]
   try {
-    if (base64 !== undefined) return new X509Certificate(Buffer.from(base64, 'base64')).raw
-    return value.includes('BEGIN') ? new X509Certificate(unescapePem(value)).raw : undefined
+    const base64 = /^\s*:([A-Za-z0-9+/=]+):\s*$/.exec(value)?.[1] ?? pemBody(value)
+    return base64 === undefined ? undefined : new X509Certificate(Buffer.from(base64, 'base64')).raw
   } catch {
     return undefined
   }
 }
 
-function unescapePem(value: string): string {
-  // Some proxies turn line ends into tabs or spaces instead of escaping them.
-  const text = decodeURIComponent(value)
-  const [, label, body = ''] = /-----BEGIN ([A-Z ]+)-----([\s\S]*?)-----END/.exec(text) ?? []
-  return `-----BEGIN ${label}-----\n${body.replaceAll(/\s+/g, '\n')}\n-----END ${label}-----\n`
+/** The base64 between the lines of the first certificate, whatever the proxy made of its line ends. */
+function pemBody(escaped: string): string | undefined {
+  return /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(
+    decodeURIComponent(escaped),
+  )?.[1]
 }
