@@ -38,12 +38,12 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
   }
 
   async function passes(): Promise<void> {
-    while (again && !closed) {
+    do {
       again = false
       await sendDue()
       await sendProbes()
-    }
-    if (!closed) await sleepUntilNextDue()
+      if (!again && !closed) await sleepUntilNextDue()
+    } while (again && !closed)
   }
 
   async function sendDue(): Promise<void> {
@@ -51,9 +51,9 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
       const limit = Math.min(CLAIM_BATCH, MAX_IN_FLIGHT - sender.inFlight.size)
       if (limit <= 0 || closed) return
       const now = clock.now()
-      const claims = await store.claimDue(db.kysely, now, leaseEnd(now), limit)
-      if (claims.length > 0) watch(await sender.dispatch(claims))
-      if (claims.length < limit) return
+      const sending = await sender.claimAndSend(() => store.claimDue(db.kysely, now, leaseEnd(now), limit))
+      if (sending.size > 0) watch(sending)
+      if (sending.size < limit) return
     }
   }
 
@@ -69,8 +69,7 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
     await topics.keepFresh()
     for (const topic of topics.takeProbes()) {
       const now = clock.now()
-      const claims = await store.claimHeld(db.kysely, topic.topic, now, leaseEnd(now))
-      if (claims.length > 0) await sender.dispatch(claims, topic)
+      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now, leaseEnd(now)), topic)
     }
   }
 

@@ -25,13 +25,14 @@ export async function pushNow(
   const { db, clock, devices, sender } = deps
   const unique = [...new Set(ids)]
   const reachable = new Set((await devices.pushTargets(unique)).filter(isReachable).map(({ id }) => id))
-  const sending = new Map([...sender.inFlight].filter(([id]) => reachable.has(id)))
-  const rest = [...reachable].filter((id) => !sending.has(id))
-  if (rest.length > 0) {
+  const sending = new Map<string, Promise<Verdict>>()
+  const started = await sender.claimAndSend(async () => {
+    for (const [id, verdict] of sender.inFlight) if (reachable.has(id)) sending.set(id, verdict)
+    const rest = [...reachable].filter((id) => !sending.has(id))
     const now = clock.now()
-    const claims = await store.claimNow(db.kysely, rest, now, leaseEnd(now))
-    for (const [id, verdict] of await sender.dispatch(claims)) sending.set(id, verdict)
-  }
+    return rest.length === 0 ? [] : store.claimNow(db.kysely, rest, now, leaseEnd(now))
+  })
+  for (const [id, verdict] of started) sending.set(id, verdict)
   const answers = unique.map(async (id): Promise<[string, PushNowResult]> => {
     const verdict = sending.get(id)
     if (verdict === undefined) return [id, { error: 'push data missing for id' }]

@@ -33,21 +33,35 @@ export function createSender(deps: SenderDeps) {
   const { db, clock, log, metrics, events, devices, topics, random } = deps
   const refusals = createRefusals(deps)
   const inFlight = new Map<string, Promise<Verdict>>()
+  let last: Promise<unknown> = Promise.resolve()
   const recorder = createGroupCommit<Verdict, void>({
     key: ({ settlement }) => settlement.claim.id,
     run: record,
     maxBatch: RECORD_BATCH,
   })
 
-  /** Starts to send what is claimed; each promise is settled when the outcome is written down. Never rejects. */
-  async function dispatch(
-    claims: readonly store.Claim[],
+  /**
+   * Claims and starts to send, one caller after the other, so that nobody claims what is about to be in flight. Each
+   * promise is settled when the outcome is written down, and never rejects. `probe`: send although Apple refuses.
+   */
+  function claimAndSend(
+    claim: () => Promise<readonly store.Claim[]>,
     probe?: Topic,
   ): Promise<Map<string, Promise<Verdict>>> {
+    const started = last.then(async () => start(await claim(), probe))
+    last = started.catch(() => undefined)
+    return started
+  }
+
+  async function start(
+    claims: readonly store.Claim[],
+    probe: Topic | undefined,
+  ): Promise<Map<string, Promise<Verdict>>> {
+    const started = new Map<string, Promise<Verdict>>()
+    if (claims.length === 0) return started
     if (probe === undefined) await topics.refresh()
     const targets = new Map<string, PushTarget>()
     for (const target of await devices.pushTargets(claims.map(({ id }) => id))) targets.set(target.id, target)
-    const started = new Map<string, Promise<Verdict>>()
     for (const claim of claims) {
       const sending = send(claim, targets.get(claim.id), probe).finally(() => {
         if (inFlight.get(claim.id) === sending) inFlight.delete(claim.id)
@@ -114,7 +128,7 @@ export function createSender(deps: SenderDeps) {
   }
 
   return {
-    dispatch,
+    claimAndSend,
     /** What is being sent at this moment, by enrollment. */
     inFlight: inFlight as ReadonlyMap<string, Promise<Verdict>>,
     /** Resolves when all that is being sent now is written down. */

@@ -109,8 +109,9 @@ export async function openConnection(
 
 async function connect(options: ConnectionOptions): Promise<ClientHttp2Session> {
   const { origin, ca, certificate, privateKey, clock } = options
-  // One agent per connection: an agent would hand out a session that has had its GOAWAY again.
-  const agent = new Agent({ maxSessions: 1 })
+  // One agent per connection: an agent would hand out a session that has had its GOAWAY again. It is asked only once,
+  // so there is one session; with its limit of sessions at 1 it would close that whenever no stream is open.
+  const agent = new Agent()
   let socket: TLSSocket | undefined
   const stop = clock.after(CONNECT_TIMEOUT_MS, () => socket?.destroy(new TransportError('ConnectTimeout')))
   const host = new URL(origin).hostname.replace(/^\[|\]$/g, '')

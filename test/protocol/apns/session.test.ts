@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createApnsSession, type ApnsSession } from '../../../src/protocol/apns/index.ts'
 import {
@@ -60,6 +60,15 @@ test('many pushes share one connection and break no rule', async () => {
   expect(tokensOf(apns).size).toBe(300)
   expect(apns.connections().total).toBe(1)
   expect(apns.violations).toEqual([])
+})
+
+test('pushes one after the other use the same connection too', async () => {
+  const { apns, session } = await start()
+  for (const token of tokens(5)) {
+    expect(await session.push(pushTo(token))).toMatchObject({ action: 'accepted' })
+    await pause(5)
+  }
+  expect(apns.connections()).toEqual({ total: 1, open: 1 })
 })
 
 test('no more streams are open than the SETTINGS allow', async () => {
@@ -153,7 +162,8 @@ describe('without a connection', () => {
     const other = await createApnsCertificates(new Date())
     const session = sessionTo(apns.url, clock, await other.pushCertificate(TOPIC))
     const outcome = await session.push(pushTo('aa'))
-    console.log(outcome); expect(outcome.action === 'accepted').toBe(false)
+    console.log(outcome)
+    expect(outcome.action === 'accepted').toBe(false)
     expect(apns.pushes).toEqual([])
   })
 })
