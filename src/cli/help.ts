@@ -44,7 +44,7 @@ export function helpOf(verb: Verb): string {
 }
 
 /** The words of a verb and what must follow. */
-export function usageOf(verb: Verb): string {
+function usageOf(verb: Verb): string {
   const positionals = (verb.arguments ?? []).map(
     ({ name, multiple }) => `<${name}>${multiple === true ? '...' : ''}`,
   )

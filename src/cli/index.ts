@@ -1,3 +1,2 @@
 export { runCli } from './run.ts'
 export type { CliDeps } from './run.ts'
-export type { SimulateDeps, SimulateOptions } from './simulate.ts'

@@ -27,7 +27,7 @@ export interface CliDeps {
   simulate?: (deps: SimulateDeps) => Promise<number>
   stdout: { write(text: string): unknown }
   stderr: { write(text: string): unknown }
-  /** Ends what runs until stopped (`simulate`, `events follow`). */
+  /** Ends what runs until stopped (`simulate`, `events follow`); SIGINT and SIGTERM by default. */
   signal?: AbortSignal
   env?: Env['values']
   now?: () => Date
@@ -90,7 +90,10 @@ async function followUntilStopped(
 }
 
 function signalOf({ signal }: CliDeps): { signal: AbortSignal } {
-  return { signal: signal ?? new AbortController().signal }
+  if (signal !== undefined) return { signal }
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+  return { signal: stop.signal }
 }
 
 function findVerb(argv: readonly string[]): Verb | undefined {

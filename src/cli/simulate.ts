@@ -11,7 +11,7 @@ import { UsageError } from './verb.ts'
 import { simulate as verb } from './verbs/index.ts'
 
 /** What `firstboot simulate` was asked to do. */
-export interface SimulateOptions {
+interface SimulateOptions {
   devices: number
   links: readonly string[]
   folder: string

@@ -1,5 +1,5 @@
 /** How the text of an option becomes a value. */
-export type OptionKind =
+type OptionKind =
   | 'text'
   | 'integer'
   /** A whole number, or `none` for null. */

@@ -7,7 +7,7 @@ import type { InstallDeps, InstalledProfiles } from './profile-commands.ts'
 import type { Command, Decision } from './session.ts'
 
 /** What deciding over commands needs of its device. */
-export interface DeciderDeps {
+interface DeciderDeps {
   mood: Mood
   view: () => DeviceView
   profiles: InstalledProfiles

@@ -57,7 +57,7 @@ export interface DeviceOptions {
 }
 
 /** `removed`: it checked out, or was told that it is not managed. */
-export type DeviceStatus = 'new' | 'enrolled' | 'removed' | 'erased'
+type DeviceStatus = 'new' | 'enrolled' | 'removed' | 'erased'
 
 /** A fake device. One call at a time, as a device does one thing at a time. */
 export interface Device {

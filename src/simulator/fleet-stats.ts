@@ -4,7 +4,7 @@ import type { SessionReport } from './session.ts'
 import type { Violation } from './violations.ts'
 
 /** What a fleet has been through so far. */
-export interface FleetStats {
+interface FleetStats {
   enrolled: number
   /** Enrollments that ended otherwise, by `step: reason`. */
   refused: Record<string, number>

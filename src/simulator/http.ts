@@ -6,7 +6,7 @@ const TIMEOUT_MS = 60_000
 const MAX_ANSWER = 32 * 1024 * 1024
 
 /** What a device sends. */
-export interface HttpRequest {
+interface HttpRequest {
   method: 'GET' | 'PUT' | 'POST'
   url: string
   headers: Readonly<Record<string, string>>

@@ -5,7 +5,7 @@ import type { ReportViolation } from './violations.ts'
 const GRACE_MS = 5_000
 
 /** What a device is at the moment, as far as pushes are concerned. */
-export interface PushSituation {
+interface PushSituation {
   channels: readonly Channel[]
   topic: string | undefined
   /** It checked out, or was told that it is not managed. */

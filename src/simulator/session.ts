@@ -34,7 +34,7 @@ const MAX_COMMANDS = 10_000
 const COMMAND_TYPES = ['application/xml', 'application/x-apple-aspen-mdm', 'text/xml']
 
 /** What a session needs of its channel. */
-export interface SessionDeps {
+interface SessionDeps {
   contact: Contact
   kind: ChannelKind
   ids: PlistDict
