@@ -2,7 +2,7 @@ import type { ReasonCode } from './reasons.ts'
 
 /** By what a device tries to get in: Setup Assistant's form or web view, an enrollment link, the enrollment page. */
 export const WAYS = ['ade', 'ade_web', 'link', 'page'] as const
-export type Way = (typeof WAYS)[number]
+type Way = (typeof WAYS)[number]
 
 /** How an attempt stands. `rejected` = we refused it, `expired` = it went nowhere. */
 export const OUTCOMES = ['in_progress', 'enrolled', 'rejected', 'expired'] as const

@@ -30,7 +30,7 @@ const MIN_RSA_BITS = 2048
 const ORGANIZATION = 'Firstboot'
 
 /** A trusted CA; without a key it issues nothing. */
-export interface Ca {
+interface Ca {
   readonly id: string
   readonly certificate: Certificate
   readonly key: KeyObject | null

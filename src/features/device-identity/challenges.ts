@@ -11,7 +11,7 @@ const CHALLENGE_BYTES = 20
 const KEPT_DAYS = 30
 
 /** What a challenge is worth to a certificate request for a key. */
-export type ChallengeState =
+type ChallengeState =
   | { state: 'usable'; challenge: Challenge }
   | { state: 'used_for_this_key'; challenge: Challenge; certificate: Buffer }
   | { state: 'challenge_used' | 'challenge_expired' | 'challenge_invalid'; challenge: Challenge | undefined }

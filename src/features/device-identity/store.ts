@@ -18,7 +18,7 @@ export interface StoredCa {
 }
 
 /** A profile signer as it is kept; `private_key` is sealed. */
-export interface StoredSigner {
+interface StoredSigner {
   ca_id: string
   certificate: Buffer
   private_key: Buffer

@@ -25,7 +25,7 @@ interface Known {
 const INDEFINITE = 0x80
 
 /** Digests of a body by algorithm, computed when it arrived. */
-export type BodyDigests = Partial<Record<HashName, Uint8Array>>
+type BodyDigests = Partial<Record<HashName, Uint8Array>>
 
 /** Who signed and whether the certificate is one of our CAs'. */
 export function createVerification(deps: { clock: Clock; authority: Authority }) {

@@ -1,6 +1,5 @@
-export { enrollmentApi } from './api.ts'
+export { enrollmentApi, linksApi } from './api.ts'
 export type { EnrollmentDeps } from './deps.ts'
 export { createEnrollment, type Enrollment } from './enrollment.ts'
 export { createLinks } from './links.ts'
-export { linksApi } from './links/api.ts'
 export { linkRoutes } from './routes.ts'

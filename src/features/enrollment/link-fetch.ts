@@ -12,7 +12,7 @@ import type { StoredLink } from './store.ts'
 const ATTEMPT_MINUTES = 60
 
 /** What whoever opens a link gets. */
-export type LinkAnswer = { profile: Buffer } | { refused: ReasonCode }
+type LinkAnswer = { profile: Buffer } | { refused: ReasonCode }
 
 /** What answering a link takes. */
 export interface LinkFetchDeps {

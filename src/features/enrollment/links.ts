@@ -20,7 +20,7 @@ const DEFAULT_DAYS = 7
 const KEY_BYTES = 24
 
 /** Why a link lets nobody in any more. */
-export type LinkRefusal = 'link_used_up' | 'link_expired' | 'link_revoked'
+type LinkRefusal = 'link_used_up' | 'link_expired' | 'link_revoked'
 
 /** An enrollment link as administrators see it; whoever has `url` can enrol a device. */
 export interface EnrollmentLink {
@@ -36,7 +36,7 @@ export interface EnrollmentLink {
 }
 
 /** What a new link is asked to be; by default good for one device and seven days. */
-export interface NewLink {
+interface NewLink {
   user_name?: string | null
   uses?: number
   expires_at?: Date | null

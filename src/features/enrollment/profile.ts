@@ -9,7 +9,7 @@ const CAPABILITIES = ['com.apple.mdm.per-user-connections', 'com.apple.mdm.boots
 const ORGANIZATION = 'Firstboot'
 
 /** Whom a profile is for: an attempt or an enrollment, with a challenge of its own. */
-export interface ProfileFor {
+interface ProfileFor {
   /** Id of the attempt or enrollment; the name in the certificate request. */
   reference: string
   challenge: string
