@@ -1,0 +1,152 @@
+import { asRecord, MalformedValue } from './answer-values.ts'
+import {
+  readAccount,
+  readAssignment,
+  readDetails,
+  readPage,
+  readProfileUuid,
+  readResults,
+} from './answers.ts'
+import type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } from './answers.ts'
+import { AdeError, errorOf } from './error.ts'
+import { createSession } from './session.ts'
+import type { SessionOptions, SessionRequest } from './session.ts'
+
+/** Most serial numbers in one call. */
+export const MAX_SERIALS = 1000
+
+/** An ADE profile as Apple takes it; its keys are Apple's. */
+export type AdeProfile = Readonly<Record<string, unknown>>
+
+/** Options that every call takes. */
+export interface CallOptions {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Apple's web service for automated enrollment, one call of it for each method; rejects with AdeError. A session is opened
+ * when needed and, when it ended, once more for each call; nothing else is tried again here. More than 1,000 serial numbers
+ * in a call are a RangeError.
+ */
+export interface AdeClient {
+  account(options?: CallOptions): Promise<AdeAccount>
+  /** Devices from the beginning, or from a cursor. */
+  fetchDevices(page: { cursor?: string; limit: number }, options?: CallOptions): Promise<DevicePage>
+  /** Changes since a cursor. */
+  syncDevices(page: { cursor: string; limit: number }, options?: CallOptions): Promise<DevicePage>
+  deviceDetails(
+    serials: readonly string[],
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, DeviceResult & { readonly device?: AdeDevice }>>
+  /** Makes a profile, which no call can change or delete afterwards. */
+  defineProfile(profile: AdeProfile, options?: CallOptions): Promise<{ profileUuid: string }>
+  getProfile(
+    profileUuid: string,
+    options?: CallOptions,
+  ): Promise<{ profileUuid: string; profile: AdeProfile }>
+  assignProfile(profileUuid: string, serials: readonly string[], options?: CallOptions): Promise<AssignAnswer>
+  removeProfile(serials: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, DeviceResult>>
+  /** Releases devices from the organisation, for good. */
+  disown(serials: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, DeviceResult>>
+}
+
+/** Makes a client for one server token. `http` bounds time and size of the answers. */
+export function createAdeClient(options: SessionOptions): AdeClient {
+  const call = createCaller(options)
+  const assign = createAssign(call)
+  return {
+    account: (more) => call({ method: 'GET', path: '/account', ...more }, readAccount),
+    fetchDevices: ({ cursor, limit }, more) =>
+      call(
+        { method: 'POST', path: '/server/devices', body: { limit, ...(cursor && { cursor }) }, ...more },
+        readPage,
+      ),
+    syncDevices: ({ cursor, limit }, more) =>
+      call({ method: 'POST', path: '/devices/sync', body: { cursor, limit }, ...more }, readPage),
+    deviceDetails: async (serials, more) =>
+      call({ method: 'POST', path: '/devices', body: { devices: atMost(serials) }, ...more }, readDetails),
+    defineProfile: (profile, more) =>
+      call({ method: 'POST', path: '/profile', body: profile, ...more }, (value) => ({
+        profileUuid: readProfileUuid(value),
+      })),
+    getProfile: (profileUuid, more) =>
+      call(
+        {
+          method: 'GET',
+          path: `/profile?profile_uuid=${encodeURIComponent(profileUuid)}`,
+          namesProfile: true,
+          ...more,
+        },
+        (value) => ({ profileUuid: readProfileUuid(value), profile: asRecord(value) ?? {} }),
+      ),
+    assignProfile: assign,
+    removeProfile: async (serials, more) =>
+      call(
+        { method: 'DELETE', path: '/profile/devices', body: { devices: atMost(serials) }, ...more },
+        (value) => readResults(value, serials),
+      ),
+    disown: async (serials, more) =>
+      call(
+        { method: 'POST', path: '/devices/disown', body: { devices: atMost(serials) }, ...more },
+        (value) => readResults(value, serials),
+      ),
+  }
+}
+
+type Call = <T>(
+  request: SessionRequest & { readonly namesProfile?: boolean },
+  read: (value: unknown) => T,
+) => Promise<T>
+
+function createCaller(options: SessionOptions): Call {
+  const session = createSession(options)
+  return async ({ namesProfile = false, ...request }, read) => {
+    const name = `${request.method} ${request.path.replace(/\?.*/, '')}`
+    const answer = await session.send(request)
+    if (answer.status < 200 || answer.status > 299) {
+      throw errorOf(answer, { call: name, profile: namesProfile, now: options.clock.now() })
+    }
+    try {
+      return read(parse(answer.body))
+    } catch (error) {
+      if (!(error instanceof MalformedValue)) throw error
+      throw new AdeError('malformed_answer', `${name}: Apple's answer cannot be used: ${error.message}.`, {
+        status: answer.status,
+      })
+    }
+  }
+}
+
+/** Apple documents POST; its simulator and older servers take PUT alone, and say so with 405. */
+function createAssign(call: Call): AdeClient['assignProfile'] {
+  let method: 'POST' | 'PUT' = 'POST'
+  return async (profileUuid, serials, more) => {
+    const body = { profile_uuid: profileUuid, devices: atMost(serials) }
+    const used = method
+    const attempt = (as: 'POST' | 'PUT') =>
+      call({ method: as, path: '/profile/devices', body, namesProfile: true, ...more }, (value) =>
+        readAssignment(value, serials),
+      )
+    try {
+      return await attempt(used)
+    } catch (error) {
+      if (!(error instanceof AdeError && error.status === 405 && used === 'POST')) throw error
+      method = 'PUT'
+      return attempt('PUT')
+    }
+  }
+}
+
+function parse(body: Buffer): unknown {
+  const text = body.toString('utf8')
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new MalformedValue(text.trimStart().startsWith('<') ? 'it is a web page' : 'it is not valid JSON')
+  }
+}
+
+function atMost(serials: readonly string[]): readonly string[] {
+  if (serials.length <= MAX_SERIALS) return serials
+  throw new RangeError(`${serials.length} serial numbers in one call, at most ${MAX_SERIALS} are allowed`)
+}

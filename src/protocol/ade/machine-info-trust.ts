@@ -1,0 +1,72 @@
+import { AppError } from '../../kernel/errors.ts'
+import { fingerprintOf, parseCertificate, verifyChain } from '../x509/index.ts'
+import type { Certificate, ChainFailure } from '../x509/index.ts'
+
+/** SHA-256 of `CN=Apple iPhone Device CA`, which issues the certificates that devices leave the factory with. */
+const APPLE_IPHONE_DEVICE_CA = '76f27d00e1333bc88de0e2916c38c9a7f2b75774c25a794c092a80e3c4c66cce'
+
+/** What is done about a signer that is not trusted: nothing, a line in the log, or a refusal. */
+export type MachineInfoTrustMode = 'off' | 'log' | 'enforce'
+
+/** `accepted` follows the mode; `trusted` is the fact (true under `off`, where nobody looks); `reason` is a sentence. */
+export type TrustVerdict =
+  | { readonly accepted: true; readonly trusted: true }
+  | { readonly accepted: boolean; readonly trusted: false; readonly reason: string }
+
+/** Judges signers of MachineInfo. */
+export interface MachineInfoTrust {
+  /** `certificates`: DER, as they came with the message. */
+  judge(signer: Certificate, certificates: readonly Uint8Array[]): TrustVerdict
+}
+
+/**
+ * Makes a judge: trusted is who has a certificate from Apple's device CA, which the message itself carries and which is
+ * known by its SHA-256, or from one of the given CAs. Dates do not count, because Apple's CA of 2007 expired in 2014 and
+ * its devices still sign. `pinned`: another fingerprint instead of Apple's.
+ */
+export function createMachineInfoTrust(options: {
+  mode: MachineInfoTrustMode
+  caCertificates?: readonly Certificate[]
+  pinned?: string
+}): MachineInfoTrust {
+  const { mode, caCertificates = [], pinned = APPLE_IPHONE_DEVICE_CA } = options
+  return {
+    judge(signer, certificates) {
+      if (mode === 'off') return { accepted: true, trusted: true }
+      const reason = problemOf(signer, certificates, caCertificates, pinned)
+      if (reason === undefined) return { accepted: true, trusted: true }
+      return { accepted: mode !== 'enforce', trusted: false, reason }
+    },
+  }
+}
+
+const PROBLEMS: Record<ChainFailure, string> = {
+  untrusted_issuer: "the certificate comes neither from Apple's device CA nor from a configured one",
+  bad_signature: 'the certificate claims an issuer that has not signed it',
+  issuer_not_ca: 'the certificate was issued by one that is no CA',
+  unsupported_extension: 'a certificate of the chain has a critical extension that is not known here',
+  // Dates are left out of this chain.
+  expired: 'a certificate of the chain has expired',
+  not_yet_valid: 'a certificate of the chain is not yet valid',
+}
+
+function problemOf(
+  signer: Certificate,
+  certificates: readonly Uint8Array[],
+  given: readonly Certificate[],
+  pinned: string,
+): string | undefined {
+  const others = certificates.filter((der) => !signer.der.equals(der))
+  try {
+    const apple = others.filter((der) => fingerprintOf(der) === pinned).map((der) => parseCertificate(der))
+    const trusted = [...given, ...apple]
+    const direct = verifyChain(signer, { trusted, at: null })
+    if (direct.ok) return undefined
+    const intermediates = others.map((der) => parseCertificate(der))
+    const result = verifyChain(signer, { trusted, intermediates, at: null })
+    return result.ok ? undefined : `${PROBLEMS[result.reason]} (${result.message})`
+  } catch (error) {
+    if (error instanceof AppError) return `a certificate of the chain cannot be read: ${error.message}`
+    throw error
+  }
+}

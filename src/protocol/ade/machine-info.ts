@@ -1,0 +1,113 @@
+import { AppError } from '../../kernel/errors.ts'
+import { createSignatureVerifier, signData } from '../cms/index.ts'
+import { isDict, parsePlist, writePlist } from '../plist/index.ts'
+import type { PlistDict, PlistValue, WritablePlist } from '../plist/index.ts'
+import type { Certificate, HashName, Identity } from '../x509/index.ts'
+
+/** What a device says of itself at first power-on (Apple: MachineInfo). All of it is the device's own word. */
+export interface MachineInfo {
+  /** Absent, like the serial number, in user enrollments. */
+  readonly udid: string | undefined
+  readonly serial: string | undefined
+  /** `iPhone15,2` */
+  readonly product: string
+  /** The build, `22B83`. */
+  readonly version: string
+  /** `18.1`; since iOS 17. */
+  readonly osVersion: string | undefined
+  /** `(a)` of a rapid security response, and its build. */
+  readonly osVersionExtra: string | undefined
+  readonly supplementalBuildVersion: string | undefined
+  readonly imei: string | undefined
+  readonly meid: string | undefined
+  /** `fr_CH` */
+  readonly language: string | undefined
+  readonly canRequestSoftwareUpdate: boolean
+  readonly softwareUpdateDeviceId: string | undefined
+  /** The whole dictionary. */
+  readonly raw: PlistDict
+}
+
+/** A MachineInfo whose signature is right, and who made it; whether to trust them is another question. */
+export interface SignedMachineInfo {
+  readonly info: MachineInfo
+  readonly signer: Certificate
+  /** DER of all certificates that came along, the signer's among them. */
+  readonly certificates: readonly Buffer[]
+}
+
+const MAX_BYTES = 64 * 1024
+const LIMITS = { maxBytes: MAX_BYTES, maxDepth: 8, maxNodes: 500 }
+const MAX_TEXT = 256
+const verify = createSignatureVerifier({ cacheSize: 0 })
+
+/**
+ * Reads the body that a device posts: a CMS message with an XML or binary property list inside, with or without signed
+ * attributes. At most 64 KiB. Refuses `message_invalid` with the reason.
+ */
+export function readMachineInfo(message: Uint8Array): SignedMachineInfo {
+  if (message.length > MAX_BYTES) throw refusal(`more than ${MAX_BYTES} bytes`)
+  try {
+    const { content, signer, certificates } = verify(message, { encoding: 'ber', attributes: 'optional' })
+    const dict = parsePlist(content ?? Buffer.alloc(0), LIMITS)
+    return { info: readInfo(dict), signer, certificates }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === 'message_invalid') throw error
+    throw refusal(error.message, error)
+  }
+}
+
+/** The same from the header `x-apple-aspen-deviceinfo` of the web view: the CMS message in base64. */
+export function readMachineInfoHeader(header: string): SignedMachineInfo {
+  if (header.length > MAX_BYTES * 1.5) throw refusal(`more than ${MAX_BYTES} bytes`)
+  const text = header.replace(/\s+/g, '')
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) throw refusal('the header is no base64')
+  return readMachineInfo(Buffer.from(text, 'base64'))
+}
+
+/** Makes the message as a device does; `chain`: the certificates that go along besides the signer's. */
+export async function signMachineInfo(
+  info: Readonly<Record<string, WritablePlist>>,
+  signer: Identity,
+  options: { chain?: readonly Certificate[]; hash?: HashName } = {},
+): Promise<Buffer> {
+  const { chain = [], hash = 'sha256' } = options
+  const content = Buffer.from(writePlist(info))
+  return signData({ content, signer, certificates: [signer.certificate, ...chain], hash })
+}
+
+function readInfo(dict: PlistValue): MachineInfo {
+  if (!isDict(dict)) throw refusal('the property list is no dictionary')
+  const text = (key: string): string | undefined => {
+    const value = dict[key]
+    if (value === undefined || value === '') return undefined
+    if (typeof value !== 'string') throw refusal(`${key} is no text`)
+    // Where it goes, in a log, a database or a header, none of these has anything to do.
+    if (value.length > MAX_TEXT || /\p{Cc}/u.test(value)) throw refusal(`${key} is no sensible text`)
+    return value
+  }
+  const need = (key: string): string => {
+    const value = text(key)
+    if (value === undefined) throw refusal(`${key} is missing`)
+    return value
+  }
+  return {
+    udid: text('UDID'),
+    serial: text('SERIAL'),
+    product: need('PRODUCT'),
+    version: need('VERSION'),
+    osVersion: text('OS_VERSION'),
+    osVersionExtra: text('SUPPLEMENTAL_OS_VERSION_EXTRA'),
+    supplementalBuildVersion: text('SUPPLEMENTAL_BUILD_VERSION'),
+    imei: text('IMEI'),
+    meid: text('MEID'),
+    language: text('LANGUAGE'),
+    canRequestSoftwareUpdate: dict['MDM_CAN_REQUEST_SOFTWARE_UPDATE'] === true,
+    softwareUpdateDeviceId: text('SOFTWARE_UPDATE_DEVICE_ID'),
+    raw: dict,
+  }
+}
+
+function refusal(reason: string, cause?: unknown): AppError {
+  return new AppError('message_invalid', `MachineInfo: ${reason}`, { cause })
+}
