@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest'
+import { type Actor, apiTokensApi, createOperators } from '../../../src/features/operators/index.ts'
+import { apiWorld, doorsOf } from '../../support/api-world.ts'
+import { describeEachEngine } from '../../support/database.ts'
+import { manualClock } from '../../support/manual-clock.ts'
+
+const ROOT: Actor = { kind: 'api_token', id: 'root', name: 'root', role: 'admin' }
+const by = { actor: ROOT, requestId: 'r-1' }
+
+describeEachEngine('API tokens', (database) => {
+  function doors() {
+    const made = doorsOf(database())
+    return { ...made, operators: createOperators(made) }
+  }
+
+  test('a token is known by its secret until it expires', async () => {
+    const { operators, clock } = doors()
+    const expires = new Date(clock.now().getTime() + 60_000)
+    const { token, secret } = await operators.create({ name: 'a', role: 'viewer', expires_at: expires }, by)
+    expect(secret).toMatch(/^fbt_[\w-]{43}$/)
+    expect(await operators.authenticate(secret)).toEqual({
+      kind: 'api_token',
+      id: token.id,
+      name: 'a',
+      role: 'viewer',
+    })
+    expect(await operators.authenticate(`${secret}x`)).toBeUndefined()
+    expect(await operators.authenticate('x'.repeat(100_000))).toBeUndefined()
+    clock.advance(59_999)
+    expect(await operators.authenticate(secret)).toBeDefined()
+    clock.advance(1)
+    expect(await operators.authenticate(secret)).toBeUndefined()
+  })
+
+  test('only the hash of a secret is kept', async () => {
+    const { operators, db } = doors()
+    const { secret } = await operators.create({ name: 'b', role: 'viewer', expires_at: null }, by)
+    const rows = await db.kysely.selectFrom('api_tokens').selectAll().execute()
+    expect(JSON.stringify(rows)).not.toContain(secret)
+    expect(rows.every(({ secret_hash }) => secret_hash.length === 32)).toBe(true)
+  })
+
+  test('a deleted token is dead at once here, and within 2 seconds in another process', async () => {
+    const clock = manualClock()
+    const here = createOperators(doorsOf(database(), clock))
+    const there = createOperators(doorsOf(database(), clock))
+    await here.create({ name: 'stays', role: 'admin', expires_at: null }, by)
+    const { token, secret } = await here.create({ name: 'goes', role: 'admin', expires_at: null }, by)
+    await Promise.all([here.authenticate(secret), there.authenticate(secret)])
+    await here.remove(token.id, by)
+    expect(await here.authenticate(secret)).toBeUndefined()
+    clock.advance(1_999)
+    expect(await there.authenticate(secret)).toBeDefined()
+    clock.advance(1)
+    expect(await there.authenticate(secret)).toBeUndefined()
+  })
+
+  test('uses are written together later, and never go back', async () => {
+    const { operators, clock, db } = doors()
+    const { token, secret } = await operators.create({ name: 'c', role: 'viewer', expires_at: null }, by)
+    const lastUsed = async () => (await operators.get(token.id)).last_used_at
+    await operators.authenticate(secret)
+    expect(await lastUsed()).toBeNull()
+    await operators.flushLastUsed()
+    const first = clock.now()
+    expect(await lastUsed()).toEqual(first)
+    const late = createOperators(doorsOf(db, manualClock(new Date(first.getTime() - 5_000))))
+    await late.authenticate(secret)
+    await late.flushLastUsed()
+    expect(await lastUsed()).toEqual(first)
+  })
+
+  test('the last valid admin token cannot be deleted, not even by two requests at once', async () => {
+    const { operators, db } = doors()
+    await db.kysely.deleteFrom('api_tokens').execute()
+    const make = () => operators.create({ name: 'admin', role: 'admin', expires_at: null }, by)
+    const [one, two] = [await make(), await make()]
+    const outcomes = await Promise.allSettled([
+      operators.remove(one.token.id, by),
+      operators.remove(two.token.id, by),
+    ])
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'conflict', message: expect.stringContaining('last valid admin token') },
+    })
+    expect(await db.kysely.selectFrom('api_tokens').select('id').execute()).toHaveLength(1)
+  })
+
+  test('the admin token of the environment always counts; a generated one only where there is no other', async () => {
+    const { operators, db, emitted } = doors()
+    await db.kysely.deleteFrom('api_tokens').execute()
+    expect(await operators.ensureAdminToken('generated-1', { isGiven: false })).toBe(true)
+    expect(await operators.ensureAdminToken('generated-1', { isGiven: false })).toBe(true)
+    expect(await operators.ensureAdminToken('generated-2', { isGiven: false })).toBe(false)
+    expect(await operators.ensureAdminToken('given', { isGiven: true })).toBe(true)
+    expect(await operators.ensureAdminToken('given', { isGiven: true })).toBe(true)
+    expect(emitted.map(({ type }) => type)).toEqual(['api_token.created', 'api_token.created'])
+  })
+
+  test('the API makes, shows, lists and deletes them', async () => {
+    const { operators, db, clock, emitted } = doors()
+    const { call } = await apiWorld({ db, clock, operators, routes: apiTokensApi({ operators }) })
+    const made = await call('POST', '/api-tokens', { name: 'script', role: 'operator' })
+    expect(made).toMatchObject({
+      status: 201,
+      headers: { location: `/api/v1/api-tokens/${made.body.id}` },
+      body: { name: 'script', role: 'operator', expires_at: null, last_used_at: null },
+    })
+    const { secret, ...shown } = made.body
+    expect(await call('GET', `/api-tokens/${shown.id}`)).toMatchObject({ status: 200, body: shown })
+    const first = await call('GET', '/api-tokens?limit=1')
+    expect(first.body.items).toHaveLength(1)
+    const rest = await call('GET', `/api-tokens?cursor=${first.body.next_cursor}`)
+    expect(rest.body.items).toContainEqual(shown)
+    expect(JSON.stringify(rest.body)).not.toContain(secret)
+    expect((await call('DELETE', `/api-tokens/${shown.id}`)).status).toBe(204)
+    expect(await call('GET', `/api-tokens/${shown.id}`)).toMatchObject({
+      status: 404,
+      body: { code: 'not_found' },
+    })
+    expect(await call('DELETE', `/api-tokens/${shown.id}`)).toMatchObject({ status: 404 })
+    expect(emitted.slice(-2)).toMatchObject([
+      { type: 'api_token.created', data: { api_token_id: shown.id, name: 'script', role: 'operator' } },
+      { type: 'api_token.deleted', data: { api_token_id: shown.id } },
+    ])
+    expect(JSON.stringify(emitted)).not.toContain(secret)
+  })
+
+  test.each([
+    [{ role: 'viewer' }, 'name', 'is missing'],
+    [{ name: 'a', role: 'root' }, 'role', 'must be one of viewer, operator, admin'],
+    [{ name: 'a\0', role: 'viewer' }, 'name', 'must match pattern'],
+    [
+      { name: 'a', role: 'viewer', expires_at: '2020-01-01T00:00:00Z' },
+      'expires_at',
+      'must be in the future',
+    ],
+    [{ name: 'a', role: 'viewer', expires_at: 'tomorrow' }, 'expires_at', 'has none of the allowed forms'],
+    [{ name: 'a', role: 'viewer', secret: 'mine' }, 'secret', 'is not known here'],
+  ])('%j is refused', async (body, path, message) => {
+    const { operators, db, clock } = doors()
+    const { call } = await apiWorld({ db, clock, operators, routes: apiTokensApi({ operators }) })
+    expect(await call('POST', '/api-tokens', body)).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_request', errors: [{ path, message: expect.stringContaining(message) }] },
+    })
+  })
+})
