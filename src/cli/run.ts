@@ -64,7 +64,7 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   }
   if (verb === serve) return deps.serve()
   if (verb === migrate) return deps.migrate()
-  const connection = await connect(common, deps.env ?? readEnv().values)
+  const connection = connect(common, deps.env ?? readEnv().values)
   if (verb === simulate) {
     const options = readSimulateOptions(input.verb)
     const run = deps.simulate ?? runSimulation
@@ -76,7 +76,7 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
 }
 
 async function followUntilStopped(
-  { api }: Awaited<ReturnType<typeof connect>>,
+  { api }: ReturnType<typeof connect>,
   { query }: Input,
   { output }: CommonOptions,
   deps: CliDeps,

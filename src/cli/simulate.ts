@@ -4,9 +4,11 @@ import { createDeviceHttp, createFleet, startFakeApns } from '../simulator/index
 import type { FakeApns, Fleet } from '../simulator/index.ts'
 import type { ApiClient } from './client.ts'
 import { Unreachable } from './client.ts'
+import { NoToken } from './connection.ts'
 import { keepApnsFiles } from './simulator-files.ts'
 import type { ApnsFiles } from './simulator-files.ts'
 import { summarize } from './simulation-summary.ts'
+import type { ApiCall } from './verb.ts'
 import { UsageError } from './verb.ts'
 import { simulate as verb } from './verbs/index.ts'
 
@@ -123,26 +125,31 @@ and have its push certificate (or run this with --setup):
 }
 
 /** Waits until the server answers, and gives it the push certificate if that was asked for. */
-async function prepareServer(
-  { api, options, write, signal, url }: SimulateDeps,
-  files: ApnsFiles,
-): Promise<void> {
+async function prepareServer(deps: SimulateDeps, files: ApnsFiles): Promise<void> {
+  const { api, options, write } = deps
   if (!options.setup && options.links.length > 0) return
-  const list = { method: 'GET', path: '/push-certificates', query: {} } as const
-  for (let tries = 0; ; tries++) {
+  const { items } = (await insist(deps, { method: 'GET', path: '/push-certificates', query: {} })) as {
+    items: unknown[]
+  }
+  if (!options.setup || items.length > 0) return
+  const body = await readFile(files.pushCertificateFile)
+  const contentType = 'application/x-pem-file'
+  await api({ method: 'PUT', path: '/push-certificates', query: {}, body, contentType })
+  write('The push certificate of the fake APNs is stored in the server.\n')
+}
+
+/** Makes a call as soon as the server is there; its admin token may not be there before it either. */
+async function insist({ api, write, signal }: SimulateDeps, call: ApiCall): Promise<unknown> {
+  for (let told = false; ; told = true) {
     try {
-      const { items } = (await api(list)) as { items: unknown[] }
-      if (!options.setup || items.length > 0) return
-      break
+      return await api(call)
     } catch (error) {
-      if (!(error instanceof Unreachable) || signal.aborted) throw error
-      if (tries === 0) write(`Waiting for the server at ${url} ...\n`)
+      const early = error instanceof Unreachable || error instanceof NoToken
+      if (!early || signal.aborted) throw error
+      if (!told) write(`Waiting for the server: ${error.message}\n`)
       await pause(POLL_MS, undefined, { signal }).catch(() => undefined)
     }
   }
-  const body = await readFile(files.pushCertificateFile)
-  await api({ ...list, method: 'PUT', body, contentType: 'application/x-pem-file' })
-  write('The push certificate of the fake APNs is stored in the server.\n')
 }
 
 async function makeLink({ api, options, write }: SimulateDeps): Promise<string> {
