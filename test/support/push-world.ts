@@ -19,14 +19,23 @@ export interface PushWorld {
 }
 
 /** Makes one; `clock` may be shared by several processes. */
-export function pushWorld(db: Db, apns: FakeApns, clock = manualClock(), wakePerSecond = 500): PushWorld {
+export function pushWorld(
+  db: Db,
+  apns: Pick<FakeApns, 'url' | 'certificates'>,
+  clock = manualClock(),
+  wakePerSecond = 500,
+): PushWorld {
   const lines: string[] = []
   const log = createLog({ level: 'debug', destination: { write: (line: string) => void lines.push(line) } })
   const metrics = createMetrics()
   const events = createEvents({ db, clock, log, metrics })
   const push = createPush({
     ...{ db, clock, log, metrics, events, wakePerSecond },
-    devices: createDevices({ db, clock, reader: { readList: () => Promise.reject(new Error('no lists here')) } }),
+    devices: createDevices({
+      db,
+      clock,
+      reader: { readList: () => Promise.reject(new Error('no lists here')) },
+    }),
     box: createSecretBox({ key: Buffer.alloc(32, 7) }),
     service: { url: apns.url, ca: apns.certificates.ca },
     random: () => 0.5,
