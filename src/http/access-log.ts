@@ -4,7 +4,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 
 /** The three scopes, plus what stands outside of them. */
-export type Scope = 'device' | 'enroll' | 'operator' | 'none'
+type Scope = 'device' | 'enroll' | 'operator' | 'none'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 

@@ -6,7 +6,7 @@ const MAX_FAILURES = 20
 const MAX_ADDRESSES = 10_000
 
 /** Counts the failures of addresses in memory, bounded; those who do not fail are never counted. */
-export type FailureLimiter = {
+type FailureLimiter = {
   note(address: string): void
   /** Whole seconds until this address may fail again; 0 when it has failures left. */
   retryAfter(address: string): number

@@ -39,7 +39,7 @@ const MAX_HEADER_BYTES = 64 * 1024
 const MAX_PARAM_LENGTH = 512
 
 /** What all listeners of a server share. */
-export type ListenerOptions = {
+type ListenerOptions = {
   log: Log
   trusts: TrustsPeer
   requestId: ReturnType<typeof createRequestIds>

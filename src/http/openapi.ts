@@ -70,7 +70,7 @@ export function completeRoute(route: RouteOptions, prefix: string): void {
     operationId: operationId(method, path),
     tags: [path.split('/')[1] ?? ''],
     ...schema,
-    querystring: strict((schema.querystring ?? NOTHING) as TSchema),
+    querystring: strict(schema.querystring ?? NOTHING),
     ...(schema.body === undefined
       ? {}
       : { body: route.config?.rawBody ? schema.body : strict(schema.body as TSchema) }),

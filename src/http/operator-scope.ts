@@ -18,7 +18,7 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 /** What the operator scope needs. */
-export type OperatorScopeDeps = {
+type OperatorScopeDeps = {
   log: Log
   metrics: Metrics
   version: string
@@ -108,7 +108,7 @@ function takeJson(app: FastifyInstance): void {
       } catch {
         return done(new AppError('invalid_json', 'The body is not valid UTF-8.'))
       }
-      parse(request, text, done)
+      void parse(request, text, done)
     },
   )
 }

@@ -9,7 +9,7 @@ const POLL_INTERVAL_MS = 5_000
 const HANDSHAKE_TIMEOUT_MS = 15_000
 
 /** Where certificate and key are, in PEM. */
-export type TlsFiles = { readonly certFile: string; readonly keyFile: string }
+type TlsFiles = { readonly certFile: string; readonly keyFile: string }
 
 /**
  * Options of a TLS server. With `clientCertificates` one is asked for but none is needed, and none is judged here:

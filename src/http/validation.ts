@@ -24,7 +24,7 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   return (given: unknown) => {
     // Bytes are for the route itself to judge; taking defaults would copy them into something else.
     if (Buffer.isBuffer(given)) return { value: given }
-    const value = complete(schema as Node, given, isText)
+    const value = complete(schema, given, isText)
     if (compiled.Check(value)) return { value }
     return { error: tidy(compiled.Errors(value)) as never }
   }

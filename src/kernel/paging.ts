@@ -6,7 +6,7 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 
 /** The sort key of the last item of a page: what a keyset query goes on from. Times stand in it as RFC 3339 text. */
-export type PageKey = readonly (string | number)[]
+type PageKey = readonly (string | number)[]
 
 /** One page of a list, as the operator API answers it; `next_cursor` is null at the end. */
 export type Page<T> = { items: T[]; next_cursor: string | null }

@@ -166,8 +166,12 @@ describe('draining', () => {
     await hasBegun
     const closed = http.close()
     await expect
-      .poll(() => fetch(`${main}/healthz`).catch((error: Error) => error.message))
-      .toBe('fetch failed')
+      .poll(() =>
+        fetch(`${main}/healthz`)
+          .then(() => 'served')
+          .catch(() => 'refused'),
+      )
+      .toBe('refused')
     release()
     expect(await answer).toEqual({ connection: 'close', body: 'done' })
     await closed

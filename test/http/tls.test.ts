@@ -16,7 +16,7 @@ const proxy = selfSigned('proxy', 'ca')
 const phoneDer = new X509Certificate(phone.certPem).raw
 
 const device: FastifyPluginAsync = async (app) => {
-  app.put('/mdm', async (request) => request.clientCertificate?.toString('base64') ?? 'none')
+  app.put('/mdm', async ({ clientCertificate }) => clientCertificate?.toString('base64') ?? 'none')
 }
 
 function tlsFiles(pair = first) {

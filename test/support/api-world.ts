@@ -10,6 +10,10 @@ import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { httpWorld } from './http-world.ts'
 import { type ManualClock, manualClock } from './manual-clock.ts'
 
+/** A parsed answer, whose shape the test asserts. */
+// oxlint-disable-next-line no-explicit-any -- an assertion on a missing property fails by itself
+type Json = any
+
 /** What every door needs, over a test's database. */
 export function doorsOf(db: Db, clock: ManualClock = manualClock()) {
   const log = createLog({ level: 'silent' })
@@ -41,7 +45,7 @@ export async function apiWorld(options: {
     path: string,
     body?: unknown,
     headers?: Record<string, string>,
-  ) => Promise<{ status: number; headers: Record<string, unknown>; body: any }>
+  ) => Promise<{ status: number; headers: Record<string, unknown>; body: Json }>
 }> {
   const { db, operators, routes, clock = manualClock() } = options
   const { secretBox } = doorsOf(db)

@@ -7,14 +7,14 @@ import type { ApiToken } from './store.ts'
 
 const time = Type.String({ format: 'date-time' })
 const optionalTime = Type.Union([time, Type.Null()])
-const role = Type.Enum([...ROLES], { description: 'viewer reads, operator acts, admin configures.' })
+const roleSchema = Type.Enum([...ROLES], { description: 'viewer reads, operator acts, admin configures.' })
 const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
 const params = Type.Object({ id: Type.String() })
 
 const tokenFields = {
   id: Type.String(),
   name: Type.String(),
-  role,
+  role: roleSchema,
   expires_at: optionalTime,
   last_used_at: optionalTime,
   created_at: time,
@@ -23,7 +23,7 @@ const tokenFields = {
 
 const newToken = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 200, pattern: String.raw`^[^\x00-\x1f\x7f]+$` }),
-  role,
+  role: roleSchema,
   expires_at: Type.Optional(optionalTime),
 })
 

@@ -10,10 +10,10 @@ const TAKEOVER_SECONDS = 60
 const MAX_TRIES = 5
 
 /** An answer worth repeating. */
-export type KeptAnswer = { status: number; headers: Record<string, string>; body: string }
+type KeptAnswer = { status: number; headers: Record<string, string>; body: string }
 
 /** What is known of a key when a request comes with it. */
-export type KeyState =
+type KeyState =
   | { kind: 'started'; startedAt: Date }
   | { kind: 'running' }
   | { kind: 'reused' }

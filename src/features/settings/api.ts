@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import type { SettingsDoor, SettingsView } from './settings.ts'
-import { type SettingsPatch, settingsSchema } from './types.ts'
+import { settingsSchema } from './types.ts'
 
 const settingsView = Type.Object({
   ...settingsSchema.properties,
@@ -45,7 +45,7 @@ export function settingsApi(deps: {
         schema: { summary: 'Change settings', body: settingsPatch, response: { 200: settingsView } },
       },
       async (request, reply) => {
-        const view = await settings.update(request.body as SettingsPatch, {
+        const view = await settings.update(request.body, {
           check: (version) => request.checkIfMatch(version),
           by: { actorId: request.actor.id, requestId: request.id },
         })

@@ -129,7 +129,7 @@ function toFields(body: Static<typeof userPatchSchema>): Partial<UserFields> {
   }
 }
 
-function render({ version: _, ...user }: User) {
+function render({ version: _version, ...user }: User) {
   return {
     ...user,
     password_expires_at: user.password_expires_at?.toISOString() ?? null,

@@ -10,7 +10,8 @@ export type User = Omit<Row, 'user_name_key' | 'password_hash'>
 /** What a change writes. */
 export type UserColumns = Omit<Row, 'id' | 'version' | 'created_at' | 'updated_at'>
 
-type Executor = Kysely<Database>
+/** The database, or a transaction of it. */
+export type Executor = Kysely<Database>
 
 const COLUMNS = [
   ...([
@@ -33,6 +34,12 @@ export function findUser(db: Executor, id: string): Promise<User | undefined> {
 /** The user whose name has this key. */
 export function findUserByKey(db: Executor, key: string): Promise<User | undefined> {
   return db.selectFrom('users').select(COLUMNS).where('user_name_key', '=', key).executeTakeFirst()
+}
+
+/** The form in which the user's password is kept; null when there is none, or no such user. */
+export async function findPasswordHash(db: Executor, id: string): Promise<string | null> {
+  const row = await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst()
+  return row?.password_hash ?? null
 }
 
 /** The user, kept from being changed or locked by others until the transaction ends. */

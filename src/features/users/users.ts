@@ -1,16 +1,17 @@
-import type { Kysely } from 'kysely'
-import { type Database, type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
-import { userNameKey } from './names.ts'
-import { hashPassword } from './passwords.ts'
+import { MAX_DISPLAY_NAME, isEmail, isUserName, userNameKey } from './names.ts'
+import { hashPassword, passwordMatches } from './passwords.ts'
 import {
+  type Executor,
   type User,
   type UserColumns,
   deleteUser,
+  findPasswordHash,
   findUser,
   findUserByKey,
   insertUser,
@@ -19,10 +20,11 @@ import {
   updateUser,
 } from './store.ts'
 
-type Executor = Kysely<Database>
-
 /** What describes a user, but the password is as it was typed. */
 export type UserFields = Omit<UserColumns, 'user_name_key' | 'password_hash'> & { password: string | null }
+
+/** Someone whom a sign-in source vouches for. */
+export type Person = { user_name: string; display_name?: string | null; email?: string | null }
 
 /** A change's circumstances: who asks, and a check that may refuse the version that is there. */
 export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
@@ -31,7 +33,7 @@ export type Change = { actorId: string; requestId: string; check?: (version: num
 export type Users = ReturnType<typeof createUsers>
 
 /** What the users are made of. */
-export type UsersDeps = {
+type UsersDeps = {
   db: Db
   clock: Clock
   events: Pick<Events, 'emit'>
@@ -83,18 +85,32 @@ export function createUsers(deps: UsersDeps) {
     })
   }
 
+  async function findOrCreate(trx: Tx, person: Person, requestId?: string): Promise<User> {
+    const columns = columnsOf(person)
+    for (;;) {
+      const known = await findUserByKey(trx, columns.user_name_key)
+      if (known !== undefined) return known
+      const now = clock.now()
+      // Waits for a neighbour who adds the same one; nothing comes back then, and the next look finds it.
+      const user = await insertUser(trx, newId(now), columns, now)
+      if (user === undefined) continue
+      await emit(trx, 'user.created', user, { actorId: null, requestId }, {})
+      return user
+    }
+  }
+
   function emit(
     trx: Tx,
     type: 'user.created' | 'user.updated' | 'user.deleted',
     user: User,
-    change: Change,
+    change: { actorId: string | null; requestId: string | undefined },
     data: Record<string, unknown>,
   ): Promise<void> {
     return events.emit(trx, {
       type,
       user_name: user.user_name,
       data: { user_id: user.id, ...data, by: change.actorId },
-      request_id: change.requestId,
+      ...(change.requestId === undefined ? {} : { request_id: change.requestId }),
     })
   }
 
@@ -102,6 +118,19 @@ export function createUsers(deps: UsersDeps) {
     create,
     update,
     remove,
+    /**
+     * The user of this name, added with defaults (event `user.created`, by null) when there is none; at any number of
+     * sign-ins at once it is the same one. Details of one who is known are left as they are. Throws AppError
+     * `invalid_request` when it cannot be a user's name.
+     */
+    findOrCreate,
+    /**
+     * Whether this is the user's password; false for nobody and for users without one, in the same time (about 0.2 s, on
+     * the thread pool). Not inside a transaction: the embedded database has one connection.
+     */
+    async verifyPassword(user: Pick<User, 'id'> | undefined, password: string): Promise<boolean> {
+      return passwordMatches(password, user === undefined ? null : await findPasswordHash(db.kysely, user.id))
+    },
     /** The user with this id, if there is one. */
     find: (executor: Executor, id: string) => findUser(executor, id),
     /** The user of this name, whatever its spelling. */
@@ -124,9 +153,33 @@ export function createUsers(deps: UsersDeps) {
       const key = query.user_name === undefined ? undefined : userNameKey(query.user_name)
       const rows = await listUsers(db.kysely, { limit: query.limit + 1, after, key })
       const { items, next_cursor } = page(rows, query.limit, (row) => [row.user_name_key])
-      return { items: items.map(({ user_name_key: _, ...user }) => user), next_cursor }
+      return { items: items.map(withoutKey), next_cursor }
     },
   }
+}
+
+/** A directory's texts are not always what ours must be: what does not fit is left out, but for the name. */
+function columnsOf(person: Person): UserColumns {
+  const userName = person.user_name.trim()
+  if (!isUserName(userName)) throw new AppError('invalid_request', 'This cannot be the name of a user.')
+  const { display_name: displayName, email } = person
+  return {
+    user_name: userName,
+    user_name_key: userNameKey(userName),
+    display_name: (displayName ?? '').slice(0, MAX_DISPLAY_NAME),
+    email: email !== undefined && email !== null && isEmail(email) ? email : null,
+    password_hash: null,
+    device_limit: null,
+    enrollment_manager: false,
+    disabled: false,
+    must_change_password: false,
+    password_expires_at: null,
+  }
+}
+
+function withoutKey(row: User & { user_name_key: string }): User {
+  const { user_name_key: _key, ...user } = row
+  return user
 }
 
 /** The given fields as columns; those left out are left out. */

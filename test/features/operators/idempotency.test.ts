@@ -32,7 +32,7 @@ describeEachEngine('Idempotency-Key', (database) => {
     const { call } = await apiWorld({ ...doors, operators: createOperators(doors), routes })
     const post = (key: string, body: unknown, path = '/things') =>
       call('POST', path, body, { 'idempotency-key': key })
-    return { ...doors, post, hold: (until: Promise<void> | undefined) => (gate = until), count: () => count }
+    return { ...doors, post, hold: (until: Promise<void>) => void (gate = until), count: () => count }
   }
 
   test('the same request gets the same answer, once done', async () => {
@@ -69,7 +69,11 @@ describeEachEngine('Idempotency-Key', (database) => {
   test('while the first one runs it is a 409', async () => {
     const { post, hold } = await world()
     let release = () => {}
-    hold(new Promise((resolve) => (release = resolve)))
+    hold(
+      new Promise((resolve) => {
+        release = resolve
+      }),
+    )
     const first = post('running', { n: 1 })
     const { kysely } = database()
     const started = kysely.selectFrom('idempotency_keys').select('started_at').where('key', '=', 'running')

@@ -109,7 +109,8 @@ describeEachEngine('users', (database) => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => call('POST', '/users', { user_name: name })),
     )
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, ...Array<number>(7).fill(409)])
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 409)).toHaveLength(7)
   })
 
   test('a patch changes what it names; null gives the default back', async () => {
@@ -163,7 +164,8 @@ describeEachEngine('users', (database) => {
     const patch = (limit: number) =>
       call('PATCH', `/users/${body.id}`, { device_limit: limit }, { 'if-match': '"1"' })
     const answers = await Promise.all([patch(1), patch(2)])
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 412])
+    expect(answers.map(({ status }) => status)).toContain(200)
+    expect(answers.map(({ status }) => status)).toContain(412)
   })
 
   test('one who has enrolled devices cannot be deleted', async () => {
