@@ -221,6 +221,53 @@ export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<s
   return new Set(rows.map((row) => row.id))
 }
 
+/** A device as a member of something: enough to know it by. */
+export type DeviceName = Pick<Enrollment, 'id' | 'serial_number' | 'device_name'>
+
+const NAME_COLUMNS = ['id', 'serial_number', 'device_name'] as const
+
+/** The device channels among `ids`, in whatever case they are spelled, live or not. */
+export function findDeviceNames(db: Reader, ids: readonly string[]): Promise<DeviceName[]> {
+  const keys = ids.map((id) => id.toLowerCase())
+  return db
+    .selectFrom('enrollments')
+    .select(NAME_COLUMNS)
+    .where(sql<boolean>`lower(id) = any(${keys}::text[])`)
+    .where('parent_id', 'is', null)
+    .execute()
+}
+
+/** The live devices of a policy (from Authenticate to their end) by id, from after `after`. */
+export function listByPolicy(
+  db: Reader,
+  policyId: string,
+  query: { limit: number; after: string | undefined },
+): Promise<DeviceName[]> {
+  return db
+    .selectFrom('enrollments')
+    .select(NAME_COLUMNS)
+    .where('policy_id', '=', policyId)
+    .where('parent_id', 'is', null)
+    .where('unenrolled_at', 'is', null)
+    .where('id', '>', query.after ?? '')
+    .orderBy('id')
+    .limit(query.limit)
+    .execute()
+}
+
+/** How many live devices each of these policies has; those without any are left out. */
+export async function countByPolicy(db: Reader, policyIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('enrollments')
+    .select((eb) => ['policy_id', eb.fn.countAll<number>().as('count')])
+    .where(sql<boolean>`policy_id = any(${policyIds}::text[])`)
+    .where('parent_id', 'is', null)
+    .where('unenrolled_at', 'is', null)
+    .groupBy('policy_id')
+    .execute()
+  return new Map(rows.map((row) => [row.policy_id ?? '', Number(row.count)]))
+}
+
 /** What NanoMDM's enrollment query may narrow by; empty lists do not narrow. */
 export interface EnrollmentQuery {
   ids?: readonly string[]

@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely'
 import { Value } from 'typebox/value'
-import type { Database, Db } from '../../db/index.ts'
+import type { Database, Db, Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
 import type { Events } from '../events/index.ts'
 import { type SettingsRow, lockSettings, readSettings, writeSettings } from './store.ts'
 import { type Overrides, type Settings, type SettingsPatch, settingsSchema } from './types.ts'
@@ -16,7 +17,13 @@ export type SettingsView = { settings: Settings; version: number; created_at: Da
 export type SettingsDoor = ReturnType<typeof createSettings>
 
 /** Makes the door. */
-export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
+export function createSettings(deps: {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  /** Whether there is a sign-in source with this id. */
+  signInSourceExists: (trx: Tx, id: string) => Promise<boolean>
+}) {
   const { db, clock, events } = deps
   let cached: { settings: Settings; until: number; version: number } | undefined
 
@@ -27,6 +34,12 @@ export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events
       cached = { settings, until: since + VALID_MS, version: row.version }
     }
     return settings
+  }
+
+  async function checkSource(trx: Tx, id: string | null | undefined): Promise<void> {
+    if (id === undefined || id === null || (await deps.signInSourceExists(trx, id))) return
+    const field = { path: 'enroll_sign_in_source_id', message: 'is no sign-in source' }
+    throw new AppError('invalid_request', `${field.path} ${field.message}.`, { fields: [field] })
   }
 
   return {
@@ -45,7 +58,10 @@ export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events
       return toView(await readSettings(db.kysely))
     },
 
-    /** Changes what the patch names; `check` may refuse the version that is there. */
+    /**
+     * Changes what the patch names; `check` may refuse the version that is there. Throws AppError `invalid_request`
+     * for a sign-in source that does not exist.
+     */
     async update(
       patch: SettingsPatch,
       options: { check: (version: number) => void; by: { actorId: string; requestId: string } },
@@ -53,6 +69,7 @@ export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events
       const row = await db.transaction(async (trx) => {
         const before = await lockSettings(trx)
         options.check(before.version)
+        await checkSource(trx, patch.enroll_sign_in_source_id)
         const values = merge(before.values, patch)
         const changed = changes(withDefaults(before.values), withDefaults(values))
         if (Object.keys(changed).length === 0) return before

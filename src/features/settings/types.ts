@@ -9,6 +9,14 @@ export const settingsSchema = Type.Object({
     default: 15,
     description: 'Devices that a user without a limit of their own may enrol; null = any number.',
   }),
+  device_limit_message: Type.Enum(['silent', 'explain'], {
+    default: 'silent',
+    description: 'What a person over their device limit is told on web pages: nothing, or why.',
+  }),
+  enroll_sign_in_source_id: Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()], {
+    default: null,
+    description: 'Where people who enrol a device of their own at /enroll sign in; null = local accounts.',
+  }),
   user_authenticate: Type.Enum(['refuse', 'accept'], {
     default: 'refuse',
     description: 'User channels: refused (410), or accepted with a digest challenge of no digits.',

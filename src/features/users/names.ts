@@ -1,6 +1,35 @@
 /** Unicode's full case folding leaves it alone, but its upper case is I: it would become an i. */
 const DOTLESS_I = 'ı'
 
+/** Most characters of a user name. */
+export const MAX_USER_NAME = 255
+
+/** What a user name looks like, as a regular expression: no control characters, no space at its ends. */
+export const USER_NAME_PATTERN = String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`
+
+const USER_NAME = new RegExp(USER_NAME_PATTERN)
+
+/** Most characters of a display name. */
+export const MAX_DISPLAY_NAME = 255
+
+/** Most characters of an email address. */
+export const MAX_EMAIL = 320
+
+/** What an email address looks like, as a regular expression. */
+export const EMAIL_PATTERN = String.raw`^[^\s@]+@[^\s@]+$`
+
+const EMAIL = new RegExp(EMAIL_PATTERN)
+
+/** Whether this can be an email address. */
+export function isEmail(text: string): boolean {
+  return text.length <= MAX_EMAIL && EMAIL.test(text)
+}
+
+/** Whether this can be the name of a user. */
+export function isUserName(text: string): boolean {
+  return text.length <= MAX_USER_NAME && USER_NAME.test(text)
+}
+
 /**
  * The form in which user names are compared: without space around them, in NFC and case-folded (Unicode, section 3.13,
  * full folding: `Straße` is `STRASSE`), so that one person is one user whatever the spelling or source.

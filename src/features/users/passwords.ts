@@ -1,4 +1,4 @@
-import { type ScryptOptions, randomBytes, scrypt } from 'node:crypto'
+import { type ScryptOptions, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
 /** OWASP's cost for scrypt with 32 MiB: N = 2^15, r = 8, p = 3; about 0.2 s on the thread pool. */
 const LOG_N = 15
@@ -7,6 +7,15 @@ const PARALLELISM = 3
 const HASH_BYTES = 32
 const SALT_BYTES = 16
 const MAX_MEMORY = 64 * 1024 * 1024
+const OPTIONS = { N: 2 ** LOG_N, r: BLOCK_SIZE, p: PARALLELISM, maxmem: MAX_MEMORY }
+
+const BASE64 = '([A-Za-z0-9+/]+)'
+const PHC = new RegExp(String.raw`^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$${BASE64}\$${BASE64}$`)
+
+type Kept = { salt: Buffer; hash: Buffer; options: ScryptOptions }
+
+/** What a password is compared with where none is kept. */
+const NOBODY: Kept = { salt: randomBytes(SALT_BYTES), hash: randomBytes(HASH_BYTES), options: OPTIONS }
 
 /**
  * The form in which a password is kept: a PHC string (`$scrypt$ln=15,r=8,p=3$<salt>$<hash>`) that says how it was made.
@@ -14,10 +23,28 @@ const MAX_MEMORY = 64 * 1024 * 1024
  */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES)
-  const options = { N: 2 ** LOG_N, r: BLOCK_SIZE, p: PARALLELISM, maxmem: MAX_MEMORY }
-  const hash = await derive(password.normalize('NFC'), salt, options)
+  const hash = await derive(password.normalize('NFC'), salt, OPTIONS)
   const parameters = `ln=${LOG_N},r=${BLOCK_SIZE},p=${PARALLELISM}`
   return `$scrypt$${parameters}$${unpadded(salt)}$${unpadded(hash)}`
+}
+
+/**
+ * Whether `password` is the one that was kept as `kept`. Without one kept it is false, after as much work, so that the
+ * time does not tell who exists. Throws when `kept` is no PHC string of scrypt.
+ */
+export async function passwordMatches(password: string, kept: string | null): Promise<boolean> {
+  const { salt, hash, options } = kept === null ? NOBODY : parse(kept)
+  const derived = await derive(password.normalize('NFC'), salt, options)
+  return timingSafeEqual(derived, hash) && kept !== null
+}
+
+function parse(kept: string): Kept {
+  const [, logN, r, p, salt = '', hash = ''] = PHC.exec(kept) ?? []
+  const bytes = Buffer.from(hash, 'base64')
+  if (bytes.length !== HASH_BYTES)
+    throw new Error('A stored password is not in the form in which we keep them.')
+  const options = { N: 2 ** Number(logN), r: Number(r), p: Number(p), maxmem: MAX_MEMORY }
+  return { salt: Buffer.from(salt, 'base64'), hash: bytes, options }
 }
 
 function derive(password: string, salt: Buffer, options: ScryptOptions): Promise<Buffer> {

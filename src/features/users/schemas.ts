@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { EMAIL_PATTERN, MAX_DISPLAY_NAME, MAX_EMAIL, MAX_USER_NAME, USER_NAME_PATTERN } from './names.ts'
 
 const nullable = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
   Type.Union([schema, Type.Null()])
@@ -6,13 +7,12 @@ const time = Type.String({ format: 'date-time' })
 
 const userName = Type.String({
   minLength: 1,
-  maxLength: 255,
-  // Neither control characters nor space at the ends.
-  pattern: String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`,
+  maxLength: MAX_USER_NAME,
+  pattern: USER_NAME_PATTERN,
   description: 'Compared in NFC and case-folded.',
 })
-const displayName = Type.String({ maxLength: 255 })
-const email = nullable(Type.String({ maxLength: 320, pattern: String.raw`^[^\s@]+@[^\s@]+$` }))
+const displayName = Type.String({ maxLength: MAX_DISPLAY_NAME })
+const email = nullable(Type.String({ maxLength: MAX_EMAIL, pattern: EMAIL_PATTERN }))
 const password = nullable(Type.String({ minLength: 1, maxLength: 1024, description: 'Never told again.' }))
 const deviceLimit = nullable(
   Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'null = the default limit.' }),
