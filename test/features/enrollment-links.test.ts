@@ -76,6 +76,7 @@ describeEachEngine('enrollment links', (database) => {
 
   test.each([
     [{ user_name: 'nobody' }, 'user_name'],
+    [{ user_name: 'nul\0' }, 'user_name'],
     [{ expires_at: '2020-01-01T00:00:00Z' }, 'expires_at'],
     [{ expires_at: 'tomorrow' }, 'expires_at'],
     [{ uses: 0 }, 'uses'],

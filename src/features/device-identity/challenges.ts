@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Db, Tx } from '../../db/index.ts'
+import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import { deleteChallenges, findChallenge, insertChallenge, voidChallengesOf } from './store.ts'
@@ -31,8 +31,8 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
           hash: sha256(secret),
           attempt_id: attempt?.attemptId ?? null,
           enrollment_id: 'enrollmentId' in purpose ? purpose.enrollmentId : null,
-          serial_number: attempt?.serial_number ?? null,
-          udid: attempt?.udid ?? null,
+          serial_number: withoutNul(attempt?.serial_number ?? null),
+          udid: withoutNul(attempt?.udid ?? null),
           expires_at: addTime(now, CHALLENGE_MINUTES, 'minute'),
         },
         now,

@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../../db/index.ts'
+import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
@@ -63,7 +63,7 @@ export function createLinks(deps: {
     const expires_at = wanted.expires_at ?? addTime(now, DEFAULT_DAYS, 'day')
     if (expires_at <= now) throw badField('expires_at', 'must be in the future')
     return db.transaction(async (trx) => {
-      const user_name = wanted.user_name ?? null
+      const user_name = withoutNul(wanted.user_name ?? null)
       const user = user_name === null ? undefined : await users.findByName(trx, user_name)
       if (user_name !== null && user === undefined) throw badField('user_name', 'there is no such user')
       const id = newId(now)
