@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
 import { fingerprintOf, parseCertificate, verifyChain } from '../x509/index.ts'
-import type { Certificate, ChainFailure } from '../x509/index.ts'
+import type { Certificate } from '../x509/index.ts'
 
 /** SHA-256 of `CN=Apple iPhone Device CA`, which issues the certificates that devices leave the factory with. */
 const APPLE_IPHONE_DEVICE_CA = '76f27d00e1333bc88de0e2916c38c9a7f2b75774c25a794c092a80e3c4c66cce'
@@ -39,6 +39,8 @@ export function createMachineInfoTrust(options: {
     },
   }
 }
+
+type ChainFailure = Extract<ReturnType<typeof verifyChain>, { ok: false }>['reason']
 
 const PROBLEMS: Record<ChainFailure, string> = {
   untrusted_issuer: "the certificate comes neither from Apple's device CA nor from a configured one",
