@@ -1,0 +1,230 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { etagOf } from '../../kernel/etag.ts'
+import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import type { Groups } from './groups.ts'
+import type { Change, GroupView } from './types.ts'
+
+const TAGS = ['Groups']
+const MAX_NAME = 255
+/** Members that one call may name. */
+const MAX_MEMBERS = 100_000
+
+const time = Type.String({ format: 'date-time' })
+const kind = Type.Enum(['static', 'dynamic'])
+const params = Type.Object({ id: Type.String() })
+const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+
+const name = Type.String({
+  minLength: 1,
+  maxLength: MAX_NAME,
+  pattern: String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`,
+  description: 'One of its kind; `EnrollmentProfile:...` are the groups of policies.',
+})
+
+const groupSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  kind,
+  policy_id: Type.Union([Type.String(), Type.Null()], {
+    description: 'The policy that owns a dynamic group; its members are the live devices of that policy.',
+  }),
+  member_count: Type.Integer(),
+  created_at: time,
+  updated_at: time,
+})
+
+const memberSchema = Type.Object({
+  id: Type.String({ description: 'The device id (`/devices/{id}`).' }),
+  serial_number: Type.Union([Type.String(), Type.Null()]),
+  device_name: Type.Union([Type.String(), Type.Null()]),
+})
+
+const deviceIds = Type.Object({
+  device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: MAX_MEMBERS }),
+})
+
+const changedSchema = Type.Object({
+  added: Type.Integer({ description: 'Devices that were no members before.' }),
+  removed: Type.Integer(),
+})
+
+/** `/groups` and their members. */
+export function groupsApi(deps: { groups: Groups }): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    await app.register(itself(deps.groups))
+    await app.register(members(deps.groups))
+  }
+}
+
+function itself(groups: Groups): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.post(
+      '/groups',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Make a static group',
+          body: Type.Object({ name, kind: Type.Optional(Type.Enum(['static'])) }),
+          response: { 201: groupSchema },
+        },
+      },
+      async (request, reply) => {
+        const group = await groups.create(request.body.name, changeOf(request))
+        return reply
+          .code(201)
+          .headers({ location: `/api/v1/groups/${group.id}`, etag: etagOf(group.version) })
+          .send(render(group))
+      },
+    )
+
+    app.get(
+      '/groups',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'Groups by name',
+          querystring: Type.Object({
+            ...pageQuery,
+            kind: Type.Optional(kind),
+            name: Type.Optional(Type.String({ minLength: 1 })),
+            policy_id: Type.Optional(
+              Type.String({ minLength: 1, description: 'Only the group of this policy.' }),
+            ),
+          }),
+          response: { 200: pageOf(groupSchema) },
+        },
+      },
+      async (request) => {
+        const { items, next_cursor } = await groups.list(request.query)
+        return { items: items.map(render), next_cursor }
+      },
+    )
+
+    app.get(
+      '/groups/:id',
+      {
+        config: { role: 'viewer', etag: true },
+        schema: { tags: TAGS, summary: 'One group', params, response: { 200: groupSchema } },
+      },
+      async (request, reply) => {
+        const group = await groups.get(request.params.id)
+        return reply.header('etag', etagOf(group.version)).send(render(group))
+      },
+    )
+
+    app.patch(
+      '/groups/:id',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Rename a static group',
+          params,
+          body: Type.Object({ name: Type.Optional(name) }),
+          response: { 200: groupSchema },
+        },
+      },
+      async (request, reply) => {
+        const group = await groups.rename(request.params.id, request.body.name, changeOf(request))
+        return reply.header('etag', etagOf(group.version)).send(render(group))
+      },
+    )
+
+    app.delete(
+      '/groups/:id',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Delete a static group',
+          description: 'Refused while an enrollment policy puts its devices into it.',
+          params,
+          response: { 204: nothing },
+        },
+      },
+      async (request, reply) => {
+        await groups.remove(request.params.id, changeOf(request))
+        return reply.code(204).send()
+      },
+    )
+  }
+}
+
+function members(groups: Groups): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/groups/:id/members',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'The devices in a group, by id',
+          params,
+          querystring: Type.Object(pageQuery),
+          response: { 200: pageOf(memberSchema) },
+        },
+      },
+      async (request) => groups.listMembers(request.params.id, request.query),
+    )
+
+    for (const [method, summary, edit] of [
+      ['POST', 'Add devices to a static group', groups.addMembers],
+      ['PUT', 'Make these devices the only members of a static group', groups.replaceMembers],
+    ] as const)
+      app.route({
+        method,
+        url: '/groups/:id/members',
+        config: { role: 'operator', etag: true },
+        schema: { tags: TAGS, summary, params, body: deviceIds, response: { 200: changedSchema } },
+        async handler(request, reply) {
+          const { version, ...done } = await edit(
+            request.params.id,
+            request.body.device_ids,
+            changeOf(request),
+          )
+          return reply.header('etag', etagOf(version)).send(done)
+        },
+      })
+
+    app.delete(
+      '/groups/:id/members/:device_id',
+      {
+        config: { role: 'operator', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Take a device out of a static group',
+          params: Type.Object({ id: Type.String(), device_id: Type.String() }),
+          response: { 204: nothing },
+        },
+      },
+      async (request, reply) => {
+        const { version } = await groups.removeMember(
+          request.params.id,
+          request.params.device_id,
+          changeOf(request),
+        )
+        return reply.code(204).header('etag', etagOf(version)).send()
+      },
+    )
+  }
+}
+
+function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>): Change {
+  return {
+    actorId: request.actor.id,
+    requestId: request.id,
+    check: (version) => request.checkIfMatch(version),
+  }
+}
+
+function render({ version: _, ...group }: GroupView) {
+  return {
+    ...group,
+    created_at: group.created_at.toISOString(),
+    updated_at: group.updated_at.toISOString(),
+  }
+}

@@ -1,0 +1,123 @@
+import type { Db, Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
+import {
+  type Group,
+  deleteMember,
+  deleteMembersExcept,
+  deleteMemberships,
+  findGroup,
+  insertMembers,
+  listMemberIds,
+  updateGroup,
+} from './store.ts'
+import type { Change, MembersChanged } from './types.ts'
+
+/** Bad ids that one answer names. */
+const MAX_NAMED = 20
+
+/** A device in a group. */
+export type Member = { id: string; serial_number: string | null; device_name: string | null }
+
+type Deps = {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  devices: Pick<Devices, 'findDeviceNames' | 'listByPolicy'>
+  lockStatic: (trx: Tx, id: string, change: Change) => Promise<Group>
+  missing: () => never
+}
+
+/** Who is in which group: rows for static ones, the devices of the policy for dynamic ones. */
+export function createMembers(deps: Deps) {
+  const { db, clock, events, devices } = deps
+
+  /** Changes the members of a static group by `write`; its next version if anything has changed. */
+  function edit(
+    groupId: string,
+    change: Change,
+    write: (trx: Tx) => Promise<Omit<MembersChanged, 'version'>>,
+  ): Promise<MembersChanged> {
+    return db.transaction(async (trx) => {
+      const group = await deps.lockStatic(trx, groupId, change)
+      const done = await write(trx)
+      if (done.added === 0 && done.removed === 0) return { ...done, version: group.version }
+      const { name, version } = await updateGroup(trx, groupId, {}, clock.now())
+      await events.emit(trx, {
+        type: 'group.updated',
+        data: { group_id: groupId, name, changed: ['members'], ...done, by: change.actorId },
+        request_id: change.requestId,
+      })
+      return { ...done, version }
+    })
+  }
+
+  async function known(trx: Tx, wanted: readonly string[]): Promise<string[]> {
+    const found = await devices.findDeviceNames(trx, wanted)
+    const ids = new Map(found.map(({ id }) => [id.toLowerCase(), id]))
+    const bad = wanted.flatMap((id, index) => (ids.has(id.toLowerCase()) ? [] : [index]))
+    if (bad.length > 0) throw noDevices(bad)
+    return [...new Set(ids.values())]
+  }
+
+  async function members(group: Group, query: { limit: number; after: string | undefined }) {
+    const { policy_id: policyId } = group
+    const limit = query.limit + 1
+    if (policyId !== null) {
+      const rows = await devices.listByPolicy(db.kysely, policyId, { ...query, limit })
+      return page(rows, query.limit, ({ id }) => [id])
+    }
+    const ids = page(await listMemberIds(db.kysely, group.id, { ...query, limit }), query.limit, (id) => [id])
+    const rows = await devices.findDeviceNames(db.kysely, ids.items)
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    return { ...ids, items: ids.items.flatMap((id) => byId.get(id) ?? []) }
+  }
+
+  return {
+    /** A page of the members, by id. Throws AppError `not_found`. */
+    async listMembers(id: string, query: { limit: number; cursor?: string }): Promise<Page<Member>> {
+      const group = (await findGroup(db.kysely, id)) ?? deps.missing()
+      const [after] = decodeCursor(query.cursor, ['string']) ?? []
+      return members(group, { limit: query.limit, after })
+    },
+    /** Adds devices to a static group. Throws AppError `not_found`, `conflict` (dynamic) and `invalid_request` (no device). */
+    addMembers(groupId: string, deviceIds: readonly string[], change: Change): Promise<MembersChanged> {
+      return edit(groupId, change, async (trx) => ({
+        added: await insertMembers(trx, groupId, await known(trx, deviceIds), clock.now()),
+        removed: 0,
+      }))
+    },
+    /** Makes these devices the only members of a static group. Throws as adding does. */
+    replaceMembers(groupId: string, deviceIds: readonly string[], change: Change): Promise<MembersChanged> {
+      return edit(groupId, change, async (trx) => {
+        const ids = await known(trx, deviceIds)
+        const removed = await deleteMembersExcept(trx, groupId, ids)
+        return { removed, added: await insertMembers(trx, groupId, ids, clock.now()) }
+      })
+    },
+    /** Takes a device out of a static group. Throws AppError `not_found` and `conflict` (dynamic). */
+    removeMember(groupId: string, deviceId: string, change: Change): Promise<MembersChanged> {
+      return edit(groupId, change, async (trx) => {
+        if (!(await deleteMember(trx, groupId, deviceId)))
+          throw new AppError('not_found', 'This device is no member of the group.')
+        return { added: 0, removed: 1 }
+      })
+    },
+    /** Puts a device that enrols into a static group; into one that is gone or dynamic it does not. */
+    async addMember(trx: Tx, groupId: string, enrollmentId: string): Promise<void> {
+      await insertMembers(trx, groupId, [enrollmentId], clock.now())
+    },
+    /** Takes a device that is forgotten out of all static groups. */
+    removeDevice: (trx: Tx, enrollmentId: string): Promise<void> => deleteMemberships(trx, enrollmentId),
+  }
+}
+
+function noDevices(indexes: readonly number[]): AppError {
+  const fields = indexes
+    .slice(0, MAX_NAMED)
+    .map((index) => ({ path: `device_ids.${index}`, message: 'is no device' }))
+  return new AppError('invalid_request', `${indexes.length} of the device_ids are no devices.`, { fields })
+}
