@@ -68,7 +68,7 @@ export function completeRoute(route: RouteOptions, prefix: string): void {
   const schema: FastifySchema = route.schema ?? {}
   route.schema = {
     operationId: operationId(method, path),
-    tags: [path.split('/')[1] ?? ''],
+    tags: [tagOf(path)],
     ...schema,
     querystring: strict(schema.querystring ?? NOTHING),
     ...(schema.body === undefined
@@ -104,6 +104,12 @@ function problemsOf(method: string, route: RouteOptions): Record<string, unknown
   ]
   const problem = { description: 'A problem.', content: { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' } } } }
   return Object.fromEntries(statuses.map((status) => [String(status), problem]))
+}
+
+/** `/api-tokens/:id` belongs to `Api tokens`. */
+function tagOf(path: string): string {
+  const words = (path.split('/')[1] ?? '').replaceAll('-', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 /** `GET /users/:id` is getUsersById. */

@@ -315,7 +315,7 @@ describe('the description', () => {
       '/api/v1/taken',
     ])
     const { post } = document.paths['/api/v1/things']
-    expect(post).toMatchObject({ operationId: 'postThings', tags: ['things'] })
+    expect(post).toMatchObject({ operationId: 'postThings', tags: ['Things'] })
     expect(post.requestBody.content['application/json'].schema.additionalProperties).toBe(false)
     expect(post.parameters).toContainEqual(expect.objectContaining({ in: 'header', name: 'idempotency-key' }))
     expect(post.responses['422'].content).toEqual({

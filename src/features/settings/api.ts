@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import type { SettingsDoor, SettingsView } from './settings.ts'
-import { settingsSchema } from './types.ts'
+import { settingsSchema } from './schema.ts'
 
 const settingsView = Type.Object({
   ...settingsSchema.properties,

@@ -1,11 +1,9 @@
-import type { Kysely } from 'kysely'
-import { Value } from 'typebox/value'
-import type { Database, Db, Tx } from '../../db/index.ts'
+import type { Db, Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Events } from '../events/index.ts'
-import { type SettingsRow, lockSettings, readSettings, writeSettings } from './store.ts'
-import { type Overrides, type Settings, type SettingsPatch, settingsSchema } from './types.ts'
+import { type Executor, type SettingsRow, lockSettings, readSettings, writeSettings } from './store.ts'
+import { type Overrides, type Settings, type SettingsPatch, withDefaults } from './schema.ts'
 
 /** What another process changed is seen at most this much later. */
 const VALID_MS = 2_000
@@ -47,7 +45,7 @@ export function createSettings(deps: {
      * The settings, at most 2 s old; a change in this process is seen at once. Inside a transaction hand over its
      * `trx`: the embedded database has one connection.
      */
-    async get(executor: Kysely<Database> = db.kysely): Promise<Settings> {
+    async get(executor: Executor = db.kysely): Promise<Settings> {
       const now = clock.now().getTime()
       if (cached !== undefined && cached.until > now) return cached.settings
       return remember(await readSettings(executor), now)
@@ -90,18 +88,6 @@ export function createSettings(deps: {
 
 function toView({ values, version, created_at, updated_at }: SettingsRow): SettingsView {
   return { settings: withDefaults(values), version, created_at, updated_at }
-}
-
-/** Each setting as stored, or its default: also for one that a newer or older version stored in a way we do not know. */
-function withDefaults(values: Overrides): Settings {
-  const entries = Object.entries(settingsSchema.properties).map(([name, schema]) => {
-    const value = values[name]
-    return [
-      name,
-      value !== undefined && Value.Check(schema, value) ? value : Value.Default(schema, undefined),
-    ]
-  })
-  return Object.fromEntries(entries) as Settings
 }
 
 function merge(values: Overrides, patch: SettingsPatch): Overrides {

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
-import { newUserSchema, userPatchSchema, userSchema } from './schemas.ts'
+import { newUserSchema, userPatchSchema, userSchema } from './schema.ts'
 import type { User } from './store.ts'
 import type { Change, UserFields, Users } from './users.ts'
 

@@ -7,6 +7,8 @@ import { manualClock } from '../../support/manual-clock.ts'
 
 const DEFAULTS = {
   default_device_limit: 15,
+  device_limit_message: 'silent',
+  enroll_sign_in_source_id: null,
   user_authenticate: 'refuse',
   command_history_days: 180,
   checkin_message_days: 90,
@@ -14,13 +16,15 @@ const DEFAULTS = {
   attempt_days: 365,
 }
 
+const signInSourceExists = async (_trx: unknown, id: string) => id === 'known-source'
+
 describeEachEngine('settings', (database) => {
   async function world() {
     const clock = manualClock()
     const doors = doorsOf(database(), clock)
     await doors.db.kysely.updateTable('settings').set({ values: '{}', version: 1 }).execute()
-    const settings = createSettings(doors)
-    const elsewhere = createSettings(doorsOf(database(), clock))
+    const settings = createSettings({ ...doors, signInSourceExists })
+    const elsewhere = createSettings({ ...doorsOf(database(), clock), signInSourceExists })
     const routes = settingsApi({ settings })
     const { call } = await apiWorld({ ...doors, operators: createOperators(doors), routes })
     return { ...doors, settings, elsewhere, call }
@@ -74,6 +78,14 @@ describeEachEngine('settings', (database) => {
     expect(emitted).toHaveLength(before)
   })
 
+  test('the sign-in source of the page must be there', async () => {
+    const { call } = await world()
+    const changed = await call('PATCH', '/settings', { enroll_sign_in_source_id: 'known-source' })
+    expect(changed.body.enroll_sign_in_source_id).toBe('known-source')
+    const back = await call('PATCH', '/settings', { enroll_sign_in_source_id: null })
+    expect(back.body.enroll_sign_in_source_id).toBeNull()
+  })
+
   test('changes heed If-Match', async () => {
     const { call } = await world()
     expect((await call('PATCH', '/settings', { event_days: 1 }, { 'if-match': '"1"' })).status).toBe(200)
@@ -87,6 +99,7 @@ describeEachEngine('settings', (database) => {
     [{ default_device_limit: -1 }, 'default_device_limit'],
     [{ user_authenticate: 'maybe' }, 'user_authenticate'],
     [{ other: 1 }, 'other'],
+    [{ enroll_sign_in_source_id: 'unknown' }, 'enroll_sign_in_source_id'],
   ])('%j is refused by name', async (body, path) => {
     const { call } = await world()
     expect(await call('PATCH', '/settings', body)).toMatchObject({

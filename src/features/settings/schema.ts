@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { Value } from 'typebox/value'
 
 const days = (fallback: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 36_500, default: fallback, description })
@@ -35,3 +36,15 @@ export type SettingsPatch = { [K in keyof Settings]?: Settings[K] | null }
 
 /** Settings that an administrator has set, by name; others have their default. */
 export type Overrides = Record<string, unknown>
+
+/** Each setting as stored, or its default: also for one that a newer or older version stored in a way we do not know. */
+export function withDefaults(values: Overrides): Settings {
+  const entries = Object.entries(settingsSchema.properties).map(([name, schema]) => {
+    const value = values[name]
+    return [
+      name,
+      value !== undefined && Value.Check(schema, value) ? value : Value.Default(schema, undefined),
+    ]
+  })
+  return Object.fromEntries(entries) as Settings
+}
