@@ -36,7 +36,7 @@ export function createSender(deps: SenderDeps) {
   let last: Promise<unknown> = Promise.resolve()
   const recorder = createGroupCommit<Verdict, void>({
     key: ({ settlement }) => settlement.claim.id,
-    run: record,
+    run: writeDown,
     maxBatch: RECORD_BATCH,
   })
 
@@ -112,7 +112,7 @@ export function createSender(deps: SenderDeps) {
     }
   }
 
-  async function record(verdicts: Verdict[]): Promise<void[]> {
+  async function writeDown(verdicts: Verdict[]): Promise<void[]> {
     const records = verdicts.flatMap(({ record }) => (record === undefined ? [] : [record]))
     const facts = verdicts.flatMap(({ event }) => (event === undefined ? [] : [event]))
     await db.transaction(async (trx) => {

@@ -1,4 +1,4 @@
-import type { ClientHttp2Session } from 'node:http2'
+import type { ClientHttp2Session, SecureClientSessionOptions } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { isIP } from 'node:net'
 import { Agent } from 'http2-wrapper'
@@ -51,7 +51,7 @@ export async function openConnection(
   options: ConnectionOptions,
   onChange: () => void,
 ): Promise<ApnsConnection> {
-  const session = await connect(options)
+  const { session, failure } = await connect(options)
   const { clock } = options
   const state = { open: 0, answered: 0, usable: true, lastUsed: clock.now().getTime() }
   let farewell: ApnsOutcome | undefined
@@ -83,10 +83,10 @@ export async function openConnection(
       state.answered += 1
       return answer
     } catch (error) {
-      const failure = transportErrorOf(error, 'ConnectionLost')
+      const lost = transportErrorOf(failure() ?? error, 'ConnectionLost')
       // Nothing at all came during the whole wait: the connection is dead, however open it looks.
-      if (failure.reason === 'Timeout' && state.answered === answeredBefore) session.destroy()
-      throw failure
+      if (lost.reason === 'Timeout' && state.answered === answeredBefore) session.destroy()
+      throw lost
     } finally {
       state.open -= 1
       onChange()
@@ -107,26 +107,49 @@ export async function openConnection(
   }
 }
 
-async function connect(options: ConnectionOptions): Promise<ClientHttp2Session> {
+async function connect(
+  options: ConnectionOptions,
+): Promise<{ session: ClientHttp2Session; failure: () => Error | undefined }> {
   const { origin, ca, certificate, privateKey, clock } = options
   // One agent per connection: an agent would hand out a session that has had its GOAWAY again. It is asked only once,
   // so there is one session; with its limit of sessions at 1 it would close that whenever no stream is open.
   const agent = new Agent()
+  const failed = Promise.withResolvers<never>()
+  let session: ClientHttp2Session | undefined
   let socket: TLSSocket | undefined
-  const stop = clock.after(CONNECT_TIMEOUT_MS, () => socket?.destroy(new TransportError('ConnectTimeout')))
+  let failure: Error | undefined
+  const stop = clock.after(CONNECT_TIMEOUT_MS, () => fail(new TransportError('ConnectTimeout')))
+
+  // An alert after the handshake (TLS 1.3 refuses our certificate that way) reaches the socket only, not the session.
+  function fail(error: Error): void {
+    failure ??= error
+    failed.reject(error)
+    session?.destroy()
+    socket?.destroy()
+  }
+
+  function createConnection(url: URL, settings: SecureClientSessionOptions): TLSSocket {
+    socket = Agent.connect(url, settings)
+    return socket.on('error', fail)
+  }
+
   const host = new URL(origin).hostname.replace(/^\[|\]$/g, '')
+  const connecting = agent.getSession(origin, {
+    cert: certificate,
+    key: privateKey,
+    minVersion: 'TLSv1.2',
+    createConnection,
+    ...(ca === undefined ? {} : { ca }),
+    // An IP address is no server name (RFC 6066, section 3).
+    ...(isIP(host) === 0 ? {} : { servername: '' }),
+  })
+  failed.promise.catch(() => undefined)
+  connecting.catch(() => undefined)
   try {
-    return await agent.getSession(origin, {
-      cert: certificate,
-      key: privateKey,
-      minVersion: 'TLSv1.2',
-      createConnection: (url, settings) => (socket = Agent.connect(url, settings)),
-      ...(ca === undefined ? {} : { ca }),
-      // An IP address is no server name (RFC 6066, section 3).
-      ...(isIP(host) === 0 ? {} : { servername: '' }),
-    })
+    session = await Promise.race([connecting, failed.promise])
+    return { session, failure: () => failure }
   } catch (error) {
-    throw transportErrorOf(socket?.errored ?? error, 'ConnectFailed')
+    throw transportErrorOf(error, 'ConnectFailed')
   } finally {
     stop()
   }

@@ -99,15 +99,17 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
   }
 
   function afterFailure(on: ApnsConnection, job: Job, error: unknown): void {
-    const farewell = on.farewell()
     const failure = transportErrorOf(error, 'ConnectionLost')
-    if (farewell?.action === 'config_error') return job.settle(farewell)
     if (!on.usable() && on.answered() === 0 && on === connection) {
       connection = undefined
       backOff()
     }
-    if (failure.reason !== 'Timeout' && job.tries < MAX_TRIES) waiting.unshift(job)
-    else job.settle(outcomeOfFailure(failure, Math.max(FIRST_BACKOFF_MS, connectAfter - now())))
+    const farewell = on.farewell()
+    const afterMs = Math.max(FIRST_BACKOFF_MS, connectAfter - now())
+    const outcome = farewell?.action === 'config_error' ? farewell : outcomeOfFailure(failure, afterMs)
+    const isFinal = outcome.action === 'config_error' || failure.reason === 'Timeout'
+    if (isFinal || job.tries >= MAX_TRIES) job.settle(outcome)
+    else waiting.unshift(job)
   }
 
   function backOff(): void {

@@ -17,6 +17,9 @@ const CERTIFICATE_ALERT =
 /** OpenSSL could not load our certificate or key. */
 const UNUSABLE_CERTIFICATE = /^ERR_OSSL_/
 
+/** http2-wrapper's code for a connection that ended before the server's SETTINGS came. */
+const NO_SETTINGS = 'HTTP2WRAPPER_NOSETTINGS'
+
 /** Wraps whatever ended a connection or stream; an error of ours stays. */
 export function transportErrorOf(error: unknown, fallback: string): TransportError {
   if (error instanceof TransportError) return error
@@ -35,6 +38,7 @@ export function outcomeOfFailure(error: TransportError, afterMs: number): ApnsOu
 function codeOf(error: unknown): string | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {
     const code: unknown = 'code' in current ? Reflect.get(current, 'code') : undefined
+    if (code === NO_SETTINGS) return 'ClosedBeforeSettings'
     if (typeof code === 'string' && code !== '') return code
   }
   return undefined

