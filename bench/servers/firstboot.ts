@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto'
+import { startApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { readEnv } from '../../src/config/env.ts'
+import { loadSecrets } from '../../src/config/secrets.ts'
+import { createLog } from '../../src/kernel/log.ts'
+import { buildCommand } from '../../src/protocol/mdm/index.ts'
+import { answerBench } from './protocol.ts'
+
+/** The real server, started as `firstboot serve` starts it, logging to nowhere but formatting every line. */
+const env = readEnv()
+const config = loadConfig(env)
+const secrets = loadSecrets(env, config.dataDir)
+const log = createLog({ level: config.logLevel, destination: { write: () => undefined } })
+const app = await startApp({ config, secrets, log })
+const port = Number(new URL(app.addresses.main).port)
+
+answerBench({
+  port,
+  token: secrets.adminToken,
+  stop: app.close,
+  async queue(uuids, enrollmentIds) {
+    for (const uuid of uuids) {
+      const response = await fetch(`http://127.0.0.1:${port}/api/v1/commands`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${secrets.adminToken}`,
+          'content-type': 'application/json',
+          'idempotency-key': randomBytes(16).toString('hex'),
+        },
+        body: JSON.stringify({
+          plist: buildCommand(uuid, 'ProfileList').toString('base64'),
+          device_ids: enrollmentIds,
+          // The bench delivers by itself; nobody is to be woken.
+          not_before: '2026-01-01T00:00:00Z',
+        }),
+      })
+      if (response.status !== 202)
+        throw new Error(`queueing answered ${response.status}: ${await response.text()}`)
+    }
+  },
+})
