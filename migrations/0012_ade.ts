@@ -3,7 +3,8 @@ import { sql, type Kysely } from 'kysely'
 /**
  * Apple's side: ADE servers with their keys and tokens, the runs of their syncs, the serial numbers Apple assigned to
  * us, and the ADE profiles that were defined at Apple (one per policy and server). `key` is the unguessable part of
- * the address that a device of this policy and server enrols at.
+ * the address that a device of this policy and server enrols at. `ade_calls` holds the one change that is being made at
+ * Apple for a server; one that is found there later is a change of which nobody knows whether it was made.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
@@ -27,11 +28,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       org_id text,
       fetch_limit integer,
       sync_limit integer,
+      account_read_at timestamptz,
       default_policy_id text references enrollment_policies,
       cursor text,
       cursor_is_complete boolean not null default false,
+      full_sync_mark text,
       last_full_sync_started_at timestamptz,
       next_scheduled_sync_at timestamptz,
+      paused_until timestamptz,
+      failed_calls integer not null default 0,
+      worker text,
+      worker_until timestamptz,
       version integer not null default 1,
       created_at timestamptz not null,
       updated_at timestamptz not null
@@ -51,7 +58,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       changed integer not null default 0,
       removed integer not null default 0,
       error text,
-      error_code text
+      error_code text,
+      worker text,
+      worker_until timestamptz
     )`.execute(db)
   await sql`
     create unique index ade_syncs_running on ade_syncs (ade_server_id) where state = 'running'`.execute(db)
@@ -69,6 +78,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       attempts integer not null default 0,
       error text,
       primary key (ade_server_id, policy_id)
+    )`.execute(db)
+  await sql`
+    create table ade_calls (
+      ade_server_id text primary key references ade_servers on delete cascade,
+      kind text not null check (kind in ('define', 'assign', 'remove')),
+      policy_id text,
+      hash bytea,
+      profile jsonb,
+      profile_uuid text,
+      serial_numbers text[] not null,
+      started_at timestamptz not null
     )`.execute(db)
   await sql`
     create table ade_devices (
@@ -96,6 +116,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       assignment_retry_at timestamptz,
       assignment_attempts integer not null default 0,
       assignment_error text,
+      assigned_at timestamptz,
+      apple_seen_at timestamptz,
       running_profile_uuid text,
       contacted_at timestamptz,
       enrolled_at timestamptz,
@@ -105,12 +127,15 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       removed_at timestamptz,
       created_at timestamptz not null,
       updated_at timestamptz not null
-    )`.execute(db)
+    ) with (fillfactor = 80)`.execute(db)
   await sql`create index ade_devices_server on ade_devices (ade_server_id, serial_number)`.execute(db)
   await sql`create index ade_devices_policy on ade_devices (policy_id) where policy_id is not null`.execute(
     db,
   )
   await sql`
-    create index ade_devices_unsettled on ade_devices (ade_server_id, assignment_retry_at)
+    create index ade_devices_unsettled on ade_devices (ade_server_id, policy_id)
       where assignment_state in ('pending', 'throttled', 'failed')`.execute(db)
+  await sql`
+    create index ade_devices_unjudged on ade_devices (policy_set_at)
+      where policy_set_at is not null and policy_judged_at is null`.execute(db)
 }

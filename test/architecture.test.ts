@@ -72,9 +72,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ),
 }
 
-const HTTP = /^src\/(http\/|features\/[^/]+\/(api|routes)\.ts$)/
-const SCHEMA = /^src\/(http\/|kernel\/|features\/[^/]+\/(api|routes|schema)\.ts$)/
-const STORE = /^(src\/db\/|src\/features\/[^/]+\/store\.ts$|migrations\/)/
+const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?(api|routes)\.ts$)/
+const SCHEMA = /^src\/(http\/|kernel\/|features\/[^/]+\/([^/]+\/)?(api|routes|schema)\.ts$)/
+const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?store\.ts$|migrations\/)/
 const PROTOCOL = /^src\/protocol\//
 const DB = /^src\/db\//
 const KERNEL = /^src\/kernel\//

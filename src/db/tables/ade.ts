@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 
 /** An "MDM server" in Apple's portal: our token PKI key pair (and a staged one), and the token made for it, sealed. */
 export interface AdeServersTable {
@@ -21,11 +21,21 @@ export interface AdeServersTable {
   org_id: string | null
   fetch_limit: number | null
   sync_limit: number | null
+  account_read_at: Date | null
   default_policy_id: string | null
   cursor: string | null
+  /** The fetch of all devices has come to its end; `cursor` is one for changes. */
   cursor_is_complete: Generated<boolean>
+  /** What devices get as `seen_in_sync` while all of them are fetched. */
+  full_sync_mark: string | null
   last_full_sync_started_at: Date | null
   next_scheduled_sync_at: Date | null
+  /** Apple is not called before this time. */
+  paused_until: Date | null
+  failed_calls: Generated<number>
+  /** The process that changes things at Apple for this server, and until when it is believed to live. */
+  worker: string | null
+  worker_until: Date | null
   version: Generated<number>
   created_at: Date
   updated_at: Date
@@ -47,6 +57,9 @@ export interface AdeSyncsTable {
   removed: Generated<number>
   error: string | null
   error_code: string | null
+  /** The process that works on it, and until when it is believed to live. */
+  worker: string | null
+  worker_until: Date | null
 }
 
 /** What a policy is at Apple on one server: the key of its address, and the ADE profile defined for it. */
@@ -61,6 +74,18 @@ export interface AdeProfilesTable {
   retry_at: Date | null
   attempts: Generated<number>
   error: string | null
+}
+
+/** A change that is being made at Apple, or of which the outcome is unknown. */
+export interface AdeCallsTable {
+  ade_server_id: string
+  kind: 'define' | 'assign' | 'remove'
+  policy_id: string | null
+  hash: Buffer | null
+  profile: ColumnType<Record<string, unknown> | null, string | null, string | null>
+  profile_uuid: string | null
+  serial_numbers: string[]
+  started_at: Date
 }
 
 /** A serial number that Apple assigned to one of our servers; its state is derived from the times. */
@@ -89,6 +114,10 @@ export interface AdeDevicesTable {
   assignment_retry_at: Date | null
   assignment_attempts: Generated<number>
   assignment_error: string | null
+  /** When we last changed the profile at Apple. */
+  assigned_at: Date | null
+  /** As of when the columns from Apple are. */
+  apple_seen_at: Date | null
   running_profile_uuid: string | null
   contacted_at: Date | null
   enrolled_at: Date | null
@@ -104,5 +133,6 @@ export interface AdeTables {
   ade_servers: AdeServersTable
   ade_syncs: AdeSyncsTable
   ade_profiles: AdeProfilesTable
+  ade_calls: AdeCallsTable
   ade_devices: AdeDevicesTable
 }

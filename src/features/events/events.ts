@@ -11,6 +11,13 @@ const PUBLISH_BATCH = 500
 
 /** Facts that administrators are warned of rather than merely told. */
 const WARNINGS: ReadonlySet<EventType> = new Set([
+  'ade_device.assignment_failed',
+  'ade_device.drifted',
+  'ade_profile.refused',
+  'ade_server.stopped',
+  'ade_server.token_expiring',
+  'ade_sync.failed',
+  'ade_sync.timed_out',
   'certificate.refused',
   'command.failed',
   'enrollment.abandoned',
