@@ -1,0 +1,130 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { systemClock } from '../kernel/clock.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { createAdeCalls } from './ade-cloud-calls.ts'
+import type { SerialResult } from './ade-cloud-calls.ts'
+import { createCallScript } from './ade-cloud-answers.ts'
+import type { ErrorShape, ScriptedCall } from './ade-cloud-answers.ts'
+import { createAdeDesk } from './ade-cloud-desk.ts'
+import { createOrganization } from './ade-cloud-organization.ts'
+import type { AppleDevice } from './ade-cloud-organization.ts'
+import { createPaging } from './ade-cloud-paging.ts'
+import { createAdeSessions } from './ade-cloud-sessions.ts'
+import { createAdeWatch } from './ade-cloud-watch.ts'
+import type { AdeCall, AdeViolation } from './ade-cloud-watch.ts'
+import { createAdePortal } from './ade-portal.ts'
+import type { AdePortal } from './ade-portal.ts'
+
+/** What a device gets at activation when a profile is assigned to its serial number. */
+export interface ActivationProfile {
+  uuid: string
+  organization: string
+  /** The JSON that the MDM server defined. */
+  content: Readonly<Record<string, unknown>>
+}
+
+/** A strict fake of Apple's web service for automated enrollment, with the portal of one organisation. */
+export interface FakeAde {
+  /** What FIRSTBOOT_ADE_URL would say. */
+  readonly url: string
+  readonly portal: AdePortal
+  /** All calls, oldest first, GET /session among them. */
+  readonly calls: readonly AdeCall[]
+  /** What clients did against the rules; empty for good ones. */
+  readonly violations: readonly AdeViolation[]
+  /** How often each `METHOD /path` was called. */
+  counts(): Record<string, number>
+  /** Answers the next calls to a path (`/devices/sync`), or to any (`*`), in this order. */
+  script(path: string, ...answers: ScriptedCall[]): void
+  /** Answers everything so, until it is called with null. */
+  answerAll(answer: ScriptedCall | null): void
+  /** Sends the answers that were held. */
+  release(): void
+  /** How many answers are held. */
+  held(): number
+  /** What the next assignments of a profile to a serial number come to. */
+  scriptSerial(serialNumber: string, ...results: SerialResult[]): void
+  /** What `retry_after_seconds` says (60 at first). */
+  throttleFor(seconds: number): void
+  /** How error words are written (`bare` at first). */
+  writeErrors(shape: ErrorShape): void
+  /** POST /profile/devices is answered with 405, as by Apple's own simulator. */
+  assignByPutOnly(only: boolean): void
+  /** All sessions are over, as after a restart of Apple's service. */
+  loseSessions(): void
+  /** All cursors become invalid. */
+  forgetCursors(): void
+  /** Apple's record of a device; refuses `not_found`. */
+  device(serialNumber: string): Readonly<AppleDevice>
+  /** A profile by its UUID. */
+  profile(uuid: string): Readonly<Record<string, unknown>> | undefined
+  /** Activation of a device, as at every power-on after an erase: its profile, which counts as pushed from then on. */
+  activate(serialNumber: string): ActivationProfile | undefined
+  close(): Promise<void>
+}
+
+/** Options of the fake; port 0 is any free one. */
+export interface FakeAdeOptions {
+  host?: string
+  port?: number
+  clock?: Clock
+  organization?: string
+}
+
+/** Starts it, without servers and devices. */
+export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAde> {
+  const { clock = systemClock, host = '127.0.0.1', port = 0 } = options
+  const organization = createOrganization(options.organization ?? 'Example AG', clock)
+  const watch = createAdeWatch(clock)
+  const { report } = watch
+  const script = createCallScript()
+  const calls = createAdeCalls({ organization, clock, report })
+  const sessions = createAdeSessions({ organization, clock, report })
+  const paging = createPaging(clock)
+  const desk = createAdeDesk({ organization, clock, watch, script, calls, sessions, paging })
+  const server = createServer((request, response) => void receive(request, response))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const url = `http://${host}:${(server.address() as AddressInfo).port}`
+
+  async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request)
+    if (body !== undefined) await desk.serve({ request, response, body, base: url })
+  }
+
+  return {
+    ...{ url, portal: createAdePortal(organization), calls: watch.calls, violations: watch.violations },
+    ...{ counts: watch.counts, release: desk.release, held: desk.held, writeErrors: desk.writeErrors },
+    ...{ assignByPutOnly: desk.assignByPutOnly, loseSessions: sessions.loseAll, answerAll: script.all },
+    ...{ forgetCursors: paging.forget, device: organization.device },
+    script: (path, ...answers) => script.add(path, answers),
+    scriptSerial: (serial, ...results) => calls.scriptSerial(serial, results),
+    throttleFor: (seconds) => void (calls.throttleSeconds = seconds),
+    profile: (uuid) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
+    activate(serialNumber) {
+      const device = organization.devices.get(serialNumber)
+      const profile = organization.profiles.get(device?.profileUuid ?? '')
+      if (device === undefined || profile === undefined) return undefined
+      organization.markPushed(device)
+      return { uuid: profile.uuid, organization: organization.name, content: profile.content }
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  } catch {
+    return undefined
+  }
+}
