@@ -7,6 +7,7 @@ const ERRORS = {
   invalid_request: [400, 'The request is not valid.', 'info'],
   invalid_json: [400, 'The body is not valid JSON.', 'info'],
   plist_invalid: [400, 'The property list is not valid.', 'info'],
+  xml_invalid: [400, 'The XML document is not valid.', 'info'],
   cms_invalid: [400, 'The signed or encrypted message is not valid.', 'info'],
   x509_invalid: [400, 'The certificate is not valid.', 'info'],
   csr_invalid: [400, 'The certificate request is not valid.', 'info'],

@@ -1,0 +1,4 @@
+export { attributeOf, childOf, elementsOf, qualifiedName } from './element.ts'
+export type { XmlElement } from './element.ts'
+export { parseXml } from './reader.ts'
+export { escapeXml, fitsXml } from './text.ts'
