@@ -79,7 +79,7 @@ async function assemble(options: Required<AppOptions>, db: Db): Promise<App> {
   const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
 
   const events = createEvents(base)
-  const settings = createSettings({ ...base, events })
+  const settings = createSettings({ ...base, events, signInSourceExists: async () => false })
   const devices = createDevices({ ...base, reader })
   const users = createUsers({
     ...base,

@@ -5,7 +5,8 @@ import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, encodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import { renderEvent, type Events } from '../events/index.ts'
 import type { Devices } from './devices.ts'
-import type { DeviceRow } from './store.ts'
+import type { Users } from '../users/index.ts'
+import type { Enrollment } from './store.ts'
 import { deviceSchema, detailSchema, renderDevice } from './view.ts'
 
 const TAGS = ['Devices']
@@ -24,11 +25,24 @@ const filters = {
 }
 
 /** `/devices`: enrollments with what they said of themselves. */
-export function devicesApi(deps: { db: Db; devices: Devices; events: Events }): FastifyPluginAsyncTypebox {
-  const { db, devices, events } = deps
+export function devicesApi(deps: {
+  db: Db
+  devices: Devices
+  users: Pick<Users, 'findByName' | 'namesOf'>
+  events: Events
+}): FastifyPluginAsyncTypebox {
+  const { db, devices, users, events } = deps
 
-  async function known(id: string): Promise<DeviceRow> {
-    const device = await devices.findDevice(db.kysely, id)
+  async function render(rows: readonly Enrollment[]) {
+    const ids = rows.flatMap((row) => row.user_id ?? [])
+    const names = await users.namesOf(db.kysely, [...new Set(ids)])
+    return rows.map((row) =>
+      renderDevice(row, row.user_id === null ? null : (names.get(row.user_id) ?? null)),
+    )
+  }
+
+  async function known(id: string): Promise<Enrollment> {
+    const device = await devices.findEnrollment(db.kysely, id)
     if (!device) throw new AppError('not_found', `There is no device ${id}.`)
     return device
   }
@@ -46,15 +60,18 @@ export function devicesApi(deps: { db: Db; devices: Devices; events: Events }): 
         },
       },
       async (request) => {
-        const { limit, cursor, ...wanted } = request.query
+        const { limit, cursor, user_name, ...wanted } = request.query
+        const user = user_name === undefined ? undefined : await users.findByName(db.kysely, user_name)
+        if (user_name !== undefined && user === undefined) return { items: [], next_cursor: null }
         const [after] = decodeCursor(cursor, ['string']) ?? []
         const rows = await devices.listDevices(db.kysely, {
           ...wanted,
+          ...(user !== undefined && { user_id: user.id }),
           ...(after !== undefined && { after }),
           limit: limit + 1,
         })
         const { items, next_cursor } = page(rows, limit, (row) => [row.id])
-        return { items: items.map(renderDevice), next_cursor }
+        return { items: items.map(await renderer(items)), next_cursor }
       },
     )
 
@@ -75,8 +92,9 @@ export function devicesApi(deps: { db: Db; devices: Devices; events: Events }): 
           devices.inventory(device.id, 'device_information'),
           devices.inventory(device.id, 'security_info'),
         ])
+        const render = await renderer([device])
         return {
-          ...renderDevice(device),
+          ...render(device),
           user_channels: await devices.userChannelIds(db.kysely, device.id),
           inventory: { device_information: renderAnswer(information), security_info: renderAnswer(security) },
         }

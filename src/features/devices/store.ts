@@ -153,7 +153,7 @@ export async function recordPushes(db: Reader, records: readonly PushRecord[]): 
 /** What the list of devices may be narrowed to. */
 export interface DeviceFilter {
   serial_number?: string
-  user_name?: string
+  user_id?: string
   udid?: string
   state?: 'enrolled' | 'unenrolled'
   type?: Enrollment['type']
@@ -162,35 +162,17 @@ export interface DeviceFilter {
   limit: number
 }
 
-/** An enrollment with the name of its user. */
-export type DeviceRow = Enrollment & { user_name: string | null }
-
-function selectDevices(db: Reader) {
-  return db
-    .selectFrom('enrollments as e')
-    .leftJoin('users as u', 'u.id', 'e.user_id')
-    .selectAll('e')
-    .select('u.user_name')
-}
-
-/** One enrollment with the name of its user. */
-export function findDevice(db: Reader, id: string): Promise<DeviceRow | undefined> {
-  return selectDevices(db)
-    .where(sql`lower(e.id)`, '=', id.toLowerCase())
-    .executeTakeFirst()
-}
-
 const IS_ENROLLED = sql<boolean>`(e.unenrolled_at is null and e.token_update_tally > 0)`
 
 /** Enrollments by id. */
-export function listDevices(db: Reader, filter: DeviceFilter): Promise<DeviceRow[]> {
-  let query = selectDevices(db).orderBy('e.id').limit(filter.limit)
+export function listDevices(db: Reader, filter: DeviceFilter): Promise<Enrollment[]> {
+  let query = db.selectFrom('enrollments as e').selectAll('e').orderBy('e.id').limit(filter.limit)
   if (filter.after !== undefined) query = query.where('e.id', '>', filter.after)
   if (filter.serial_number !== undefined) query = query.where('e.serial_number', '=', filter.serial_number)
   if (filter.udid !== undefined) query = query.where(sql`lower(e.udid)`, '=', filter.udid.toLowerCase())
   if (filter.type !== undefined) query = query.where('e.type', '=', filter.type)
   if (filter.policy_id !== undefined) query = query.where('e.policy_id', '=', filter.policy_id)
-  if (filter.user_name !== undefined) query = query.where('u.user_name', '=', filter.user_name)
+  if (filter.user_id !== undefined) query = query.where('e.user_id', '=', filter.user_id)
   if (filter.state === 'enrolled') query = query.where(IS_ENROLLED)
   if (filter.state === 'unenrolled') query = query.where(sql<boolean>`not ${IS_ENROLLED}`)
   return query.execute()

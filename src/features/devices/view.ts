@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { DeviceRow } from './store.ts'
+import type { Enrollment } from './store.ts'
 
 const text = Type.Union([Type.String(), Type.Null()])
 const time = Type.Union([Type.String({ format: 'date-time' }), Type.Null()])
@@ -62,7 +62,7 @@ export const detailSchema = Type.Intersect([
 ])
 
 /** A row in the form of the API: no token, no push magic. */
-export function renderDevice(row: DeviceRow) {
+export function renderDevice(row: Enrollment, userName: string | null) {
   const iso = (at: Date | null) => at?.toISOString() ?? null
   return {
     id: row.id,
@@ -71,7 +71,7 @@ export function renderDevice(row: DeviceRow) {
     parent_id: row.parent_id,
     serial_number: row.serial_number,
     udid: row.udid,
-    user_name: row.user_name,
+    user_name: userName,
     user_short_name: row.user_short_name,
     user_long_name: row.user_long_name,
     policy_id: row.policy_id,

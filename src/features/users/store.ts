@@ -36,6 +36,13 @@ export function findUserByKey(db: Executor, key: string): Promise<User | undefin
   return db.selectFrom('users').select(COLUMNS).where('user_name_key', '=', key).executeTakeFirst()
 }
 
+/** The names of these users, by id. */
+export async function findUserNames(db: Executor, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.selectFrom('users').select(['id', 'user_name']).where('id', 'in', ids).execute()
+  return new Map(rows.map((row) => [row.id, row.user_name]))
+}
+
 /** The form in which the user's password is kept; null when there is none, or no such user. */
 export async function findPasswordHash(db: Executor, id: string): Promise<string | null> {
   const row = await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst()

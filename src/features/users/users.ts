@@ -14,6 +14,7 @@ import {
   findPasswordHash,
   findUser,
   findUserByKey,
+  findUserNames,
   insertUser,
   listUsers,
   lockUser,
@@ -135,6 +136,8 @@ export function createUsers(deps: UsersDeps) {
     find: (executor: Executor, id: string) => findUser(executor, id),
     /** The user of this name, whatever its spelling. */
     findByName: (executor: Executor, userName: string) => findUserByKey(executor, userNameKey(userName)),
+    /** The names of these users, by id. */
+    namesOf: (executor: Executor, ids: readonly string[]) => findUserNames(executor, ids),
     /** The user, locked until the transaction ends: for counting devices against the limit. */
     lock: (trx: Tx, id: string) => lockUser(trx, id),
     /**
