@@ -33,12 +33,11 @@ export function devicesApi(deps: {
 }): FastifyPluginAsyncTypebox {
   const { db, devices, users, events } = deps
 
-  async function render(rows: readonly Enrollment[]) {
+  /** Gives what shows one of these rows, with the name of its user. */
+  async function renderer(rows: readonly Enrollment[]) {
     const ids = rows.flatMap((row) => row.user_id ?? [])
     const names = await users.namesOf(db.kysely, [...new Set(ids)])
-    return rows.map((row) =>
-      renderDevice(row, row.user_id === null ? null : (names.get(row.user_id) ?? null)),
-    )
+    return (row: Enrollment) => renderDevice(row, names.get(row.user_id ?? '') ?? null)
   }
 
   async function known(id: string): Promise<Enrollment> {
