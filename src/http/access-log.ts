@@ -61,6 +61,8 @@ function levelOf(scope: Scope, quiet: Level, request: FastifyRequest, reply: Fas
     const { level } = describeError(request.refusal.code)
     return level === 'info' && scope === 'device' ? 'warn' : level
   }
+  // Health is asked for every few seconds, and its answer is no error.
+  if (scope === 'none') return quiet
   if (reply.statusCode >= 500) return 'error'
   return reply.statusCode >= 400 && scope === 'device' ? 'warn' : quiet
 }

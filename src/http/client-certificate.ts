@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../kernel/clock.ts'
@@ -58,17 +57,25 @@ export function createClientCertificates(deps: {
 /** An RFC 9440 byte sequence (`:base64:`) or a URL-escaped PEM certificate, as proxies send it. */
 function parseHeader(value: string): Buffer | undefined {
   if (value.length > MAX_HEADER_LENGTH) return undefined
+  const base64 = /^\s*:([A-Za-z0-9+/=]+):\s*$/.exec(value)?.[1] ?? pemBody(value)
+  const der = base64 === undefined ? undefined : Buffer.from(base64, 'base64')
+  return der !== undefined && isOneSequence(der) ? der : undefined
+}
+
+/** The base64 between the lines of the first certificate, whatever the proxy made of its line ends. */
+function pemBody(escaped: string): string | undefined {
   try {
-    const base64 = /^\s*:([A-Za-z0-9+/=]+):\s*$/.exec(value)?.[1] ?? pemBody(value)
-    return base64 === undefined ? undefined : new X509Certificate(Buffer.from(base64, 'base64')).raw
+    const pem = decodeURIComponent(escaped)
+    return /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem)?.[1]
   } catch {
     return undefined
   }
 }
 
-/** The base64 between the lines of the first certificate, whatever the proxy made of its line ends. */
-function pemBody(escaped: string): string | undefined {
-  return /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(
-    decodeURIComponent(escaped),
-  )?.[1]
+/**
+ * Whether the bytes are one DER sequence of 256 to 65,535 bytes, as every certificate is. What is in it is for those who
+ * identify the device: they remember certificates, and parsing each anew at every poll would cost more than the poll.
+ */
+function isOneSequence(der: Buffer): boolean {
+  return der.length > 4 && der.readUInt16BE(0) === 0x3082 && der.readUInt16BE(2) === der.length - 4
 }

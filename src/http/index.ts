@@ -23,6 +23,8 @@ import { createRequestIds } from './request-ids.ts'
 import { type RoutesTable, createRoutesTable } from './routes-table.ts'
 import { type TlsReload, tlsOptions, watchTls } from './tls.ts'
 
+const MAX_LOGGED_PATH = 40
+
 /** What the HTTP side is made of; `scopes` holds the features' plugins by the scope they belong to. */
 export type HttpDeps = {
   config: Pick<Config, 'listener' | 'operatorListener' | 'tls' | 'trustedProxies' | 'clientCertHeader'>
@@ -137,7 +139,7 @@ async function assemble(
   const table = createRoutesTable()
   table.watch(app)
   app.setErrorHandler((thrown, request, reply) => refuse(deps.log, thrown, request, reply))
-  app.setNotFoundHandler((request, reply) => refuseUnknown(table, request, reply))
+  app.setNotFoundHandler((request, reply) => refuseUnknown(deps, table, request, reply))
   await app.register(async (plain) => {
     plain.addHook('onResponse', createAccessLog({ ...deps, scope: 'none', quiet: 'debug' }))
     addHealth(plain, whyNotReady)
@@ -168,8 +170,20 @@ function refuse(log: Log, thrown: unknown, request: FastifyRequest, reply: Fasti
   reply.code(describeError(error.code).status).send()
 }
 
-function refuseUnknown(table: RoutesTable, request: FastifyRequest, reply: FastifyReply): void {
-  const methods = table.methodsOf(request.url.split('?')[0] ?? '')
+function refuseUnknown(
+  deps: HttpDeps,
+  table: RoutesTable,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const path = request.url.split('?')[0] ?? ''
+  const methods = table.methodsOf(path)
+  const status = methods.length > 0 ? 405 : 404
   if (methods.length > 0) reply.header('allow', methods.join(', '))
-  reply.code(methods.length > 0 ? 405 : 404).send()
+  // The rest of an address may be a key that was sent to the wrong place.
+  const start = path.split('/', 2).join('/').slice(0, MAX_LOGGED_PATH)
+  const { id, method, ip } = request
+  const fields = { request_id: id, method, path: start, status, address: ip }
+  deps.log.info({ event: 'http.unknown_route', ...fields }, 'http.unknown_route')
+  reply.code(status).send()
 }

@@ -65,7 +65,7 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
     requestTimeout: timeouts.request,
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    frameworkErrors: refuseUrl,
+    frameworkErrors: (error, request, reply) => refuseUrl(log, error, request, reply),
     clientErrorHandler: (error, socket) => refuseConnection(log, error, socket),
   }
   const app =
@@ -82,7 +82,9 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
 }
 
 /** An address that cannot be decoded belongs to no scope. */
-function refuseUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+function refuseUrl(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const fields = { request_id: request.id, address: request.ip }
+  log.info({ event: 'http.bad_request', reason: 'bad_url', ...fields }, 'http.bad_request')
   if (request.url.startsWith('/api/')) sendProblem(toAppError(error), request, reply)
   else reply.code(400).send()
 }

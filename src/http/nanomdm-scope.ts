@@ -7,6 +7,7 @@ import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { Authenticate } from './authentication.ts'
 import { basicCredentials } from './credentials.ts'
 import { toAppError } from './errors.ts'
+import { refuseNul } from './json.ts'
 
 const USER_NAME = 'nanomdm'
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -43,6 +44,7 @@ export function nanomdmScope(deps: {
       }
       if (!hasRole(actor, 'operator')) throw new AppError('forbidden')
       request.actor = actor
+      refuseNul(request)
     })
     app.addHook('onResponse', createAccessLog({ ...deps, scope: 'operator', quiet: 'info' }))
     for (const routes of deps.routes) await app.register(routes)

@@ -8,14 +8,13 @@ import { createAccessLog, noteRefusal } from './access-log.ts'
 import { type Authenticate, requireActor } from './authentication.ts'
 import { toAppError } from './errors.ts'
 import { addIdempotency } from './idempotency.ts'
+import { refuseNul, takeJson } from './json.ts'
 import { completeRoute, describeApi, serveDocs } from './openapi.ts'
 import { sendProblem } from './problem.ts'
 import type { RoutesTable } from './routes-table.ts'
 import { validatorCompiler } from './validation.ts'
 
 const PREFIX = '/api/v1'
-const BODY_LIMIT_BYTES = 16 * 1024 * 1024
-const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 /** What the operator scope needs. */
 type OperatorScopeDeps = {
@@ -55,6 +54,7 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
       // An address that is no route tells strangers nothing.
       const options = { role: role ?? ('viewer' as const), basic: basic ?? false }
       request.actor = await requireActor(request, reply, { authenticate: deps.authenticate, ...options })
+      refuseNul(request)
     })
     await describeApi(api, deps.version)
     await api.register(serveDocs)
@@ -90,27 +90,6 @@ function decorate(app: FastifyInstance): void {
   app.decorateRequest('checkIfMatch', function (this: FastifyRequest, version: number) {
     checkIfMatch(this.headers['if-match'], version)
   })
-}
-
-/** JSON must be UTF-8 (RFC 8259, section 8.1); a body of no bytes is no body, whatever type it claims. */
-function takeJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error')
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    JSON_TYPES,
-    { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
-    (request, body, done) => {
-      if (body.length === 0) return done(null, undefined)
-      let text: string
-      try {
-        text = decoder.decode(body as Buffer)
-      } catch {
-        return done(new AppError('invalid_json', 'The body is not valid UTF-8.'))
-      }
-      void parse(request, text, done)
-    },
-  )
 }
 
 function isEmptyObject(body: unknown): boolean {

@@ -52,7 +52,8 @@ function walk(node: unknown): unknown {
 /** The value with defaults for what is left out and, where it `isText`, with what its texts spell. */
 function complete(node: Node | undefined, given: unknown, isText: boolean): unknown {
   if (given === undefined) return structuredClone(node?.default)
-  if (node?.type === 'array') {
+  if (node === undefined) return given
+  if (node.type === 'array') {
     const items = Array.isArray(given) || !isText ? given : [given]
     return Array.isArray(items) ? items.map((item) => complete(node.items, item, isText)) : given
   }

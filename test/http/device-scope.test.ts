@@ -119,9 +119,14 @@ describe('refusals', () => {
     ['PUT', '/%zz', 400, undefined],
     ['PUT', '/mdm/%ff', 400, undefined],
   ])('%s %s is an empty %i', async (method, url, status, allow) => {
-    const { http } = await httpWorld({ scopes: { device } })
+    const { http, lines } = await httpWorld({ scopes: { device } })
     const answer = await http.main.inject({ method: method as 'GET', url, payload: '{' })
     expect([answer.statusCode, answer.body, answer.headers.allow]).toEqual([status, '', allow])
+    expect(lines.at(-1)).toMatchObject(
+      status === 400
+        ? { event: 'http.bad_request', reason: 'bad_url' }
+        : { event: 'http.unknown_route', status },
+    )
   })
 })
 

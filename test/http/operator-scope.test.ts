@@ -165,6 +165,10 @@ describe('bodies', () => {
     ['with __proto__', '{"name":"a","__proto__":{"x":1}}', 'invalid_json', 400],
     ['that are no UTF-8', Buffer.from('{"name":"\xff"}', 'latin1'), 'invalid_json', 400],
     ['of no bytes', '', 'invalid_request', 400],
+    ['with U+0000', '{"name":"a\\u0000"}', 'invalid_request', 400],
+    ['with U+0000 in a name', '{"a\\u0000":1}', 'invalid_request', 400],
+    ['nested without end', `{"name":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`, 'invalid_json', 400],
+    ['of lists without end', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'invalid_json', 400],
     ['of 17 MB', `{"name":"${'a'.repeat(17 * 1024 * 1024)}"}`, 'payload_too_large', 413],
   ])('%s are refused', async (_, payload, code, status) => {
     const answer = await send(payload)
@@ -214,6 +218,16 @@ describe('query strings', () => {
   ])('%s is refused', async (query, detail) => {
     const answer = await get(query)
     expect([answer.statusCode, answer.json().detail]).toEqual([400, detail])
+  })
+
+  test.each(['/things/%00/poke', '/things?tag=%00'])('%s is refused for its U+0000', async (url) => {
+    const { inject } = await world()
+    const answer = await inject({
+      method: url.endsWith('poke') ? 'POST' : 'GET',
+      url: `/api/v1${url}`,
+      headers: as('admin'),
+    })
+    expect(answer.json()).toMatchObject({ status: 400, detail: 'The address has a U+0000 in it.' })
   })
 
   test('routes that declare none take none', async () => {
