@@ -17,14 +17,14 @@ import { checkPush, type ValidPush, type Violation } from './apns-check.ts'
 const OID_UID = '0.9.2342.19200300.100.1.1'
 
 /** A push that was received and found right, with what was answered. */
-export interface ReceivedPush extends ValidPush {
+interface ReceivedPush extends ValidPush {
   at: Date
   apnsId: string
   status: number
 }
 
 /** What to answer instead of 200. `timestamp` (ms) goes with 410. */
-export type ScriptedAnswer =
+type ScriptedAnswer =
   | { status: number; reason: string; timestamp?: number }
   /** 200, but only when `release()` is called. */
   | 'hold'

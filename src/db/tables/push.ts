@@ -16,7 +16,7 @@ export interface PushCertificatesTable {
 }
 
 /** An enrollment that is to be woken, or was (`pushed_at`) and has not been heard of since. */
-export interface PushNeedsTable {
+interface PushNeedsTable {
   enrollment_id: string
   due_at: Date
   attempts: Generated<number>

@@ -10,7 +10,7 @@ import * as store from './store.ts'
 const RELEASE_PER_SECOND = 500
 
 /** What is known to be odd, though it was stored. */
-export interface StoredCertificate extends store.PushCertificate {
+interface StoredCertificate extends store.PushCertificate {
   warnings: string[]
 }
 

@@ -21,7 +21,7 @@ export type { PushCertificates } from './certificates.ts'
 const WAKE_PER_SECOND = 500
 
 /** What pushing is made of. `wakePerSecond` paces large requests; `random` gives numbers from 0 to 1. */
-export interface PushDeps {
+interface PushDeps {
   db: Db
   clock: Clock
   log: Log

@@ -13,16 +13,18 @@ const CLAIM_BATCH = 500
 const MAX_IN_FLIGHT = 1_000
 const SHORTEST_SLEEP_MS = 50
 const LONGEST_SLEEP_MS = 60_000
+/** A slow answer must not keep the job from looking for what others have asked for. */
+const LONGEST_RUN_MS = 2_000
 
 /** When a claim made at `now` runs out. */
 export function leaseEnd(now: Date): Date {
   return addTime(now, LEASE_SECONDS, 'second')
 }
 
-/** Takes what is due to the sender: when woken, when the next need falls due, and when the job table says. */
-export type Loop = ReturnType<typeof createLoop>
-
-/** Makes the loop; there is never more than one pass at a time. */
+/**
+ * Takes what is due to the sender: when woken, when the next need falls due, and when the job table says. There is
+ * never more than one pass at a time.
+ */
 export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topics; sender: Sender }) {
   const { db, clock, log, topics, sender } = deps
   let passing: Promise<void> | undefined
@@ -99,10 +101,15 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
 
   return {
     wake,
-    /** Takes what is due and waits until it is sent and written down. Rejects when the database does not answer. */
+    /**
+     * Takes what is due and waits, but not for long, until it is sent and written down. Rejects when the database does
+     * not answer.
+     */
     async run(): Promise<void> {
       await pass()
-      await sender.settled()
+      const waited = Promise.withResolvers<void>()
+      const stop = clock.after(LONGEST_RUN_MS, waited.resolve)
+      await Promise.race([sender.settled(), waited.promise]).finally(stop)
     },
     /** Takes nothing more, and waits for what is under way. */
     async close(): Promise<void> {

@@ -19,7 +19,7 @@ const MAX_PASSWORD_CHARS = 1024
 export type Upload = { pem: Uint8Array | string } | { pkcs12: Uint8Array; password: string }
 
 /** A push certificate that can be used, in PEM. */
-export interface UsableCertificate {
+interface UsableCertificate {
   topic: string
   certificate: string
   privateKey: string

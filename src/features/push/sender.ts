@@ -12,9 +12,11 @@ import { held, isReachable, judge, unreachable, type Reachable, type Verdict } f
 /** Apple keeps a push for a device that is off this long. */
 const EXPIRES_AFTER_DAYS = 7
 const RECORD_BATCH = 500
+/** When Apple cannot be reached every push is delayed; one line in so long says it. */
+const TELL_DELAYS_EVERY_MS = 60_000
 
 /** What a sender is made of; `random` gives numbers from 0 to 1. */
-export interface SenderDeps {
+interface SenderDeps {
   db: Db
   clock: Clock
   log: Log
@@ -33,6 +35,7 @@ export function createSender(deps: SenderDeps) {
   const { db, clock, log, metrics, events, devices, topics, random } = deps
   const refusals = createRefusals(deps)
   const inFlight = new Map<string, Promise<Verdict>>()
+  let quietUntil = 0
   let last: Promise<unknown> = Promise.resolve()
   const recorder = createGroupCommit<Verdict, void>({
     key: ({ settlement }) => settlement.claim.id,
@@ -74,7 +77,7 @@ export function createSender(deps: SenderDeps) {
 
   async function send(claim: store.Claim, target: PushTarget | undefined, probe?: Topic): Promise<Verdict> {
     const verdict = await push(claim, target, probe)
-    metrics.pushes.inc({ result: verdict.result })
+    tell(verdict)
     try {
       await recorder.submit(verdict)
     } catch (error) {
@@ -85,6 +88,18 @@ export function createSender(deps: SenderDeps) {
       )
     }
     return verdict
+  }
+
+  function tell({ result, settlement, apnsId }: Verdict): void {
+    metrics.pushes.inc({ result })
+    const { claim, becomes, dueAt } = settlement
+    log.debug({ event: 'push.sent', enrollment_id: claim.id, reason: result, apns_id: apnsId }, becomes)
+    if (becomes !== 'retried' || clock.now().getTime() < quietUntil) return
+    quietUntil = clock.now().getTime() + TELL_DELAYS_EVERY_MS
+    log.warn(
+      { event: 'push.delayed', reason: result, enrollment_id: claim.id, due_at: dueAt },
+      'a push is delayed',
+    )
   }
 
   async function push(claim: store.Claim, target: PushTarget | undefined, probe?: Topic): Promise<Verdict> {

@@ -6,7 +6,7 @@ import type { PushCertificatesTable } from '../../db/tables/push.ts'
 export type Reader = Kysely<Database> | Tx
 
 /** A row of `push_certificates`. */
-export type PushCertificateRow = Selectable<PushCertificatesTable>
+type PushCertificateRow = Selectable<PushCertificatesTable>
 
 /** What may be shown of a push certificate. */
 export type PushCertificate = Omit<PushCertificateRow, 'certificate' | 'private_key' | 'warned_days'>

@@ -1,6 +1,6 @@
 export { MAX_BODY_BYTES, buildApnsRequest } from './request.ts'
 export type { ApnsPush, ApnsRequest } from './request.ts'
 export { readApnsAnswer } from './response.ts'
-export type { ApnsAction, ApnsOutcome } from './response.ts'
+export type { ApnsOutcome } from './response.ts'
 export { createApnsSession } from './session.ts'
 export type { ApnsSession } from './session.ts'

@@ -13,9 +13,6 @@ export type ApnsOutcome =
   /** The request itself is wrong; the same again would be refused again. */
   | { action: 'bug'; reason: string }
 
-/** Every action, for those who count. */
-export type ApnsAction = ApnsOutcome['action']
-
 /** Apple asks for patience after its own failures, and for more with a token that had too many pushes. */
 const AFTER_SERVER_ERROR_MS = 60_000
 const AFTER_TOO_MANY_MS = 5 * 60_000
