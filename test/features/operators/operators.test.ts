@@ -129,7 +129,7 @@ describeEachEngine('API tokens', (database) => {
   test.each([
     [{ role: 'viewer' }, 'name', 'is missing'],
     [{ name: 'a', role: 'root' }, 'role', 'must be one of viewer, operator, admin'],
-    [{ name: 'a\0', role: 'viewer' }, 'name', 'must match pattern'],
+    [{ name: 'a\x07', role: 'viewer' }, 'name', 'must match pattern'],
     [
       { name: 'a', role: 'viewer', expires_at: '2020-01-01T00:00:00Z' },
       'expires_at',

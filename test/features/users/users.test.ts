@@ -209,7 +209,7 @@ describeEachEngine('users', (database) => {
     [{}, 'user_name'],
     [{ user_name: '' }, 'user_name'],
     [{ user_name: ' anna' }, 'user_name'],
-    [{ user_name: 'a\0b' }, 'user_name'],
+    [{ user_name: 'a\x07b' }, 'user_name'],
     [{ user_name: 'a', device_limit: -1 }, 'device_limit'],
     [{ user_name: 'a', device_limit: '3' }, 'device_limit'],
     [{ user_name: 'a', email: 'nowhere' }, 'email'],
