@@ -125,6 +125,8 @@ async function convert(
       return json(given) ?? fail(wrong('a JSON object'))
     case 'base64_file':
       return (await readInputFile(given, name, verb)).toString('base64')
+    case 'text_file':
+      return (await readInputFile(given, name, verb)).toString().replace(/\r?\n$/, '')
     case 'text':
     case 'flag':
       return given

@@ -16,6 +16,8 @@ type OptionKind =
   | 'json'
   /** A file whose content is sent as base64. */
   | 'base64_file'
+  /** A file that holds one line of text, such as a password. */
+  | 'text_file'
 
 /** An option of a verb. */
 export interface VerbOption {

@@ -132,6 +132,21 @@ describe('push-certificates put', () => {
   })
 })
 
+test('the password of a user comes from a file', async () => {
+  const file = path.join(folder, 'first-password')
+  await writeFile(file, 'correct horse\n')
+  const { body } = await call(
+    'users',
+    'update',
+    'u',
+    '--password-file',
+    file,
+    '--must-change-password',
+    'true',
+  )
+  expect(body).toEqual({ password: 'correct horse', must_change_password: true })
+})
+
 test('the token comes from the option, a file, the environment or the data folder', async () => {
   const file = path.join(folder, 'admin-token')
   await writeFile(file, 'from-file\n')

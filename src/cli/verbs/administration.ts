@@ -3,8 +3,10 @@ import { UsageError } from '../verb.ts'
 
 const id: VerbArgument = { name: 'id', summary: 'id, as the list shows it', to: 'path' }
 
+const flag = (summary: string): VerbOption => ({ kind: 'boolean', value: 'true|false', summary, to: 'body' })
+
 const userFields: Readonly<Record<string, VerbOption>> = {
-  'display-name': { kind: 'text_or_none', value: 'NAME', summary: 'for people to read', to: 'body' },
+  'display-name': { kind: 'text', value: 'NAME', summary: 'for people to read', to: 'body' },
   email: { kind: 'text_or_none', value: 'ADDRESS', summary: 'e-mail address', to: 'body' },
   'device-limit': {
     kind: 'integer_or_none',
@@ -12,7 +14,14 @@ const userFields: Readonly<Record<string, VerbOption>> = {
     summary: 'devices to enrol; none = the default',
     to: 'body',
   },
-  disabled: { kind: 'boolean', value: 'true|false', summary: 'may not enrol', to: 'body' },
+  'password-file': {
+    ...{ kind: 'text_file', value: 'FILE', to: 'body', field: 'password' },
+    summary: 'holds the password of a local account',
+  },
+  'must-change-password': flag('the password is only for the first time'),
+  'password-expires-at': { kind: 'time', value: 'TIME', summary: 'when the password ends', to: 'body' },
+  'enrollment-manager': flag('enrols devices for others'),
+  disabled: flag('may not enrol'),
 }
 
 const updateSettings: Verb = {
@@ -59,6 +68,9 @@ export const administrationVerbs: readonly Verb[] = [
   {
     words: ['users', 'list'],
     summary: 'List people',
+    options: {
+      user: { kind: 'text', summary: 'only the one of this name', to: 'query', field: 'user_name' },
+    },
     call: { method: 'GET', path: '/users', paged: 'cursor' },
     columns: [
       ['ID', 'id'],

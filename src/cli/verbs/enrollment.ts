@@ -31,11 +31,11 @@ export const enrollmentVerbs: readonly Verb[] = [
     call: { method: 'GET', path: '/enrollment-links', paged: 'cursor' },
     columns: [
       ['ID', 'id'],
-      ['STATE', 'state'],
       ['USED', 'used'],
       ['USES', 'uses'],
       ['USER', 'user_name'],
       ['EXPIRES', 'expires_at'],
+      ['REVOKED', 'revoked_at'],
     ],
   },
   {

@@ -17,10 +17,8 @@ const put: Verb = {
   options: {
     'apple-id': { kind: 'text', summary: 'the Apple Account that it was made with', to: 'query' },
     'password-file': {
-      kind: 'text',
-      value: 'FILE',
+      ...{ kind: 'text_file', value: 'FILE', to: 'verb', field: 'password' },
       summary: 'holds the password of the PKCS#12 file',
-      to: 'verb',
     },
     force: { kind: 'flag', summary: 'even if its topic is another than the one in use', to: 'query' },
   },
@@ -36,12 +34,7 @@ async function addCertificate(call: ApiCall, { verb }: Input): Promise<ApiCall> 
     const pem = Buffer.concat(files.flatMap((file) => [file, Buffer.from('\n')]))
     return { ...call, body: pem, contentType: 'application/x-pem-file' }
   }
-  const passwordFile = verb['password_file']
-  const password =
-    typeof passwordFile === 'string'
-      ? (await readInputFile(passwordFile, '--password-file', put)).toString()
-      : ''
-  return { ...call, body: { pkcs12: first.toString('base64'), password: password.replace(/\r?\n$/, '') } }
+  return { ...call, body: { pkcs12: first.toString('base64'), password: verb['password'] ?? '' } }
 }
 
 /** Verbs about push certificates. */
