@@ -221,7 +221,7 @@ function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>
   }
 }
 
-function render({ version: _, ...group }: GroupView) {
+function render({ version: _version, ...group }: GroupView) {
   return {
     ...group,
     created_at: group.created_at.toISOString(),

@@ -84,7 +84,7 @@ export async function countMembers(db: Queries, groupIds: readonly string[]): Pr
     .where(sql<boolean>`group_id = any(${groupIds}::text[])`)
     .groupBy('group_id')
     .execute()
-  return new Map(rows.map((row) => [row.group_id, Number(row.count)]))
+  return new Map(rows.map((row) => [row.group_id, row.count]))
 }
 
 /** The ids of a static group's members in order, from after `after`. */

@@ -1,0 +1,158 @@
+import { type Db, type Tx, afterCommit, isUniqueViolation } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { newId } from '../../kernel/ids.ts'
+import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
+import type { Events } from '../events/index.ts'
+import type { Groups } from '../groups/index.ts'
+import { differences, patched, problemsOf, refuse, tidy } from './document.ts'
+import { type SignInSources, createReferences } from './references.ts'
+import {
+  type Queries,
+  deletePolicy,
+  findPolicy,
+  insertPolicy,
+  listPolicies,
+  lockPolicy,
+  namesBy,
+  updatePolicy,
+} from './store.ts'
+import type { Policy, PolicyFields } from './types.ts'
+
+/** A change's circumstances: who asks, and a check that may refuse the version that is there. */
+export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
+
+/** What the policies are made of. */
+export type PoliciesDeps = {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  groups: Pick<Groups, 'deletePolicyGroup' | 'ensurePolicyGroup' | 'hold' | 'renamePolicyGroup'>
+  signin: SignInSources
+  /** How many devices have this policy. */
+  usage: (trx: Tx, policyId: string) => Promise<number>
+  /** The names of the ADE servers whose new devices get this policy. */
+  defaultOf: (trx: Tx, policyId: string) => Promise<string[]>
+  /** Called once a policy was made, changed or deleted for good. */
+  onChanged: (policyId: string) => void
+}
+
+/** What administrators want of new devices. */
+export type EnrollmentPolicies = ReturnType<typeof createEnrollmentPolicies>
+
+/** Makes the door. */
+export function createEnrollmentPolicies(deps: PoliciesDeps) {
+  const { db, clock, events, groups } = deps
+  const references = createReferences(deps)
+
+  async function checked(trx: Tx, document: unknown): Promise<PolicyFields> {
+    refuse([...problemsOf(document), ...(await references.problemsOf(trx, document))])
+    return tidy(document)
+  }
+
+  async function create(body: unknown, change: Change): Promise<Policy> {
+    const now = clock.now()
+    return db.transaction(async (trx) => {
+      const fields = await checked(trx, patched(undefined, body))
+      const policy = await insertPolicy(trx, newId(now), fields, now)
+      if (policy === undefined) throw taken()
+      await groups.ensurePolicyGroup(trx, policy.id, policy.name)
+      await tell(trx, 'policy.created', policy, change)
+      return policy
+    })
+  }
+
+  async function update(id: string, patch: unknown, change: Change): Promise<Policy> {
+    try {
+      return await db.transaction(async (trx) => {
+        const policy = (await lockPolicy(trx, id)) ?? missing()
+        change.check?.(policy.version)
+        const before = fieldsOf(policy)
+        const fields = await checked(trx, patched(before, patch))
+        const changed = differences(before, fields)
+        if (changed.length === 0) return policy
+        const after = await updatePolicy(trx, id, fields, clock.now())
+        await groups.renamePolicyGroup(trx, id, after.name)
+        await tell(trx, 'policy.updated', after, change, { changed })
+        return after
+      })
+    } catch (error) {
+      throw isUniqueViolation(error) ? taken() : error
+    }
+  }
+
+  async function remove(id: string, change: Change): Promise<void> {
+    await db.transaction(async (trx) => {
+      const policy = (await lockPolicy(trx, id)) ?? missing()
+      change.check?.(policy.version)
+      refuseIfUsed(await deps.usage(trx, id), await deps.defaultOf(trx, id))
+      await groups.deletePolicyGroup(trx, id)
+      await deletePolicy(trx, id)
+      await tell(trx, 'policy.deleted', policy, change)
+    })
+  }
+
+  async function tell(
+    trx: Tx,
+    type: 'policy.created' | 'policy.deleted' | 'policy.updated',
+    { id, name }: Policy,
+    change: Change,
+    data: Record<string, unknown> = {},
+  ): Promise<void> {
+    await events.emit(trx, {
+      type,
+      data: { policy_id: id, name, ...data, by: change.actorId },
+      request_id: change.requestId,
+    })
+    afterCommit(trx, () => deps.onChanged(id))
+  }
+
+  return {
+    /** Makes a policy of what an administrator wrote; only `name` is needed. Throws AppError `invalid_request`, `conflict`. */
+    create,
+    /** Changes a policy by a JSON merge patch. Throws AppError `not_found`, `precondition_failed` and as making one does. */
+    update,
+    /** Deletes a policy with its group. Throws AppError `not_found`, `precondition_failed` and, when in use, `conflict`. */
+    remove,
+    /** The policy with this id, if there is one. */
+    find: (executor: Queries, id: string): Promise<Policy | undefined> => findPolicy(executor, id),
+    /** The names of the policies that put their devices into this group. */
+    namesByGroup: (executor: Queries, groupId: string) => namesBy(executor, 'group_id', groupId),
+    /** The names of the policies whose people sign in at this source. */
+    namesBySource: (executor: Queries, sourceId: string) => namesBy(executor, 'sign_in_source_id', sourceId),
+    /** Throws AppError `not_found`. */
+    async get(id: string): Promise<Policy> {
+      return (await findPolicy(db.kysely, id)) ?? missing()
+    },
+    async list(query: { limit: number; cursor?: string; name?: string }): Promise<Page<Policy>> {
+      const [after] = decodeCursor(query.cursor, ['string']) ?? []
+      const rows = await listPolicies(db.kysely, { limit: query.limit + 1, after, name: query.name })
+      return page(rows, query.limit, (row) => [row.name])
+    },
+  }
+}
+
+function fieldsOf(policy: Policy): PolicyFields {
+  const { name, description, user_affinity, sign_in_source_id, group_id, ade } = policy
+  return { name, description, user_affinity, sign_in_source_id, group_id, ade }
+}
+
+function refuseIfUsed(devices: number, servers: readonly string[]): void {
+  if (devices > 0) {
+    throw new AppError('conflict', `${devices} devices have this policy; give them another one first.`)
+  }
+  if (servers.length > 0) {
+    const names = servers.map((name) => `"${name}"`).join(', ')
+    throw new AppError('conflict', `New devices of ${names} get this policy; choose another default first.`)
+  }
+}
+
+function missing(): never {
+  throw new AppError('not_found', 'There is no enrollment policy with this id.')
+}
+
+function taken(): AppError {
+  return new AppError('conflict', 'There is an enrollment policy with this name already.', {
+    fields: [{ path: 'name', message: 'is taken' }],
+  })
+}

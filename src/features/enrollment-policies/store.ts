@@ -1,0 +1,98 @@
+import type { Kysely, Selectable } from 'kysely'
+import type { Database, Tx } from '../../db/index.ts'
+import type { EnrollmentPoliciesTable } from '../../db/tables/enrollment-policies.ts'
+import { adeWithDefaults } from './defaults.ts'
+import type { Policy, PolicyFields } from './types.ts'
+
+/** A connection or a transaction. */
+export type Queries = Kysely<Database>
+
+/** Adds a policy; undefined when its name is taken. */
+export async function insertPolicy(
+  trx: Tx,
+  id: string,
+  fields: PolicyFields,
+  now: Date,
+): Promise<Policy | undefined> {
+  const row = await trx
+    .insertInto('enrollment_policies')
+    .values({ ...fields, ade: JSON.stringify(fields.ade), id, created_at: now, updated_at: now })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .returningAll()
+    .executeTakeFirst()
+  return row && toPolicy(row)
+}
+
+/** The policy with this id. */
+export async function findPolicy(db: Queries, id: string): Promise<Policy | undefined> {
+  const row = await db.selectFrom('enrollment_policies').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && toPolicy(row)
+}
+
+/** The policy, kept from other changes and from new uses until the transaction ends. */
+export async function lockPolicy(trx: Tx, id: string): Promise<Policy | undefined> {
+  const row = await trx
+    .selectFrom('enrollment_policies')
+    .selectAll()
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
+  return row && toPolicy(row)
+}
+
+/** Policies by name, from after `after`; with `name` the one of that name. */
+export async function listPolicies(
+  db: Queries,
+  query: { limit: number; after: string | undefined; name: string | undefined },
+): Promise<Policy[]> {
+  const rows = await db
+    .selectFrom('enrollment_policies')
+    .selectAll()
+    .$if(query.name !== undefined, (some) => some.where('name', '=', query.name ?? ''))
+    .$if(query.after !== undefined, (some) => some.where('name', '>', query.after ?? ''))
+    .orderBy('name')
+    .limit(query.limit)
+    .execute()
+  return rows.map(toPolicy)
+}
+
+/** The names of the policies that name this group or this sign-in source. */
+export async function namesBy(
+  db: Queries,
+  column: 'group_id' | 'sign_in_source_id',
+  id: string,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('enrollment_policies')
+    .select('name')
+    .where(column, '=', id)
+    .orderBy('name')
+    .execute()
+  return rows.map(({ name }) => name)
+}
+
+/** Writes the policy's next version. Throws a unique violation when the name is another's. */
+export async function updatePolicy(trx: Tx, id: string, fields: PolicyFields, now: Date): Promise<Policy> {
+  const row = await trx
+    .updateTable('enrollment_policies')
+    .set((eb) => ({
+      ...fields,
+      ade: JSON.stringify(fields.ade),
+      version: eb('version', '+', 1),
+      updated_at: now,
+    }))
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return toPolicy(row)
+}
+
+/** Removes a policy. */
+export async function deletePolicy(trx: Tx, id: string): Promise<void> {
+  await trx.deleteFrom('enrollment_policies').where('id', '=', id).execute()
+}
+
+/** A policy that an older version stored lacks what has come since. */
+function toPolicy(row: Selectable<EnrollmentPoliciesTable>): Policy {
+  return { ...row, ade: adeWithDefaults(row.ade) }
+}
