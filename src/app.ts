@@ -49,15 +49,20 @@ export interface AppOptions {
   secrets: Secrets
   log: Log
   clock?: Clock
+  /** An open database instead of the one that the settings name; it is closed with the server. */
+  db?: Db
 }
 
 /** Starts the server. Everything is built here, in the order in which the parts use each other. */
-export async function startApp({ config, secrets, log, clock = systemClock }: AppOptions): Promise<App> {
-  const db = await openDatabase({
-    ...(secrets.databaseUrl !== null && { url: secrets.databaseUrl }),
-    dataDir: config.dataDir,
-    log,
-  })
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, secrets, log, clock = systemClock } = options
+  const db =
+    options.db ??
+    (await openDatabase({
+      ...(secrets.databaseUrl !== null && { url: secrets.databaseUrl }),
+      dataDir: config.dataDir,
+      log,
+    }))
   try {
     return await assemble({ config, secrets, log, clock }, db)
   } catch (error) {
@@ -66,7 +71,7 @@ export async function startApp({ config, secrets, log, clock = systemClock }: Ap
   }
 }
 
-async function assemble(options: Required<AppOptions>, db: Db): Promise<App> {
+async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Promise<App> {
   const { config, secrets, log, clock } = options
   await migrateToLatest(db)
   await makePartitions(db, clock)

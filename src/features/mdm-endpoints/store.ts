@@ -34,6 +34,10 @@ export interface PollOutcome {
   pushed_at: Date | null
 }
 
+/**
+ * The need of a push is met by the poll, unless it was asked for anew since the poll looked at the queue (its row has
+ * another version then, or is locked): such a need must stay, or a command would wait for the next re-push.
+ */
 const POLL = `
 with input as materialized (
   select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[],
@@ -117,9 +121,17 @@ with input as materialized (
   where p.enrollment_id = x.id and (p.command_uuid = x.next_uuid
     or (x.status = 'NotNow' and p.command_uuid = x.uuid)
     or (x.status = 'Idle' and p.state = 'not_now'))
+), need as materialized (
+  select c.n, k.enrollment_id, k.pushed_at, k.xmin as version
+  from push_needs k join caller c on k.enrollment_id = c.id
+), untouched as materialized (
+  select k.enrollment_id, k.xmin as version from push_needs k join need d on k.enrollment_id = d.enrollment_id
+  for update of k skip locked
 ), heard as (
-  delete from push_needs k using caller c where k.enrollment_id = c.id
-  returning c.n, k.pushed_at
+  delete from push_needs k using need d join untouched u
+    on u.enrollment_id = d.enrollment_id and u.version = d.version
+  where k.enrollment_id = d.enrollment_id
+  returning d.n, d.pushed_at
 )
 select c.n, c.serial_number, x.next_uuid, m.body as next_body, d.request_type as finished_type,
   d.purpose as finished_purpose, d.n is not null as was_pending, h.pushed_at
@@ -203,7 +215,8 @@ with input as materialized (
   insert into push_needs (enrollment_id, due_at, created_at)
   select u.id, $12::timestamptz, $12::timestamptz from updated u
   where exists (select 1 from pending_deliveries p where p.enrollment_id = u.id)
-  on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null
+  on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null,
+    claimed_until = null
 )
 select n, serial_number, tally from updated`
 

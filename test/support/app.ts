@@ -1,0 +1,189 @@
+import { createServer } from 'node:net'
+import { startApp, type App } from '../../src/app.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { readEnv } from '../../src/config/env.ts'
+import type { Db } from '../../src/db/index.ts'
+import { createLog } from '../../src/kernel/log.ts'
+import type { PlistDict } from '../../src/protocol/plist/index.ts'
+import { writePlist } from '../../src/protocol/plist/index.ts'
+import { signData } from '../../src/protocol/cms/index.ts'
+import type { Identity } from '../../src/protocol/x509/index.ts'
+import {
+  createApnsCertificates,
+  createDevice,
+  createDeviceHttp,
+  createKeyPool,
+  createRandom,
+  inventDevice,
+  startFakeApns,
+  type Device,
+  type DeviceOptions,
+  type FakeApns,
+} from '../../src/simulator/index.ts'
+import { testKey } from './keys.ts'
+import { manualClock, type ManualClock } from './manual-clock.ts'
+
+/** A parsed answer, whose shape the test asserts. */
+// oxlint-disable-next-line no-explicit-any -- an assertion on a missing property fails by itself
+type Json = any
+
+export const ADMIN_TOKEN = 'the-admin-token-of-these-tests-0123456789'
+export const TOPIC = 'com.apple.mgmt.External.7e570000-0000-4000-8000-000000000001'
+
+/** A whole server on a test's database, with a fake APNs and a clock that stands until it is moved. */
+export interface TestApp {
+  app: App
+  url: string
+  clock: ManualClock
+  apns: FakeApns
+  /** All log lines so far. */
+  logText(): string
+  /** Calls the operator API as the admin. */
+  api(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json; headers: Headers }>
+  /** Makes an enrollment link and gives its address. */
+  link(options?: Record<string, unknown>): Promise<string>
+  /** A fake device that is not enrolled yet. */
+  device(options?: Partial<DeviceOptions>): Device
+  /** One that is. */
+  enrolled(options?: Partial<DeviceOptions>): Promise<Device>
+  /** Moves the clock and lets the background jobs run. */
+  pass(ms: number): Promise<void>
+  close(): Promise<void>
+}
+
+const certificates = createApnsCertificates(new Date())
+let devices = 0
+
+/** Starts it. A second one on the same database is another process as far as the code can tell. */
+export async function startTestApp(options: {
+  db: Db
+  apns?: FakeApns
+  clock?: ManualClock
+  settings?: Record<string, string>
+}): Promise<TestApp> {
+  const { db, clock = manualClock(), settings = {} } = options
+  const fake = await certificates
+  const apns = options.apns ?? (await startFakeApns({ certificates: fake }))
+  const port = await freePort()
+  const lines: string[] = []
+  const env = readEnv({
+    FIRSTBOOT_PORT: String(port),
+    FIRSTBOOT_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'),
+    FIRSTBOOT_ADMIN_TOKEN: ADMIN_TOKEN,
+    FIRSTBOOT_APNS_URL: apns.url,
+    FIRSTBOOT_LOG_LEVEL: 'debug',
+    ...settings,
+  })
+  const config = { ...loadConfig(env), apns: { url: apns.url, caPem: fake.ca } }
+  const app = await startApp({
+    config,
+    secrets: {
+      secretKey: Buffer.alloc(32, 7),
+      previousSecretKey: null,
+      adminToken: ADMIN_TOKEN,
+      adminTokenFile: null,
+      databaseUrl: null,
+      deviceCa: null,
+    },
+    log: createLog({ level: 'debug', destination: { write: (line: string) => void lines.push(line) } }),
+    clock,
+    db,
+  })
+  const url = app.addresses.main
+  const http = createDeviceHttp()
+  const keys = createKeyPool(2, [testKey('device'), testKey('other')])
+
+  const api: TestApp['api'] = async (method, path, body) => {
+    const type = typeof body === 'string' ? 'application/x-pem-file' : 'application/json'
+    const response = await fetch(`${url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${ADMIN_TOKEN}`,
+        ...(body !== undefined && { 'content-type': type }),
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? null : JSON.parse(text), headers: response.headers }
+  }
+
+  const link: TestApp['link'] = async (wanted = { uses: 1000 }) =>
+    (await api('POST', '/enrollment-links', wanted)).body.url
+
+  function device(wanted: Partial<DeviceOptions> = {}): Device {
+    const random = createRandom(`test-${devices++}`)
+    const made = createDevice({ facts: inventDevice(random), http, random, keys, clock, ...wanted })
+    apns.onPush((token, magic) => made.receivePush({ token, magic, topic: TOPIC }))
+    return made
+  }
+
+  if (!options.apns) {
+    const push = await fake.pushCertificate(TOPIC)
+    await api('PUT', '/push-certificates', push.certificate + push.key)
+  }
+  return {
+    app,
+    url,
+    clock,
+    apns,
+    api,
+    link,
+    device,
+    logText: () => lines.join(''),
+    async enrolled(wanted) {
+      const made = device(wanted)
+      const outcome = await made.enroll({ url: await link() })
+      if (!outcome.enrolled) throw new Error(`${outcome.step}: ${outcome.reason}`)
+      return made
+    },
+    async pass(ms) {
+      clock.advance(ms)
+      // Jobs are real work of the event loop and the database; they are done when the database answers after them.
+      for (let turn = 0; turn < 5; turn++) {
+        await new Promise((resolve) => setImmediate(resolve))
+        await db.ping()
+      }
+    },
+    async close() {
+      await app.close()
+      http.close()
+      if (!options.apns) await apns.close()
+    },
+  }
+}
+
+/** PUTs any bytes as a device would, signed by `signer` over `signed` (the body itself by default). */
+export async function putMessage(
+  url: string,
+  body: Uint8Array | PlistDict,
+  options: {
+    signer?: Identity | undefined
+    signed?: Uint8Array
+    type?: string
+    headers?: Record<string, string>
+  } = {},
+): Promise<{ status: number; type: string | null; body: Buffer }> {
+  const bytes = body instanceof Uint8Array ? body : Buffer.from(writePlist(body))
+  const { signer, signed = bytes, type = 'application/x-apple-aspen-mdm' } = options
+  const signature = signer && (await signData({ content: signed, detached: true, signer })).toString('base64')
+  const response = await fetch(url, {
+    method: 'PUT',
+    headers: { 'content-type': type, ...(signature && { 'mdm-signature': signature }), ...options.headers },
+    body: Buffer.from(bytes),
+  })
+  return {
+    status: response.status,
+    type: response.headers.get('content-type'),
+    body: Buffer.from(await response.arrayBuffer()),
+  }
+}
+
+export const CHECK_IN = 'application/x-apple-aspen-mdm-checkin'
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : 0
+}
