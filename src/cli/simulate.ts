@@ -39,6 +39,8 @@ export interface SimulateDeps {
   write: (text: string) => void
   /** Ends it. */
   signal: AbortSignal
+  /** Time between looks for a server that is not there yet, in milliseconds. */
+  pollMs?: number
 }
 
 const QUIET_MS = 3_000
@@ -139,7 +141,10 @@ async function prepareServer(deps: SimulateDeps, files: ApnsFiles): Promise<void
 }
 
 /** Makes a call as soon as the server is there; its admin token may not be there before it either. */
-async function insist({ api, write, signal }: SimulateDeps, call: ApiCall): Promise<unknown> {
+async function insist(
+  { api, write, signal, pollMs = POLL_MS }: SimulateDeps,
+  call: ApiCall,
+): Promise<unknown> {
   for (let told = false; ; told = true) {
     try {
       return await api(call)
@@ -147,7 +152,7 @@ async function insist({ api, write, signal }: SimulateDeps, call: ApiCall): Prom
       const early = error instanceof Unreachable || error instanceof NoToken
       if (!early || signal.aborted) throw error
       if (!told) write(`Waiting for the server: ${error.message}\n`)
-      await pause(POLL_MS, undefined, { signal }).catch(() => undefined)
+      await pause(pollMs, undefined, { signal }).catch(() => undefined)
     }
   }
 }
