@@ -58,11 +58,13 @@ export function configurationDeadlineMinutes(policy: {
   return policy.ade.configuration_deadline_minutes ?? DEADLINE_MINUTES
 }
 
+/** In the order of the defaults, which is that of the documentation; the database keeps none. */
 function fill(given: unknown, defaults: Record<string, unknown>): unknown {
   if (!isRecord(given)) return given
-  const entries = Object.entries(defaults).map(([name, value]) => {
+  const known = Object.entries(defaults).map(([name, value]) => {
     if (!Object.hasOwn(given, name)) return [name, structuredClone(value)]
     return [name, isRecord(value) ? fill(given[name], value) : given[name]]
   })
-  return { ...given, ...(Object.fromEntries(entries) as object) }
+  const others = Object.entries(given).filter(([name]) => !Object.hasOwn(defaults, name))
+  return Object.fromEntries([...known, ...others])
 }

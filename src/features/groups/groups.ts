@@ -18,6 +18,7 @@ import {
   insertGroup,
   listGroups,
   lockGroup,
+  lockGroupToDelete,
   updateGroup,
 } from './store.ts'
 import type { Change, GroupView } from './types.ts'
@@ -68,23 +69,15 @@ export function createGroups(deps: GroupsDeps) {
 
   async function remove(id: string, change: Change): Promise<void> {
     await db.transaction(async (trx) => {
-      const group = await lockStatic(trx, id, change)
-      await deps.policiesNaming(trx, id).then(refuseIfNamed)
+      const group = checkStatic(await lockGroupToDelete(trx, id), change)
+      refuseIfNamed(await deps.policiesNaming(trx, id))
       await deleteGroup(trx, id)
       await events.emit(trx, fact('group.deleted', group, change))
     })
   }
 
   async function lockStatic(trx: Tx, id: string, change: Change): Promise<Group> {
-    const group = (await lockGroup(trx, id)) ?? missing()
-    change.check?.(group.version)
-    if (group.kind === 'dynamic') {
-      throw new AppError(
-        'conflict',
-        'This group belongs to its enrollment policy; change the policy instead.',
-      )
-    }
-    return group
+    return checkStatic(await lockGroup(trx, id), change)
   }
 
   async function view(group: Group): Promise<GroupView> {
@@ -145,6 +138,13 @@ function fact(
     data: { group_id: group.id, name: group.name, ...data, by: change.actorId },
     request_id: change.requestId,
   }
+}
+
+function checkStatic(group: Group | undefined, change: Change): Group {
+  if (group === undefined) return missing()
+  change.check?.(group.version)
+  if (group.kind === 'static') return group
+  throw new AppError('conflict', 'This group belongs to its enrollment policy; change the policy instead.')
 }
 
 function checkName(name: string): void {

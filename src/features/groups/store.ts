@@ -51,6 +51,11 @@ export function lockGroup(trx: Tx, id: string): Promise<Group | undefined> {
   return trx.selectFrom('groups').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }
 
+/** The group, kept from all changes, new members and new policies that name it until the transaction ends. */
+export function lockGroupToDelete(trx: Tx, id: string): Promise<Group | undefined> {
+  return trx.selectFrom('groups').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
 /** Groups by name. */
 export function listGroups(db: Queries, filter: GroupQuery): Promise<Group[]> {
   let query = db.selectFrom('groups').selectAll().orderBy('name').limit(filter.limit)

@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest'
+import { createUsers } from '../../../src/features/users/index.ts'
+import { doorsOf } from '../../support/api-world.ts'
+import { describeEachEngine } from '../../support/database.ts'
+
+const BY = { actorId: 'the-admin', requestId: 'r-1' }
+const NEW = {
+  ...{ display_name: '', email: null, device_limit: null, enrollment_manager: false, disabled: false },
+  ...{ must_change_password: false, password_expires_at: null },
+}
+
+describeEachEngine('users who sign in', (database) => {
+  function world() {
+    const doors = doorsOf(database())
+    const users = createUsers({
+      ...doors,
+      defaultDeviceLimit: async () => 15,
+      liveEnrollments: async () => 0,
+    })
+    return { ...doors, users }
+  }
+
+  test('have the password that was set, in whatever Unicode form it is typed, and no other', async () => {
+    const { users } = world()
+    const user = await users.create({ ...NEW, user_name: 'eva', password: 'Zu\u0308rich 7' }, BY)
+    expect(await users.verifyPassword(user, 'Z\u00fcrich 7')).toBe(true)
+    expect(await users.verifyPassword(user, 'Zu\u0308rich 7')).toBe(true)
+    for (const wrong of ['Zurich 7', 'z\u00fcrich 7', 'Z\u00fcrich 7 ', '', '\ud800'])
+      expect(await users.verifyPassword(user, wrong)).toBe(false)
+    await users.update(user.id, { password: 'another' }, BY)
+    expect(await users.verifyPassword(user, 'Z\u00fcrich 7')).toBe(false)
+    expect(await users.verifyPassword(user, 'another')).toBe(true)
+  })
+
+  test('nobody, and a user without a password, have none', async () => {
+    const { users } = world()
+    const user = await users.create({ ...NEW, user_name: 'no-password', password: null }, BY)
+    expect(await users.verifyPassword(user, '')).toBe(false)
+    expect(await users.verifyPassword(undefined, 'anything')).toBe(false)
+    expect(await users.verifyPassword({ id: 'unknown' }, 'anything')).toBe(false)
+  })
+
+  test('a stored password in another form is an error, not a wrong password', async () => {
+    const { users, db } = world()
+    const user = await users.create({ ...NEW, user_name: 'broken', password: 'a' }, BY)
+    await db.kysely
+      .updateTable('users')
+      .set({ password_hash: '$2b$10$bcrypt' })
+      .where('id', '=', user.id)
+      .execute()
+    await expect(users.verifyPassword(user, 'a')).rejects.toThrow('not in the form in which we keep them')
+  })
+
+  test('someone whom a source vouches for becomes a user once, whatever the spelling', async () => {
+    const { users, db, emitted } = world()
+    const people = ['Anna.M@example.com', 'anna.m@EXAMPLE.com', ' ANNA.M@example.com ', 'anna.m@example.com']
+    const found = await Promise.all(
+      people.map((user_name) =>
+        db.transaction((trx) =>
+          users.findOrCreate(trx, { user_name, display_name: 'Anna', email: 'anna@example.com' }, 'r-7'),
+        ),
+      ),
+    )
+    expect(new Set(found.map(({ id }) => id)).size).toBe(1)
+    expect(found[0]).toMatchObject({
+      display_name: 'Anna',
+      email: 'anna@example.com',
+      device_limit: null,
+      enrollment_manager: false,
+      disabled: false,
+    })
+    const told = await db.kysely
+      .selectFrom('event_outbox')
+      .selectAll()
+      .where('type', '=', 'user.created')
+      .where('user_name', '=', found[0]?.user_name ?? '')
+      .execute()
+    expect(told).toHaveLength(1)
+    expect(emitted).toContainEqual(
+      expect.objectContaining({ type: 'user.created', data: { user_id: found[0]?.id, by: null } }),
+    )
+  })
+
+  test('one who is known stays as they are', async () => {
+    const { users, db } = world()
+    const user = await users.create({ ...NEW, user_name: 'known', password: null, disabled: true }, BY)
+    const found = await db.transaction((trx) =>
+      users.findOrCreate(trx, { user_name: 'KNOWN', display_name: 'Other', email: 'other@example.com' }),
+    )
+    expect(found).toEqual(user)
+  })
+
+  test('details that a directory spells in ways of its own are left out', async () => {
+    const { users, db } = world()
+    const user = await db.transaction((trx) =>
+      users.findOrCreate(trx, { user_name: 'plain', display_name: 'x'.repeat(300), email: 'no address' }),
+    )
+    expect(user).toMatchObject({ display_name: 'x'.repeat(255), email: null })
+  })
+
+  test.each(['', '   ', 'a\u0000b', 'a\nb', 'x'.repeat(256)])('%j cannot be a user', async (user_name) => {
+    const { users, db } = world()
+    await expect(db.transaction((trx) => users.findOrCreate(trx, { user_name }))).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: 'This cannot be the name of a user.',
+    })
+  })
+})
