@@ -16,7 +16,7 @@ import type { Random } from './random.ts'
 import type { SessionReport } from './session.ts'
 
 /** Where pushes come from: the fake APNs, or part of it. */
-interface PushSource {
+export interface PushSource {
   onPush(listener: (token: string, magic: string) => void): void
   /** The last one is the one that the listener is told of. */
   readonly pushes?: readonly { topic: string }[]

@@ -24,6 +24,26 @@ export type ViolationKind =
   | 'push_wrong_magic'
   | 'push_wrong_topic'
   | 'push_unknown_token'
+  /** A refusal in Setup Assistant that says more than nothing and is no document of Apple's. */
+  | 'refusal_not_silent'
+  /** A refusal that carries a profile all the same. */
+  | 'profile_with_refusal'
+  /** A 401 in Setup Assistant that does not ask for Basic credentials. */
+  | 'challenge_invalid'
+  /** A 429 without Retry-After. */
+  | 'retry_after_missing'
+  /** A demand for an update that is not as Apple describes it, or to a device that cannot follow. */
+  | 'update_demand_invalid'
+  /** The profile at the end of the web view comes from a host that has nothing to do with its address. */
+  | 'profile_host'
+  /** A page that a web view cannot show, or a redirect that leads nowhere. */
+  | 'page_invalid'
+  /** A cookie that a web view does not take. */
+  | 'cookie_invalid'
+  /** A form whose target, or a redirect from there, is not in the form-action of its page. */
+  | 'form_action_blocked'
+  /** Held in Setup Assistant, and DeviceConfigured did not come in time. */
+  | 'not_configured'
 
 /** One breach: which device saw it, and what exactly. */
 export interface Violation {

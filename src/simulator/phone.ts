@@ -1,0 +1,255 @@
+import { systemClock } from '../kernel/clock.ts'
+import type { ActivationProfile } from './ade-cloud.ts'
+import type { Channel, Push } from './channel.ts'
+import { createDevice } from './device.ts'
+import type { Device, DeviceOptions } from './device.ts'
+import type { EnrollmentOutcome } from './enrolling.ts'
+import type { DeviceFacts } from './facts.ts'
+import { createDeviceHttp } from './http.ts'
+import type { DeviceHttp, HttpAnswer } from './http.ts'
+import { readActivation } from './phone-activation.ts'
+import type { SetupPlan } from './phone-activation.ts'
+import { machineInfoOf } from './phone-machine-info.ts'
+import type { MachineInfoOptions } from './phone-machine-info.ts'
+import { askNatively } from './phone-native.ts'
+import type { PushDelivery } from './phone-pushes.ts'
+import { checkSilence } from './phone-silence.ts'
+import type { Person, PhoneSteps, ProfileEnd } from './phone-steps.ts'
+import { askOnPages } from './phone-web.ts'
+import type { SessionReport } from './session.ts'
+import type { Violation, ViolationKind } from './violations.ts'
+
+/** What makes a phone; only facts, http, random, keys, activate and identity are needed. */
+export interface PhoneOptions extends Omit<DeviceOptions, 'awaitConfiguration' | 'facts'> {
+  facts: DeviceFacts
+  /** What Apple gives it at activation, such as `activate` of the fake cloud; undefined when no profile is assigned. */
+  activate: (serialNumber: string) => ActivationProfile | undefined | Promise<ActivationProfile | undefined>
+  /** Its identity from the factory and the certificates that go along. */
+  identity: MachineInfoOptions['identity']
+  chain?: MachineInfoOptions['chain']
+  person?: Person
+  /** The newest OS version that it can be told to update to; it cannot be told to when left out. */
+  newestOs?: string
+  /** For phones that lie. */
+  changeMachineInfo?: MachineInfoOptions['change']
+  /** Brings its pushes. */
+  pushes?: PushDelivery
+  /** How long it is held in Setup Assistant before that is a violation, in milliseconds (default: 20 minutes). */
+  configurationPatienceMs?: number
+}
+
+/** How a power-on ended. */
+export interface PowerOnResult {
+  /**
+   * `refused`: the server said no. `stuck`: it cannot go on for another reason. `unmanaged`: Apple has no profile for it,
+   * so it is set up as a private device.
+   */
+  outcome: 'enrolled' | 'refused' | 'stuck' | 'unmanaged'
+  /** What the person reads at the end. */
+  screen: string
+  way: 'native' | 'web' | undefined
+  /** The answer that ended it; 200 when enrolled, undefined when there was none. */
+  httpStatus: number | undefined
+  /** How often the person typed a password. */
+  signInTries: number
+  /** It was held until DeviceConfigured. */
+  awaitedConfiguration: boolean
+  /** The version that it updated itself to on the way. */
+  updatedTo: string | undefined
+  /** Why the installation of the profile failed. */
+  reason: string | undefined
+}
+
+/** A phone that goes through Setup Assistant and is a managed device from then on. */
+export interface Phone {
+  /** Its OS version changes with an update. */
+  readonly facts: DeviceFacts
+  /** The managed device that it becomes. */
+  readonly device: Device
+  /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. */
+  powerOn(): Promise<PowerOnResult>
+  /** All content and settings: nothing is sent. */
+  erase(): void
+  receivePush(push: Push): void
+  /** A session with the server, after those that were asked for before. */
+  poll(channel?: Channel): Promise<SessionReport>
+  /** Resolves when nothing is going on. */
+  idle(): Promise<void>
+  violations(): readonly Violation[]
+  /** Errors of the simulator itself; none, if it is right. */
+  faults(): readonly string[]
+}
+
+const PATIENCE_MS = 20 * 60_000
+const SELF_POLL_MS = 10_000
+const HOME = 'Home Screen'
+
+/** Makes a phone as it comes out of its box. */
+export function createPhone(options: PhoneOptions): Phone {
+  const { clock = systemClock, identity, chain = [], person, newestOs, activate, pushes } = options
+  const facts = { ...options.facts }
+  const seen: Violation[] = []
+  const faults: string[] = []
+  let plan: SetupPlan | undefined
+  let lastAnswer: HttpAnswer | undefined
+  let running: Promise<unknown> = Promise.resolve()
+  let awake: () => void = () => undefined
+
+  const keep = (violation: Violation) => {
+    seen.push(violation)
+    options.onViolation?.(violation)
+  }
+  const report = (kind: ViolationKind, detail: string) =>
+    keep({ kind, at: clock.now(), serialNumber: facts.serialNumber, detail })
+  const http = watch(options.http, (answer) => (lastAnswer = answer))
+  const device = createDevice({
+    ...options,
+    ...{ facts, http, clock, onViolation: keep },
+    get awaitConfiguration() {
+      return plan?.awaitsConfiguration ?? false
+    },
+    onToken(token) {
+      pushes?.register(token, receivePush)
+      options.onToken?.(token)
+    },
+  })
+
+  /** One thing at a time, in the order in which it was asked for. */
+  function inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = running.then(task)
+    running = result.catch(() => undefined)
+    return result
+  }
+
+  function poll(channel?: Channel): Promise<SessionReport> {
+    return inTurn(async () => {
+      const session = await device.poll(channel)
+      if (session.pollsAgain || session.end === 'later' || session.end === 'restarting') {
+        clock.after(SELF_POLL_MS, () => wake(channel))
+      }
+      awake()
+      return session
+    })
+  }
+
+  function wake(channel?: Channel): void {
+    const fault = (error: unknown) => void faults.push(String((error as Error).stack))
+    void inTurn(() => Promise.resolve(device.status() === 'enrolled')).then((isEnrolled) => {
+      if (isEnrolled) poll(channel).catch(fault)
+    })
+  }
+
+  function receivePush(push: Push): void {
+    const channel = device.receivePush(push)
+    if (channel !== undefined) wake(channel)
+  }
+
+  async function askForProfile({ organization, url, webUrl, anchors }: SetupPlan): Promise<ProfileEnd> {
+    const own = anchors === undefined ? undefined : createDeviceHttp({ ca: anchors })
+    const canUpdate = newestOs !== undefined
+    const change = options.changeMachineInfo
+    const steps: PhoneSteps = {
+      ...{ http: own ?? http, clock, facts, organization, person, report, newestOs },
+      machineInfo: () => machineInfoOf(facts, { identity, chain, canUpdate, ...(change && { change }) }),
+    }
+    try {
+      return await (webUrl === undefined ? askNatively(steps, url) : askOnPages(steps, webUrl))
+    } finally {
+      own?.close()
+    }
+  }
+
+  /** Held by the server; true when it let the phone go, false when it is managed no more or patience ends. */
+  function configured(): Promise<boolean> {
+    const isDone = () =>
+      device.results().some(({ requestType, status, acknowledged }) => {
+        return requestType === 'DeviceConfigured' && status === 'Acknowledged' && acknowledged
+      })
+    return new Promise((resolve) => {
+      const patience = options.configurationPatienceMs ?? PATIENCE_MS
+      const undo = clock.after(patience, () => {
+        report('not_configured', `no DeviceConfigured within ${patience / 1_000} s`)
+        awake = () => undefined
+        resolve(false)
+      })
+      awake = () => {
+        if (!isDone() && device.status() === 'enrolled') return
+        undo()
+        resolve(isDone())
+      }
+      awake()
+    })
+  }
+
+  async function install(setup: SetupPlan, bytes: Buffer, base: PowerOnResult): Promise<PowerOnResult> {
+    lastAnswer = undefined
+    const outcome = await inTurn(() => device.enroll({ profile: bytes }))
+    if (!outcome.enrolled) return { ...base, ...failure(outcome, lastAnswer, report) }
+    const enrolled: PowerOnResult = { ...base, outcome: 'enrolled', screen: HOME, httpStatus: 200 }
+    if (!setup.awaitsConfiguration) return enrolled
+    const isFree = await configured()
+    const screen = isFree ? HOME : `Awaiting final configuration from ${setup.organization}`
+    return { ...enrolled, outcome: isFree ? 'enrolled' : 'stuck', screen, awaitedConfiguration: isFree }
+  }
+
+  async function powerOn(): Promise<PowerOnResult> {
+    const before = facts.osVersion
+    const base: PowerOnResult = {
+      ...{ outcome: 'unmanaged', screen: HOME, way: undefined, httpStatus: undefined, signInTries: 0 },
+      ...{ awaitedConfiguration: false, updatedTo: undefined, reason: undefined },
+    }
+    const profile = await activate(facts.serialNumber)
+    if (profile === undefined) return base
+    plan = readActivation(profile)
+    facts.supervised = plan.supervised
+    const end = await askForProfile(plan)
+    const { signInTries } = end
+    const way = plan.webUrl === undefined ? 'native' : 'web'
+    const updatedTo = facts.osVersion === before ? undefined : facts.osVersion
+    if (end.kind === 'profile') return install(plan, end.bytes, { ...base, way, signInTries, updatedTo })
+    const { kind: outcome, screen, httpStatus } = end
+    return { ...base, outcome, screen, httpStatus, way, signInTries, updatedTo }
+  }
+
+  return {
+    ...{ facts, device, powerOn, receivePush, poll },
+    erase: () => device.forget(),
+    async idle() {
+      for (let last; last !== running;) {
+        last = running
+        await last
+      }
+    },
+    violations: () => seen,
+    faults: () => faults,
+  }
+}
+
+/** Notes the answers that pass. */
+function watch(http: DeviceHttp, note: (answer: HttpAnswer) => void): DeviceHttp {
+  return {
+    async send(request) {
+      const answer = await http.send(request)
+      note(answer)
+      return answer
+    },
+    close: () => http.close(),
+  }
+}
+
+/** What the screen says when the profile could not be installed. */
+function failure(
+  outcome: Extract<EnrollmentOutcome, { enrolled: false }>,
+  answer: HttpAnswer | undefined,
+  report: (kind: ViolationKind, detail: string) => void,
+): Pick<PowerOnResult, 'outcome' | 'screen' | 'httpStatus' | 'reason'> {
+  const { step, reason, lost } = outcome
+  const refused = !lost && step !== 'profile'
+  if (refused && answer?.status === 403) checkSilence(step, answer, report)
+  return {
+    outcome: refused ? 'refused' : 'stuck',
+    screen: step === 'profile' ? 'Invalid Profile' : 'Profile Installation Failed',
+    httpStatus: answer?.status,
+    reason: `${step}: ${reason}`,
+  }
+}
