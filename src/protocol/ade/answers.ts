@@ -168,6 +168,14 @@ export function readResults(value: unknown, serials: readonly string[]): Readonl
   )
 }
 
+/** Reads the results that Apple gives with a new profile: of the serial numbers that it names. */
+export function readNamedResults(value: unknown): ReadonlyMap<string, DeviceResult> {
+  const results = Object.entries(asRecord(asRecord(value)?.['devices']) ?? {})
+  return new Map(
+    results.flatMap(([serial, text]) => (typeof text === 'string' ? [[serial, readResult(text)]] : [])),
+  )
+}
+
 /** Reads the answer to an assignment. */
 export function readAssignment(value: unknown, serials: readonly string[]): AssignAnswer {
   const wait = asRecord(value)?.['retry_after_seconds']

@@ -3,6 +3,7 @@ import {
   readAccount,
   readAssignment,
   readDetails,
+  readNamedResults,
   readPage,
   readProfileUuid,
   readResults,
@@ -19,7 +20,7 @@ export const MAX_SERIALS = 1000
 export type AdeProfile = Readonly<Record<string, unknown>>
 
 /** Options that every call takes. */
-export interface CallOptions {
+interface CallOptions {
   readonly signal?: AbortSignal
 }
 
@@ -38,8 +39,11 @@ export interface AdeClient {
     serials: readonly string[],
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, DeviceResult & { readonly device?: AdeDevice }>>
-  /** Makes a profile, which no call can change or delete afterwards. */
-  defineProfile(profile: AdeProfile, options?: CallOptions): Promise<{ profileUuid: string }>
+  /** Makes a profile, which no call can change or delete afterwards, and assigns it to the `devices` in it. */
+  defineProfile(
+    profile: AdeProfile,
+    options?: CallOptions,
+  ): Promise<{ profileUuid: string; devices: AssignAnswer['devices'] }>
   getProfile(
     profileUuid: string,
     options?: CallOptions,
@@ -68,6 +72,7 @@ export function createAdeClient(options: SessionOptions): AdeClient {
     defineProfile: (profile, more) =>
       call({ method: 'POST', path: '/profile', body: profile, ...more }, (value) => ({
         profileUuid: readProfileUuid(value),
+        devices: readNamedResults(value),
       })),
     getProfile: (profileUuid, more) =>
       call(

@@ -8,7 +8,7 @@ export type { MachineInfoTrust, MachineInfoTrustMode, TrustVerdict } from './mac
 export { readMachineInfo, readMachineInfoHeader, signMachineInfo } from './machine-info.ts'
 export type { MachineInfo, SignedMachineInfo } from './machine-info.ts'
 export { signOAuth, verifyOAuth } from './oauth.ts'
-export type { OAuthCredentials, OAuthProblem, OAuthVerifier } from './oauth.ts'
+export type { OAuthCredentials } from './oauth.ts'
 export { compareVersions, isOsVersion, softwareUpdateRequired } from './os-version.ts'
 export { createTokenKeyPair, openServerToken, sealServerToken } from './token.ts'
 export type { ServerToken } from './token.ts'

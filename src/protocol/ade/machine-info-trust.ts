@@ -30,10 +30,22 @@ export function createMachineInfoTrust(options: {
   pinned?: string
 }): MachineInfoTrust {
   const { mode, caCertificates = [], pinned = APPLE_IPHONE_DEVICE_CA } = options
+  let apple: Certificate | undefined
+
+  /** Apple's CA, if the message brings it: the same bytes each time, read once. */
+  function pinnedAmong(certificates: readonly Uint8Array[]): readonly Certificate[] {
+    const der = certificates.find((each) => fingerprintOf(each) === pinned)
+    if (der === undefined) return []
+    // A copy, because the message's buffer would be kept alive by the views into it.
+    apple ??= parseCertificate(Buffer.from(der))
+    return [apple]
+  }
+
   return {
     judge(signer, certificates) {
       if (mode === 'off') return { accepted: true, trusted: true }
-      const reason = problemOf(signer, certificates, caCertificates, pinned)
+      const others = certificates.filter((der) => !signer.der.equals(der))
+      const reason = problemOf(signer, others, () => [...caCertificates, ...pinnedAmong(others)])
       if (reason === undefined) return { accepted: true, trusted: true }
       return { accepted: mode !== 'enforce', trusted: false, reason }
     },
@@ -54,16 +66,12 @@ const PROBLEMS: Record<ChainFailure, string> = {
 
 function problemOf(
   signer: Certificate,
-  certificates: readonly Uint8Array[],
-  given: readonly Certificate[],
-  pinned: string,
+  others: readonly Uint8Array[],
+  trustedAmongThem: () => readonly Certificate[],
 ): string | undefined {
-  const others = certificates.filter((der) => !signer.der.equals(der))
   try {
-    const apple = others.filter((der) => fingerprintOf(der) === pinned).map((der) => parseCertificate(der))
-    const trusted = [...given, ...apple]
-    const direct = verifyChain(signer, { trusted, at: null })
-    if (direct.ok) return undefined
+    const trusted = trustedAmongThem()
+    if (verifyChain(signer, { trusted, at: null }).ok) return undefined
     const intermediates = others.map((der) => parseCertificate(der))
     const result = verifyChain(signer, { trusted, intermediates, at: null })
     return result.ok ? undefined : `${PROBLEMS[result.reason]} (${result.message})`

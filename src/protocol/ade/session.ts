@@ -28,7 +28,7 @@ export type SessionRequest = Pick<UpstreamRequest, 'method' | 'signal'> & {
 }
 
 /** Sends requests with a session that is opened when needed and shared by all calls. */
-export interface AdeSession {
+interface AdeSession {
   /** The answer, whatever its status. Rejects with AdeError when there is none, or no session is given. */
   send(request: SessionRequest): Promise<UpstreamAnswer>
 }

@@ -85,8 +85,8 @@ export async function openEnvelope(
   fields.end()
   const own = recipients.find(({ reference }) => isReferenceTo(reference, certificate))
   if (own === undefined) {
-    const message = 'the envelope is for another certificate'
-    throw new AppError('cms_invalid', message, { fields: [{ path: 'recipient', message }] })
+    const reason = 'the envelope is for another certificate'
+    throw new AppError('cms_invalid', reason, { fields: [{ path: 'recipient', message: reason }] })
   }
   const { encryptedKey, oaepHash } = own
   const request = { key, encryptedKey, keyLength: keyLengthOf(cipher), ...(oaepHash && { oaepHash }) }

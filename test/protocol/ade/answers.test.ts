@@ -175,12 +175,18 @@ describe('answers', () => {
 
   test('profiles', async () => {
     apple.script = [
-      [200, { profile_uuid: 'F'.repeat(32), devices: {} }],
+      [200, { profile_uuid: 'F'.repeat(32), devices: { A: 'SUCCESS', B: 'NOT_ACCESSIBLE' } }],
       [200, { profile_uuid: 'F'.repeat(32), profile_name: 'Sales' }],
       [404, 'NOT_FOUND'],
       [400, '"CONFIG_NAME_INVALID"'],
     ]
-    expect(await client.defineProfile({ profile_name: 'Sales' })).toEqual({ profileUuid: 'F'.repeat(32) })
+    expect(await client.defineProfile({ profile_name: 'Sales' })).toEqual({
+      profileUuid: 'F'.repeat(32),
+      devices: new Map([
+        ['A', { result: 'SUCCESS', text: 'SUCCESS' }],
+        ['B', { result: 'NOT_ACCESSIBLE', text: 'NOT_ACCESSIBLE' }],
+      ]),
+    })
     expect(apple.asked.at(-1)?.body).toEqual({ profile_name: 'Sales' })
     expect((await client.getProfile('a&b')).profile).toMatchObject({ profile_name: 'Sales' })
     expect(lines().at(-1)).toBe('GET /profile?profile_uuid=a%26b')
