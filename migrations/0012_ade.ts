@@ -37,6 +37,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       next_scheduled_sync_at timestamptz,
       paused_until timestamptz,
       failed_calls integer not null default 0,
+      calls_retry_at timestamptz,
       worker text,
       worker_until timestamptz,
       version integer not null default 1,

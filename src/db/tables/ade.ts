@@ -32,7 +32,9 @@ export interface AdeServersTable {
   next_scheduled_sync_at: Date | null
   /** Apple is not called before this time. */
   paused_until: Date | null
+  /** Changes at Apple that failed in a row, and when the next one is tried. */
   failed_calls: Generated<number>
+  calls_retry_at: Date | null
   /** The process that changes things at Apple for this server, and until when it is believed to live. */
   worker: string | null
   worker_until: Date | null

@@ -1,0 +1,151 @@
+import { MAX_SERIALS, type AdeError, type DeviceResult } from '../../../protocol/ade/index.ts'
+import type { AdeDeps } from '../deps.ts'
+import type { Apple } from '../servers/apple.ts'
+import { createCalls } from './calls.ts'
+import { createOutcomes, retryAt } from './outcomes.ts'
+import { createRecovery } from './recovery.ts'
+import { createRendering, type Wanted } from './rendering.ts'
+import * as store from './store.ts'
+
+/** Makes the pass that brings what Apple has for one server to what is wanted, as far as it is due. */
+export function createPass(
+  deps: AdeDeps & { apple: Apple; worker: string; isClosing: () => boolean },
+) {
+  const { db, clock, events } = deps
+  const calls = createCalls(deps)
+  const outcomes = createOutcomes(deps)
+  const rendering = createRendering(deps)
+  const recover = createRecovery({ ...deps, calls, outcomes })
+
+  /** Goes through the due devices of a policy, a thousand at a time. */
+  async function eachChunk(
+    place: { serverId: string; policyId: string | null },
+    act: (serials: string[]) => Promise<'go on' | 'stop'>,
+  ): Promise<void> {
+    for (;;) {
+      if (deps.isClosing()) return
+      const serials = await store.takeDue(db.kysely, { ...place, now: clock.now(), limit: MAX_SERIALS })
+      if (serials.length === 0 || (await act(serials)) === 'stop') return
+    }
+  }
+
+  async function unassign(serverId: string, policyId: string | null): Promise<void> {
+    const place = { serverId, policyId }
+    await store.settle(db.kysely, { ...place, profileUuid: null, now: clock.now() })
+    await eachChunk(place, async (serials) => {
+      await calls.change(
+        {
+          ...{ ade_server_id: serverId, kind: 'remove', policy_id: policyId },
+          ...{ hash: null, profile: null, profile_uuid: null, serial_numbers: serials },
+        },
+        {
+          work: (client, options) => client.removeProfile(serials, options),
+          done: (trx, results) => outcomes.note(trx, { ...place, profileUuid: null, results }),
+          refused: (trx, error) =>
+            outcomes.note(trx, { ...place, profileUuid: null, results: allFailed(serials, error) }),
+        },
+      )
+      return 'go on'
+    })
+  }
+
+  async function assign(serverId: string, policyId: string, wanted: Wanted): Promise<void> {
+    const isDefined = ({ row, hash }: Wanted) => row.defined_hash?.equals(hash) === true
+    const place = { serverId, policyId }
+    if (isDefined(wanted) && wanted.row.profile_uuid !== null) {
+      const { profile_uuid: profileUuid } = wanted.row
+      await store.settle(db.kysely, { ...place, profileUuid, now: clock.now() })
+    }
+    await eachChunk(place, async (serials) => {
+      const present = await rendering.wanted(serverId, policyId)
+      if (present === undefined) return 'stop'
+      const { row } = present
+      if (row.retry_at !== null && row.retry_at > clock.now()) return 'stop'
+      await (isDefined(present) ? give(present, serials) : define(present, serials))
+      return 'go on'
+    })
+  }
+
+  /** Defines the profile, and assigns it to these devices with the same call. */
+  async function define({ row, profile, hash }: Wanted, serials: string[]): Promise<void> {
+    const { ade_server_id: serverId, policy_id: policyId } = row
+    await calls.change(
+      {
+        ...{ ade_server_id: serverId, kind: 'define', policy_id: policyId },
+        ...{ hash, profile, profile_uuid: null, serial_numbers: serials },
+      },
+      {
+        work: (client, options) => client.defineProfile({ ...profile, devices: serials }, options),
+        async done(trx, { profileUuid, devices: results }) {
+          await store.noteProfile(trx, row, {
+            ...{ profile_uuid: profileUuid, defined_hash: hash, defined_at: clock.now() },
+            ...{ error: null, retry_at: null },
+          })
+          const data = { ade_server_id: serverId, policy_id: policyId, profile_uuid: profileUuid }
+          await events.emit(trx, { type: 'ade_profile.defined', data: { ...data, name: profile.profile_name } })
+          await outcomes.note(trx, { serverId, policyId, profileUuid, results })
+        },
+        async refused(trx, error) {
+          await refuse(trx, row, error)
+        },
+      },
+    )
+  }
+
+  async function give({ row }: Wanted, serials: string[]): Promise<void> {
+    const { ade_server_id: serverId, policy_id: policyId, profile_uuid: profileUuid } = row
+    if (profileUuid === null) return
+    const place = { serverId, policyId, profileUuid }
+    await calls.change(
+      {
+        ...{ ade_server_id: serverId, kind: 'assign', policy_id: policyId },
+        ...{ hash: null, profile: null, profile_uuid: profileUuid, serial_numbers: serials },
+      },
+      {
+        work: (client, options) => client.assignProfile(profileUuid, serials, options),
+        async done(trx, { devices: results, retryAfterSeconds }) {
+          await outcomes.note(trx, { ...place, results, retryAfterSeconds })
+          if (row.attempts > 0) await store.noteProfile(trx, row, { attempts: 0 })
+        },
+        async refused(trx, error) {
+          if (error.kind === 'profile_unknown') await refuse(trx, row, error)
+          else await outcomes.note(trx, { ...place, results: allFailed(serials, error) })
+        },
+      },
+    )
+  }
+
+  /** Apple does not take a profile, or does not know it any more: it is defined anew, at once only the first time. */
+  async function refuse(
+    trx: Parameters<typeof events.emit>[0],
+    row: store.ProfileRow,
+    error: AdeError,
+  ): Promise<void> {
+    const attempts = row.attempts + 1
+    const isUnknown = error.kind === 'profile_unknown'
+    await store.noteProfile(trx, row, {
+      ...{ attempts, error: isUnknown ? null : error.message },
+      retry_at: isUnknown && attempts === 1 ? null : retryAt(clock.now(), attempts),
+      ...(isUnknown && { defined_hash: null, profile_uuid: null, defined_at: null }),
+    })
+    await events.emit(trx, {
+      type: 'ade_profile.refused',
+      reason: error.appleCode ?? error.kind,
+      data: { ade_server_id: row.ade_server_id, policy_id: row.policy_id, error: error.message },
+    })
+  }
+
+  return async function pass(serverId: string, options: { refresh: boolean }): Promise<void> {
+    await recover(serverId, db.kysely)
+    if (options.refresh) await rendering.refresh(serverId)
+    for (const policyId of await store.duePolicies(db.kysely, serverId, clock.now())) {
+      const wanted = policyId === null ? undefined : await rendering.wanted(serverId, policyId)
+      if (policyId === null || wanted === undefined) await unassign(serverId, policyId)
+      else await assign(serverId, policyId, wanted)
+    }
+  }
+}
+
+function allFailed(serials: readonly string[], { message }: AdeError): Map<string, DeviceResult> {
+  return new Map(serials.map((serial) => [serial, { result: 'FAILED', text: message.slice(0, 200) }]))
+}

@@ -1,0 +1,108 @@
+import { AdeError, type AdeDevice, type DeviceResult } from '../../../protocol/ade/index.ts'
+import type { AdeDeps } from '../deps.ts'
+import type { Calls } from './calls.ts'
+import type { createOutcomes } from './outcomes.ts'
+import { isSameProfile } from './rendering.ts'
+import * as store from './store.ts'
+
+type Found = ReadonlyMap<string, DeviceResult & { readonly device?: AdeDevice }>
+
+/** Profiles that are looked at to find the one that was being defined. */
+const MAX_CANDIDATES = 5
+
+/** Finds out what became of a change whose outcome was never written down. */
+export function createRecovery(
+  deps: Pick<AdeDeps, 'clock' | 'log' | 'events'> & {
+    calls: Calls
+    outcomes: ReturnType<typeof createOutcomes>
+  },
+) {
+  const { clock, log, events, calls, outcomes } = deps
+
+  /** The profile that was being defined, if it was: one of those that its devices have, and that is what we sent. */
+  async function findDefined(call: store.CallRow, found: Found): Promise<string | undefined> {
+    const uuids = [...found.values()].flatMap(({ device }) => device?.profileUuid ?? [])
+    for (const uuid of [...new Set(uuids)].slice(0, MAX_CANDIDATES)) {
+      const answer = await calls
+        .ask(call.ade_server_id, (client, options) => client.getProfile(uuid, options))
+        .catch(unknownProfile)
+      if (answer && call.profile && isSameProfile(call.profile, answer.profile)) return uuid
+    }
+    return undefined
+  }
+
+  async function uuidOf(call: store.CallRow, found: Found): Promise<string | null | undefined> {
+    if (call.kind === 'remove') return null
+    return call.kind === 'define' ? findDefined(call, found) : (call.profile_uuid ?? undefined)
+  }
+
+  return async function recover(serverId: string, reader: Parameters<typeof store.findCall>[0]): Promise<void> {
+    const call = await store.findCall(reader, serverId)
+    if (call === undefined) return
+    const asOf = clock.now()
+    const found = await calls.ask(serverId, (client, options) =>
+      client.deviceDetails(call.serial_numbers, options),
+    )
+    const uuid = await uuidOf(call, found)
+    const results = uuid === undefined ? new Map<string, DeviceResult>() : resultsOf(found, uuid)
+    log.info(
+      { event: 'ade.recovered', ade_server_id: serverId, kind: call.kind, done: results.size },
+      'what became of an interrupted call at Apple is known',
+    )
+    await calls.commit(serverId, async (trx) => {
+      await store.deleteCall(trx, serverId)
+      await store.noteSeen(trx, seenOf(found), asOf)
+      const { policy_id: policyId } = call
+      if (call.kind === 'define' && typeof uuid === 'string' && policyId !== null) {
+        const row = { ade_server_id: serverId, policy_id: policyId }
+        await store.noteProfile(trx, row, {
+          ...{ profile_uuid: uuid, defined_hash: call.hash, defined_at: call.started_at },
+          ...{ error: null, retry_at: null },
+        })
+        const data = { ade_server_id: serverId, policy_id: policyId, profile_uuid: uuid }
+        await events.emit(trx, { type: 'ade_profile.defined', reason: 'recovered', data })
+      }
+      if (uuid !== undefined) await outcomes.note(trx, { serverId, policyId, profileUuid: uuid, results })
+    })
+  }
+}
+
+/** What surely was done, or cannot be; the others go on waiting. */
+function resultsOf(found: Found, uuid: string | null): Map<string, DeviceResult> {
+  return new Map(
+    [...found].flatMap(([serial, { result, text, device }]) => {
+      if (result === 'NOT_ACCESSIBLE') return [[serial, { result, text }] as const]
+      if (result !== 'SUCCESS' || device === undefined) return []
+      const has = hasProfile(device) ? (device.profileUuid ?? null) : null
+      const isDone = uuid === null ? has === null : has !== null && plain(has) === plain(uuid)
+      return isDone ? [[serial, { result, text }] as const] : []
+    }),
+  )
+}
+
+function seenOf(found: Found) {
+  return [...found.values()].flatMap(({ device }) =>
+    device === undefined
+      ? []
+      : [
+          {
+            serial: device.serialNumber,
+            profileUuid: device.profileUuid ?? null,
+            status: device.profileStatus ?? null,
+          },
+        ],
+  )
+}
+
+function hasProfile({ profileStatus }: AdeDevice): boolean {
+  return profileStatus !== 'empty' && profileStatus !== 'removed'
+}
+
+/** Apple writes UUIDs with and without dashes, in both cases. */
+function plain(uuid: string): string {
+  return uuid.replaceAll('-', '').toUpperCase()
+}
+
+function unknownProfile(error: unknown): undefined {
+  if (!(error instanceof AdeError && error.kind === 'profile_unknown')) throw error
+}

@@ -1,0 +1,53 @@
+import { createPrivateKey } from 'node:crypto'
+import type { SecretBox } from '../../../kernel/secret-box.ts'
+import { sha256 } from '../../../kernel/ids.ts'
+import { createTokenKeyPair } from '../../../protocol/ade/index.ts'
+import { keyToPem, parseCertificate, writePem, type Identity } from '../../../protocol/x509/index.ts'
+import type { ServerRow } from './store.ts'
+
+/** A key pair for tokens as it is kept: the certificate, and the private key sealed. */
+export interface StoredKey {
+  certificate: Buffer
+  privateKey: Buffer
+}
+
+/** Makes a token key pair for a server. */
+export async function newTokenKey(options: {
+  name: string
+  now: Date
+  secretBox: SecretBox
+}): Promise<StoredKey> {
+  const { certificate, key } = await createTokenKeyPair(options)
+  return {
+    certificate: certificate.der,
+    privateKey: options.secretBox.seal(Buffer.from(keyToPem(key)), contextOf(certificate.der)),
+  }
+}
+
+/** The keys that a token may have been made for, the staged one first. */
+export function keysOf(server: ServerRow, secretBox: SecretBox): Identity[] {
+  const stored = [
+    [server.staged_certificate, server.staged_private_key],
+    [server.certificate, server.private_key],
+  ] as const
+  return stored.flatMap(([certificate, sealed]) =>
+    certificate === null || sealed === null
+      ? []
+      : [
+          {
+            certificate: parseCertificate(certificate),
+            key: createPrivateKey(secretBox.open(sealed, contextOf(certificate)).toString('utf8')),
+          },
+        ],
+  )
+}
+
+/** The certificate that Apple is to be given, in PEM: the staged one, as long as no token came for it. */
+export function encryptionKeyPem(server: ServerRow): string {
+  return writePem('CERTIFICATE', server.staged_certificate ?? server.certificate)
+}
+
+/** A staged key becomes the current one without being sealed anew, so the context does not name its place. */
+function contextOf(certificate: Uint8Array): string {
+  return `ade_servers.private_key:${sha256(certificate).toString('hex')}`
+}

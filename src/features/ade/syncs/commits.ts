@@ -1,0 +1,36 @@
+import type { Tx } from '../../../db/index.ts'
+import type { AdeDeps } from '../deps.ts'
+import * as servers from '../servers/store.ts'
+import * as store from './store.ts'
+
+/** The run is no longer this process's: its time is over, or another one has taken it. */
+export class LostRun extends Error {
+  override readonly name = 'LostRun'
+}
+
+/** Writes of a run: each in a transaction in which the run is still running, and this process's. */
+export function createCommits({ db, clock, worker }: Pick<AdeDeps, 'db' | 'clock'> & { worker: string }) {
+  /** Runs `work` and writes to the server what it returns. */
+  async function write(
+    run: store.SyncRun,
+    work: (trx: Tx, server: servers.ServerRow) => Promise<servers.ServerChange>,
+  ): Promise<void> {
+    await db.transaction(async (trx) => {
+      const server = await servers.lockServer(trx, run.ade_server_id)
+      const held = await store.holdRun(trx, run.id, worker)
+      if (server === undefined || held === undefined || held.ends_by <= clock.now()) throw new LostRun()
+      const columns = await work(trx, server)
+      if (Object.keys(columns).length > 0) await servers.noteServer(trx, server.id, columns)
+    })
+  }
+
+  return {
+    write,
+    /** Goes on from somewhere else. */
+    moveOn: (run: store.SyncRun, columns: servers.ServerChange, options: { isFull?: boolean } = {}) =>
+      write(run, async (trx) => {
+        if (options.isFull === true) await store.makeFull(trx, run.id)
+        return columns
+      }),
+  }
+}

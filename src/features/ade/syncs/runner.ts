@@ -1,0 +1,78 @@
+import type { AdeDeps } from '../deps.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import { AdeError } from '../../../protocol/ade/index.ts'
+import { beat } from '../heartbeat.ts'
+import type { Apple } from '../servers/apple.ts'
+import type { Ends } from './ends.ts'
+import { createPageLoop, LostRun, SyncFailure } from './page-loop.ts'
+import * as store from './store.ts'
+
+/** What a run is told when this process stops. */
+const CLOSING = Symbol('closing')
+
+/** Works on runs in the background. */
+export function createRunner(
+  deps: AdeDeps & { apple: Apple; worker: string; ends: Ends; onChanged: () => void },
+) {
+  const { db, clock, log, ends, worker } = deps
+  const loop = createPageLoop(deps)
+  const running = new Map<string, { promise: Promise<void>; stop: AbortController }>()
+
+  async function run(sync: store.SyncRun, stop: AbortController): Promise<void> {
+    const left = sync.ends_by.getTime() - clock.now().getTime()
+    const undo = clock.after(Math.max(left, 0), () => stop.abort())
+    const endBeats = beat(deps, (until) => store.keepRun(db.kysely, sync.id, worker, until))
+    try {
+      await loop(sync, stop.signal)
+    } catch (error) {
+      await endWith(sync, stop.signal, error)
+    } finally {
+      undo()
+      endBeats()
+    }
+  }
+
+  async function endWith(sync: store.SyncRun, signal: AbortSignal, error: unknown): Promise<void> {
+    if (signal.aborted && signal.reason === CLOSING) {
+      // Another process, or the next start, goes on at once.
+      return store.keepRun(db.kysely, sync.id, worker, clock.now())
+    }
+    await db.transaction(async (trx) => {
+      if ((await store.holdRun(trx, sync.id, worker)) === undefined) return
+      if (signal.aborted || error instanceof LostRun) await ends.timeOut(trx, sync)
+      else await ends.fail(trx, sync, describe(error))
+    })
+    const isUnderstood = [AppError, SyncFailure, LostRun].some((kind) => error instanceof kind)
+    if (!isUnderstood && !signal.aborted) throw error
+  }
+
+  return {
+    /** Begins to work on a run; it goes on by itself. */
+    work(sync: store.SyncRun): void {
+      if (running.has(sync.id)) return
+      const stop = new AbortController()
+      const promise = run(sync, stop)
+        .catch((error: unknown) => {
+          log.error({ event: 'ade_sync.broken', sync_id: sync.id, err: error }, 'a sync has broken down')
+        })
+        .finally(() => running.delete(sync.id))
+      running.set(sync.id, { promise, stop })
+    },
+    /** Waits until nothing runs here. */
+    async idle(): Promise<void> {
+      while (running.size > 0) await Promise.all([...running.values()].map(({ promise }) => promise))
+    },
+    /** Stops what runs here and hands it over. */
+    async close(): Promise<void> {
+      for (const { stop } of running.values()) stop.abort(CLOSING)
+      await this.idle()
+    },
+  }
+}
+
+function describe(error: unknown): { code: string; message: string } {
+  if (error instanceof SyncFailure) return { code: error.code, message: error.message }
+  if (error instanceof AdeError) return { code: error.kind, message: error.message }
+  if (error instanceof AppError) return { code: error.code, message: error.message }
+  return { code: 'internal', message: 'Something went wrong inside the server; its log says what.' }
+}
