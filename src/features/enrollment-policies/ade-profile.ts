@@ -3,7 +3,7 @@ import { parseCertificate } from '../../protocol/x509/index.ts'
 import { PANES, type AdeSettings, type Policy } from './types.ts'
 
 /** The ADE profile that Apple gives to devices: `POST /profile` of Apple's cloud service API, without `devices`. */
-export interface AdeProfileJson {
+type AdeProfileJson = {
   profile_name: string
   url: string
   configuration_web_url?: string
@@ -24,7 +24,7 @@ export interface AdeProfileJson {
 }
 
 /** Where devices of a policy enrol, and what says whose they are. */
-export interface RenderContext {
+interface RenderContext {
   /** Where the device asks for its enrollment profile. */
   url: string
   /** The page on which a person signs in, for policies that want one. */

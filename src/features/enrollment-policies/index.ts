@@ -1,6 +1,5 @@
 /** The door of enrollment policies: what an administrator wants of new devices, and its rendering to ADE profiles. */
 export { renderAdeProfile } from './ade-profile.ts'
-export type { AdeProfileJson } from './ade-profile.ts'
 export { enrollmentPoliciesApi } from './api.ts'
 export { configurationDeadlineMinutes } from './defaults.ts'
 export { createEnrollmentPolicies } from './policies.ts'

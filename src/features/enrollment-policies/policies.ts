@@ -23,7 +23,7 @@ import type { Policy, PolicyFields } from './types.ts'
 export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
 
 /** What the policies are made of. */
-export type PoliciesDeps = {
+type PoliciesDeps = {
   db: Db
   clock: Clock
   events: Pick<Events, 'emit'>

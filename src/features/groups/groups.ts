@@ -24,7 +24,7 @@ import {
 import type { Change, GroupView } from './types.ts'
 
 /** What the groups are made of. */
-export type GroupsDeps = {
+type GroupsDeps = {
   db: Db
   clock: Clock
   events: Pick<Events, 'emit'>

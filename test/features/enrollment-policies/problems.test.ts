@@ -198,6 +198,18 @@ describeEachEngine('policies that are refused', (database) => {
     expect((await call('POST', PATH, { ...policy, name: newName(), user_affinity: 'none' })).status).toBe(201)
   })
 
+  test('the description of the API says what a policy may be', async () => {
+    const { call } = await world()
+    const { paths } = (await call('GET', '/openapi.json')).body
+    const body = paths['/api/v1/enrollment-policies'].post.requestBody.content['application/json'].schema
+    expect(body.required).toEqual(['name'])
+    expect(body.additionalProperties).toBe(false)
+    expect(Object.keys(body.properties)).toEqual(
+      expect.arrayContaining(['name', 'user_affinity', 'group_id', 'ade']),
+    )
+    expect(JSON.stringify(body)).toContain('require_certificate')
+  })
+
   test('unknown query parameters are refused here too', async () => {
     const { call } = await world()
     expect((await call('POST', `${PATH}?force=true`, { name: newName() })).status).toBe(400)

