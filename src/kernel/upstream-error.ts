@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts'
 
 /** What kept an answer of another server from coming. */
-export type UpstreamFailure =
+type UpstreamFailure =
   /** The address may not be called at all: no https, or no URL. */
   | 'not_allowed'
   | 'unknown_host'

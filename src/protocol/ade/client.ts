@@ -17,7 +17,7 @@ import type { SessionOptions, SessionRequest } from './session.ts'
 export const MAX_SERIALS = 1000
 
 /** An ADE profile as Apple takes it; its keys are Apple's. */
-export type AdeProfile = Readonly<Record<string, unknown>>
+type AdeProfile = Readonly<Record<string, unknown>>
 
 /** Options that every call takes. */
 interface CallOptions {

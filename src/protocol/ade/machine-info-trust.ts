@@ -6,10 +6,10 @@ import type { Certificate } from '../x509/index.ts'
 const APPLE_IPHONE_DEVICE_CA = '76f27d00e1333bc88de0e2916c38c9a7f2b75774c25a794c092a80e3c4c66cce'
 
 /** What is done about a signer that is not trusted: nothing, a line in the log, or a refusal. */
-export type MachineInfoTrustMode = 'off' | 'log' | 'enforce'
+type MachineInfoTrustMode = 'off' | 'log' | 'enforce'
 
 /** `accepted` follows the mode; `trusted` is the fact (true under `off`, where nobody looks); `reason` is a sentence. */
-export type TrustVerdict =
+type TrustVerdict =
   | { readonly accepted: true; readonly trusted: true }
   | { readonly accepted: boolean; readonly trusted: false; readonly reason: string }
 

@@ -29,7 +29,7 @@ export interface MachineInfo {
 }
 
 /** A MachineInfo whose signature is right, and who made it; whether to trust them is another question. */
-export interface SignedMachineInfo {
+interface SignedMachineInfo {
   readonly info: MachineInfo
   readonly signer: Certificate
   /** DER of all certificates that came along, the signer's among them. */

@@ -33,14 +33,14 @@ export function signOAuth(options: {
 }
 
 /** Why a signed request is refused; `status` is 400 for one that breaks the rules and 401 for one that is not believed. */
-export interface OAuthProblem {
+interface OAuthProblem {
   readonly ok: false
   readonly status: 400 | 401
   readonly problem: string
 }
 
 /** What a verifier must know. */
-export interface OAuthVerifier {
+interface OAuthVerifier {
   /** The secrets of a consumer key; undefined when it is not known. */
   find(consumerKey: string): OAuthCredentials | undefined
   /** Remembers a nonce; false when it was used before. Called only for requests whose signature is right. */
