@@ -24,7 +24,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create table sign_in_failures (
       subject text primary key,
       count integer not null,
-      window_ends_at timestamptz not null,
+      previous integer not null,
+      window_started_at timestamptz not null,
       locked_until timestamptz
     )`.execute(db)
   await sql`

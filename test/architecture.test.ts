@@ -95,6 +95,7 @@ const CONFINED: Record<string, RegExp> = {
   'node-forge': PROTOCOL,
   plist: PROTOCOL,
   'http2-wrapper': /^src\/protocol\/apns\//,
+  'openid-client': /^src\/features\/signin\//,
   pino: KERNEL,
   'pino-pretty': KERNEL,
   'prom-client': KERNEL,

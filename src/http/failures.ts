@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
+import { networkOf } from '../kernel/network.ts'
 
 const WINDOW_MS = 60_000
 const MAX_FAILURES = 20
@@ -46,15 +46,4 @@ export function createFailureLimiter(deps: { clock: Clock }): FailureLimiter {
         : Math.ceil((window.endsAt - now) / 1000)
     },
   }
-}
-
-function networkOf(address: string): string {
-  if (isIP(address) !== 6) return address
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (mapped !== undefined) return mapped
-  const [head = '', tail] = address.split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length
-  return [...left, ...Array<string>(Math.max(zeros, 0)).fill('0'), ...right].slice(0, 4).join(':')
 }

@@ -13,11 +13,15 @@ export interface SignInSourcesTable {
   updated_at: Generated<Date>
 }
 
-/** Failed sign-ins of a user name or of an address (`subject`), within a window. */
+/**
+ * Failed sign-ins of a user name or of an address (`subject`): `count` of the window that started at
+ * `window_started_at`, `previous` of the one before it.
+ */
 export interface SignInFailuresTable {
   subject: string
   count: number
-  window_ends_at: Date
+  previous: number
+  window_started_at: Date
   locked_until: Date | null
 }
 

@@ -1,0 +1,83 @@
+import type { Clock } from '../../kernel/clock.ts'
+import { type HttpClient, createHttpClient } from '../../kernel/http-client.ts'
+import { checkPassword, discoverEndpoint } from '../../protocol/wstrust/index.ts'
+import type { Discovery, PasswordResult } from '../../protocol/wstrust/index.ts'
+import type { WsTrustSource } from './sources/types.ts'
+
+/** A phone that waits longer gives up. */
+const TIMEOUT_MS = 10_000
+/** MEX documents of AD FS have about 300 kB. */
+const MAX_ANSWER_BYTES = 2 * 1024 * 1024
+/** What a MEX document says is asked again after this. */
+const ENDPOINT_MS = 10 * 60_000
+const MAX_DIRECTORIES = 100
+
+type Directory = { version: number; http: HttpClient; endpoint?: { found: Discovery; until: number } }
+
+/** What a directory says, and where it was asked: undefined when the endpoint was not found. */
+export type DirectoryAnswer = { endpoint: string | undefined; result: PasswordResult }
+
+/** Makes the way to directories that speak WS-Trust, with the connections and the endpoint kept for each. */
+export function createDirectories(deps: { clock: Clock; userAgent: string }) {
+  const { clock, userAgent } = deps
+  const directories = new Map<string, Directory>()
+
+  function directoryOf({ id, version, ca_pem: caPem }: WsTrustSource): Directory {
+    const known = directories.get(id)
+    if (known?.version === version) return known
+    const trust = caPem === null ? {} : { caPem }
+    const http = createHttpClient({
+      ...trust,
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_ANSWER_BYTES,
+      userAgent,
+      clock,
+    })
+    // The old connections close by themselves when they are idle; requests on them may still run.
+    directories.delete(id)
+    const made = { version, http }
+    directories.set(id, made)
+    const [oldest] = directories.keys()
+    if (directories.size > MAX_DIRECTORIES && oldest !== undefined) directories.delete(oldest)
+    return made
+  }
+
+  async function endpointOf(source: WsTrustSource, directory: Directory): Promise<Discovery> {
+    const now = clock.now().getTime()
+    if (directory.endpoint !== undefined && directory.endpoint.until > now) return directory.endpoint.found
+    const found = await discoverEndpoint({ url: source.url, http: directory.http })
+    if (found.ok) directory.endpoint = { found, until: now + ENDPOINT_MS }
+    return found
+  }
+
+  return {
+    /** Asks once. With `afresh`, what was known of the endpoint does not count. */
+    async ask(
+      source: WsTrustSource,
+      credentials: { userName: string; password: string },
+      { afresh = false } = {},
+    ): Promise<DirectoryAnswer> {
+      const directory = directoryOf(source)
+      if (afresh) delete directory.endpoint
+      const found = await endpointOf(source, directory)
+      if (!found.ok) return { endpoint: undefined, result: found }
+      const { endpoint } = found
+      const { http } = directory
+      const result = await checkPassword({
+        endpoint,
+        appliesTo: source.applies_to,
+        ...credentials,
+        http,
+        clock,
+      })
+      // It may have moved; the next one looks.
+      if (!result.ok && result.reason === 'directory_unavailable') delete directory.endpoint
+      return { endpoint, result }
+    },
+    /** Closes the kept connections. */
+    close(): void {
+      for (const { http } of directories.values()) http.close()
+      directories.clear()
+    },
+  }
+}

@@ -1,0 +1,136 @@
+import * as client from 'openid-client'
+import type { createAdmission } from '../admission.ts'
+import { type SignInRefusal, type SignInResult, refuse } from '../result.ts'
+import type { PendingSignIn, Sessions, WebSession } from '../sessions/sessions.ts'
+import { isAllowedAddress } from '../sources/rules.ts'
+import type { Sources } from '../sources/sources.ts'
+import type { OidcSource } from '../sources/types.ts'
+import { personIn } from './claims.ts'
+import type { Provider, createProviders } from './provider.ts'
+import { explainOidcError } from './refusals.ts'
+
+const CALLBACK = '/enroll/oidc/callback'
+
+/** What came of a sign-in at a provider; `returnTo` is the path that `start` was given, null when nothing is known of it. */
+export type OidcResult = SignInResult & { returnTo: string | null }
+
+/** Makes the sign-in at OpenID providers: authorization code with PKCE, state and nonce. */
+export function createOidc(deps: {
+  sources: Pick<Sources, 'find'>
+  sessions: Pick<Sessions, 'setPending' | 'takePending'>
+  providers: ReturnType<typeof createProviders>
+  admit: ReturnType<typeof createAdmission>
+  publicUrl: string
+}) {
+  const { sources, sessions, providers, admit } = deps
+  const redirectUri = `${deps.publicUrl}${CALLBACK}`
+
+  async function sourceOf(id: string): Promise<OidcSource | SignInRefusal> {
+    const source = await sources.find(id)
+    if (source?.kind === 'oidc') return source
+    return refuse(
+      'directory_unavailable',
+      'the sign-in source does not exist any more, or is no OpenID provider',
+    )
+  }
+
+  /** Sends the browser of this session to the provider. `returnTo` is a path below /enroll. */
+  async function start(options: {
+    sourceId: string
+    session: Pick<WebSession, 'id'>
+    returnTo: string
+  }): Promise<{ ok: true; url: string } | SignInRefusal> {
+    const source = await sourceOf(options.sourceId)
+    if ('reason' in source) return source
+    const pending: PendingSignIn = {
+      sourceId: source.id,
+      state: client.randomState(),
+      nonce: client.randomNonce(),
+      codeVerifier: client.randomPKCECodeVerifier(),
+      returnTo: /^\/enroll(?![\w-])[^\\\s]*$/.test(options.returnTo) ? options.returnTo : '/enroll',
+    }
+    try {
+      const url = client.buildAuthorizationUrl(await providers.get(source), {
+        redirect_uri: redirectUri,
+        scope: source.scopes.join(' '),
+        state: pending.state,
+        nonce: pending.nonce,
+        code_challenge: await client.calculatePKCECodeChallenge(pending.codeVerifier),
+        code_challenge_method: 'S256',
+      })
+      if (!isAllowedAddress(url.href)) {
+        return refuse('directory_unavailable', 'the provider names a sign-in page that is not https')
+      }
+      const isKept = await sessions.setPending(options.session, pending)
+      return isKept
+        ? { ok: true, url: url.href }
+        : refuse('sign_in_required', 'the session of this browser has ended')
+    } catch (error) {
+      return explainOidcError(error)
+    }
+  }
+
+  async function claimsOf(
+    provider: Provider,
+    source: OidcSource,
+    pending: PendingSignIn,
+    query: URLSearchParams,
+  ) {
+    const url = new URL(redirectUri)
+    url.search = query.toString()
+    const tokens = await client.authorizationCodeGrant(provider, url, {
+      expectedState: pending.state,
+      expectedNonce: pending.nonce,
+      pkceCodeVerifier: pending.codeVerifier,
+      idTokenExpected: true,
+    })
+    const claims = { ...tokens.claims() }
+    const isThere = personIn(claims, source) !== undefined
+    if (isThere || provider.serverMetadata().userinfo_endpoint === undefined) return claims
+    const more = await client.fetchUserInfo(provider, tokens.access_token, String(claims['sub']))
+    return { ...more, ...claims }
+  }
+
+  async function redeem(
+    source: OidcSource,
+    pending: PendingSignIn,
+    { query, requestId }: { query: URLSearchParams; requestId: string },
+  ): Promise<SignInResult> {
+    try {
+      const claims = await claimsOf(await providers.get(source), source, pending, query)
+      const person = personIn(claims, source)
+      if (person !== undefined) return await admit(source, person, requestId)
+      const wanted = source.user_name_claim ?? 'preferred_username or a verified email'
+      return refuse(
+        'user_unknown',
+        `"${source.name}" vouches for someone without saying who: ${wanted} is not among the claims (${Object.keys(claims).join(', ').slice(0, 300)})`,
+      )
+    } catch (error) {
+      return explainOidcError(error)
+    }
+  }
+
+  /**
+   * Judges what the provider has sent the browser of this session back with (`query` of the callback). What `start`
+   * remembered counts once: a callback that comes again, to another browser or with another state is `sign_in_required`.
+   */
+  async function finish(options: {
+    session: Pick<WebSession, 'id'> | undefined
+    query: URLSearchParams
+    requestId: string
+  }): Promise<OidcResult> {
+    const { session, query, requestId } = options
+    const state = query.getAll('state').length === 1 ? query.get('state') : null
+    const pending = session && state !== null ? await sessions.takePending(session, state) : undefined
+    if (pending === undefined) {
+      const detail =
+        'this browser is in no sign-in with that state: it came too late, twice, or from another browser'
+      return { ...refuse('sign_in_required', detail), returnTo: null }
+    }
+    const source = await sourceOf(pending.sourceId)
+    const result = 'reason' in source ? source : await redeem(source, pending, { query, requestId })
+    return { ...result, returnTo: pending.returnTo }
+  }
+
+  return { start, finish }
+}

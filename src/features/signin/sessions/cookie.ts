@@ -1,0 +1,32 @@
+const NAME = 'firstboot_enroll'
+const PATH = '/enroll'
+const MAX_HEADER = 16_384
+
+/** The cookie of web sessions: how it is set, taken back and read. */
+export interface SessionCookie {
+  /** The Set-Cookie header for a session of this id. */
+  set(id: string, maxAgeSeconds: number): string
+  /** The Set-Cookie header that takes it back. */
+  clear(): string
+  /** The ids in a Cookie header: more than one when somebody else has set such a cookie too. */
+  read(header: string | undefined): string[]
+}
+
+/**
+ * Not for scripts, for `/enroll` alone; Lax, as an OpenID provider leads back from another site by a link. Where the public
+ * URL is https it is `Secure`, and has the prefix (RFC 6265bis, section 4.1.3.1) that plain http cannot set.
+ */
+export function createSessionCookie(publicUrl: string): SessionCookie {
+  const isSecure = publicUrl.startsWith('https:')
+  const name = isSecure ? `__Secure-${NAME}` : NAME
+  const attributes = `Path=${PATH}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
+  return {
+    set: (id, maxAgeSeconds) => `${name}=${id}; Max-Age=${maxAgeSeconds}; ${attributes}`,
+    clear: () => `${name}=; Max-Age=0; ${attributes}`,
+    read(header = '') {
+      if (header.length > MAX_HEADER) return []
+      const pairs = header.split(';').map((pair) => pair.trim().split('=', 2))
+      return pairs.flatMap(([key, value = '']) => (key === name && /^[\w-]{43}$/.test(value) ? [value] : []))
+    },
+  }
+}

@@ -1,0 +1,47 @@
+import type { Kysely, Selectable } from 'kysely'
+import type { Database, Tx } from '../../../db/index.ts'
+import type { WebSessionsTable } from '../../../db/tables/signin.ts'
+
+type Executor = Kysely<Database>
+type Row = Selectable<WebSessionsTable>
+
+/** Keeps a session. */
+export async function insertSession(db: Executor, row: Row): Promise<void> {
+  await db.insertInto('web_sessions').values(row).execute()
+}
+
+/** The session with this hash, if it has not expired at `now`. */
+export function findSession(db: Executor, idHash: Buffer, now: Date): Promise<Row | undefined> {
+  return db
+    .selectFrom('web_sessions')
+    .selectAll()
+    .where('id_hash', '=', idHash)
+    .where('expires_at', '>', now)
+    .executeTakeFirst()
+}
+
+/** The same, kept from being changed by others until the transaction ends. */
+export function lockSession(trx: Tx, idHash: Buffer, now: Date): Promise<Row | undefined> {
+  return trx
+    .selectFrom('web_sessions')
+    .selectAll()
+    .where('id_hash', '=', idHash)
+    .where('expires_at', '>', now)
+    .forUpdate()
+    .executeTakeFirst()
+}
+
+/** Replaces the sealed state of a session. */
+export async function writeState(trx: Tx, idHash: Buffer, state: Buffer): Promise<void> {
+  await trx.updateTable('web_sessions').set({ state }).where('id_hash', '=', idHash).execute()
+}
+
+/** Forgets a session. */
+export async function deleteSession(db: Executor, idHash: Buffer): Promise<void> {
+  await db.deleteFrom('web_sessions').where('id_hash', '=', idHash).execute()
+}
+
+/** Forgets sessions that expired before `time`. */
+export async function deleteSessionsBefore(db: Executor, time: Date): Promise<void> {
+  await db.deleteFrom('web_sessions').where('expires_at', '<', time).execute()
+}

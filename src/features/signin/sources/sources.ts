@@ -1,0 +1,160 @@
+import { type Db, type Tx, isUniqueViolation } from '../../../db/index.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import { newId } from '../../../kernel/ids.ts'
+import { type Page, decodeCursor, page } from '../../../kernel/paging.ts'
+import type { SecretBox } from '../../../kernel/secret-box.ts'
+import type { Events } from '../../events/index.ts'
+import { type SourceFields, completeSource } from './rules.ts'
+import {
+  deleteSource,
+  findClientSecret,
+  findSource,
+  holdSource,
+  insertSource,
+  listClientSecrets,
+  listSources,
+  lockSource,
+  replaceClientSecret,
+  updateSource,
+} from './store.ts'
+import { type Change, LOCAL, type OidcSource, type Source } from './types.ts'
+
+/** What the sources are made of. */
+export type SourcesDeps = {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  secretBox: SecretBox
+  /** What uses the source, each in words (`enrollment policy "Sales"`); empty when nothing does. */
+  usage: (trx: Tx, id: string) => Promise<readonly string[]>
+}
+
+/** Where people prove who they are. */
+export type Sources = ReturnType<typeof createSources>
+
+/** Makes the sources. */
+export function createSources(deps: SourcesDeps) {
+  const { db, clock, events, secretBox } = deps
+
+  async function create(kind: Source['kind'], fields: SourceFields, change: Change): Promise<Source> {
+    if (kind === 'local')
+      throw new AppError('conflict', 'The local source is there already; there is only one.')
+    const columns = completeSource(kind, fields)
+    const now = clock.now()
+    const id = newId(now)
+    return db.transaction(async (trx) => {
+      const source = await insertSource(
+        trx,
+        { id, kind, ...columns, ...sealed(id, fields.client_secret) },
+        now,
+      )
+      if (source === undefined) throw taken()
+      await events.emit(trx, fact('signin_source.created', source, change))
+      return source
+    })
+  }
+
+  async function update(id: string, patch: SourceFields, change: Change): Promise<Source> {
+    try {
+      return await db.transaction(async (trx) => {
+        const before = (await lockSource(trx, id)) ?? missing()
+        change.check?.(before.version)
+        const columns = completeSource(before.kind, patch, fieldsOf(before))
+        const changed = Object.keys(patch).filter((name) => patch[name as keyof SourceFields] !== undefined)
+        if (changed.length === 0) return before
+        const source = await updateSource(
+          trx,
+          id,
+          { ...columns, ...sealed(id, patch.client_secret) },
+          clock.now(),
+        )
+        await events.emit(trx, fact('signin_source.updated', source, change, { changed }))
+        return source
+      })
+    } catch (error) {
+      throw isUniqueViolation(error) ? taken() : error
+    }
+  }
+
+  async function remove(id: string, change: Change): Promise<void> {
+    await db.transaction(async (trx) => {
+      const source = (await lockSource(trx, id)) ?? missing()
+      change.check?.(source.version)
+      if (source.kind === LOCAL) throw new AppError('conflict', 'The local source cannot be deleted.')
+      const users = await deps.usage(trx, id)
+      if (users.length > 0) throw new AppError('conflict', `The source is in use: ${users.join(', ')}.`)
+      await deleteSource(trx, id)
+      await events.emit(trx, fact('signin_source.deleted', source, change))
+    })
+  }
+
+  function sealed(id: string, secret: string | undefined): { client_secret?: Buffer } {
+    return secret === undefined ? {} : { client_secret: secretBox.seal(Buffer.from(secret), contextOf(id)) }
+  }
+
+  return {
+    create,
+    update,
+    remove,
+    find: (id: string): Promise<Source | undefined> => findSource(db.kysely, id),
+    hold: holdSource,
+    /** Throws AppError `not_found`. */
+    get: async (id: string): Promise<Source> => (await findSource(db.kysely, id)) ?? missing(),
+    async list(query: { limit: number; cursor?: string | undefined }): Promise<Page<Source>> {
+      const [after] = decodeCursor(query.cursor, ['string']) ?? []
+      const rows = await listSources(db.kysely, query.limit + 1, after)
+      return page(rows, query.limit, (source) => [source.name])
+    },
+    /** The client secret of an OpenID provider. */
+    async clientSecret({ id }: Pick<OidcSource, 'id'>): Promise<string> {
+      const secret = await findClientSecret(db.kysely, id)
+      if (secret === null)
+        throw new AppError('not_found', 'The sign-in source has no client secret any more.')
+      return secretBox.open(secret, contextOf(id)).toString()
+    },
+    /** Seals with the present key what an earlier one has sealed. */
+    async reseal(): Promise<void> {
+      for (const { id, sealed: before } of await listClientSecrets(db.kysely)) {
+        if (!secretBox.needsReseal(before)) continue
+        const after = secretBox.seal(secretBox.open(before, contextOf(id)), contextOf(id))
+        await replaceClientSecret(db.kysely, id, before, after)
+      }
+    },
+  }
+}
+
+function contextOf(id: string): string {
+  return `sign_in_source:${id}`
+}
+
+/** What was said of a source. */
+function fieldsOf(source: Source): SourceFields {
+  const { id: _id, kind, version: _version, created_at: _created, updated_at: _updated, ...fields } = source
+  if (kind !== 'local') return fields
+  return { name: fields.name }
+}
+
+/** The fact that a source was made, changed or deleted. */
+function fact(
+  type: 'signin_source.created' | 'signin_source.deleted' | 'signin_source.updated',
+  { id, kind, name }: Source,
+  change: Change,
+  data: { changed?: string[] } = {},
+) {
+  return {
+    type,
+    data: { source_id: id, kind, name, ...data, by: change.actorId },
+    request_id: change.requestId,
+  }
+}
+
+function missing(): never {
+  throw new AppError('not_found', 'There is no sign-in source with this id.')
+}
+
+function taken(): AppError {
+  return new AppError('conflict', 'There is a sign-in source with this name already.', {
+    fields: [{ path: 'name', message: 'is taken' }],
+  })
+}

@@ -1,0 +1,91 @@
+import type { Db } from '../../db/index.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { Users } from '../users/index.ts'
+import type { DirectoryAnswer, createDirectories } from './directory.ts'
+import type { createLocalCheck } from './local.ts'
+import type { SignInReason } from './result.ts'
+import type { Sources } from './sources/sources.ts'
+import { LOCAL, type WsTrustSource } from './sources/types.ts'
+
+/** What came of a try: `message` says it in plain words and never holds the password. */
+export type Trial = { ok: boolean; reason: SignInReason | null; message: string }
+
+/** Makes the try of a source that an administrator asks for. It makes no user, and no lock-out counts it. */
+export function createTrial(deps: {
+  db: Db
+  users: Pick<Users, 'findByName'>
+  sources: Pick<Sources, 'get'>
+  directories: ReturnType<typeof createDirectories>
+  checkLocally: ReturnType<typeof createLocalCheck>
+}) {
+  const { db, users, sources, directories, checkLocally } = deps
+
+  async function tryLocally(userName: string, password: string): Promise<Trial> {
+    const { result } = await checkLocally(userName, password)
+    if (!result.ok) return { ok: false, reason: result.reason, message: sentence(result.detail) }
+    return { ok: true, reason: null, message: `The password of ${result.user.user_name} is right.` }
+  }
+
+  /** What signing in would do here, as the directory has said yes. */
+  async function tellUser(source: WsTrustSource, name: string, where: string): Promise<Trial> {
+    const yes = `${where} takes user name and password`
+    const user = await users.findByName(db.kysely, name)
+    if (user?.disabled) {
+      return {
+        ok: false,
+        reason: 'user_disabled',
+        message: `${yes}, but ${user.user_name} is disabled here.`,
+      }
+    }
+    if (user !== undefined) return { ok: true, reason: null, message: `${yes}: this is ${user.user_name}.` }
+    return source.create_users
+      ? {
+          ok: true,
+          reason: null,
+          message: `${yes}: ${name} would become a user with the default device limit.`,
+        }
+      : {
+          ok: false,
+          reason: 'user_unknown',
+          message: `${yes}, but ${name} is no user here and this source makes none (create_users).`,
+        }
+  }
+
+  async function tryDirectory(source: WsTrustSource, userName: string, password: string): Promise<Trial> {
+    const answer = await directories.ask(source, { userName, password }, { afresh: true })
+    const { result } = answer
+    if (result.ok) return tellUser(source, result.userName ?? userName, placeOf(source, answer))
+    return {
+      ok: false,
+      reason: result.reason,
+      message: `${placeOf(source, answer)}: ${sentence(result.detail)}`,
+    }
+  }
+
+  /** Throws AppError `not_found`, and `conflict` for an OpenID provider. */
+  return async function trySource(options: {
+    id: string
+    userName: string
+    password: string
+  }): Promise<Trial> {
+    const { userName, password } = options
+    const source = await sources.get(options.id)
+    if (source.kind === 'oidc') {
+      throw new AppError(
+        'conflict',
+        'People sign in to an OpenID provider on a page of its own: open the enrollment page and try it there.',
+      )
+    }
+    return source.kind === LOCAL ? tryLocally(userName, password) : tryDirectory(source, userName, password)
+  }
+}
+
+function placeOf({ url }: WsTrustSource, { endpoint }: DirectoryAnswer): string {
+  if (endpoint === undefined) return `No endpoint was found through ${url}`
+  return endpoint === url ? endpoint : `${endpoint} (found through ${url})`
+}
+
+function sentence(detail: string): string {
+  const text = detail.charAt(0).toUpperCase() + detail.slice(1)
+  return /[.?!"]$/.test(text) ? text : `${text}.`
+}
