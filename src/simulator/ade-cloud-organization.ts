@@ -33,6 +33,14 @@ export interface AppleProfile {
   readonly content: Readonly<Record<string, unknown>>
 }
 
+/** What a device gets at activation when a profile is assigned to its serial number. */
+export interface ActivationProfile {
+  uuid: string
+  organization: string
+  /** The JSON that the MDM server defined. */
+  content: Readonly<Record<string, unknown>>
+}
+
 /** An entry of what happened to the devices of a server, in order. */
 export interface Operation {
   readonly kind: 'added' | 'modified' | 'deleted'

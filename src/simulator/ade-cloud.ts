@@ -9,21 +9,14 @@ import { createCallScript } from './ade-cloud-answers.ts'
 import type { ErrorShape, ScriptedCall } from './ade-cloud-answers.ts'
 import { createAdeDesk } from './ade-cloud-desk.ts'
 import { createOrganization } from './ade-cloud-organization.ts'
-import type { AppleDevice } from './ade-cloud-organization.ts'
+import type { ActivationProfile, AppleDevice } from './ade-cloud-organization.ts'
 import { createPaging } from './ade-cloud-paging.ts'
 import { createAdeSessions } from './ade-cloud-sessions.ts'
 import { createAdeWatch } from './ade-cloud-watch.ts'
 import type { AdeCall, AdeViolation } from './ade-cloud-watch.ts'
+import { answerPortal } from './ade-portal-http.ts'
 import { createAdePortal } from './ade-portal.ts'
 import type { AdePortal } from './ade-portal.ts'
-
-/** What a device gets at activation when a profile is assigned to its serial number. */
-export interface ActivationProfile {
-  uuid: string
-  organization: string
-  /** The JSON that the MDM server defined. */
-  content: Readonly<Record<string, unknown>>
-}
 
 /** A strict fake of Apple's web service for automated enrollment, with the portal of one organisation. */
 export interface FakeAde {
@@ -54,6 +47,8 @@ export interface FakeAde {
   assignByPutOnly(only: boolean): void
   /** All sessions are over, as after a restart of Apple's service. */
   loseSessions(): void
+  /** A client was killed: the last change that each server made may be repeated without blame. */
+  clientDied(): void
   /** All cursors become invalid. */
   forgetCursors(): void
   /** Apple's record of a device; refuses `not_found`. */
@@ -73,6 +68,8 @@ export interface FakeAdeOptions {
   organization?: string
 }
 
+const PORTAL = '/portal'
+
 /** Starts it, without servers and devices. */
 export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAde> {
   const { clock = systemClock, host = '127.0.0.1', port = 0 } = options
@@ -83,6 +80,7 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
   const calls = createAdeCalls({ organization, clock, report })
   const sessions = createAdeSessions({ organization, clock, report })
   const paging = createPaging(clock)
+  const portal = createAdePortal(organization)
   const desk = createAdeDesk({ organization, clock, watch, script, calls, sessions, paging })
   const server = createServer((request, response) => void receive(request, response))
   await new Promise<void>((resolve, reject) => {
@@ -93,25 +91,36 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
 
   async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request)
-    if (body !== undefined) await desk.serve({ request, response, body, base: url })
+    if (body === undefined) return
+    const { pathname, searchParams: query } = new URL(request.url!, url)
+    if (!pathname.startsWith(PORTAL)) return desk.serve({ request, response, body, base: url })
+    const path = pathname.slice(PORTAL.length)
+    const answer = answerPortal({ method: request.method!, path, query, body }, portal, activate)
+    response.statusCode = answer.status
+    response.setHeader('content-type', answer.type).end(answer.body)
+  }
+
+  function activate(serialNumber: string): ActivationProfile | undefined {
+    const device = organization.devices.get(serialNumber)
+    const profile = organization.profiles.get(device?.profileUuid ?? '')
+    if (device === undefined || profile === undefined) return undefined
+    organization.markPushed(device)
+    return { uuid: profile.uuid, organization: organization.name, content: profile.content }
   }
 
   return {
-    ...{ url, portal: createAdePortal(organization), calls: watch.calls, violations: watch.violations },
+    ...{ url, portal, activate, calls: watch.calls, violations: watch.violations },
     ...{ counts: watch.counts, release: desk.release, held: desk.held, writeErrors: desk.writeErrors },
     ...{ assignByPutOnly: desk.assignByPutOnly, loseSessions: sessions.loseAll, answerAll: script.all },
     ...{ forgetCursors: paging.forget, device: organization.device },
+    clientDied() {
+      const changes = watch.calls.filter(({ path }) => path === '/profile' || path === '/profile/devices')
+      for (const call of new Map(changes.map((each) => [each.server, each])).values()) calls.unsure(call)
+    },
     script: (path, ...answers) => script.add(path, answers),
     scriptSerial: (serial, ...results) => calls.scriptSerial(serial, results),
     throttleFor: (seconds) => void (calls.throttleSeconds = seconds),
     profile: (uuid) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
-    activate(serialNumber) {
-      const device = organization.devices.get(serialNumber)
-      const profile = organization.profiles.get(device?.profileUuid ?? '')
-      if (device === undefined || profile === undefined) return undefined
-      organization.markPushed(device)
-      return { uuid: profile.uuid, organization: organization.name, content: profile.content }
-    },
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

@@ -8,6 +8,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { generateRsaKey } from '../protocol/x509/index.ts'
 import { isClient, readAuthorization, verifierFits } from './oidc-check.ts'
 import type { AuthorizationRequest, OidcClient } from './oidc-check.ts'
+import { html, json, readText, redirect } from './oidc-http.ts'
 import { errorPage, questionPage } from './oidc-pages.ts'
 import type { OidcQuestion } from './oidc-pages.ts'
 import { keySet, writeJwt } from './oidc-tokens.ts'
@@ -300,28 +301,4 @@ function spoil(token: string): string {
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as Claims
   const changed = Buffer.from(JSON.stringify({ ...claims, sub: 'somebody-else' })).toString('base64url')
   return [header, changed, signature].join('.')
-}
-
-function json(response: ServerResponse, status: number, value: Claims): void {
-  response.statusCode = status
-  response.setHeader('content-type', 'application/json').setHeader('cache-control', 'no-store')
-  response.end(JSON.stringify(value))
-}
-
-function html(response: ServerResponse, status: number, text: string): void {
-  response.statusCode = status
-  response.setHeader('content-type', 'text/html;charset=utf-8').end(text)
-}
-
-function redirect(response: ServerResponse, target: string, query: Readonly<Record<string, string>>): void {
-  const url = new URL(target)
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-  response.statusCode = 302
-  response.setHeader('location', url.href).end()
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -1,4 +1,4 @@
-import type { ActivationProfile } from './ade-cloud.ts'
+import type { ActivationProfile } from './ade-cloud-organization.ts'
 import { writePem } from '../protocol/x509/index.ts'
 import { refuse } from './shape.ts'
 

@@ -1,5 +1,5 @@
 import { systemClock } from '../kernel/clock.ts'
-import type { ActivationProfile } from './ade-cloud.ts'
+import type { ActivationProfile } from './ade-cloud-organization.ts'
 import type { Channel, Push } from './channel.ts'
 import { createDevice } from './device.ts'
 import type { Device, DeviceOptions } from './device.ts'

@@ -300,6 +300,8 @@ describe('profiles', () => {
       kind: 'unavailable',
     })
     await client.assignProfile(profileUuid, ['A'])
+    ade.clientDied()
+    await client.assignProfile(profileUuid, ['A'])
     expect(ade.violations).toEqual([])
     await client.assignProfile(profileUuid, ['A'])
     await client.defineProfile({ url: GOOD_PROFILE.url, profile_name: GOOD_PROFILE.profile_name })

@@ -58,3 +58,24 @@ describe('a bad day at Apple', () => {
     expect((await stage.client.assignProfile(profileUuid, ['A'])).devices.size).toBe(1)
   })
 })
+
+test('the portal by curl, and activation from afar', async () => {
+  const portal = (method: string, path: string, body = '') =>
+    fetch(`${stage.ade.url}/portal${path}`, { method, ...(body && { body }) })
+  const made = await portal('POST', '/servers?name=by%20curl&apple_id=a@example.com', stage.certificatePem)
+  const client = await stage.clientFor(Buffer.from(await made.arrayBuffer()))
+  expect(await client.account()).toMatchObject({ serverName: 'by curl', adminId: 'a@example.com' })
+  await portal('POST', '/servers/by%20curl/devices', 'ONE\nTWO\n')
+  const { profileUuid } = await client.defineProfile(GOOD_PROFILE)
+  await client.assignProfile(profileUuid, ['ONE'])
+  expect(await (await portal('POST', '/devices/ONE/activation')).json()).toMatchObject({
+    content: GOOD_PROFILE,
+  })
+  expect((await portal('POST', '/devices/TWO/activation')).status).toBe(404)
+  expect((await portal('DELETE', '/devices/TWO')).status).toBe(204)
+  expect(await (await portal('DELETE', '/devices/TWO')).json()).toEqual({
+    error: 'the organisation has no device TWO',
+  })
+  expect((await portal('POST', '/servers/by%20curl/token', 'no pem')).status).toBe(422)
+  expect((await portal('GET', '/')).status).toBe(404)
+})
