@@ -10,7 +10,7 @@ import type { AdeSessions } from './ade-cloud-sessions.ts'
 import type { AdeCall, AdeWatch } from './ade-cloud-watch.ts'
 
 /** A request with its whole body. */
-export interface Arrived {
+interface Arrived {
   request: IncomingMessage
   response: ServerResponse
   body: Buffer
@@ -19,7 +19,7 @@ export interface Arrived {
 }
 
 /** What the desk needs. */
-export interface AdeDeskDeps {
+interface AdeDeskDeps {
   organization: Organization
   clock: Clock
   watch: AdeWatch

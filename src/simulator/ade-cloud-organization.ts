@@ -27,7 +27,7 @@ export interface AppleDevice {
 }
 
 /** An ADE profile as it was defined, with its owner. */
-export interface AppleProfile {
+interface AppleProfile {
   readonly uuid: string
   readonly server: AppleServer
   readonly content: Readonly<Record<string, unknown>>

@@ -15,7 +15,7 @@ interface Cursor {
 }
 
 /** What a page is asked with. */
-export interface PageRequest {
+interface PageRequest {
   server: AppleServer
   version: number
   cursor: unknown

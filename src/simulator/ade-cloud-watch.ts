@@ -18,7 +18,7 @@ export interface AdeCall {
 }
 
 /** Ways in which a client breaks Apple's rules or good manners. */
-export type AdeViolationKind =
+type AdeViolationKind =
   /** More than 1,000 serial numbers, or a serial number twice, in a call. */
   | 'too_many_serials'
   | 'serial_twice'

@@ -61,7 +61,7 @@ export interface FakeAde {
 }
 
 /** Options of the fake; port 0 is any free one. */
-export interface FakeAdeOptions {
+interface FakeAdeOptions {
   host?: string
   port?: number
   clock?: Clock

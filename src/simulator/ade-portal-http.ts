@@ -3,14 +3,14 @@ import type { ActivationProfile } from './ade-cloud-organization.ts'
 import type { AdePortal } from './ade-portal.ts'
 
 /** What the portal says over HTTP. */
-export interface PortalAnswer {
+interface PortalAnswer {
   status: number
   type: string
   body: string | Buffer
 }
 
 /** A request to the portal. */
-export interface PortalRequest {
+interface PortalRequest {
   method: string
   /** Below `/portal`. */
   path: string

@@ -3,7 +3,7 @@ import { parseCertificate, readPem } from '../protocol/x509/index.ts'
 import type { AppleDeviceFacts, AppleServer, Organization } from './ade-cloud-organization.ts'
 
 /** How a server token file is encrypted; 3DES unless said otherwise. */
-export type TokenOptions = NonNullable<Parameters<typeof sealServerToken>[2]>
+type TokenOptions = NonNullable<Parameters<typeof sealServerToken>[2]>
 
 /** The web portal of an organisation: what an administrator does there, as functions. Servers are named by their name. */
 export interface AdePortal {

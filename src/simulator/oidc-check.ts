@@ -17,7 +17,7 @@ export interface AuthorizationRequest {
 }
 
 /** Why a request is refused; `redirectable`: the client may be told. */
-export interface OidcProblem {
+interface OidcProblem {
   error: string
   description: string
   redirectable: boolean

@@ -15,7 +15,7 @@ import { keySet, writeJwt } from './oidc-tokens.ts'
 import type { Claims } from './oidc-tokens.ts'
 
 /** Someone who can sign in there. */
-export interface OidcUser {
+interface OidcUser {
   password: string
   /** Claims besides `sub`, which is the user name; such as `preferred_username`, `email`, `name`. */
   claims?: Claims
@@ -59,7 +59,7 @@ export interface FakeOidc {
 }
 
 /** Options of the provider; port 0 is any free one. `key`: RSA; made when left out. */
-export interface FakeOidcOptions {
+interface FakeOidcOptions {
   clientId: string
   clientSecret: string
   redirectUris?: readonly string[]

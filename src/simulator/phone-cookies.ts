@@ -15,7 +15,7 @@ interface Cookie {
 }
 
 /** The cookies of a web view (RFC 6265bis). */
-export interface CookieJar {
+interface CookieJar {
   /** Takes a Set-Cookie header; gives why it is refused. */
   take(header: string, url: URL): string | undefined
   /** The Cookie header of a request; undefined when there is none. `crossSite`: another site led there. */

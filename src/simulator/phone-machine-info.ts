@@ -4,7 +4,7 @@ import type { Certificate, Identity } from '../protocol/x509/index.ts'
 import type { DeviceFacts } from './facts.ts'
 
 /** What a device says of itself at first power-on, before it is signed. */
-export type MachineInfoKeys = Record<string, WritablePlist>
+type MachineInfoKeys = Record<string, WritablePlist>
 
 /** Who signs it, and what is special about it. */
 export interface MachineInfoOptions {

@@ -7,7 +7,7 @@ import type { Phone, PhoneOptions } from './phone.ts'
 import { createRandom } from './random.ts'
 
 /** What is special about a phone. `identity`: of a stranger, say; the fake Apple CA gives one otherwise. */
-export type PhoneWishes = Partial<Omit<PhoneOptions, 'facts'>> & { facts?: Partial<DeviceFacts> }
+type PhoneWishes = Partial<Omit<PhoneOptions, 'facts'>> & { facts?: Partial<DeviceFacts> }
 
 /** Makes phones that a fake Apple knows. The same seed gives the same phones in the same order. */
 export function createPhoneMaker(

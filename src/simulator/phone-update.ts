@@ -6,7 +6,7 @@ import { mediaType } from './shape.ts'
 import type { ReportViolation } from './violations.ts'
 
 /** What a server demands that wants a newer system. */
-export interface UpdateDemand {
+interface UpdateDemand {
   osVersion: string
   buildVersion: string | undefined
   /** For the person. */

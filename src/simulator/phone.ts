@@ -39,7 +39,7 @@ export interface PhoneOptions extends Omit<DeviceOptions, 'awaitConfiguration' |
 }
 
 /** How a power-on ended. */
-export interface PowerOnResult {
+interface PowerOnResult {
   /**
    * `refused`: the server said no. `stuck`: it cannot go on for another reason. `unmanaged`: Apple has no profile for it,
    * so it is set up as a private device.
