@@ -19,7 +19,9 @@ export function beat(deps: { clock: Clock; log: Log }, say: (until: Date) => Pro
   function next(): void {
     cancel = clock.after(BEAT_MS, () => {
       say(lifeEnd(clock.now()))
-        .catch((error: unknown) => log.warn({ event: 'ade.heartbeat_failed', err: error }, 'a heartbeat failed'))
+        .catch((error: unknown) =>
+          log.warn({ event: 'ade.heartbeat_failed', err: error }, 'a heartbeat failed'),
+        )
         .finally(() => {
           if (!isOver) next()
         })

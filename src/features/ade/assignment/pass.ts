@@ -8,9 +8,7 @@ import { createRendering, type Wanted } from './rendering.ts'
 import * as store from './store.ts'
 
 /** Makes the pass that brings what Apple has for one server to what is wanted, as far as it is due. */
-export function createPass(
-  deps: AdeDeps & { apple: Apple; worker: string; isClosing: () => boolean },
-) {
+export function createPass(deps: AdeDeps & { apple: Apple; worker: string; isClosing: () => boolean }) {
   const { db, clock, events } = deps
   const calls = createCalls(deps)
   const outcomes = createOutcomes(deps)
@@ -82,7 +80,10 @@ export function createPass(
             ...{ error: null, retry_at: null },
           })
           const data = { ade_server_id: serverId, policy_id: policyId, profile_uuid: profileUuid }
-          await events.emit(trx, { type: 'ade_profile.defined', data: { ...data, name: profile.profile_name } })
+          await events.emit(trx, {
+            type: 'ade_profile.defined',
+            data: { ...data, name: profile.profile_name },
+          })
           await outcomes.note(trx, { serverId, policyId, profileUuid, results })
         },
         async refused(trx, error) {

@@ -36,7 +36,10 @@ export function createRecovery(
     return call.kind === 'define' ? findDefined(call, found) : (call.profile_uuid ?? undefined)
   }
 
-  return async function recover(serverId: string, reader: Parameters<typeof store.findCall>[0]): Promise<void> {
+  return async function recover(
+    serverId: string,
+    reader: Parameters<typeof store.findCall>[0],
+  ): Promise<void> {
     const call = await store.findCall(reader, serverId)
     if (call === undefined) return
     const asOf = clock.now()
@@ -69,15 +72,13 @@ export function createRecovery(
 
 /** What surely was done, or cannot be; the others go on waiting. */
 function resultsOf(found: Found, uuid: string | null): Map<string, DeviceResult> {
-  return new Map(
-    [...found].flatMap(([serial, { result, text, device }]) => {
-      if (result === 'NOT_ACCESSIBLE') return [[serial, { result, text }] as const]
-      if (result !== 'SUCCESS' || device === undefined) return []
-      const has = hasProfile(device) ? (device.profileUuid ?? null) : null
-      const isDone = uuid === null ? has === null : has !== null && plain(has) === plain(uuid)
-      return isDone ? [[serial, { result, text }] as const] : []
-    }),
-  )
+  const isKnown = ({ result, device }: DeviceResult & { device?: AdeDevice }) => {
+    if (result === 'NOT_ACCESSIBLE') return true
+    if (result !== 'SUCCESS' || device === undefined) return false
+    const has = hasProfile(device) ? (device.profileUuid ?? null) : null
+    return uuid === null ? has === null : has !== null && plain(has) === plain(uuid)
+  }
+  return new Map([...found].filter(([, answer]) => isKnown(answer)))
 }
 
 function seenOf(found: Found) {

@@ -1,27 +1,23 @@
 import { isDeepStrictEqual } from 'node:util'
 import { newSecret } from '../../../kernel/ids.ts'
-import { renderAdeProfile, type AdeProfileJson, type Policy } from '../../enrollment-policies/index.ts'
-import type { AdeDeps, Reader } from '../deps.ts'
+import { renderAdeProfile, type Policy } from '../../enrollment-policies/index.ts'
+import type { AdeDeps } from '../deps.ts'
 import * as store from './store.ts'
 
 const KEY_BYTES = 24
 /** Devices that are marked in one statement when a policy changes. */
 const MARK_BATCH = 5_000
 
+type Rendered = ReturnType<typeof renderAdeProfile>
+
 /** A policy as it is to be at Apple on one server. */
-export interface Wanted {
-  row: store.ProfileRow
-  profile: AdeProfileJson
-  hash: Buffer
-}
+export type Wanted = Rendered & { row: store.ProfileRow }
 
 /** What policies are to be at Apple. */
-export function createRendering(
-  deps: Pick<AdeDeps, 'db' | 'policies' | 'publicUrl' | 'instanceId'>,
-) {
+export function createRendering(deps: Pick<AdeDeps, 'db' | 'policies' | 'publicUrl' | 'instanceId'>) {
   const { db, policies, publicUrl } = deps
 
-  function render(policy: Policy, key: string): { profile: AdeProfileJson; hash: Buffer } {
+  function render(policy: Policy, key: string): Rendered {
     return renderAdeProfile(policy, {
       url: `${publicUrl}/enroll/ade/${key}`,
       webUrl: `${publicUrl}/enroll/web/${key}`,
@@ -57,14 +53,6 @@ export function createRendering(
         if (policy === undefined) continue
         await noteWanted(row, policy.ade.enabled ? render(policy, row.key).hash : null)
       }
-    },
-    /** Whether Apple has, and a device of the policy would get, the policy as it is at this moment. */
-    async isCurrent(reader: Reader, place: { serverId: string; policyId: string }): Promise<boolean> {
-      const rows = await store.listProfiles(reader, place.serverId)
-      const row = rows.find(({ policy_id: id }) => id === place.policyId)
-      const policy = await policies.find(reader, place.policyId)
-      if (row?.defined_hash == null || policy?.ade.enabled !== true) return false
-      return row.defined_hash.equals(render(policy, row.key).hash)
     },
   }
 }

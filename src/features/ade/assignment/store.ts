@@ -281,7 +281,14 @@ export async function forgetProfiles(trx: Tx, serverId: string): Promise<void> {
   await deleteCall(trx, serverId)
   await trx
     .updateTable('ade_profiles')
-    .set({ defined_hash: null, profile_uuid: null, defined_at: null, retry_at: null, attempts: 0, error: null })
+    .set({
+      defined_hash: null,
+      profile_uuid: null,
+      defined_at: null,
+      retry_at: null,
+      attempts: 0,
+      error: null,
+    })
     .where('ade_server_id', '=', serverId)
     .execute()
   await sql`

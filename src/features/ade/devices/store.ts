@@ -50,9 +50,7 @@ function selectDevices(db: Reader) {
     .selectAll('d')
     .select([STATE.as('state'), 'p.profile_uuid as wanted_profile_uuid', 'p.error as profile_error'])
     .select(['p.retry_at as profile_retry_at'])
-    .select(
-      sql<boolean>`coalesce(p.defined_hash = p.wanted_hash, false)`.as('wanted_is_defined'),
-    )
+    .select(sql<boolean>`coalesce(p.defined_hash = p.wanted_hash, false)`.as('wanted_is_defined'))
 }
 
 /** One serial number. */
@@ -74,10 +72,7 @@ export function listDevices(db: Reader, query: DeviceQuery): Promise<AdeDevice[]
 }
 
 /** A serial number that Apple has assigned to us, locked until the transaction ends. */
-export function lockLive(
-  trx: Tx,
-  serial: string,
-): Promise<Selectable<AdeDevicesTable> | undefined> {
+export function lockLive(trx: Tx, serial: string): Promise<Selectable<AdeDevicesTable> | undefined> {
   return trx
     .selectFrom('ade_devices as d')
     .selectAll('d')

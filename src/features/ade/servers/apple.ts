@@ -1,5 +1,10 @@
 import { AppError } from '../../../kernel/errors.ts'
-import { AdeError, createAdeClient, type AdeClient, type OAuthCredentials } from '../../../protocol/ade/index.ts'
+import {
+  AdeError,
+  createAdeClient,
+  type AdeClient,
+  type OAuthCredentials,
+} from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import { createStops } from './stops.ts'
 import * as store from './store.ts'

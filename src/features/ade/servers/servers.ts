@@ -32,7 +32,12 @@ export function createServers(
         const after = await store.changeServer(trx, id, columns, clock.now())
         await events.emit(trx, {
           type: 'ade_server.updated',
-          data: { ade_server_id: id, name: after.name, changed: Object.keys(columns).filter(isTold), by: actorId },
+          data: {
+            ade_server_id: id,
+            name: after.name,
+            changed: Object.keys(columns).filter(isTold),
+            by: actorId,
+          },
           request_id: requestId,
         })
         return after

@@ -115,11 +115,7 @@ export function takeWork(
     .set({ worker: claim.worker, worker_until: claim.until })
     .where('id', '=', claim.id)
     .where((eb) =>
-      eb.or([
-        eb('worker', 'is', null),
-        eb('worker', '=', claim.worker),
-        eb('worker_until', '<=', claim.now),
-      ]),
+      eb.or([eb('worker', 'is', null), eb('worker', '=', claim.worker), eb('worker_until', '<=', claim.now)]),
     )
     .returningAll()
     .executeTakeFirst()

@@ -99,7 +99,10 @@ export function createPageLoop(
       asOf = clock.now()
       if (isComplete && cursor !== null)
         return client.syncDevices({ cursor, limit: sizeOf(server.sync_limit) }, options)
-      return client.fetchDevices({ ...(cursor !== null && { cursor }), limit: sizeOf(server.fetch_limit) }, options)
+      return client.fetchDevices(
+        { ...(cursor !== null && { cursor }), limit: sizeOf(server.fetch_limit) },
+        options,
+      )
     })
     return { page, asOf }
   }
@@ -223,6 +226,9 @@ function refuseCircles(page: DevicePage, server: servers.ServerRow, progress: Pr
   progress.cursors.add(page.cursor)
   progress.emptyPages = page.devices.length === 0 ? progress.emptyPages + 1 : 0
   if (progress.emptyPages > MAX_EMPTY_PAGES) {
-    throw new SyncFailure('empty_pages', 'Apple says again and again that more devices follow, and sends none.')
+    throw new SyncFailure(
+      'empty_pages',
+      'Apple says again and again that more devices follow, and sends none.',
+    )
   }
 }

@@ -15,9 +15,7 @@ import * as store from './store.ts'
 export type Syncs = ReturnType<typeof createSyncs>
 
 /** Makes them. `worker` names this process; `onChanged` is called after a commit that leaves something to be assigned. */
-export function createSyncs(
-  deps: AdeDeps & { apple: Apple; worker: string; onChanged: () => void },
-) {
+export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onChanged: () => void }) {
   const { db, clock, events, log } = deps
   const ends = createEnds(deps)
   const runner = createRunner({ ...deps, ends })

@@ -1,0 +1,92 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type, type Static } from 'typebox'
+import { AppError } from '../../../kernel/errors.ts'
+import { changeOf } from '../change.ts'
+import { readSerialList } from './serial-list.ts'
+import type { createWishes, Wish } from './wishes.ts'
+
+const TAGS = ['ADE devices']
+const CSV = 'text/csv'
+const MAX_BODY_BYTES = 8 * 1024 * 1024
+const MAX_SERIALS = 200_000
+
+const bySerials = Type.Object(
+  { serial_numbers: Type.Array(Type.String({ maxLength: 256 }), { minItems: 1, maxItems: MAX_SERIALS }) },
+  { additionalProperties: false },
+)
+const byServer = Type.Object(
+  { all: Type.Literal(true), ade_server_id: Type.String() },
+  { additionalProperties: false },
+)
+const devices = Type.Union([bySerials, byServer])
+
+const answer = Type.Object({
+  changed: Type.Integer({ description: 'Devices for which this is new; Apple is told in the background.' }),
+  unchanged: Type.Integer({ description: 'Devices for which it was so before.' }),
+  problems: Type.Array(
+    Type.Object({
+      serial_number: Type.String(),
+      line: Type.Optional(Type.Integer({ description: 'Of the CSV.' })),
+      problem: Type.Enum(['not_a_serial_number', 'unknown', 'not_ours_any_more', 'has_another_policy']),
+    }),
+  ),
+})
+
+const VERBS = {
+  assign: 'Give devices this policy',
+  unassign: 'Take this policy from devices',
+} as const
+
+/** `/enrollment-policies/{id}/assign` and `/unassign`. */
+export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.addContentTypeParser(CSV, { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
+      done(null, body),
+    )
+    for (const verb of ['assign', 'unassign'] as const) {
+      app.post(
+        `/enrollment-policies/:id/${verb}`,
+        {
+          config: { role: 'operator', rawBody: true },
+          bodyLimit: MAX_BODY_BYTES,
+          schema: {
+            tags: TAGS,
+            summary: VERBS[verb],
+            description:
+              'All devices of an ADE server, or those of a list: JSON, or a CSV with a serial number in the first field of each line. What cannot be done is reported, the rest is done.',
+            params: Type.Object({ id: Type.String() }),
+            body: {
+              content: { 'application/json': { schema: devices }, [CSV]: { schema: Type.Unknown() } },
+            },
+            response: { 202: answer },
+          },
+        },
+        async (request, reply) => {
+          const wish = wishOf(request.body)
+          return reply.code(202).send(await wishes[verb](request.params.id, wish, changeOf(request)))
+        },
+      )
+    }
+  }
+}
+
+function wishOf(body: unknown): Wish {
+  if (Buffer.isBuffer(body)) return csvOf(body)
+  if (typeof body !== 'object' || body === null) throw empty()
+  const wanted = body as Static<typeof devices>
+  if ('all' in wanted) return { adeServerId: wanted.ade_server_id }
+  return { isCsv: false, serials: wanted.serial_numbers.map((serial) => ({ serial, line: 0 })) }
+}
+
+function csvOf(body: Buffer): Wish {
+  const serials = readSerialList(body.toString('utf8'))
+  if (serials.length === 0) throw empty()
+  if (serials.length > MAX_SERIALS) {
+    throw new AppError('invalid_request', `The list has more than ${MAX_SERIALS} serial numbers.`)
+  }
+  return { isCsv: true, serials }
+}
+
+function empty(): AppError {
+  return new AppError('invalid_request', 'There is no serial number: the body is empty.')
+}

@@ -1,0 +1,135 @@
+import { afterCommit, type Tx } from '../../../db/index.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import type { AdeDeps, Change } from '../deps.ts'
+import { findServer } from '../servers/store.ts'
+import { toSerial, type ListedSerial } from './serial-list.ts'
+import * as store from './store.ts'
+
+/** Which devices somebody means. */
+export type Wish = { serials: readonly ListedSerial[]; isCsv: boolean } | { adeServerId: string }
+
+/** Something that was asked for and cannot be done. */
+export interface Problem {
+  serial_number: string
+  /** Of a CSV. */
+  line?: number
+  problem: 'not_a_serial_number' | 'unknown' | 'not_ours_any_more' | 'has_another_policy'
+}
+
+/** What was written down; Apple is told in the background. */
+export interface Granted {
+  changed: number
+  unchanged: number
+  problems: Problem[]
+}
+
+/** Problems that an answer names one by one. */
+const MAX_FIELDS = 100
+
+/** What administrators want of the assignment. `onChanged` is called after the commit. */
+export function createWishes(
+  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'policies'> & { onChanged: () => void },
+) {
+  const { db, clock, events } = deps
+
+  /** Sorts what was asked for; refuses `invalid_request` with every problem when nothing of it can be done. */
+  async function sort(
+    trx: Tx,
+    wish: Wish,
+    fits: (policyId: string | null) => boolean,
+  ): Promise<{ selection: store.Selection; problems: Problem[] }> {
+    if ('adeServerId' in wish) {
+      if ((await findServer(trx, wish.adeServerId)) === undefined) throw noServer()
+      return { selection: { serverId: wish.adeServerId }, problems: [] }
+    }
+    const asked = wish.serials.map(({ serial, line }) => ({ text: serial, line, serial: toSerial(serial) }))
+    const known = await store.findLive(trx, [
+      ...new Set(asked.flatMap(({ text, serial }) => [text, serial ?? text])),
+    ])
+    const good = new Set<string>()
+    const problems: Problem[] = []
+    for (const { text, line, serial } of asked) {
+      const exact = known.has(text) ? text : serial
+      const problem = exact === undefined ? 'not_a_serial_number' : problemOf(known.get(exact), fits)
+      if (exact !== undefined && problem === undefined) good.add(exact)
+      else
+        problems.push({ serial_number: text.slice(0, 100), ...(wish.isCsv && { line }), problem: problem! })
+    }
+    if (good.size === 0) throw nothingUsable(problems)
+    return { selection: { serials: [...good] }, problems }
+  }
+
+  async function tell(
+    trx: Tx,
+    reason: 'assign' | 'unassign',
+    policyId: string,
+    counts: Record<string, unknown>,
+    change: Change,
+  ): Promise<void> {
+    await events.emit(trx, {
+      type: 'ade_device.policy_set',
+      reason,
+      data: { policy_id: policyId, ...counts, by: change.actorId },
+      request_id: change.requestId,
+    })
+    afterCommit(trx, deps.onChanged)
+  }
+
+  async function needPolicy(trx: Tx, policyId: string): Promise<void> {
+    if ((await deps.policies.find(trx, policyId)) === undefined) {
+      throw new AppError('not_found', 'There is no enrollment policy with this id.')
+    }
+  }
+
+  return {
+    /** Gives devices a policy. Refuses `not_found`, and `invalid_request` when none of the devices is ours. */
+    assign(policyId: string, wish: Wish, change: Change): Promise<Granted> {
+      return db.transaction(async (trx) => {
+        await needPolicy(trx, policyId)
+        const { selection, problems } = await sort(trx, wish, () => true)
+        const counts = await store.setPolicy(trx, selection, policyId, clock.now())
+        await tell(trx, 'assign', policyId, { ...counts, problems: problems.length }, change)
+        return { ...counts, problems }
+      })
+    },
+    /** Takes a policy from devices that have it. */
+    unassign(policyId: string, wish: Wish, change: Change): Promise<Granted> {
+      return db.transaction(async (trx) => {
+        await needPolicy(trx, policyId)
+        const { selection, problems } = await sort(
+          trx,
+          wish,
+          (present) => present === null || present === policyId,
+        )
+        const changed = await store.clearPolicy(trx, selection, policyId, clock.now())
+        await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, change)
+        const unchanged = 'serials' in selection ? selection.serials.length - changed : 0
+        return { changed, unchanged, problems }
+      })
+    },
+  }
+}
+
+function problemOf(
+  device: { policyId: string | null; live: boolean } | undefined,
+  fits: (policyId: string | null) => boolean,
+): Problem['problem'] | undefined {
+  if (device === undefined) return 'unknown'
+  if (!device.live) return 'not_ours_any_more'
+  return fits(device.policyId) ? undefined : 'has_another_policy'
+}
+
+function nothingUsable(problems: readonly Problem[]): AppError {
+  return new AppError('invalid_request', 'There is no device among these that can be changed so.', {
+    fields: problems.slice(0, MAX_FIELDS).map(({ serial_number, line, problem }, index) => ({
+      path: line === undefined ? `serial_numbers.${index}` : `line ${line}`,
+      message: `${serial_number}: ${problem}`,
+    })),
+  })
+}
+
+function noServer(): AppError {
+  return new AppError('invalid_request', 'There is no ADE server with this id.', {
+    fields: [{ path: 'ade_server_id', message: 'there is no such server' }],
+  })
+}

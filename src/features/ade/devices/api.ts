@@ -1,0 +1,87 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { pageOf, pageQuery } from '../../../kernel/paging.ts'
+import { changeOf } from '../change.ts'
+import type { AdeDevices } from './devices.ts'
+import { deviceSchema, deviceState } from './schema.ts'
+import { showDevice } from './view.ts'
+
+const TAGS = ['ADE devices']
+const params = Type.Object({ serial_number: Type.String({ maxLength: 64 }) })
+
+/** `/ade-devices`: the serial numbers that Apple assigned to us. */
+export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/ade-devices',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'Serial numbers in their order',
+          querystring: Type.Object({
+            ...pageQuery,
+            state: Type.Optional(deviceState),
+            serial_number: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+            policy_id: Type.Optional(Type.String({ minLength: 1 })),
+            ade_server_id: Type.Optional(Type.String({ minLength: 1 })),
+          }),
+          response: { 200: pageOf(deviceSchema) },
+        },
+      },
+      async (request) => {
+        const { items, next_cursor } = await devices.list(request.query)
+        return { items: items.map(showDevice), next_cursor }
+      },
+    )
+
+    app.get(
+      '/ade-devices/:serial_number',
+      {
+        config: { role: 'viewer' },
+        schema: { tags: TAGS, summary: 'One serial number', params, response: { 200: deviceSchema } },
+      },
+      async (request) => showDevice(await devices.get(request.params.serial_number)),
+    )
+
+    for (const [verb, isBlocked] of [
+      ['block', true],
+      ['unblock', false],
+    ] as const) {
+      app.post(
+        `/ade-devices/:serial_number/${verb}`,
+        {
+          config: { role: 'operator' },
+          schema: {
+            tags: TAGS,
+            summary: isBlocked ? 'Refuse the device at power-on' : 'Let the device enrol again',
+            params,
+            response: { 200: deviceSchema },
+          },
+        },
+        async (request) =>
+          showDevice(await devices.setBlocked(request.params.serial_number, isBlocked, changeOf(request))),
+      )
+    }
+
+    app.post(
+      '/ade-devices/:serial_number/release',
+      {
+        config: { role: 'admin' },
+        schema: {
+          tags: TAGS,
+          summary: 'Release the device from the organisation',
+          description:
+            'Apple forgets, for good, that it belongs to the organisation. Confirmed with the serial number.',
+          params,
+          body: Type.Object({ confirm: Type.String({ maxLength: 64 }) }),
+          response: { 200: deviceSchema },
+        },
+      },
+      async (request) => {
+        const { serial_number: serial } = request.params
+        return showDevice(await devices.release(serial, request.body.confirm, changeOf(request)))
+      },
+    )
+  }
+}

@@ -1,0 +1,113 @@
+import type { Tx } from '../../../db/index.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import { decodeCursor, page, type Page } from '../../../kernel/paging.ts'
+import type { AdeDeps, Change, Reader } from '../deps.ts'
+import type { Apple } from '../servers/apple.ts'
+import * as store from './store.ts'
+
+/** Serial numbers that Apple assigned to us. */
+export type AdeDevices = ReturnType<typeof createAdeDevices>
+
+/** Makes them. */
+export function createAdeDevices(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'> & { apple: Apple }) {
+  const { db, clock, events, apple } = deps
+
+  async function get(serial: string, reader: Reader = db.kysely): Promise<store.AdeDevice> {
+    const device = await store.findDevice(reader, serial)
+    if (device === undefined) throw noDevice()
+    return device
+  }
+
+  async function setBlocked(serial: string, isBlocked: boolean, change: Change): Promise<store.AdeDevice> {
+    return db.transaction(async (trx) => {
+      const device = await lockLive(trx, serial)
+      if ((device.blocked_at !== null) !== isBlocked) {
+        const now = clock.now()
+        await store.setBlocked(trx, serial, isBlocked ? now : null, now)
+        await events.emit(trx, {
+          type: isBlocked ? 'ade_device.blocked' : 'ade_device.unblocked',
+          serial_number: serial,
+          data: { by: change.actorId },
+          request_id: change.requestId,
+        })
+      }
+      return get(serial, trx)
+    })
+  }
+
+  async function lockLive(trx: Tx, serial: string) {
+    const device = await store.lockLive(trx, serial)
+    if (device !== undefined) return device
+    const { state } = await get(serial, trx)
+    throw new AppError('conflict', `Apple does not count the device as ours any more: it is ${state}.`)
+  }
+
+  /** Asks Apple outside of any transaction; what it did is written down after it. */
+  async function release(serial: string, confirm: string, change: Change): Promise<store.AdeDevice> {
+    if (confirm !== serial) {
+      throw new AppError(
+        'invalid_request',
+        'A release cannot be undone: confirm it with the serial number of the device.',
+        { fields: [{ path: 'confirm', message: 'is not the serial number' }] },
+      )
+    }
+    const { ade_server_id: serverId } = await db.transaction((trx) => lockLive(trx, serial))
+    if (serverId === null) throw noDevice()
+    const results = await apple.call(serverId, (client, options) => client.disown([serial], options))
+    const answer = results.get(serial)
+    if (answer?.result !== 'SUCCESS' && answer?.result !== 'NOT_ACCESSIBLE') {
+      throw new AppError('ade_failed', `Apple has not released the device (${answer?.text ?? 'no answer'}).`)
+    }
+    return db.transaction(async (trx) => {
+      const isReleased = answer.result === 'SUCCESS'
+      if (isReleased) await store.setReleased(trx, serial, clock.now())
+      else await store.setRemoved(trx, [serial], clock.now())
+      await events.emit(trx, {
+        type: isReleased ? 'ade_device.released' : 'ade_device.removed',
+        serial_number: serial,
+        ...(!isReleased && { reason: 'not_accessible' }),
+        data: { ade_server_id: serverId, by: change.actorId },
+        request_id: change.requestId,
+      })
+      return get(serial, trx)
+    })
+  }
+
+  return {
+    get: (serial: string) => get(serial),
+    async list(
+      query: Omit<store.DeviceQuery, 'after'> & { cursor?: string },
+    ): Promise<Page<store.AdeDevice>> {
+      const { cursor, limit, ...filter } = query
+      const [after] = decodeCursor(cursor, ['string']) ?? []
+      const rows = await store.listDevices(db.kysely, { ...filter, after, limit: limit + 1 })
+      return page(rows, limit, ({ serial_number }) => [serial_number])
+    },
+    setBlocked,
+    release,
+  }
+}
+
+/** What the rest of the server tells and asks of serial numbers; each takes part in the caller's transaction. */
+export function createDeviceNotes({ clock }: { clock: Clock }) {
+  return {
+    findDevice: store.findDevice,
+    /** Notes that a device has come to enrol, with the profile it runs, if that is known; false for an unknown one. */
+    noteContact: (trx: Tx, serial: string, profileUuid?: string | null) =>
+      store.noteContact(trx, { serial, profileUuid: profileUuid ?? null, at: clock.now() }),
+    noteEnrolled: (trx: Tx, serial: string, at: Date) => store.noteTime(trx, serial, 'enrolled_at', at),
+    noteUnenrolled: (trx: Tx, serial: string, at: Date) => store.noteTime(trx, serial, 'unenrolled_at', at),
+    /** Serial numbers that newly got a policy, each told once; locked until `trx` ends. */
+    takeUnjudged: (trx: Tx, limit: number) => store.takeUnjudged(trx, limit, clock.now()),
+    /** How many devices have the policy, or will get it as the default one of a server. */
+    async countDevices(trx: Tx, policyId: string): Promise<number> {
+      const { devices, servers } = await store.countPolicyUses(trx, policyId)
+      return devices + servers
+    },
+  }
+}
+
+function noDevice(): AppError {
+  return new AppError('not_found', 'Apple has not assigned a device with this serial number to us.')
+}

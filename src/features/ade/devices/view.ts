@@ -1,0 +1,77 @@
+import type { Static } from 'typebox'
+import type { deviceSchema } from './schema.ts'
+import type { AdeDevice } from './store.ts'
+
+const iso = (date: Date | null) => date?.toISOString() ?? null
+
+/** A serial number as the API tells it. */
+export function showDevice(device: AdeDevice): Static<typeof deviceSchema> {
+  const isCurrent = isCurrentAtApple(device)
+  const runs = runsCurrent(device)
+  const { serial_number, state, ade_server_id, policy_id, model, description, color, asset_tag } = device
+  return {
+    ...{ id: serial_number, serial_number, state, ade_server_id, policy_id },
+    ...{ model, description, color, asset_tag, device_family: device.device_family, os: device.os },
+    device_assigned_date: iso(device.device_assigned_date),
+    device_assigned_by: device.device_assigned_by,
+    mdm_migration_deadline: iso(device.mdm_migration_deadline),
+    assignment: showAssignment(device),
+    apple: {
+      ...{ profile_uuid: device.apple_profile_uuid, profile_status: device.apple_profile_status },
+      profile_assign_time: iso(device.profile_assign_time),
+      profile_push_time: iso(device.profile_push_time),
+      ...{ op_date: iso(device.op_date), seen_at: iso(device.apple_seen_at) },
+    },
+    profile_current_at_apple: isCurrent,
+    device_runs_current_profile: runs,
+    note: noteOf(device, isCurrent, runs),
+    contacted_at: iso(device.contacted_at),
+    enrolled_at: iso(device.enrolled_at),
+    unenrolled_at: iso(device.unenrolled_at),
+    blocked_at: iso(device.blocked_at),
+    released_at: iso(device.released_at),
+    removed_at: iso(device.removed_at),
+    created_at: device.created_at.toISOString(),
+    updated_at: device.updated_at.toISOString(),
+  }
+}
+
+function showAssignment(device: AdeDevice) {
+  const { assignment_state: state, assignment_attempts: attempts } = device
+  if (state === null) return null
+  // While Apple does not take the profile of the policy, that is what its devices wait for.
+  const isHeld = state === 'pending' && device.profile_error !== null
+  return {
+    ...{ state, attempts },
+    retry_at: iso(isHeld ? device.profile_retry_at : device.assignment_retry_at),
+    error: isHeld ? device.profile_error : device.assignment_error,
+  }
+}
+
+function isCurrentAtApple(device: AdeDevice): boolean | null {
+  if (device.policy_id === null) return null
+  const isAssigned = device.apple_profile_status !== 'empty' && device.apple_profile_status !== 'removed'
+  return isAssigned && isWanted(device, device.apple_profile_uuid)
+}
+
+function runsCurrent(device: AdeDevice): boolean | null {
+  if (device.policy_id === null || device.running_profile_uuid === null) return null
+  return isWanted(device, device.running_profile_uuid)
+}
+
+function isWanted(device: AdeDevice, uuid: string | null): boolean {
+  const { wanted_profile_uuid: wanted, wanted_is_defined: isDefined } = device
+  return isDefined && wanted !== null && uuid !== null && plain(uuid) === plain(wanted)
+}
+
+function noteOf(device: AdeDevice, isCurrent: boolean | null, runs: boolean | null): string | null {
+  if (runs !== false || device.state !== 'enrolled') return null
+  return isCurrent === true
+    ? 'The policy has changed since this device was set up. Apple has the new one; supervision, lock and the panes of Setup Assistant change on the device only when it is erased and set up again.'
+    : 'The policy has changed since this device was set up, and is on its way to Apple; supervision, lock and the panes of Setup Assistant change on the device only when it is erased and set up again.'
+}
+
+/** Apple writes UUIDs with and without dashes, in both cases. */
+function plain(uuid: string): string {
+  return uuid.replaceAll('-', '').toUpperCase()
+}

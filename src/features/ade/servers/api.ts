@@ -1,0 +1,133 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { etagOf } from '../../../kernel/etag.ts'
+import { pageOf, pageQuery } from '../../../kernel/paging.ts'
+import { changeOf } from '../change.ts'
+import type { AdeDeps } from '../deps.ts'
+import { keysApi } from '../keys/api.ts'
+import { serverName, serverSchema } from './schema.ts'
+import type { Servers } from './servers.ts'
+import type { ServerRow } from './store.ts'
+import type { createTokens } from './tokens.ts'
+import { showServers } from './view.ts'
+
+const TAGS = ['ADE servers']
+const params = Type.Object({ id: Type.String() })
+const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+
+/** `/ade-servers`. */
+export function serversApi(
+  deps: Pick<AdeDeps, 'db' | 'clock'> & { servers: Servers; tokens: ReturnType<typeof createTokens> },
+): FastifyPluginAsyncTypebox {
+  const { servers } = deps
+  const show = async (server: ServerRow) => (await showServers(deps, [server]))[0]!
+
+  return async (app) => {
+    await app.register(keysApi(deps))
+
+    app.post(
+      '/ade-servers',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: "Add an ADE server: an entry of Apple's portal",
+          body: Type.Object({ name: serverName }),
+          response: { 201: serverSchema },
+        },
+      },
+      async (request, reply) => {
+        const server = await servers.create(request.body.name, changeOf(request))
+        return reply
+          .code(201)
+          .headers({ location: `/api/v1/ade-servers/${server.id}`, etag: etagOf(server.version) })
+          .send(await show(server))
+      },
+    )
+
+    app.get(
+      '/ade-servers',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          tags: TAGS,
+          summary: 'ADE servers',
+          querystring: Type.Object(pageQuery),
+          response: { 200: pageOf(serverSchema) },
+        },
+      },
+      async (request) => {
+        const { items, next_cursor } = await servers.list(request.query)
+        return { items: await showServers(deps, items), next_cursor }
+      },
+    )
+
+    app.get(
+      '/ade-servers/:id',
+      {
+        config: { role: 'viewer', etag: true },
+        schema: { tags: TAGS, summary: 'One ADE server', params, response: { 200: serverSchema } },
+      },
+      async (request, reply) => {
+        const server = await servers.get(request.params.id)
+        return reply.header('etag', etagOf(server.version)).send(await show(server))
+      },
+    )
+
+    app.patch(
+      '/ade-servers/:id',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Rename an ADE server',
+          params,
+          body: Type.Object({ name: Type.Optional(serverName) }),
+          response: { 200: serverSchema },
+        },
+      },
+      async (request, reply) => {
+        const server = await servers.rename(request.params.id, request.body.name, changeOf(request))
+        return reply.header('etag', etagOf(server.version)).send(await show(server))
+      },
+    )
+
+    app.put(
+      '/ade-servers/:id/default-policy',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Set the policy that new serial numbers get',
+          params,
+          body: Type.Object({ policy_id: Type.Union([Type.String(), Type.Null()]) }),
+          response: { 200: serverSchema },
+        },
+      },
+      async (request, reply) => {
+        const { id } = request.params
+        const server = await servers.setDefaultPolicy(id, request.body.policy_id, changeOf(request))
+        return reply.header('etag', etagOf(server.version)).send(await show(server))
+      },
+    )
+
+    app.delete(
+      '/ade-servers/:id',
+      {
+        config: { role: 'admin', etag: true },
+        schema: {
+          tags: TAGS,
+          summary: 'Forget an ADE server',
+          description: 'Refused while Apple has devices on it, unless forced; these stay here as removed.',
+          params,
+          querystring: Type.Object({ force: Type.Boolean({ default: false }) }),
+          response: { 204: nothing },
+        },
+      },
+      async (request, reply) => {
+        await servers.remove(request.params.id, request.query.force, changeOf(request))
+        return reply.code(204).send()
+      },
+    )
+  }
+}
