@@ -13,11 +13,13 @@ import {
   listSteps,
   lockAttempt,
   lockOverdue,
+  setReason,
   updateFacts,
   type AttemptQuery,
   type Queries,
 } from './store.ts'
-import type { Attempt, AttemptFacts, NewAttempt, NewStep, Rejection, TimelineStep } from './types.ts'
+import { recordContacts } from './contacts.ts'
+import type { Attempt, AttemptFacts, Contact, NewAttempt, NewStep, Rejection, TimelineStep } from './types.ts'
 import { nextStep, toEvent } from './timeline.ts'
 
 /** Attempts closed or deleted in one transaction of a job. */
@@ -72,6 +74,34 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     await events.emit(trx, request_id === undefined ? event : { ...event, request_id })
   }
 
+  /**
+   * Refuses a step of an attempt that stays open, as the person may try again; told as `enrollment.sign_in_refused`. Its
+   * `facts` are noted.
+   */
+  async function refuseStep(
+    trx: Tx,
+    id: string,
+    refusal: Rejection,
+    facts: AttemptFacts = {},
+  ): Promise<void> {
+    const { step: name, reason, detail = {}, request_id } = refusal
+    await step(trx, id, { step: name, outcome: 'refused', reason, detail })
+    const attempt = await note(trx, id, facts)
+    if (attempt === undefined) return
+    const data = { step: name, ...detail }
+    const event = toEvent(attempt, { type: 'enrollment.sign_in_refused', reason, data })
+    await events.emit(trx, request_id === undefined ? event : { ...event, request_id })
+  }
+
+  /** Adds a closing step to an attempt whose enrollment we take back; its outcome stays. Told as `enrollment.revoked`. */
+  async function revoke(trx: Tx, id: string, rejection: Rejection): Promise<void> {
+    const { step: name, reason, detail = {} } = rejection
+    await step(trx, id, { step: name, outcome: 'refused', reason, detail })
+    const attempt = await setReason(trx, id, reason, clock.now())
+    if (attempt !== undefined)
+      await events.emit(trx, toEvent(attempt, { type: 'enrollment.revoked', reason, data: detail }))
+  }
+
   /** Closes an attempt as enrolled. One that had counted as abandoned is enrolled after all; a rejected one stays so. */
   async function complete(trx: Tx, id: string): Promise<Attempt | undefined> {
     return closeAttempt(
@@ -124,6 +154,10 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     reject,
     complete,
     note,
+    refuseStep,
+    revoke,
+    /** Records contacts at power-on, each of another serial number; the attempt of each, and those it put an end to. */
+    contact: (trx: Tx, contacts: readonly Contact[]) => recordContacts(trx, deps, contacts),
     /** The attempt, or undefined. */
     find: (queries: Queries, id: string) => findAttempt(queries, id),
     /** The attempt, locked until the transaction ends, or undefined. */

@@ -1,4 +1,13 @@
 export { attemptsApi } from './api.ts'
 export { createAttempts, type Attempts } from './attempts.ts'
 export { explainReason, type ReasonCode } from './reasons.ts'
-export type { Attempt, AttemptFacts, NewAttempt, NewStep, Rejection, StepName } from './types.ts'
+export type {
+  Attempt,
+  AttemptFacts,
+  Contact,
+  ContactOutcome,
+  NewAttempt,
+  NewStep,
+  Rejection,
+  StepName,
+} from './types.ts'

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import { withoutNul, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { Attempt, AttemptFacts, NewAttempt, NewStep, Outcome, TimelineStep } from './types.ts'
@@ -18,24 +18,57 @@ export interface AttemptQuery {
 
 /** Adds an attempt that is in progress. */
 export async function insertAttempt(trx: Tx, id: string, attempt: NewAttempt, now: Date): Promise<void> {
+  await insertAttempts(trx, [{ id, ...attempt }], now)
+}
+
+/** Adds attempts that are in progress. */
+export async function insertAttempts(
+  trx: Tx,
+  attempts: readonly (NewAttempt & { id: string })[],
+  now: Date,
+): Promise<void> {
+  if (attempts.length === 0) return
   await trx
     .insertInto('enrollment_attempts')
-    .values({
-      id,
-      way: attempt.way,
-      reason: null,
-      serial_number: attempt.serial_number ?? null,
-      udid: attempt.udid ?? null,
-      user_id: attempt.user_id ?? null,
-      user_name: attempt.user_name ?? null,
-      policy_id: attempt.policy_id ?? null,
-      link_id: attempt.link_id ?? null,
-      enrollment_id: null,
-      deadline: attempt.deadline,
-      closed_at: null,
-      created_at: now,
-      updated_at: now,
-    })
+    .values(
+      attempts.map((attempt) => ({
+        id: attempt.id,
+        way: attempt.way,
+        reason: null,
+        serial_number: attempt.serial_number ?? null,
+        udid: attempt.udid ?? null,
+        user_id: attempt.user_id ?? null,
+        user_name: attempt.user_name ?? null,
+        policy_id: attempt.policy_id ?? null,
+        link_id: attempt.link_id ?? null,
+        enrollment_id: null,
+        deadline: attempt.deadline,
+        closed_at: null,
+        created_at: now,
+        updated_at: now,
+      })),
+    )
+    .execute()
+}
+
+/** An attempt in progress, and whether its device was given a profile. */
+export type OpenAttempt = Attempt & { has_profile: boolean }
+
+/** Locks the attempts in progress by which these serial numbers enrol at power-on, oldest first. */
+export async function lockOpenOf(trx: Tx, serials: readonly string[]): Promise<OpenAttempt[]> {
+  if (serials.length === 0) return []
+  return trx
+    .selectFrom('enrollment_attempts as a')
+    .selectAll('a')
+    .select(
+      sql<boolean>`exists (select 1 from enrollment_attempt_steps s
+        where s.attempt_id = a.id and s.step = 'profile' and s.outcome = 'passed')`.as('has_profile'),
+    )
+    .where(sql<boolean>`a.serial_number = any(${serials}::text[])`)
+    .where('a.outcome', '=', 'in_progress')
+    .where('a.way', 'in', ['ade', 'ade_web'])
+    .orderBy('a.id')
+    .forUpdate('a')
     .execute()
 }
 
@@ -88,6 +121,21 @@ export async function closeAttempt(
     .set({ outcome: change.to, reason: change.reason, closed_at: now, updated_at: now })
     .where('id', '=', id)
     .where('outcome', 'in', change.from)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** Writes a reason on an attempt that keeps its outcome. */
+export async function setReason(
+  trx: Tx,
+  id: string,
+  reason: string,
+  now: Date,
+): Promise<Attempt | undefined> {
+  return trx
+    .updateTable('enrollment_attempts')
+    .set({ reason, updated_at: now })
+    .where('id', '=', id)
     .returningAll()
     .executeTakeFirst()
 }

@@ -1,9 +1,11 @@
 import type { NewEvent } from '../events/index.ts'
 import { STEPS, type Attempt, type StepName } from './types.ts'
 
-/** What usually follows; Setup Assistant's sign-in and the device limit are not part of every way. */
+/** What usually follows; Setup Assistant's sign-in and the device limit, say, are not part of every way. */
 const FOLLOWS: Partial<Record<StepName, StepName>> = {
   contact: 'profile',
+  assignment: 'profile',
+  os_version: 'profile',
   sign_in: 'profile',
   device_limit: 'profile',
   profile: 'certificate',

@@ -11,6 +11,8 @@ export type Outcome = (typeof OUTCOMES)[number]
 /** The contacts and decisions of an attempt, in the order in which they usually come. */
 export const STEPS = [
   'contact',
+  'assignment',
+  'os_version',
   'sign_in',
   'device_limit',
   'profile',
@@ -18,6 +20,7 @@ export const STEPS = [
   'authenticate',
   'token_update',
   'configured',
+  'unenroll',
 ] as const
 export type StepName = (typeof STEPS)[number]
 
@@ -47,6 +50,26 @@ export interface Rejection {
   reason: ReasonCode
   detail?: Record<string, unknown>
   request_id?: string
+}
+
+/** A contact of a device at power-on, and what was decided. */
+export interface Contact {
+  attempt: NewAttempt & { serial_number: string }
+  /** Opens an attempt of its own and leaves those of the serial number alone: nothing shows that it is the device. */
+  apart?: boolean
+  /** What was learnt of the person. */
+  facts?: AttemptFacts
+  /** What was passed, the contact first. */
+  steps: readonly NewStep[]
+  /** `ends` false: the device may try again in the same attempt. */
+  refusal?: Omit<Rejection, 'request_id'> & { ends: boolean }
+  request_id?: string
+}
+
+/** The attempt that a contact belongs to, and those that it put an end to. */
+export interface ContactOutcome {
+  id: string
+  abandoned: readonly string[]
 }
 
 /** What became known later; names left out stay as they are. */

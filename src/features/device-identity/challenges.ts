@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
-import { deleteChallenges, findChallenge, insertChallenge, voidChallengesOf } from './store.ts'
+import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOf } from './store.ts'
 import type { Challenge, Purpose } from './types.ts'
 
 const CHALLENGE_MINUTES = 15
@@ -20,24 +20,23 @@ type ChallengeState =
 export function createChallenges(deps: { db: Db; clock: Clock }) {
   const { db, clock } = deps
   return {
-    /** Makes a challenge, good for one key for 15 minutes; hexadecimal, since every client can carry that. */
-    async create(trx: Tx, purpose: Purpose): Promise<string> {
+    /** Makes challenges, each good for one key for 15 minutes; hexadecimal, since every client can carry that. */
+    async create(trx: Tx, purposes: readonly Purpose[]): Promise<string[]> {
       const now = clock.now()
-      const secret = randomBytes(CHALLENGE_BYTES).toString('hex')
-      const attempt = 'attemptId' in purpose ? purpose : undefined
-      await insertChallenge(
-        trx,
-        {
-          hash: sha256(secret),
+      const secrets = purposes.map(() => randomBytes(CHALLENGE_BYTES).toString('hex'))
+      const rows = purposes.map((purpose, at) => {
+        const attempt = 'attemptId' in purpose ? purpose : undefined
+        return {
+          hash: sha256(secrets[at] ?? ''),
           attempt_id: attempt?.attemptId ?? null,
           enrollment_id: 'enrollmentId' in purpose ? purpose.enrollmentId : null,
           serial_number: withoutNul(attempt?.serial_number ?? null),
           udid: withoutNul(attempt?.udid ?? null),
           expires_at: addTime(now, CHALLENGE_MINUTES, 'minute'),
-        },
-        now,
-      )
-      return secret
+        }
+      })
+      await insertChallenges(trx, rows, now)
+      return secrets
     },
     /** Makes the challenges of an attempt worthless. */
     voidOf: (trx: Tx, attemptId: string): Promise<void> =>

@@ -44,7 +44,13 @@ export function createDeviceIdentity(deps: {
   return {
     authority: { ready: authority.ready },
     /** A new challenge for an attempt, or for the renewal of an enrollment's certificate: 15 minutes, one key. */
-    newChallenge: (trx: Tx, purpose: Purpose): Promise<string> => challenges.create(trx, purpose),
+    async newChallenge(trx: Tx, purpose: Purpose): Promise<string> {
+      const [secret = ''] = await challenges.create(trx, [purpose])
+      return secret
+    },
+    /** The same for many at once, in their order. */
+    newChallenges: (trx: Tx, purposes: readonly Purpose[]): Promise<string[]> =>
+      challenges.create(trx, purposes),
     /** Makes what was given out for an attempt worthless. */
     voidChallenges: (trx: Tx, attemptId: string): Promise<void> => challenges.voidOf(trx, attemptId),
     /** Job: forgets challenges that expired long ago. */

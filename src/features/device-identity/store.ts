@@ -71,15 +71,17 @@ export async function saveSigner(trx: Tx, signer: StoredSigner): Promise<void> {
     .execute()
 }
 
-/** Adds a challenge. */
-export async function insertChallenge(
+/** Adds challenges. */
+export async function insertChallenges(
   trx: Tx,
-  challenge: Omit<Challenge, 'public_key_hash' | 'certificate' | 'voided_at'>,
+  challenges: readonly Omit<Challenge, 'public_key_hash' | 'certificate' | 'voided_at'>[],
   now: Date,
 ): Promise<void> {
+  if (challenges.length === 0) return
+  const fresh = { public_key_hash: null, certificate: null, voided_at: null, created_at: now }
   await trx
     .insertInto('scep_challenges')
-    .values({ ...challenge, public_key_hash: null, certificate: null, voided_at: null, created_at: now })
+    .values(challenges.map((challenge) => ({ ...challenge, ...fresh })))
     .execute()
 }
 
