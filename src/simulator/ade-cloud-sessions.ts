@@ -71,7 +71,7 @@ export function createAdeSessions(deps: {
   /** Three good sessions in a row that served one call each are a client that logs in for every call. */
   function judgeLast(server: AppleServer): void {
     const last = newest.get(server)
-    const isWaste = last !== undefined && !last.lost && last.calls <= 1 && time() - last.lastUsed < IDLE_MS
+    const isWaste = last !== undefined && !last.lost && last.calls === 1 && time() - last.lastUsed < IDLE_MS
     const count = isWaste ? (wasted.get(server) ?? 0) + 1 : 0
     wasted.set(server, count)
     if (count >= MAX_WASTED) report('session_per_call', `${server.name}: ${count} sessions for a call each`)

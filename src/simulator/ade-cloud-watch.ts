@@ -25,7 +25,7 @@ type AdeViolationKind =
   | 'wrong_protocol_version'
   | 'header_missing'
   | 'oauth_invalid'
-  /** Sessions that are given up after a call or less, although they were good. */
+  /** Sessions that are given up after one call, although they were good. */
   | 'session_per_call'
   | 'session_missing'
   | 'unknown_call'

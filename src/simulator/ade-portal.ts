@@ -19,8 +19,8 @@ export interface AdePortal {
   moveDevice(serialNumber: string, server: string | null): void
   /** Sells a device: it leaves the organisation. */
   removeDevice(serialNumber: string): void
-  /** Another MDM server gives the device a profile of its own, or takes ours away: drift. */
-  takeProfile(serialNumber: string): void
+  /** Somebody else gives a device another profile, or takes it away (null): drift. */
+  setProfile(serialNumber: string, uuid: string | null): void
   /** Apple has new terms, or somebody agrees to them; for one server or all. */
   signTerms(signed: boolean, server?: string): void
 }
@@ -69,7 +69,8 @@ export function createAdePortal(organization: Organization): AdePortal {
     moveDevice: (serialNumber, server) =>
       void organization.place(organization.device(serialNumber).facts, findOrNone(server)),
     removeDevice: (serialNumber) => organization.remove(serialNumber),
-    takeProfile: (serialNumber) => organization.setProfile(organization.device(serialNumber), undefined),
+    setProfile: (serialNumber, uuid) =>
+      organization.setProfile(organization.device(serialNumber), uuid ?? undefined),
     signTerms(signed, name) {
       for (const server of organization.servers) {
         if (name === undefined || server.name === name) server.termsSigned = signed

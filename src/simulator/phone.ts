@@ -66,8 +66,8 @@ export interface Phone {
   readonly facts: DeviceFacts
   /** The managed device that it becomes. */
   readonly device: Device
-  /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. */
-  powerOn(): Promise<PowerOnResult>
+  /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. By its person, or somebody else. */
+  powerOn(somebodyElse?: Person): Promise<PowerOnResult>
   /** All content and settings: nothing is sent. */
   erase(): void
   receivePush(push: Push): void
@@ -86,7 +86,7 @@ const HOME = 'Home Screen'
 
 /** Makes a phone as it comes out of its box. */
 export function createPhone(options: PhoneOptions): Phone {
-  const { clock = systemClock, identity, chain = [], person, newestOs, activate, pushes } = options
+  const { clock = systemClock, identity, chain = [], newestOs, activate, pushes } = options
   const facts = { ...options.facts }
   const seen: Violation[] = []
   const faults: string[] = []
@@ -144,7 +144,10 @@ export function createPhone(options: PhoneOptions): Phone {
     if (channel !== undefined) wake(channel)
   }
 
-  async function askForProfile({ organization, url, webUrl, anchors }: SetupPlan): Promise<ProfileEnd> {
+  async function askForProfile(
+    { organization, url, webUrl, anchors }: SetupPlan,
+    person: Person | undefined,
+  ): Promise<ProfileEnd> {
     const own = anchors === undefined ? undefined : createDeviceHttp({ ca: anchors })
     const canUpdate = newestOs !== undefined
     const change = options.changeMachineInfo
@@ -192,7 +195,7 @@ export function createPhone(options: PhoneOptions): Phone {
     return { ...enrolled, outcome: isFree ? 'enrolled' : 'stuck', screen, awaitedConfiguration: isFree }
   }
 
-  async function powerOn(): Promise<PowerOnResult> {
+  async function powerOn(person = options.person): Promise<PowerOnResult> {
     const before = facts.osVersion
     const base: PowerOnResult = {
       ...{ outcome: 'unmanaged', screen: HOME, way: undefined, httpStatus: undefined, signInTries: 0 },
@@ -202,7 +205,7 @@ export function createPhone(options: PhoneOptions): Phone {
     if (profile === undefined) return base
     plan = readActivation(profile)
     facts.supervised = plan.supervised
-    const end = await askForProfile(plan)
+    const end = await askForProfile(plan, person)
     const { signInTries } = end
     const way = plan.webUrl === undefined ? 'native' : 'web'
     const updatedTo = facts.osVersion === before ? undefined : facts.osVersion

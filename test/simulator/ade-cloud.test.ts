@@ -196,7 +196,7 @@ describe('pages', () => {
   test('a device that is touched during a fetch comes later, and not twice with the same state', async () => {
     stage.ade.portal.addDevices(['A', 'B', 'C'], 'phones')
     const first = await stage.client.fetchDevices({ limit: 1 })
-    stage.ade.portal.takeProfile('B')
+    stage.ade.portal.setProfile('B', null)
     const second = await stage.client.fetchDevices({ cursor: first.cursor, limit: 10 })
     expect([...serialsOf(first), ...serialsOf(second)]).toEqual(['A', 'C', 'B'])
   })

@@ -1,14 +1,25 @@
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { createHttpClient } from '../../src/kernel/http-client.ts'
 import {
+  createAdeClient,
   createMachineInfoTrust,
+  openServerToken,
   readMachineInfo,
   softwareUpdateRequired,
 } from '../../src/protocol/ade/index.ts'
-import { parseCertificate, readPem } from '../../src/protocol/x509/index.ts'
-import { createApnsCertificates, deliverPushes } from '../../src/simulator/index.ts'
+import { createLeaf, parseCertificate, readPem, writePem } from '../../src/protocol/x509/index.ts'
+import {
+  createApnsCertificates,
+  createDeviceHttp,
+  createPhoneMaker,
+  deliverPushes,
+  startFakeAde,
+} from '../../src/simulator/index.ts'
 import type { Phone } from '../../src/simulator/index.ts'
+import { TEST_VALIDITY } from '../support/identities.ts'
+import { testKey } from '../support/keys.ts'
 import { command } from './enrolled.ts'
 import { usePhoneStage } from './phone-stage.ts'
 import type { Said } from './phone-stage.ts'
@@ -101,7 +112,9 @@ describe('the native form', () => {
       screen: 'Sign in to Example AG: user name and password (the user name or password is incorrect)',
       ...{ updatedTo: undefined, reason: undefined },
     })
-    expect(await (await stage.phone()).powerOn()).toMatchObject({ outcome: 'refused', signInTries: 0 })
+    const phone = await stage.phone()
+    expect(await phone.powerOn()).toMatchObject({ outcome: 'refused', signInTries: 0 })
+    expect(await phone.powerOn(alice)).toMatchObject({ outcome: 'refused', signInTries: 2 })
   })
 
   test.each([{}, { 'www-authenticate': 'Digest realm="a"' }])(
@@ -113,6 +126,44 @@ describe('the native form', () => {
       expect(stage.kinds(phone)).toEqual(['challenge_invalid'])
     },
   )
+})
+
+test('from the portal to the Home Screen', async () => {
+  const { clock } = stage
+  const ade = await startFakeAde({ clock, organization: 'Example AG' })
+  const key = await createLeaf({ subject: [['CN', 'token']], key: testKey('other'), ...TEST_VALIDITY })
+  const p7m = ade.portal.addServer({
+    name: 'phones',
+    certificatePem: writePem('CERTIFICATE', key.certificate.der),
+  })
+  const token = await openServerToken(p7m, [key])
+  const http = createHttpClient({ timeoutMs: 10_000, maxBytes: 1 << 20, userAgent: 'test', clock })
+  const client = createAdeClient({ baseUrl: ade.url, token, http, clock, userAgent: 'test' })
+  const phone = await stage.phone({}, { activate: ade.activate })
+  const { serialNumber } = phone.facts
+  ade.portal.addDevices([serialNumber], 'phones')
+  expect(await phone.powerOn()).toMatchObject({ outcome: 'unmanaged' })
+  const { profileUuid } = await client.defineProfile({ profile_name: 'Phones', url: `${stage.front}/ade` })
+  await client.assignProfile(profileUuid, [serialNumber])
+  phone.erase()
+  expect(await phone.powerOn()).toMatchObject({ outcome: 'enrolled' })
+  expect(ade.device(serialNumber)).toMatchObject({ profileStatus: 'pushed', profilePushedAt: clock.now() })
+  expect(ade.violations).toEqual([])
+  http.close()
+  await ade.close()
+})
+
+test('the same seed makes the same phones', async () => {
+  const http = createDeviceHttp()
+  const phones = async (seed: string) => {
+    const make = createPhoneMaker({ http, ca: stage.ca, activate: () => undefined, seed })
+    return [(await make()).facts, (await make({ facts: { osVersion: '15.0' } })).facts]
+  }
+  const first = await phones('a')
+  expect(await phones('a')).toEqual(first)
+  expect(first[1]).toMatchObject({ osVersion: '15.0' })
+  expect(new Set([...first, ...(await phones('b'))].map(({ serialNumber }) => serialNumber)).size).toBe(4)
+  http.close()
 })
 
 describe('refusals', () => {
