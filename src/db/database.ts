@@ -9,6 +9,21 @@ import type { Tx } from './transaction.ts'
 import { watchForSilence } from './watch.ts'
 
 const MAX_CONNECTIONS = 10
+/** Group commit keeps at most a handful of prepared statements in flight. */
+const MAX_PREPARED_CONNECTIONS = 4
+/**
+ * A prepared statement is planned once, maybe while its tables are empty, and kept; then a plan that reads whole tables
+ * would still be in use when they hold a million rows. Its statements find every row by an index, so plans without one
+ * are ruled out, and there is nothing to compile.
+ */
+const PREPARED_OPTIONS = [
+  ...['TimeZone=UTC', 'plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_hashjoin=off'],
+  ...['enable_mergejoin=off', 'jit=off'],
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ')
+/** The embedded database has one connection for all statements: indexes are preferred wherever there is one. */
+const EMBEDDED_OPTIONS = '-c TimeZone=UTC -c enable_seqscan=off'
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
@@ -40,34 +55,48 @@ export type Db = {
 export async function openDatabase(options: { url?: string; dataDir: string; log: Log }): Promise<Db> {
   const { url, log } = options
   if (url !== undefined) {
-    const config = postgres(url)
-    const pool = createPool(config, log)
-    const endWatch = watchForSilence(pool, config, log)
-    return assemble('postgres', pool, log, endWatch)
+    const configs = postgres(url)
+    const general = createPool(configs.general, log)
+    const prepared = createPool(configs.prepared, log)
+    const endWatches = [
+      watchForSilence(general, configs.general, log),
+      watchForSilence(prepared, configs.prepared, log),
+    ]
+    return assemble('postgres', { general, prepared }, log, () => endWatches.forEach((end) => end()))
   }
 
   const embedded = await openEmbedded(options.dataDir)
   const connection: PoolConfig = {
     ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
     stream: () => embedded.connect(),
+    options: EMBEDDED_OPTIONS,
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
   }
-  return assemble('embedded', createPool(connection, log), log, () => embedded.close())
+  const only = createPool(connection, log)
+  return assemble('embedded', { general: only, prepared: only }, log, () => embedded.close())
 }
 
-function postgres(url: string): PoolConfig {
-  return {
+/** Connections for kysely's statements, and of their own for the prepared ones, which must not be planned otherwise. */
+function postgres(url: string): { general: PoolConfig; prepared: PoolConfig } {
+  const general = {
     connectionString: url,
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   }
+  return { general, prepared: { ...general, max: MAX_PREPARED_CONNECTIONS, options: PREPARED_OPTIONS } }
 }
 
-function assemble(kind: Db['kind'], connections: Pool, log: Log, afterClose: () => void | Promise<void>): Db {
-  const pool = guardPool(connections)
+function assemble(
+  kind: Db['kind'],
+  connections: { general: Pool; prepared: Pool },
+  log: Log,
+  afterClose: () => void | Promise<void>,
+): Db {
+  const pool = guardPool(connections.general)
+  const hot = connections.prepared === connections.general ? pool : guardPool(connections.prepared)
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool.forKysely }) })
   let closing: Promise<void> | undefined
 
@@ -76,14 +105,15 @@ function assemble(kind: Db['kind'], connections: Pool, log: Log, afterClose: () 
   }
 
   async function close(): Promise<void> {
-    await pool.end()
+    await hot.end()
+    if (pool !== hot) await pool.end()
     await afterClose()
   }
 
   return {
     kind,
     kysely,
-    prepared: pool.prepared,
+    prepared: hot.prepared,
     transaction: (work) => runTransaction(kysely, work, noteEffectError),
     async ping() {
       await sql`select 1`.execute(kysely)

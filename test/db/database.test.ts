@@ -86,9 +86,19 @@ describeEachEngine('the database', (database) => {
       const rows = await database().prepared('named-once', 'select $1::int4 as value', [value])
       expect(rows).toEqual([{ value }])
     }
-    const { rows } = await sql<{ n: number }>`
-      select count(*) as n from pg_prepared_statements where name = 'named-once'`.execute(database().kysely)
-    expect(rows).toEqual([{ n: 1 }])
+    const count = `select count(*) as n from pg_prepared_statements where name = 'named-once'`
+    expect(await database().prepared('count-named', count, [])).toEqual([{ n: 1 }])
+  })
+
+  test('finds rows by an index in prepared statements, even when they were planned for an empty table', async () => {
+    const plan = await database().prepared<{ 'QUERY PLAN': string }>(
+      'plan',
+      `explain select * from push_needs k join unnest($1::text[]) as i (id) on k.enrollment_id = i.id`,
+      [['a']],
+    )
+    const text = plan.map((row) => row['QUERY PLAN']).join('\n')
+    expect(text).toMatch(/Index Scan|Bitmap Index Scan/)
+    expect(text).not.toContain('Seq Scan on push_needs')
   })
 
   test('tells a broken unique constraint by its name, and goes on after an error', async () => {

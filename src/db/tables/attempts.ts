@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from 'kysely'
 
 /** One try of one device to enrol. */
-export interface EnrollmentAttemptsTable {
+interface EnrollmentAttemptsTable {
   id: string
   way: 'ade' | 'ade_web' | 'link' | 'page'
   outcome: Generated<'in_progress' | 'enrolled' | 'rejected' | 'expired'>
@@ -20,7 +20,7 @@ export interface EnrollmentAttemptsTable {
 }
 
 /** A contact or a decision of an attempt. */
-export interface EnrollmentAttemptStepsTable {
+interface EnrollmentAttemptStepsTable {
   attempt_id: string
   id: Generated<number>
   at: Date

@@ -1,5 +1,5 @@
 /** A CA whose device certificates are trusted; one without a key (an old or foreign one) issues nothing. */
-export interface DeviceCasTable {
+interface DeviceCasTable {
   id: string
   certificate: Buffer
   private_key: Buffer | null
@@ -7,7 +7,7 @@ export interface DeviceCasTable {
 }
 
 /** The certificate and key that sign enrollment profiles, issued by a CA of ours and the same for all processes. */
-export interface ProfileSignersTable {
+interface ProfileSignersTable {
   ca_id: string
   certificate: Buffer
   private_key: Buffer
@@ -18,7 +18,7 @@ export interface ProfileSignersTable {
  * A SCEP challenge, hashed, for one enrollment attempt or for the renewal of one enrollment. Issuance notes the key
  * and the certificate: until it expires the same key gets the same certificate again.
  */
-export interface ScepChallengesTable {
+interface ScepChallengesTable {
   hash: Buffer
   attempt_id: string | null
   enrollment_id: string | null
@@ -32,7 +32,7 @@ export interface ScepChallengesTable {
 }
 
 /** Every certificate that our CA issued. */
-export interface IssuedCertificatesTable {
+interface IssuedCertificatesTable {
   fingerprint: Buffer
   ca_id: string
   serial_number: string
@@ -46,7 +46,7 @@ export interface IssuedCertificatesTable {
 }
 
 /** Which certificate is which enrollment. */
-export interface EnrollmentCertificatesTable {
+interface EnrollmentCertificatesTable {
   enrollment_id: string
   fingerprint: Buffer
   state: 'active' | 'replaced' | 'ended'

@@ -48,7 +48,7 @@ export interface EnrollmentsTable {
 }
 
 /** The newest answer of a kind, as deflated JSON. */
-export interface DeviceInventoryTable {
+interface DeviceInventoryTable {
   enrollment_id: string
   kind: string
   received_at: Date
@@ -56,7 +56,7 @@ export interface DeviceInventoryTable {
 }
 
 /** Check-in messages as they came, sealed because they hold tokens. */
-export interface CheckinMessagesTable {
+interface CheckinMessagesTable {
   enrollment_id: string
   message_type: string
   received_at: Date

@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely'
 
 /** A link by which devices enrol; `used` counts those that reached Authenticate. */
-export interface EnrollmentLinksTable {
+interface EnrollmentLinksTable {
   id: string
   key_hash: Buffer
   key_sealed: Buffer
@@ -15,7 +15,7 @@ export interface EnrollmentLinksTable {
 }
 
 /** A device that waits in Setup Assistant, owed a DeviceConfigured. */
-export interface SetupReleasesTable {
+interface SetupReleasesTable {
   enrollment_id: string
   deadline: Date
   command_uuids: string[]

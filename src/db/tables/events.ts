@@ -12,12 +12,12 @@ interface EventColumns {
 }
 
 /** Facts written by the transaction that made them, waiting for the publisher. */
-export interface EventOutboxTable extends EventColumns {
+interface EventOutboxTable extends EventColumns {
   seq: Generated<number>
 }
 
 /** Published facts; ids rise in commit order. */
-export interface EventsTable extends EventColumns {
+interface EventsTable extends EventColumns {
   id: number
 }
 

@@ -12,7 +12,7 @@ export interface GroupsTable {
 }
 
 /** A member of a static group. */
-export interface GroupMembersTable {
+interface GroupMembersTable {
   group_id: string
   enrollment_id: string
   added_at: Date

@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from 'kysely'
 
 /** One row: what this installation is. */
-export interface InstanceTable {
+interface InstanceTable {
   only_row: Generated<boolean>
   id: string
   secret_probe: Buffer
@@ -9,7 +9,7 @@ export interface InstanceTable {
 }
 
 /** One row: what an administrator may change, by name; names left out have their default. */
-export interface SettingsTable {
+interface SettingsTable {
   only_row: Generated<boolean>
   values: ColumnType<Record<string, unknown>, string, string>
   version: Generated<number>

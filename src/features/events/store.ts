@@ -13,7 +13,7 @@ export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at:
   await trx
     .insertInto('event_outbox')
     .values(
-      events.map((event) => ({
+      withoutNul(events).map((event) => ({
         type: event.type,
         at,
         enrollment_id: event.enrollment_id ?? null,
@@ -21,7 +21,7 @@ export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at:
         user_name: event.user_name ?? null,
         reason: event.reason ?? null,
         attempt_id: event.attempt_id ?? null,
-        data: JSON.stringify(withoutNul(event.data ?? {})),
+        data: JSON.stringify(event.data ?? {}),
       })),
     )
     .execute()
