@@ -42,6 +42,10 @@ const CODES: Record<string, [SignInRefusal['reason'], string]> = {
   ],
   OAUTH_TIMEOUT: ['directory_unavailable', 'the provider has not answered in time'],
   OAUTH_HTTP_REQUEST_FORBIDDEN: ['directory_unavailable', 'the provider names an address that is not https'],
+  OAUTH_INVALID_SERVER_METADATA: [
+    'directory_unavailable',
+    'the discovery document holds an address that is none',
+  ],
   OAUTH_MISSING_SERVER_METADATA: [
     'directory_unavailable',
     'the discovery document lacks an address that is needed',

@@ -6,7 +6,7 @@ import type { SecretBox } from '../../../kernel/secret-box.ts'
 import { createSessionCookie } from './cookie.ts'
 import {
   deleteSession,
-  deleteSessionsBefore,
+  deleteExpiredSessions,
   findSession,
   insertSession,
   lockSession,
@@ -153,7 +153,7 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
     },
 
     /** Deletes those that have ended. */
-    expire: (): Promise<void> => deleteSessionsBefore(db.kysely, clock.now()),
+    expire: (): Promise<void> => deleteExpiredSessions(db.kysely, clock.now()),
   }
 }
 

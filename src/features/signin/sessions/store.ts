@@ -41,7 +41,7 @@ export async function deleteSession(db: Executor, idHash: Buffer): Promise<void>
   await db.deleteFrom('web_sessions').where('id_hash', '=', idHash).execute()
 }
 
-/** Forgets sessions that expired before `time`. */
-export async function deleteSessionsBefore(db: Executor, time: Date): Promise<void> {
-  await db.deleteFrom('web_sessions').where('expires_at', '<', time).execute()
+/** Forgets sessions that have expired at `now`. */
+export async function deleteExpiredSessions(db: Executor, now: Date): Promise<void> {
+  await db.deleteFrom('web_sessions').where('expires_at', '<=', now).execute()
 }

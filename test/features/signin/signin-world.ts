@@ -1,0 +1,89 @@
+import { onTestFinished } from 'vitest'
+import type { Db } from '../../../src/db/index.ts'
+import { createOperators } from '../../../src/features/operators/index.ts'
+import { createSignin, signinApi } from '../../../src/features/signin/index.ts'
+import { createUsers } from '../../../src/features/users/index.ts'
+import { createLog } from '../../../src/kernel/log.ts'
+import { apiWorld, doorsOf } from '../../support/api-world.ts'
+import { type ManualClock, manualClock } from '../../support/manual-clock.ts'
+
+/** Whoever asks for a change in these tests. */
+export const change = { actorId: 'admin', requestId: 'request-1' }
+
+let names = 0
+
+/** A name that no other test of the file has. */
+export function newName(prefix = 'user'): string {
+  names += 1
+  return `${prefix}-${names}`
+}
+
+/** An address that no other test of the file has. */
+export function newAddress(): string {
+  names += 1
+  return `10.0.${names >> 8}.${names & 255}`
+}
+
+/** Signing in over a test's database, with all that is logged and told. */
+export function signinWorld(
+  db: Db,
+  options: { clock?: ManualClock; publicUrl?: string; inUse?: readonly string[] } = {},
+) {
+  const { clock = manualClock(), publicUrl = 'http://127.0.0.1:8080' } = options
+  const lines: string[] = []
+  const doors = {
+    ...doorsOf(db, clock),
+    log: createLog({ level: 'trace', destination: { write: (line) => void lines.push(line) } }),
+  }
+  const inUse = { by: options.inUse ?? [] }
+  const users = createUsers({
+    ...doors,
+    defaultDeviceLimit: async () => 15,
+    liveEnrollments: async () => 0,
+  })
+  const signin = createSignin({
+    ...doors,
+    users,
+    publicUrl,
+    userAgent: 'Firstboot test',
+    usage: async () => inUse.by,
+  })
+  onTestFinished(() => signin.close())
+
+  return {
+    ...doors,
+    users,
+    signin,
+    inUse,
+    lines,
+    /** The operator API of the sources. */
+    api: () => apiWorld({ ...doors, operators: createOperators(doors), routes: signinApi({ signin }) }),
+    /** Adds a local account. */
+    account: (fields: Partial<Parameters<typeof users.create>[0]> = {}) =>
+      users.create(
+        {
+          user_name: newName(),
+          display_name: '',
+          email: null,
+          password: null,
+          device_limit: null,
+          enrollment_manager: false,
+          disabled: false,
+          must_change_password: false,
+          password_expires_at: null,
+          ...fields,
+        },
+        change,
+      ),
+    /** Tries to sign in from an address of its own. */
+    verify: (userName: string, password: string, more: { sourceId?: string; address?: string } = {}) =>
+      signin.verify({
+        sourceId: null,
+        address: newAddress(),
+        requestId: 'request-1',
+        ...more,
+        userName,
+        password,
+      }),
+  }
+}
