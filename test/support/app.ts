@@ -38,6 +38,8 @@ export interface TestApp {
   apns: FakeApns
   /** All log lines so far. */
   logText(): string
+  /** Every reason that a log line gave so far. */
+  logReasons(): Set<string>
   /** Calls the operator API as the admin. */
   api(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json; headers: Headers }>
   /** Makes an enrollment link and gives its address. */
@@ -130,6 +132,8 @@ export async function startTestApp(options: {
     link,
     device,
     logText: () => lines.join(''),
+    logReasons: () =>
+      new Set(lines.flatMap((line) => (JSON.parse(line) as { reason?: string }).reason ?? [])),
     async enrolled(wanted) {
       const made = device(wanted)
       const outcome = await made.enroll({ url: await link() })

@@ -23,6 +23,11 @@ export async function testDatabase(engine: Engine): Promise<TestDatabase> {
   return engine === 'postgres' ? clonePostgres() : cloneEmbedded()
 }
 
+/** Opens a test's PostgreSQL database once more, as another process would. */
+export function openAgain({ location }: Pick<TestDatabase, 'location'>): Promise<Db> {
+  return openDatabase({ ...location, log })
+}
+
 /**
  * A `describe` for each engine with a database of its own. `database` gives it inside tests and hooks.
  */

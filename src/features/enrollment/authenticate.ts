@@ -42,11 +42,18 @@ export async function authenticate(
     // The same certificate again: the device repeats a message whose answer it lost, or installs its profile anew.
     if (!own && attempt.outcome !== 'in_progress') return refused(attempt.reason ?? 'attempt_closed')
 
-    const refusal = own ? undefined : await admit(trx, deps, attempt, applicant)
+    const refusal =
+      (await checkTopic(trx, deps, applicant)) ??
+      (own ? undefined : await admit(trx, deps, attempt, applicant))
     if (refusal) return reject(trx, deps, attempt, applicant, refusal, from.requestId)
     await start(trx, deps, attempt, applicant, message, from)
     return WELCOME
   })
+}
+
+async function checkTopic(trx: Tx, deps: EnrollmentDeps, { topic }: Applicant): Promise<Refusal | undefined> {
+  const isKnown = await deps.push.certificates.knows(trx, topic)
+  return isKnown ? undefined : { reason: 'topic_mismatch', detail: { topic } }
 }
 
 async function admit(
@@ -57,8 +64,6 @@ async function admit(
 ): Promise<Refusal | undefined> {
   const other = checkSameDevice(attempt, applicant)
   if (other) return other
-  if (!(await deps.push.certificates.knows(trx, applicant.topic)))
-    return { reason: 'topic_mismatch', detail: { topic: applicant.topic } }
   const user = await checkUser(trx, deps, attempt, applicant)
   if (user) return user
   if (attempt.link_id === null) return undefined

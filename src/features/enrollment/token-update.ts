@@ -37,7 +37,10 @@ export function tokenUpdate(
     const bindings = await deps.identity.bindings(trx, from.fingerprint)
     const deviceId = message.identity.deviceId
     const own = bindings.find((binding) => binding.enrollment_id.toLowerCase() === deviceId.toLowerCase())
-    if (!own) return { ok: false, status: 403, reason: 'certificate_mismatch' }
+    if (!own) {
+      const reason = bindings.length > 0 ? 'certificate_mismatch' : 'certificate_unbound'
+      return { ok: false, status: 403, reason }
+    }
     if (own.state === 'replaced') return { ok: false, status: 403, reason: 'certificate_replaced' }
     const device = await deps.devices.lockEnrollment(trx, own.enrollment_id)
     if (own.state === 'ended' || !device || device.unenrolled_at !== null)
