@@ -89,7 +89,7 @@ export function createAdeCalls(deps: {
     if (scripted === 'THROTTLED') notBefore.set(serial, clock.now().getTime() + calls.throttleSeconds * 1_000)
     if (scripted !== 'SUCCESS')
       return version < SINCE_THROTTLED && scripted === 'THROTTLED' ? 'FAILED' : scripted
-    const isRepeated = device.profileUuid === uuid && device.profileStatus === 'assigned'
+    const isRepeated = device.profileUuid === uuid
     if (isRepeated && !unsure.has(serial)) report('assignment_repeated', `${serial} has ${uuid} already`)
     unsure.delete(serial)
     if (!isRepeated) organization.setProfile(device, uuid)
