@@ -1,10 +1,16 @@
 import type { Config } from './config/config.ts'
 import type { Secrets } from './config/secrets.ts'
 import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
+import { adeApi, createAde } from './features/ade/index.ts'
 import { attemptsApi, createAttempts } from './features/attempts/index.ts'
 import { commandsApi, createCommands } from './features/commands/index.ts'
 import { createDeviceIdentity } from './features/device-identity/index.ts'
 import { createDevices, devicesApi } from './features/devices/index.ts'
+import {
+  createEnrollmentPolicies,
+  enrollmentPoliciesApi,
+  type EnrollmentPolicies,
+} from './features/enrollment-policies/index.ts'
 import {
   createEnrollment,
   createLinks,
@@ -13,15 +19,18 @@ import {
   linksApi,
 } from './features/enrollment/index.ts'
 import { createEvents, eventsApi } from './features/events/index.ts'
+import { createGroups, groupsApi, type Groups } from './features/groups/index.ts'
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { nanomdmApi } from './features/nanomdm/index.ts'
 import { apiTokensApi, createIdempotencyKeys, createOperators } from './features/operators/index.ts'
 import { createPush, pushCertificatesApi } from './features/push/index.ts'
 import { createSettings, openInstance, settingsApi } from './features/settings/index.ts'
+import { createSignin, signinApi, type Signin } from './features/signin/index.ts'
 import { createUsers, usersApi } from './features/users/index.ts'
 import { createHttp } from './http/index.ts'
 import { jobs, makePartitions } from './jobs.ts'
 import { systemClock, type Clock } from './kernel/clock.ts'
+import { createHttpClient } from './kernel/http-client.ts'
 import type { Log } from './kernel/log.ts'
 import { startLoops } from './kernel/loops.ts'
 import { createMetrics } from './kernel/metrics.ts'
@@ -32,6 +41,10 @@ import { version } from './version.ts'
 
 /** Threads for messages too large to be read on the event loop. */
 const READER_THREADS = 1
+/** Apple may take as long for a page of serial numbers as a sync has in all; such a page has some hundred kilobytes. */
+const ADE_TIMEOUT_MS = 10 * 60_000
+const ADE_MAX_BYTES = 32 * 1024 * 1024
+const userAgent = `Firstboot/${version}`
 
 /** A running server. */
 export interface App {
@@ -44,7 +57,7 @@ export interface App {
 }
 
 /** What a server is started with; a test brings its own clock. */
-export interface AppOptions {
+interface AppOptions {
   config: Config
   secrets: Secrets
   log: Log
@@ -84,7 +97,11 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
 
   const events = createEvents(base)
-  const settings = createSettings({ ...base, events, signInSourceExists: async () => false })
+  const settings = createSettings({
+    ...base,
+    events,
+    signInSourceExists: async (trx, id) => (await signin.findSource(trx, id)) !== undefined,
+  })
   const devices = createDevices({ ...base, reader })
   const users = createUsers({
     ...base,
@@ -99,8 +116,44 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const push = createPush({ ...base, events, devices, box: secretBox, service })
   const commands = createCommands({ ...base, events, devices, push })
   const identity = createDeviceIdentity({ ...base, events, attempts, deviceCa: secrets.deviceCa })
+  const signin: Signin = createSignin({
+    ...base,
+    events,
+    users,
+    userAgent,
+    usage: async (trx, id) => [
+      ...(await policies.namesBySource(trx, id)).map((name) => `enrollment policy "${name}"`),
+      ...((await settings.get(trx)).enroll_sign_in_source_id === id ? ['the page /enroll'] : []),
+    ],
+  })
+  const groups: Groups = createGroups({
+    ...base,
+    events,
+    devices,
+    policiesNaming: (trx, id) => policies.namesByGroup(trx, id),
+  })
+  const policies: EnrollmentPolicies = createEnrollmentPolicies({
+    ...base,
+    events,
+    groups,
+    signin,
+    usage: (trx, id) => ade.countDevices(trx, id),
+    defaultOf: (trx, id) => ade.serversDefaultingTo(trx, id),
+    onChanged: () => ade.policyChanged(),
+  })
+  const apple = createHttpClient({
+    ...(config.ade.caPem !== null && { caPem: config.ade.caPem }),
+    timeoutMs: ADE_TIMEOUT_MS,
+    maxBytes: ADE_MAX_BYTES,
+    userAgent,
+    clock,
+  })
+  const ade = createAde({ ...base, events, policies, http: apple, service: { url: config.ade.url } })
   const links = createLinks({ ...base, events, users })
-  const parts = { ...base, events, settings, users, attempts, devices, push, commands, identity, links }
+  const parts = {
+    ...{ ...base, events, settings, users, attempts, devices, push, commands, identity, links },
+    ...{ signin, groups, policies, ade },
+  }
   const enrollment = createEnrollment(parts)
   const mdm = createMdmEndpoints({ ...parts, reader, enrollment })
   await identity.authority.ready()
@@ -124,6 +177,10 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         commandsApi(parts),
         linksApi(parts),
         attemptsApi(parts),
+        adeApi(parts),
+        enrollmentPoliciesApi(parts),
+        groupsApi(parts),
+        signinApi(parts),
         pushCertificatesApi(push),
         usersApi(parts),
         settingsApi(parts),
@@ -156,6 +213,9 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   async function close(): Promise<void> {
     await http.close()
     await loops.stop()
+    await ade.close()
+    apple.close()
+    signin.close()
     await push.close()
     await mdm.idle()
     await devices.flush()

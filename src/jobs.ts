@@ -1,4 +1,5 @@
 import { dropPartitions, ensurePartitions, maintainEmbedded, type Db } from './db/index.ts'
+import type { Ade } from './features/ade/index.ts'
 import type { Attempts } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { DeviceIdentity } from './features/device-identity/index.ts'
@@ -7,6 +8,7 @@ import type { Events } from './features/events/index.ts'
 import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Push } from './features/push/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
+import type { Signin } from './features/signin/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
 import type { Job } from './kernel/loops.ts'
 
@@ -19,7 +21,7 @@ const MONTHS_AHEAD = 3
 const PARTITIONED = ['delivery_history', 'checkin_messages'] as const
 
 /** What the background loops work with. */
-export interface JobDeps {
+interface JobDeps {
   db: Db
   clock: Clock
   settings: SettingsDoor
@@ -29,22 +31,28 @@ export interface JobDeps {
   commands: Commands
   identity: DeviceIdentity
   enrollment: Enrollment
+  ade: Ade
+  signin: Signin
   idempotencyKeys: IdempotencyKeys
   operators: Operators
 }
 
 /** Every background loop: its name, its interval and what it does. */
 export function jobs(deps: JobDeps): Job[] {
-  const { db, events, attempts, push, commands, identity, enrollment } = deps
+  const { db, events, attempts, push, commands, identity, enrollment, ade, signin } = deps
   return [
     { name: 'publish_events', every: 500, run: events.publish },
     { name: 'send_pushes', every: SECOND, run: push.run },
+    { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
+    { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
     { name: 'expire_attempts', every: 15 * SECOND, run: attempts.expire },
     { name: 'abandon_half_enrolled', every: MINUTE, run: enrollment.abandonHalfEnrolled },
+    { name: 'maintain_sign_in', every: MINUTE, run: signin.maintain },
     { name: 'note_token_use', every: MINUTE, run: deps.operators.flushLastUsed },
     { name: 'warn_of_push_certificates', every: HOUR, run: push.sweepExpiry },
+    { name: 'warn_of_server_tokens', every: HOUR, run: ade.sweepExpiry },
     { name: 'delete_old_challenges', every: HOUR, run: identity.deleteOldChallenges },
     { name: 'delete_idempotency_keys', every: HOUR, run: deps.idempotencyKeys.expire },
     { name: 'retention', every: HOUR, run: () => retention(deps) },

@@ -1,12 +1,15 @@
+import type { Tx } from '../../db/index.ts'
 import { newSecret } from '../../kernel/ids.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
 import { createReconciler } from './assignment/reconcile.ts'
 import { createWishes } from './assignment/wishes.ts'
+import { createContacts } from './contacts/contacts.ts'
 import type { AdeDeps, Reader } from './deps.ts'
 import { createAdeDevices, createDeviceNotes } from './devices/devices.ts'
 import { removeAllOf } from './devices/store.ts'
 import { createApple } from './servers/apple.ts'
 import { sweepExpiry } from './servers/expiry.ts'
+import { namesDefaultingTo } from './servers/store.ts'
 import { createServers } from './servers/servers.ts'
 import { createTokens } from './servers/tokens.ts'
 import { createSyncs } from './syncs/syncs.ts'
@@ -47,6 +50,7 @@ export function createAde(deps: AdeDeps) {
     /** For the API of this slice. */
     parts: { db, clock, servers, tokens, syncs, devices, wishes },
     ...createDeviceNotes(deps),
+    ...createContacts(deps),
     /** The policy and the ADE server whose devices enrol at the address with this key. */
     async findKey(
       reader: Reader,
@@ -55,6 +59,8 @@ export function createAde(deps: AdeDeps) {
       const found = await findByKey(reader, key)
       return found && { policyId: found.policy_id, adeServerId: found.ade_server_id }
     },
+    /** The names of the ADE servers whose new devices get this policy. */
+    serversDefaultingTo: (trx: Tx, policyId: string) => namesDefaultingTo(trx, policyId),
     /** A policy has changed (after the commit): what Apple has is looked at anew. */
     policyChanged: reconciler.policyChanged,
     /** Starts syncs that are due and goes on with those of dead processes; does not wait for their end. */
