@@ -16,14 +16,13 @@ ENV NODE_ENV=production \
     FIRSTBOOT_DATA_DIR=/data
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
-COPY bin bin
 COPY package.json LICENSE CHANGELOG.md README.md ./
 RUN install --directory --owner=node --group=node --mode=0700 /data
 VOLUME /data
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["node", "bin/healthy.js"]
+  CMD ["node", "--eval", "const e = process.env; require(e.FIRSTBOOT_TLS_CERT_FILE ? 'https' : 'http').get({ host: e.FIRSTBOOT_HOST, port: e.FIRSTBOOT_PORT || 8080, path: '/healthz', rejectUnauthorized: false }, (answer) => process.exit(answer.statusCode === 200 ? 0 : 1))"]
 # Without a shell, so that SIGTERM reaches the server and drains it.
-ENTRYPOINT ["node", "bin/firstboot.js"]
+ENTRYPOINT ["node", "dist/src/main.js"]
 CMD ["serve"]

@@ -1,4 +1,8 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -35,12 +39,45 @@ test('what it copies exists, and reaches the build', () => {
 })
 
 test('it runs without a shell, without root, with a health check and a volume for the data', () => {
-  expect(valuesOf('ENTRYPOINT')).toEqual(['["node", "bin/firstboot.js"]'])
+  expect(valuesOf('ENTRYPOINT')).toEqual(['["node", "dist/src/main.js"]'])
   expect(valuesOf('CMD')).toEqual(['["serve"]'])
   expect(valuesOf('USER')).toEqual(['node'])
   expect(instructions.findIndex((line) => line.startsWith('USER'))).toBeGreaterThan(
     instructions.findLastIndex((line) => line.startsWith('RUN')),
   )
-  expect(valuesOf('HEALTHCHECK')).toEqual([expect.stringContaining('CMD ["node", "bin/healthy.js"]')])
   expect(valuesOf('ENV').join(' ')).toContain(`FIRSTBOOT_DATA_DIR=${valuesOf('VOLUME')[0]}`)
+})
+
+/** The exit code of the health check, in the environment of the image and `settings`. */
+function checkHealth(settings: Record<string, string>): Promise<number | null> {
+  const [, command = ''] = /CMD (\[.*\])$/.exec(valuesOf('HEALTHCHECK')[0] ?? '') ?? []
+  const [, ...parameters] = JSON.parse(command) as string[]
+  const child = execFile(process.execPath, parameters, {
+    env: { FIRSTBOOT_HOST: '0.0.0.0', ...settings },
+  })
+  return once(child, 'exit').then(([code]: (number | null)[]) => code ?? null)
+}
+
+test.each(['http', 'https'])('the health check asks the server by %s whether it is alive', async (scheme) => {
+  const tls = {
+    cert: read('certs.example/tls.pem'),
+    key: read('certs.example/tls.key.pem'),
+  }
+  let status = 200
+  const server = scheme === 'http' ? createServer() : createTlsServer(tls)
+  server.on('request', (request, response) => {
+    response.writeHead(request.url === '/healthz' ? status : 404).end()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as { port: number }
+  const settings = {
+    FIRSTBOOT_PORT: String(port),
+    ...(scheme === 'https' && { FIRSTBOOT_TLS_CERT_FILE: '/tls.pem' }),
+  }
+  expect(await checkHealth(settings)).toBe(0)
+  status = 503
+  expect(await checkHealth(settings)).toBe(1)
+  server.close()
+  await once(server, 'close')
+  expect(await checkHealth(settings)).toBe(1)
 })

@@ -46,7 +46,7 @@ describe('which Node runs', () => {
 
   test('types are stripped by default from the oldest version on that is promised', () => {
     expect(manifest.engines).toEqual({ node: '>=22.18' })
-    expect(read('bin/firstboot.js')).toContain('NEEDED = [22, 18]')
+    expect(read('src/launcher.ts')).toContain('NEEDED = [22, 18]')
   })
 })
 
