@@ -1,24 +1,36 @@
 import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
 import { loadSecrets } from '../../src/config/secrets.ts'
+import { openDatabase } from '../../src/db/index.ts'
+import { boundYoungGeneration } from '../../src/kernel/heap.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { buildCommand } from '../../src/protocol/mdm/index.ts'
 import { answerBench } from './protocol.ts'
 
 /** The real server, started as `firstboot serve` starts it, logging to nowhere but formatting every line. */
+boundYoungGeneration()
 const env = readEnv()
 const config = loadConfig(env)
 const secrets = loadSecrets(env, config.dataDir)
 const log = createLog({ level: config.logLevel, destination: { write: () => undefined } })
-const app = await startApp({ config, secrets, log })
+const db = await openDatabase({
+  ...(secrets.databaseUrl !== null && { url: secrets.databaseUrl }),
+  dataDir: config.dataDir,
+  log,
+})
+const app = await startApp({ config, secrets, log, db })
 const port = Number(new URL(app.addresses.main).port)
 
 answerBench({
   port,
   token: secrets.adminToken,
   stop: app.close,
+  async sql(text) {
+    await sql.raw(text).execute(db.kysely)
+  },
   async queue(uuids, enrollmentIds) {
     for (const uuid of uuids) {
       const response = await fetch(`http://127.0.0.1:${port}/api/v1/commands`, {

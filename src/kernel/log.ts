@@ -24,7 +24,11 @@ const CENSORED = [
 ]
 
 /** Makes the logger. `pretty` is for people at a terminal; `destination` is for tests. */
-export function createLog(options: { level: string; pretty?: boolean; destination?: DestinationStream }): Log {
+export function createLog(options: {
+  level: string
+  pretty?: boolean
+  destination?: DestinationStream
+}): Log {
   const settings = {
     level: options.level,
     base: null,

@@ -1,10 +1,14 @@
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import type { MessagePort, Transferable } from 'node:worker_threads'
+import { systemClock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { AppError, describeError } from './errors.ts'
 import type { ErrorCode } from './errors.ts'
 
 /** Tasks that may wait for a free thread; more are refused as `overloaded`. */
 const MAX_WAITING = 1000
+/** Milliseconds after which a thread without work ends: each holds 25 to 35 MB, and starts again in a tenth of a second. */
+const IDLE_MS = 60_000
 
 /** A fixed number of worker threads that run one task each at a time. */
 export interface ThreadPool {
@@ -27,29 +31,49 @@ interface Job {
 type Answer = { result: unknown } | { failure: { code: ErrorCode | undefined; message: string } }
 
 /**
- * Makes a pool over a script that calls `serveTasks`. Threads start when first needed, are replaced when they die,
- * and keep the process alive only while they work. Name the script with the extension of the asking file
+ * Makes a pool over a script that calls `serveTasks`. Threads start when needed, end after a minute without work,
+ * are replaced when they die, and keep the process alive only while they work. Name the script with the extension of the asking file
  * (`extname(import.meta.filename)`), so that it is found as .ts and as built .js.
  */
-export function createThreadPool(options: { script: URL; size: number; maxWaiting?: number }): ThreadPool {
-  const { script, size, maxWaiting = MAX_WAITING } = options
+export function createThreadPool(options: {
+  script: URL
+  size: number
+  maxWaiting?: number
+  clock?: Clock
+}): ThreadPool {
+  const { script, size, maxWaiting = MAX_WAITING, clock = systemClock } = options
   const waiting: Job[] = []
-  const idle: Worker[] = []
+  /** The one that worked last is taken first, so that those that are not needed end. */
+  const idle: { worker: Worker; stay: () => void }[] = []
   const busy = new Map<Worker, Job>()
   let closed = false
 
   function dispatch(): void {
     while (waiting.length > 0 && (idle.length > 0 || busy.size < size)) {
       const job = waiting.shift()
-      if (job !== undefined) start(idle.pop() ?? spawn(), job)
+      if (job !== undefined) start(wake() ?? spawn(), job)
     }
+  }
+
+  function wake(): Worker | undefined {
+    const last = idle.pop()
+    last?.stay()
+    return last?.worker
+  }
+
+  function rest(worker: Worker): void {
+    const retire = () => {
+      drop(worker, undefined)
+      void worker.terminate()
+    }
+    idle.push({ worker, stay: clock.after(IDLE_MS, retire) })
   }
 
   function start(worker: Worker, job: Job): void {
     try {
       worker.postMessage(job.task, job.transfer)
     } catch (error) {
-      idle.push(worker)
+      rest(worker)
       job.reject(new AppError('internal', 'The task cannot be sent to a thread', { cause: error }))
       return
     }
@@ -64,7 +88,7 @@ export function createThreadPool(options: { script: URL; size: number; maxWaitin
       const job = busy.get(worker)
       busy.delete(worker)
       worker.unref()
-      idle.push(worker)
+      rest(worker)
       if (job !== undefined) settle(job, answer)
       dispatch()
     })
@@ -74,8 +98,8 @@ export function createThreadPool(options: { script: URL; size: number; maxWaitin
   }
 
   function drop(worker: Worker, cause: unknown): void {
-    const index = idle.indexOf(worker)
-    if (index >= 0) idle.splice(index, 1)
+    const index = idle.findIndex((resting) => resting.worker === worker)
+    if (index >= 0) idle.splice(index, 1)[0]?.stay()
     busy.get(worker)?.reject(new AppError('internal', 'A worker thread ended', { cause }))
     busy.delete(worker)
     if (!closed) dispatch()
@@ -101,7 +125,9 @@ export function createThreadPool(options: { script: URL; size: number; maxWaitin
       for (const job of [...waiting.splice(0), ...busy.values()]) {
         job.reject(new AppError('overloaded', 'The threads are closed'))
       }
-      await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()))
+      const workers = [...busy.keys()]
+      for (let worker = wake(); worker !== undefined; worker = wake()) workers.push(worker)
+      await Promise.all(workers.map((worker) => worker.terminate()))
     },
   }
 }

@@ -1,9 +1,10 @@
+import { threadId } from 'node:worker_threads'
 import { AppError } from '../../src/kernel/errors.ts'
 import { serveTasks } from '../../src/kernel/threads.ts'
 
 /** What a task of this worker asks for. */
 export interface TestTask {
-  do: 'echo' | 'fail' | 'throw' | 'die' | 'wait' | 'transfer'
+  do: 'echo' | 'fail' | 'throw' | 'die' | 'wait' | 'transfer' | 'name'
   value?: unknown
   gate?: SharedArrayBuffer
 }
@@ -13,6 +14,7 @@ serveTasks(({ do: what, value, gate }: TestTask) => {
   if (what === 'throw') throw new Error('broken')
   if (what === 'die') process.exit(3)
   if (what === 'wait' && gate !== undefined) Atomics.wait(new Int32Array(gate), 0, 0)
+  if (what === 'name') return { result: threadId }
   if (what === 'transfer') {
     const bytes = new Uint8Array(4).fill(7)
     return { result: bytes, transfer: [bytes.buffer] }

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { createThreadPool } from '../../src/kernel/threads.ts'
 import type { ThreadPool } from '../../src/kernel/threads.ts'
+import { manualClock } from '../support/manual-clock.ts'
 import type { TestTask } from './threads-worker.ts'
 
 const script = new URL('threads-worker.ts', import.meta.url)
@@ -84,4 +85,31 @@ test('closing rejects what is running, what waits and what comes', async () => {
   await pool.close()
   for (const result of await settled) expect(result).toMatchObject({ reason: { code: 'overloaded' } })
   await expect(run({ do: 'echo' })).rejects.toMatchObject({ code: 'overloaded' })
+})
+
+test('a thread ends after a minute without work, and another one does the next task', async () => {
+  const clock = manualClock()
+  pool = createThreadPool({ script, size: 2, clock })
+  const name = () => pool.run<number>({ do: 'name' })
+  const first = await name()
+  clock.advance(59_999)
+  expect(await name()).toBe(first)
+  clock.advance(59_999)
+  expect(await name()).toBe(first)
+  clock.advance(60_000)
+  const second = await name()
+  expect(second).not.toBe(first)
+  expect(await name()).toBe(second)
+})
+
+test('a thread that works does not end, however long it takes', async () => {
+  const clock = manualClock()
+  pool = createThreadPool({ script, size: 1, clock })
+  const first = await pool.run({ do: 'name' })
+  const { task, release } = gate()
+  const running = pool.run(task)
+  clock.advance(600_000)
+  release()
+  expect(await running).toBe(undefined)
+  expect(await pool.run({ do: 'name' })).toBe(first)
 })
