@@ -18,7 +18,7 @@ import { ConfigError, type Reader, createReader } from './problems.ts'
 import { readGivenSecrets } from './secrets.ts'
 
 /** Where a listener binds; port 0 is any free one. */
-export type Listener = { readonly host: string; readonly port: number }
+type Listener = { readonly host: string; readonly port: number }
 
 /** A service of Apple's; `caPem` = certificates to trust for it instead of the system's. */
 type AppleService = { readonly url: string; readonly caPem: string | null }

@@ -30,7 +30,7 @@ export interface FakeDirectory {
 }
 
 /** Options of the fake; port 0 is any free one. */
-export interface FakeDirectoryOptions {
+interface FakeDirectoryOptions {
   readonly users: readonly DirectoryUser[]
   readonly appliesTo?: string
   readonly saml?: '1.1' | '2.0'

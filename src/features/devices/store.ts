@@ -151,7 +151,7 @@ export async function recordPushes(db: Reader, records: readonly PushRecord[]): 
 }
 
 /** What the list of devices may be narrowed to. */
-export interface DeviceFilter {
+interface DeviceFilter {
   serial_number?: string
   user_id?: string
   udid?: string
@@ -251,7 +251,7 @@ export async function countByPolicy(db: Reader, policyIds: readonly string[]): P
 }
 
 /** What NanoMDM's enrollment query may narrow by; empty lists do not narrow. */
-export interface EnrollmentQuery {
+interface EnrollmentQuery {
   ids?: readonly string[]
   serials?: readonly string[]
   userShortNames?: readonly string[]

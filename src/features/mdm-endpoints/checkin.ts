@@ -32,7 +32,7 @@ export interface CheckinDeps {
 }
 
 /** An answer with a body or empty, 410 and 404 where the protocol has a meaning for them, or a refusal. */
-export type CheckinAnswer = { status: 200 | 404 | 410; body: Buffer | null; reason?: string } | Refused
+type CheckinAnswer = { status: 200 | 404 | 410; body: Buffer | null; reason?: string } | Refused
 
 interface From {
   fingerprint: Buffer

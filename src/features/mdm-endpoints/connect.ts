@@ -15,7 +15,7 @@ const LANES = { postgres: 2, embedded: 1 } as const
 /** A message beyond this size does not share its statement with others, who would wait for its bytes. */
 const ALONE_BYTES = 64 * 1024
 
-export interface ConnectDeps {
+interface ConnectDeps {
   db: Db
   clock: Clock
   metrics: Metrics

@@ -16,7 +16,7 @@ const UNRECOGNIZED = JSON.stringify({
 })
 
 /** What the endpoints are made of. */
-export interface MdmEndpointsDeps {
+interface MdmEndpointsDeps {
   clock: Clock
   events: Events
   identity: DeviceIdentity

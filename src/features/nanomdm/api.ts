@@ -4,12 +4,13 @@ import type { Enrollment } from '../devices/index.ts'
 import type { Push } from '../push/index.ts'
 import { statusOf, toJsonText, type ApiResult } from './answers.ts'
 import { enqueue, pushTo, type EnqueueDeps } from './enqueue.ts'
-import { readQuery, typeName, typesOf } from './enrollments.ts'
+import { typeName, typesOf } from './enrollments.ts'
+import { readQuery } from './schema.ts'
 
 const DEFAULT_LIMIT = 100
 const MOST = 1_000
 
-export interface NanomdmDeps extends EnqueueDeps {
+interface NanomdmDeps extends EnqueueDeps {
   version: string
   push: Pick<Push, 'pushNow' | 'certificates'>
   /** DER of the certificate that an enrollment uses. */

@@ -8,8 +8,7 @@ const SHARED_IPAD_USER = 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'
 const LONGEST_ID = 256
 
 /** The channel that a message came through. */
-export type ChannelType =
-  'device' | 'user' | 'shared_ipad_user' | 'user_enrollment_device' | 'user_enrollment_user'
+type ChannelType = 'device' | 'user' | 'shared_ipad_user' | 'user_enrollment_device' | 'user_enrollment_user'
 
 /**
  * Whose message it is, by NanoMDM's rules: a device channel's id is its UDID or EnrollmentID, a user channel's is

@@ -9,7 +9,7 @@ import { parseResult } from './result.ts'
 import type { ResultStatus } from './result.ts'
 
 /** A message body as it is kept, and its digests, against which a detached signature is checked. */
-export interface ReadBody {
+interface ReadBody {
   /** The body: see `packBytes`. */
   packed: Buffer<ArrayBuffer>
   sha256: Buffer<ArrayBuffer>
@@ -17,7 +17,7 @@ export interface ReadBody {
 }
 
 /** Inventory whose data is packed JSON. */
-export interface ReadInventory {
+interface ReadInventory {
   kind: InventoryKind
   facts?: DeviceFacts
   /** See `packBytes`. */

@@ -14,7 +14,7 @@ const LONGEST_DESCRIPTION = 4096
 export type ResultStatus = (typeof STATUSES)[number]
 
 /** One error of a chain, the outermost first, with Apple's names. The codes are Apple's own: show them only. */
-export interface ErrorChainItem {
+interface ErrorChainItem {
   ErrorCode?: number
   ErrorDomain?: string
   LocalizedDescription?: string

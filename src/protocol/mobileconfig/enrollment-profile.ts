@@ -26,7 +26,7 @@ export interface ScepSettings {
 }
 
 /** The settings of `com.apple.mdm`. The topic and both URLs may never change for a device that has the profile. */
-export interface MdmSettings {
+interface MdmSettings {
   /** `com.apple.mgmt.*`, the UID in the subject of the push certificate. */
   topic: string
   serverUrl: string
@@ -38,7 +38,7 @@ export interface MdmSettings {
 }
 
 /** A certificate to be trusted before the others are installed, DER. */
-export interface RootCertificate {
+interface RootCertificate {
   der: Uint8Array
   fileName: string
   payloadUuid?: string
