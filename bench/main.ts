@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import path from 'node:path'
 import { administer, startPostgres } from '../test/support/postgres.ts'
+import { heavyBodyDelay, historyFlatness } from './extras.ts'
 import { freePort } from './free-port.ts'
 import { load, summary, type LoadResult } from './load.ts'
 import {
@@ -13,7 +14,7 @@ import {
   tokenUpdate,
   type Speaker,
 } from './population.ts'
-import { print, type Row } from './report.ts'
+import { print, type Fact, type Row } from './report.ts'
 import { startServer, type ServerProcess } from './server-process.ts'
 
 /**
@@ -107,7 +108,19 @@ async function measure(
   }
 }
 
-async function benchEngine(engine: 'postgres' | 'embedded', folder: string, rows: Row[]): Promise<void> {
+/** Puts finished deliveries of the past into the history. */
+const historySql = (ids: readonly string[], rows: number) => `
+  insert into delivery_history
+    (enrollment_id, command_uuid, state, not_now_count, created_at, sent_at, finished_at)
+  select (array[${ids.map((id) => `'${id}'`).join(',')}])[1 + i % ${ids.length}], 'past-' || i, 'acknowledged', 0,
+    now(), now(), now() from generate_series(1, ${rows}) i`
+
+async function benchEngine(
+  engine: 'postgres' | 'embedded',
+  folder: string,
+  rows: Row[],
+  facts: Fact[],
+): Promise<void> {
   const postgres = engine === 'postgres' ? await startPostgres({ durable: true }) : undefined
   const settings = async (name: string) => {
     if (!postgres) return { ...SECRETS, FIRSTBOOT_DATA_DIR: path.join(folder, name) }
@@ -117,7 +130,16 @@ async function benchEngine(engine: 'postgres' | 'embedded', folder: string, rows
   }
   try {
     if (postgres) await administer(postgres.url, 'create database seeded')
+    const before = performance.now()
     const seeded = await startServer('firstboot', await settings('seeded'))
+    const value = (performance.now() - before) / 1000
+    facts.push({
+      engine,
+      name: 'first start until it serves',
+      value,
+      unit: 's',
+      note: 'keys and schema included',
+    })
     const linkPath = await prepare(seeded)
     const speakers = await enrol(seeded, linkPath, DEVICES)
     await seeded.stop()
@@ -139,6 +161,15 @@ async function benchEngine(engine: 'postgres' | 'embedded', folder: string, rows
           )
           rows.push({ engine, scenario, server, connections, ...figures })
         }
+      if (server === 'firstboot') {
+        facts.push(await heavyBodyDelay(engine, running, speakers))
+        const ids = speakers.map(({ id }) => id)
+        facts.push(
+          await historyFlatness(engine, running, speakers, (count) => running.sql(historySql(ids, count))),
+        )
+        const { rss } = await running.usage()
+        facts.push({ engine, name: 'memory at the end', value: rss, unit: 'MB', note: 'resident' })
+      }
       await running.stop()
     }
   } finally {
@@ -148,10 +179,12 @@ async function benchEngine(engine: 'postgres' | 'embedded', folder: string, rows
 
 const folder = mkdtempSync(path.join(tmpdir(), 'firstboot-bench-'))
 const rows: Row[] = []
+const facts: Fact[] = []
 try {
   const only = process.argv[2]
   for (const engine of ['postgres', 'embedded'] as const)
-    if (only === undefined || only === engine) await benchEngine(engine, path.join(folder, engine), rows)
+    if (only === undefined || only === engine)
+      await benchEngine(engine, path.join(folder, engine), rows, facts)
   const empty = await startServer('empty')
   for (const connections of CONNECTIONS) {
     const request = Buffer.from('PUT /mdm/connect HTTP/1.1\r\nHost: bench\r\nContent-Length: 2\r\n\r\nhi')
@@ -163,9 +196,9 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
-print(rows)
+print(rows, facts)
 const machine = { cpus: cpus().length, model: cpus()[0]?.model, node: process.version }
 writeFileSync(
   path.join(import.meta.dirname, 'results.json'),
-  `${JSON.stringify({ at: new Date().toISOString(), machine, rows }, null, 2)}\n`,
+  `${JSON.stringify({ at: new Date().toISOString(), machine, rows, facts }, null, 2)}\n`,
 )

@@ -12,6 +12,15 @@ export interface Row {
   maxRss: number
 }
 
+/** A single figure of the run. */
+export interface Fact {
+  engine: string
+  name: string
+  value: number
+  unit: string
+  note: string
+}
+
 const COLUMNS = [
   ['scenario', 18],
   ['database', 9],
@@ -26,7 +35,7 @@ const COLUMNS = [
 ] as const
 
 /** Prints Firstboot's figures with their ratios to the two baselines of the same run. */
-export function print(rows: readonly Row[]): void {
+export function print(rows: readonly Row[], facts: readonly Fact[]): void {
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, at) => (at < 2 ? cell.padEnd(COLUMNS[at]?.[1] ?? 0) : cell.padStart(COLUMNS[at]?.[1] ?? 0)))
@@ -63,4 +72,6 @@ export function print(rows: readonly Row[]): void {
       `  baseline ${row.server} ${row.engine} ${row.scenario} x${row.connections}: ${row.perSecond.toFixed(0)}/s, ` +
         `p50 ${row.p50.toFixed(2)} ms, p99 ${row.p99.toFixed(1)} ms, CPU ${row.cpuMs.toFixed(3)} ms, ${row.maxRss} MB`,
     )
+  for (const { engine, name, value, unit, note } of facts)
+    console.log(`  ${engine}: ${name}: ${value.toFixed(2)} ${unit} (${note})`)
 }
