@@ -1,0 +1,226 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { type DirectoryUser, startFakeDirectory } from '../../../src/simulator/wstrust.ts'
+import { describeEachEngine } from '../../support/database.ts'
+import { change, newName, signinWorld } from './signin-world.ts'
+
+const PASSWORD = 'p&ss<wörd>"'
+
+describeEachEngine('directories', (database) => {
+  async function world(
+    fields: { create_users?: boolean; applies_to?: string; way?: 'endpoint' | 'mex'; url?: string } = {},
+  ) {
+    const made = signinWorld(database())
+    const tag = newName('tag')
+    const person = (name: string, more: Partial<DirectoryUser> = {}): DirectoryUser => ({
+      userName: `${name}.${tag}@example.com`,
+      password: PASSWORD,
+      ...more,
+    })
+    const people = {
+      anna: person('Anna', { email: 'anna@example.com', displayName: 'Anna Ö' }),
+      expired: person('expired', { state: 'expired' }),
+      mustChange: person('change', { state: 'must_change' }),
+      mfa: person('mfa', { state: 'mfa' }),
+      locked: person('locked', { state: 'locked' }),
+    }
+    const directory = await startFakeDirectory({ users: Object.values(people), clock: made.clock })
+    onTestFinished(() => directory.close())
+    const { way = 'endpoint', ...rest } = fields
+    const source = await made.signin.sources.create(
+      'ws_trust',
+      { name: newName('Company'), url: way === 'mex' ? directory.mex : directory.endpoint, ...rest },
+      change,
+    )
+    const verify = (name: string, password = PASSWORD) => made.verify(name, password, { sourceId: source.id })
+    const tryIt = (userName: string, password = PASSWORD) =>
+      made.signin.trySource({ id: source.id, userName, password })
+    return { ...made, verify, tryIt, directory, people, source }
+  }
+
+  test.each(['endpoint', 'mex'] as const)('someone whom it vouches for becomes a user (%s)', async (way) => {
+    const { verify, people, directory, emitted, users, db } = await world({ way })
+    const { userName } = people.anna
+    expect(await verify(userName.toUpperCase())).toMatchObject({
+      ok: true,
+      user: { user_name: userName, display_name: 'Anna Ö', email: 'anna@example.com', device_limit: null },
+    })
+    expect(emitted.at(-1)).toMatchObject({
+      type: 'user.created',
+      user_name: userName,
+      request_id: 'request-1',
+    })
+    const [again, once] = await Promise.all([verify(userName), verify(userName.toLowerCase())])
+    const user = await users.findByName(db.kysely, userName)
+    expect([again, once]).toEqual([
+      { ok: true, user },
+      { ok: true, user },
+    ])
+    expect(emitted.filter(({ type }) => type === 'user.created')).toHaveLength(1)
+    expect(directory.violations).toEqual([])
+  })
+
+  test('a local account of that name is the same person, and may be disabled', async () => {
+    const { verify, people, account, users } = await world()
+    const { userName } = people.anna
+    const user = await account({
+      user_name: userName.toUpperCase(),
+      password: 'another one',
+      device_limit: 2,
+    })
+    expect(await verify(userName)).toEqual({ ok: true, user })
+    await users.update(user.id, { disabled: true, must_change_password: true }, change)
+    expect(await verify(userName)).toMatchObject({ reason: 'user_disabled' })
+  })
+
+  test('without create_users only those who are users already get in', async () => {
+    const { verify, people, account, source, emitted } = await world({ create_users: false })
+    const { userName } = people.anna
+    expect(await verify(userName)).toEqual({
+      ok: false,
+      reason: 'user_unknown',
+      detail: `"${source.name}" vouches for ${userName}, who is no user here, and it makes none (create_users)`,
+    })
+    expect(emitted.map(({ type }) => type)).not.toContain('user.created')
+    const user = await account({ user_name: userName })
+    expect(await verify(userName)).toEqual({ ok: true, user })
+  })
+
+  test('each refusal has its reason, and no word of the password', async () => {
+    const { verify, people, lines, emitted } = await world()
+    const results = {
+      wrong: await verify(people.anna.userName, 'wrong-p&ss'),
+      unknown: await verify('nobody@example.com'),
+      locked: await verify(people.locked.userName),
+      expired: await verify(people.expired.userName),
+      mustChange: await verify(people.mustChange.userName),
+      mfa: await verify(people.mfa.userName),
+    }
+    expect(Object.entries(results).map(([name, result]) => [name, result.ok || result.reason])).toEqual([
+      ['wrong', 'invalid_credentials'],
+      ['unknown', 'invalid_credentials'],
+      ['locked', 'invalid_credentials'],
+      ['expired', 'password_expired'],
+      ['mustChange', 'password_change_required'],
+      ['mfa', 'mfa_required'],
+    ])
+    expect(JSON.stringify([results, lines, emitted])).not.toMatch(/p&ss|p&amp;ss/)
+  })
+
+  test('a directory in trouble is never a wrong password, and counts for nobody', async () => {
+    const { verify, directory, people, signin, source } = await world()
+    directory.setMode('down')
+    for (let left = 0; left < 12; left += 1) {
+      expect(await verify(people.anna.userName)).toMatchObject({
+        reason: 'directory_unavailable',
+        detail: expect.stringContaining('503'),
+      })
+    }
+    directory.setMode('up')
+    expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
+    await signin.sources.update(source.id, { applies_to: 'urn:other' }, change)
+    expect(await verify(people.anna.userName)).toMatchObject({
+      reason: 'directory_unavailable',
+      detail: expect.stringContaining('applies_to'),
+    })
+    await directory.close()
+    expect(await verify(people.anna.userName)).toMatchObject({
+      reason: 'directory_unavailable',
+      detail: expect.stringContaining('nothing listens there'),
+    })
+  })
+
+  test('after ten wrong passwords the directory is not asked', async () => {
+    const { verify, directory, people, clock } = await world()
+    for (let left = 0; left < 10; left += 1) await verify(people.anna.userName, 'wrong')
+    const asked = directory.requests()
+    expect(asked).toBe(10)
+    expect(await verify(people.anna.userName)).toMatchObject({
+      reason: 'too_many_failures',
+      retryAfterSeconds: 15,
+    })
+    expect(directory.requests()).toBe(asked)
+    clock.advance(15_000)
+    expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
+  })
+
+  test('a try says in plain words what happened, and makes no user', async () => {
+    const { tryIt, directory, people, users, db, signin, source, account } = await world({ way: 'mex' })
+    const { userName } = people.anna
+    const where = `${directory.endpoint} (found through ${directory.mex})`
+    expect(await tryIt(userName)).toEqual({
+      ok: true,
+      reason: null,
+      message: `${where} takes user name and password: ${userName} would become a user with the default device limit.`,
+    })
+    expect(await users.findByName(db.kysely, userName)).toBeUndefined()
+    await signin.sources.update(source.id, { create_users: false }, change)
+    expect(await tryIt(userName)).toMatchObject({
+      ok: false,
+      reason: 'user_unknown',
+      message: expect.stringContaining('makes none'),
+    })
+    const user = await account({ user_name: userName })
+    expect(await tryIt(userName)).toMatchObject({
+      ok: true,
+      message: expect.stringContaining(`this is ${userName}.`),
+    })
+    await users.update(user.id, { disabled: true }, change)
+    expect(await tryIt(userName)).toMatchObject({ ok: false, reason: 'user_disabled' })
+    expect(await tryIt(userName, 'wrong-p&ss')).toEqual({
+      ok: false,
+      reason: 'invalid_credentials',
+      message: expect.stringMatching(/^http.*: The directory says FailedAuthentication/),
+    })
+    directory.setMode('down')
+    expect(await tryIt(userName)).toMatchObject({
+      ok: false,
+      reason: 'directory_unavailable',
+      message: expect.stringMatching(/^No endpoint was found through .*503/),
+    })
+  })
+
+  test('a try through the API: local accounts, pages instead of XML, names that do not exist', async () => {
+    const { api, signin, account, lines } = signinWorld(database())
+    const { call } = await api()
+    const page = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<html>'))
+    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void page.close())
+    const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}/usernamemixed`
+    const web = await signin.sources.create('ws_trust', { name: newName(), url }, change)
+    const gone = await signin.sources.create(
+      'ws_trust',
+      { name: newName(), url: 'https://no-such-host.invalid/usernamemixed' },
+      change,
+    )
+    const provider = await signin.sources.create(
+      'oidc',
+      { name: newName(), issuer: 'https://login.example.com', client_id: 'a', client_secret: 'b' },
+      change,
+    )
+    const { user_name: name } = await account({ password: 'local-p&ss' })
+    const tryAt = (id: string, password: string) =>
+      call('POST', `/sign-in-sources/${id}/test`, { user_name: name, password })
+    expect(await tryAt('local', 'local-p&ss')).toMatchObject({
+      status: 200,
+      body: { ok: true, reason: null, message: `The password of ${name} is right.` },
+    })
+    expect((await tryAt('local', 'other-p&ss')).body).toEqual({
+      ok: false,
+      reason: 'invalid_credentials',
+      message: 'The password is wrong.',
+    })
+    expect((await tryAt(web.id, 'x')).body).toMatchObject({
+      reason: 'directory_unavailable',
+      message: expect.stringContaining('web page'),
+    })
+    expect((await tryAt(gone.id, 'x')).body).toMatchObject({
+      reason: 'directory_unavailable',
+      message: expect.stringMatching(/no-such-host\.invalid.*looked up/),
+    })
+    expect(await tryAt(provider.id, 'x')).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect((await tryAt('nothing', 'x')).status).toBe(404)
+    expect(lines.join()).not.toContain('p&ss')
+  })
+})
