@@ -18,7 +18,7 @@ export function retryAt(now: Date, failures: number): Date {
 }
 
 /** What a call was about. */
-export interface CallFacts {
+interface CallFacts {
   serverId: string
   policyId: string | null
   /** null: the profile was taken away. */

@@ -12,10 +12,7 @@ const BUSY_MS = 1_000
 /** How often policies are looked at without being told that one has changed. */
 const REFRESH_MS = 60_000
 
-/** Brings what Apple has to what is wanted, for all servers. */
-export type Reconciler = ReturnType<typeof createReconciler>
-
-/** Makes it. There is one pass at a time in a process, and one process at a time for a server. */
+/** Makes what brings what Apple has to what is wanted, for all servers. There is one pass at a time in a process, and one process at a time for a server. */
 export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string }) {
   const { db, clock, log, worker } = deps
   const pass = createPass({ ...deps, isClosing: () => isClosed })

@@ -9,7 +9,7 @@ import * as store from './store.ts'
 export type Wish = { serials: readonly ListedSerial[]; isCsv: boolean } | { adeServerId: string }
 
 /** Something that was asked for and cannot be done. */
-export interface Problem {
+interface Problem {
   serial_number: string
   /** Of a CSV. */
   line?: number
@@ -17,7 +17,7 @@ export interface Problem {
 }
 
 /** What was written down; Apple is told in the background. */
-export interface Granted {
+interface Granted {
   changed: number
   unchanged: number
   problems: Problem[]

@@ -100,11 +100,8 @@ export function createDeviceNotes({ clock }: { clock: Clock }) {
     noteUnenrolled: (trx: Tx, serial: string, at: Date) => store.noteTime(trx, serial, 'unenrolled_at', at),
     /** Serial numbers that newly got a policy, each told once; locked until `trx` ends. */
     takeUnjudged: (trx: Tx, limit: number) => store.takeUnjudged(trx, limit, clock.now()),
-    /** How many devices have the policy, or will get it as the default one of a server. */
-    async countDevices(trx: Tx, policyId: string): Promise<number> {
-      const { devices, servers } = await store.countPolicyUses(trx, policyId)
-      return devices + servers
-    },
+    /** How many devices have the policy. */
+    countDevices: (trx: Tx, policyId: string) => store.countWithPolicy(trx, policyId),
   }
 }
 

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 
 const time = Type.String({ format: 'date-time' })
 const text = Type.Union([Type.String(), Type.Null()])
@@ -67,3 +67,6 @@ export const deviceSchema = Type.Object({
   created_at: time,
   updated_at: time,
 })
+
+/** {@link deviceSchema} as a type. */
+export type DeviceView = Static<typeof deviceSchema>

@@ -5,7 +5,7 @@ import type { AdeDevicesTable } from '../../../db/tables/ade.ts'
 type Reader = Kysely<Database> | Tx
 
 /** Where a serial number stands; derived from its times, the latest fact counting. */
-export type AdeDeviceState =
+type AdeDeviceState =
   'not_contacted' | 'contacted' | 'enrolled' | 'unenrolled' | 'blocked' | 'released' | 'removed'
 
 /** A serial number with its state, and what is defined at Apple for its policy. */
@@ -164,16 +164,11 @@ export async function takeUnjudged(
   return rows
 }
 
-/** How many devices have a policy, and servers give it to new ones. */
-export async function countPolicyUses(
-  db: Reader,
-  policyId: string,
-): Promise<{ devices: number; servers: number }> {
-  const { rows } = await sql<{ devices: number; servers: number }>`
-    select (select count(*) from ade_devices where policy_id = ${policyId} and released_at is null
-        and removed_at is null) as devices,
-      (select count(*) from ade_servers where default_policy_id = ${policyId}) as servers`.execute(db)
-  return rows[0] ?? { devices: 0, servers: 0 }
+/** How many live devices have a policy. */
+export async function countWithPolicy(db: Reader, policyId: string): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from ade_devices d where d.policy_id = ${policyId} and ${LIVE}`.execute(db)
+  return rows[0]?.count ?? 0
 }
 
 /** How many live serial numbers each server has. */

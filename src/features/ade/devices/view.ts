@@ -1,11 +1,10 @@
-import type { Static } from 'typebox'
-import type { deviceSchema } from './schema.ts'
+import type { DeviceView } from './schema.ts'
 import type { AdeDevice } from './store.ts'
 
 const iso = (date: Date | null) => date?.toISOString() ?? null
 
 /** A serial number as the API tells it. */
-export function showDevice(device: AdeDevice): Static<typeof deviceSchema> {
+export function showDevice(device: AdeDevice): DeviceView {
   const isCurrent = isCurrentAtApple(device)
   const runs = runsCurrent(device)
   const { serial_number, state, ade_server_id, policy_id, model, description, color, asset_tag } = device

@@ -6,7 +6,7 @@ import type { AdeDevice } from '../../../protocol/ade/index.ts'
 const PAGE_LOCK = 7_203_012
 
 /** How a page is to be written. */
-export interface PageContext {
+interface PageContext {
   serverId: string
   /** When Apple was asked for it. */
   asOf: Date

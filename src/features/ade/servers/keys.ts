@@ -6,7 +6,7 @@ import { keyToPem, parseCertificate, writePem, type Identity } from '../../../pr
 import type { ServerRow } from './store.ts'
 
 /** A key pair for tokens as it is kept: the certificate, and the private key sealed. */
-export interface StoredKey {
+interface StoredKey {
   certificate: Buffer
   privateKey: Buffer
 }
@@ -20,7 +20,7 @@ export async function newTokenKey(options: {
   const { certificate, key } = await createTokenKeyPair(options)
   return {
     certificate: certificate.der,
-    privateKey: options.secretBox.seal(Buffer.from(keyToPem(key)), contextOf(certificate.der)),
+    privateKey: options.secretBox.seal(Buffer.from(keyToPem(key)), keyContext(certificate.der)),
   }
 }
 
@@ -36,7 +36,7 @@ export function keysOf(server: ServerRow, secretBox: SecretBox): Identity[] {
       : [
           {
             certificate: parseCertificate(certificate),
-            key: createPrivateKey(secretBox.open(sealed, contextOf(certificate)).toString('utf8')),
+            key: createPrivateKey(secretBox.open(sealed, keyContext(certificate)).toString('utf8')),
           },
         ],
   )
@@ -47,7 +47,10 @@ export function encryptionKeyPem(server: ServerRow): string {
   return writePem('CERTIFICATE', server.staged_certificate ?? server.certificate)
 }
 
-/** A staged key becomes the current one without being sealed anew, so the context does not name its place. */
-function contextOf(certificate: Uint8Array): string {
+/**
+ * What the key of a certificate is sealed for. A staged key becomes the current one without being sealed anew, so this
+ * does not name its place.
+ */
+export function keyContext(certificate: Uint8Array): string {
   return `ade_servers.private_key:${sha256(certificate).toString('hex')}`
 }

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { runSchema } from '../syncs/schema.ts'
 
 const time = Type.String({ format: 'date-time' })
@@ -49,3 +49,6 @@ export const serverSchema = Type.Object({
   created_at: time,
   updated_at: time,
 })
+
+/** {@link serverSchema} as a type. */
+export type ServerView = Static<typeof serverSchema>

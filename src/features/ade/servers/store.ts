@@ -10,6 +10,16 @@ export type ServerRow = Selectable<AdeServersTable>
 /** Columns that change with something an administrator does. */
 export type ServerChange = Partial<Omit<ServerRow, 'id' | 'version' | 'created_at' | 'updated_at'>>
 
+/** Where sealed things are. */
+export const SEALED = {
+  keys: { table: 'ade_servers', column: 'private_key', key: ['id'], also: ['certificate'] },
+  stagedKeys: {
+    ...{ table: 'ade_servers', column: 'staged_private_key' },
+    ...{ key: ['id'], also: ['staged_certificate'] },
+  },
+  tokens: { table: 'ade_servers', column: 'token', key: ['id'] },
+} as const
+
 /** Adds a server; undefined when the name is taken. */
 export function insertServer(
   trx: Tx,
@@ -48,6 +58,17 @@ export function listServers(db: Reader, query: { after?: string; limit: number }
 /** Every server that has a token. */
 export function findServersWithToken(db: Reader): Promise<ServerRow[]> {
   return db.selectFrom('ade_servers').selectAll().where('token', 'is not', null).orderBy('id').execute()
+}
+
+/** The names of the servers whose new devices get a policy. */
+export async function namesDefaultingTo(db: Reader, policyId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('ade_servers')
+    .select('name')
+    .where('default_policy_id', '=', policyId)
+    .orderBy('name')
+    .execute()
+  return rows.map(({ name }) => name)
 }
 
 /** Writes columns as the next version. Throws a unique violation when the name is another's. */

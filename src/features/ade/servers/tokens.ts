@@ -7,7 +7,7 @@ import { keysOf } from './keys.ts'
 import * as store from './store.ts'
 
 /** An upload of Apple's server token file. */
-export interface TokenUpload {
+interface TokenUpload {
   file: Uint8Array
   appleId?: string | undefined
   /** Take it though it is of another of Apple's servers, or made with another Apple ID. */
@@ -15,7 +15,7 @@ export interface TokenUpload {
 }
 
 /** What others do when a token was taken, in its transaction. */
-export interface TokenHooks {
+interface TokenHooks {
   /** It is of another of Apple's servers than the one before: nothing that was known of Apple's side holds. */
   onOtherServer: (trx: Tx, serverId: string) => Promise<void>
   /** There was none before, or it was another server's. */

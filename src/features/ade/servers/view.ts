@@ -1,9 +1,8 @@
-import type { Static } from 'typebox'
 import type { AdeDeps } from '../deps.ts'
 import { countLive } from '../devices/store.ts'
 import { findLastRuns } from '../syncs/store.ts'
 import { showSyncs } from '../syncs/view.ts'
-import type { serverSchema } from './schema.ts'
+import type { ServerView } from './schema.ts'
 import { whatToDo } from './stops.ts'
 import type { ServerRow } from './store.ts'
 
@@ -11,7 +10,7 @@ import type { ServerRow } from './store.ts'
 export async function showServers(
   { db, clock }: Pick<AdeDeps, 'db' | 'clock'>,
   servers: readonly ServerRow[],
-): Promise<Static<typeof serverSchema>[]> {
+): Promise<ServerView[]> {
   const ids = servers.map(({ id }) => id)
   const runs = await findLastRuns(db.kysely, ids)
   const counts = await countLive(db.kysely, ids)
@@ -22,7 +21,7 @@ export async function showServers(
     key_staged: server.staged_certificate !== null,
     ...{ server_uuid: server.server_uuid, server_name: server.server_name },
     ...{ org_name: server.org_name, org_id: server.org_id },
-    stopped_reason: server.stopped_reason as Static<typeof serverSchema>['stopped_reason'],
+    stopped_reason: server.stopped_reason as ServerView['stopped_reason'],
     what_to_do: whatToDo(server.stopped_reason),
     default_policy_id: server.default_policy_id,
     device_count: counts.get(server.id) ?? 0,

@@ -1,0 +1,394 @@
+import { expect, test } from 'vitest'
+import type { HttpClient } from '../../../src/kernel/http-client.ts'
+import { adeTroubles } from '../../../src/simulator/ade-cloud-answers.ts'
+import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
+import { describeEachEngine } from '../../support/database.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+const serials = (count: number) =>
+  Array.from({ length: count }, (_, index) => `SN${String(index).padStart(6, '0')}`)
+
+/** Changes at Apple that were answered, as `METHOD /path` with how many devices each was about. */
+function changes(world: AdeWorld): string[] {
+  const isChange = ({ method, path }: { method: string; path: string }) =>
+    path === '/profile/devices' || (method === 'POST' && path === '/profile')
+  return world.fake.calls
+    .filter((call) => isChange(call) && call.status !== 401)
+    .map(({ method, path, serialNumbers }) => `${method} ${path} ${serialNumbers.length}`)
+}
+
+async function profileOf(world: AdeWorld, serial: string) {
+  const { profileUuid } = world.fake.device(serial)
+  return profileUuid === undefined ? undefined : world.fake.profile(profileUuid)
+}
+
+/** A way to Apple that dies with its process at the so-manyeth call of a path, before or after Apple has it. */
+function dyingHttp(fault: { path: string; when: 'before' | 'after' }) {
+  const state = { armed: true }
+  const wrap = (http: HttpClient): HttpClient => ({
+    ...http,
+    async request(request) {
+      const isIt = state.armed && request.method !== 'GET' && new URL(request.url).pathname === fault.path
+      if (isIt && fault.when === 'before') throw new Error('killed before the call')
+      const answer = await http.request(request)
+      if (isIt) throw new Error('killed after the call')
+      return answer
+    },
+  })
+  return { wrap, disarm: () => void (state.armed = false) }
+}
+
+describeEachEngine('assignment', (database) => {
+  test('a policy is defined once and assigned to any number of devices, a thousand a call', async () => {
+    const world = await adeWorld(database())
+    const all = serials(2_500)
+    await world.server('Zurich', all)
+    const policyId = await world.policy('Sales', { ade: { department: 'Sales IT' } })
+    expect(await world.assign(policyId, all)).toEqual({ changed: 2_500, unchanged: 0, problems: [] })
+    await world.first.reconcile()
+    expect(changes(world)).toEqual([
+      ...['POST /profile 1000', 'POST /profile/devices 1000', 'POST /profile/devices 500'],
+    ])
+    expect(await profileOf(world, 'SN002499')).toMatchObject({
+      profile_name: 'Sales',
+      department: 'Sales IT',
+    })
+    const { url } = (await profileOf(world, 'SN000000')) as { url: string }
+    const key = new URL(url).pathname.replace('/enroll/ade/', '')
+    expect(await world.ade.findKey(database().kysely, key)).toMatchObject({ policyId })
+    expect(await world.ade.findKey(database().kysely, `${key}x`)).toBeUndefined()
+    const { call } = await world.api()
+    expect((await call('GET', '/ade-devices/SN000001')).body).toMatchObject({
+      assignment: { state: 'assigned', retry_at: null, error: null },
+      ...{ profile_current_at_apple: true, device_runs_current_profile: null, policy_id: policyId },
+    })
+    await world.first.reconcile()
+    expect(changes(world)).toHaveLength(3)
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('a policy that changes at Apple is defined anew, one that does not is left alone', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'B'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A', 'B'])
+    await world.first.reconcile()
+    world.fake.activate('A')
+    await database().transaction(async (trx) => {
+      await world.ade.noteContact(trx, 'A')
+      await world.ade.noteEnrolled(trx, 'A', world.clock.now())
+    })
+    await world.policies.update(policyId, { description: 'only for us' }, world.by)
+    await world.first.reconcile()
+    expect(changes(world)).toEqual(['POST /profile 2'])
+    await world.policies.update(policyId, { ade: { department: 'Another' } }, world.by)
+    await world.first.reconcile()
+    expect(changes(world)).toEqual(['POST /profile 2', 'POST /profile 2'])
+    expect(await profileOf(world, 'A')).toMatchObject({ department: 'Another' })
+    const { call } = await world.api()
+    const { body } = await call('GET', '/ade-devices/A')
+    expect(body).toMatchObject({ profile_current_at_apple: true, device_runs_current_profile: false })
+    expect(body.note).toContain('erased and set up again')
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('what Apple says of each device is heeded', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'FAILS', 'WAITS', 'LEAVES'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    world.fake.scriptSerial('FAILS', 'FAILED', 'FAILED')
+    world.fake.scriptSerial('WAITS', 'THROTTLED')
+    world.fake.throttleFor(120)
+    world.fake.portal.moveDevice('LEAVES', null)
+    await world.assign(policyId, ['FAILS', 'WAITS', 'LEAVES'])
+    await world.first.reconcile()
+    const now = world.clock.now().getTime()
+    expect(await world.device('FAILS')).toMatchObject({
+      ...{ assignment_state: 'failed', assignment_retry_at: new Date(now + 5 * MINUTE) },
+      assignment_error: expect.stringContaining('FAILED'),
+    })
+    expect(await world.device('WAITS')).toMatchObject({
+      ...{ assignment_state: 'throttled', assignment_retry_at: new Date(now + 2 * MINUTE) },
+    })
+    expect((await world.device('LEAVES')).state).toBe('removed')
+    // Another policy does not shorten the pause that Apple asked for.
+    const other = await world.policy('Other')
+    await world.assign(other, ['WAITS'])
+    await world.first.reconcile()
+    expect(changes(world)).toHaveLength(2)
+    world.clock.advance(2 * MINUTE)
+    await world.first.reconcile()
+    expect(await profileOf(world, 'WAITS')).toMatchObject({ profile_name: 'Other' })
+    world.clock.advance(3 * MINUTE)
+    await world.first.reconcile()
+    expect(await world.device('FAILS')).toMatchObject({
+      ...{ assignment_attempts: 2, assignment_retry_at: new Date(world.clock.now().getTime() + 10 * MINUTE) },
+    })
+    world.clock.advance(10 * MINUTE)
+    await world.first.reconcile()
+    expect(await world.device('FAILS')).toMatchObject({
+      assignment_state: 'assigned',
+      assignment_attempts: 0,
+    })
+    expect(world.fake.violations).toEqual([])
+    const told = world.first.emitted.filter(({ type }) => type === 'ade_device.assignment_failed')
+    expect(told.map(({ reason, data }) => [reason, data?.['serial_numbers']])).toEqual([
+      ['failed', ['FAILS']],
+      ['throttled', ['WAITS']],
+      ['failed', ['FAILS']],
+    ])
+  })
+
+  test('a policy is taken away, and one that is switched off defines nothing', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'B'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A', 'B'])
+    await world.first.reconcile()
+    expect(await world.unassign(policyId, ['A'])).toMatchObject({ changed: 1 })
+    await world.first.reconcile()
+    expect(await world.device('A')).toMatchObject({ policy_id: null, assignment_state: null })
+    expect(world.fake.device('A').profileUuid).toBeUndefined()
+    await world.policies.update(policyId, { ade: { enabled: false } }, world.by)
+    await world.first.reconcile()
+    expect(await world.device('B')).toMatchObject({ policy_id: policyId, assignment_state: null })
+    expect(world.fake.device('B').profileUuid).toBeUndefined()
+    await world.policies.update(policyId, { ade: { enabled: true } }, world.by)
+    await world.first.reconcile()
+    expect(await world.device('B')).toMatchObject({ assignment_state: 'assigned' })
+    expect(changes(world)).toEqual([
+      ...['POST /profile 2', 'DELETE /profile/devices 1', 'DELETE /profile/devices 1'],
+      'POST /profile/devices 1',
+    ])
+    const off = await world.policy('Off', { ade: { enabled: false } })
+    await world.assign(off, ['A'])
+    await world.first.reconcile()
+    expect(changes(world)).toHaveLength(4)
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('drift made elsewhere is told and repaired', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A', 'B'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A', 'B'])
+    await world.first.reconcile()
+    world.clock.advance(HOUR)
+    await world.sync(id)
+    expect(world.first.emitted.filter(({ type }) => type === 'ade_device.drifted')).toEqual([])
+    world.clock.advance(HOUR)
+    world.fake.portal.setProfile('A', null)
+    world.clock.advance(HOUR)
+    await world.sync(id)
+    expect(world.first.emitted.filter(({ type }) => type === 'ade_device.drifted')).toMatchObject([
+      { data: { count: 1, serial_numbers: ['A'] } },
+    ])
+    await world.first.reconcile()
+    expect(await profileOf(world, 'A')).toMatchObject({ profile_name: 'Sales' })
+    expect(changes(world)).toEqual(['POST /profile 2', 'POST /profile/devices 1'])
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test.each([
+    ['/profile', 'before', 'policy'],
+    ['/profile', 'after', 'policy'],
+    ['/profile/devices', 'before', 'second'],
+    ['/profile/devices', 'after', 'second'],
+    ['/profile/devices', 'before', 'unassign'],
+    ['/profile/devices', 'after', 'unassign'],
+  ] as const)('killed at %s, %s Apple has it (%s): no call too many', async (path, when, what) => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'B'])
+    const policyId = await world.policy('Sales')
+    if (what !== 'policy') {
+      await world.assign(policyId, ['A'])
+      await world.first.reconcile()
+    }
+    const { wrap } = dyingHttp({ path, when })
+    const dying = world.process(wrap)
+    if (what === 'unassign') await world.unassign(policyId, ['A'])
+    else await world.assign(policyId, ['B'])
+    await dying.reconcile()
+    expect(await database().kysely.selectFrom('ade_calls').selectAll().execute()).toHaveLength(1)
+    const before = changes(world).length
+    world.clock.advance(21_000)
+    await world.first.reconcile()
+    const again = when === 'before' ? 1 : 0
+    expect(changes(world).length - before).toBe(again)
+    expect(await database().kysely.selectFrom('ade_calls').selectAll().execute()).toEqual([])
+    const [serial, name] = what === 'unassign' ? (['A', undefined] as const) : (['B', 'Sales'] as const)
+    expect((await profileOf(world, serial))?.['profile_name']).toBe(name)
+    const settled = what === 'unassign' ? null : 'assigned'
+    expect((await world.device(serial)).assignment_state).toBe(settled)
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test.each(['lost', 'html', 'half'] as const)(
+    'an answer that is %s leaves no doubt behind',
+    async (trouble) => {
+      const world = await adeWorld(database())
+      await world.server('Zurich', ['A', 'B'])
+      const policyId = await world.policy('Sales')
+      world.fake.script('/profile', trouble)
+      await world.assign(policyId, ['A', 'B'])
+      await world.first.reconcile()
+      expect((await world.device('A')).assignment_state).toBe('pending')
+      await world.first.reconcile()
+      expect(changes(world)).toHaveLength(1)
+      world.clock.advance(3_000)
+      await world.first.reconcile()
+      expect((await world.device('A')).assignment_state).toBe('assigned')
+      expect(changes(world)).toHaveLength(1)
+      expect(world.fake.violations).toEqual([])
+    },
+  )
+
+  test('Apple that asks to wait is not called before, whoever would call', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A'])
+    const policyId = await world.policy('Sales')
+    world.fake.script('/profile', adeTroubles.throttled(300))
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    const before = world.fake.calls.length
+    world.clock.advance(MINUTE)
+    await world.first.reconcile()
+    await world.process().reconcile()
+    expect(world.fake.calls).toHaveLength(before)
+    expect(await world.sync(id)).toMatchObject({ state: 'succeeded' })
+    world.clock.advance(5 * MINUTE)
+    await world.first.reconcile()
+    expect((await world.device('A')).assignment_state).toBe('assigned')
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('terms that are not signed stop the server with words of what to do, and a sync by hand ends that', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A'])
+    const policyId = await world.policy('Sales')
+    world.fake.portal.signTerms(false)
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    const { call } = await world.api()
+    const { body } = await call('GET', `/ade-servers/${id}`)
+    expect(body).toMatchObject({
+      stopped_reason: 'terms_not_signed',
+      what_to_do: expect.stringContaining('accept'),
+    })
+    expect(body.sync).toMatchObject({ can_start: true, next_scheduled_sync_at: null })
+    const before = world.fake.calls.length
+    world.clock.advance(7 * HOUR)
+    await world.ade.runSyncs()
+    await world.first.idle()
+    await world.first.reconcile()
+    expect(world.fake.calls).toHaveLength(before)
+    expect(await world.sync(id)).toMatchObject({ state: 'failed', error_code: 'terms_not_signed' })
+    world.fake.portal.signTerms(true)
+    expect(await world.sync(id)).toMatchObject({ state: 'succeeded' })
+    expect((await world.ade.parts.servers.get(id)).stopped_reason).toBeNull()
+    await world.first.reconcile()
+    expect((await world.device('A')).assignment_state).toBe('assigned')
+    const told = world.first.emitted.map(({ type }) => type).filter((type) => /stopped|resumed/.test(type))
+    expect(told).toEqual(['ade_server.stopped', 'ade_server.resumed'])
+  })
+
+  test('a profile that Apple has forgotten is defined anew; one that it refuses is told and retried later', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'B', 'C'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    world.fake.script('/profile/devices', { status: 404, code: 'NOT_FOUND' })
+    await world.assign(policyId, ['B'])
+    await world.first.reconcile()
+    expect((await world.device('B')).assignment_state).toBe('assigned')
+    expect(changes(world).at(-1)).toBe('POST /profile 1')
+
+    const bad = await world.policy('Bad')
+    world.fake.script('/profile', { status: 400, code: 'DEPARTMENT_INVALID' })
+    await world.assign(bad, ['C'])
+    await world.first.reconcile()
+    const { call } = await world.api()
+    expect((await call('GET', '/ade-devices/C')).body.assignment).toMatchObject({
+      ...{ state: 'pending', error: expect.stringContaining('DEPARTMENT_INVALID') },
+      retry_at: new Date(world.clock.now().getTime() + 5 * MINUTE).toISOString(),
+    })
+    const count = changes(world).length
+    await world.first.reconcile()
+    expect(changes(world)).toHaveLength(count)
+    // A policy that was put right does not wait.
+    await world.policies.update(bad, { ade: { department: 'Good' } }, world.by)
+    await world.first.reconcile()
+    expect((await world.device('C')).assignment_state).toBe('assigned')
+  })
+
+  test('two processes at once make every call once', async () => {
+    const world = await adeWorld(database())
+    const all = serials(2_000)
+    await world.server('Zurich', all)
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, all)
+    const other = world.process()
+    await Promise.all([world.first.reconcile(), other.reconcile()])
+    world.clock.advance(1_000)
+    await Promise.all([world.first.reconcile(), other.reconcile()])
+    expect(changes(world)).toEqual(['POST /profile 1000', 'POST /profile/devices 1000'])
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('lists of serial numbers: all of a server, a CSV, and every problem at once', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A1', 'B2', 'C3'])
+    const policyId = await world.policy('Sales')
+    const { call } = await world.api()
+    const csv = '\uFEFFSerial Number;Model\r\n"a1";"x, y"\r\n\r\nB2,phone\r\nNOPE\r\nnot one\r\n'
+    const answer = await call('POST', `/enrollment-policies/${policyId}/assign`, csv, {
+      'content-type': 'text/csv',
+    })
+    expect([answer.status, answer.body]).toEqual([
+      202,
+      {
+        ...{ changed: 2, unchanged: 0 },
+        problems: [
+          { serial_number: 'NOPE', line: 5, problem: 'unknown' },
+          { serial_number: 'not one', line: 6, problem: 'not_a_serial_number' },
+        ],
+      },
+    ])
+    const all = await call('POST', `/enrollment-policies/${policyId}/assign`, {
+      all: true,
+      ade_server_id: id,
+    })
+    expect(all.body).toEqual({ changed: 1, unchanged: 2, problems: [] })
+    const none = await call('POST', `/enrollment-policies/${policyId}/assign`, { serial_numbers: ['X', 'Y'] })
+    expect([none.status, none.body.code]).toEqual([400, 'invalid_request'])
+    expect(JSON.stringify(none.body)).toContain('Y: unknown')
+    expect((await call('POST', '/enrollment-policies/none/assign', { serial_numbers: ['A1'] })).status).toBe(
+      404,
+    )
+    expect((await call('POST', `/enrollment-policies/${policyId}/assign`, { all: true })).status).toBe(400)
+    const off = await call('POST', `/enrollment-policies/${policyId}/unassign`, {
+      serial_numbers: ['A1', 'ZZ'],
+    })
+    expect(off.body).toMatchObject({ changed: 1, problems: [{ serial_number: 'ZZ', problem: 'unknown' }] })
+    expect((await call('GET', `/ade-devices?policy_id=${policyId}`)).body.items).toHaveLength(2)
+  })
+
+  test('release asks for the serial number and cannot be taken back', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A'])
+    const { call } = await world.api()
+    const refused = await call('POST', '/ade-devices/A/release', { confirm: 'B' })
+    expect([refused.status, refused.body.code]).toEqual([400, 'invalid_request'])
+    expect(world.fake.counts()['POST /devices/disown']).toBeUndefined()
+    const released = await call('POST', '/ade-devices/A/release', { confirm: 'A' })
+    expect([released.status, released.body.state]).toEqual([200, 'released'])
+    expect((await call('POST', '/ade-devices/A/release', { confirm: 'A' })).status).toBe(409)
+    expect((await call('POST', '/ade-devices/none/release', { confirm: 'none' })).status).toBe(404)
+    expect(() => world.fake.device('A')).toThrow('no device')
+  })
+})

@@ -1,0 +1,146 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { onTestFinished } from 'vitest'
+import type { Db } from '../../src/db/index.ts'
+import { adeApi, createAde, type Ade } from '../../src/features/ade/index.ts'
+import { createEnrollmentPolicies } from '../../src/features/enrollment-policies/index.ts'
+import { createHttpClient, type HttpClient } from '../../src/kernel/http-client.ts'
+import { startFakeAde, type FakeAde } from '../../src/simulator/ade-cloud.ts'
+import { apiWorld, doorsOf, operatorsOf } from './api-world.ts'
+import { manualClock, type ManualClock } from './manual-clock.ts'
+
+const BY = { actorId: 'a-token', requestId: 'a-request' }
+const TEN_MINUTES_MS = 10 * 60_000
+
+/** The tables of this slice, those that refer to others first. */
+const TABLES = [
+  ...(['ade_calls', 'ade_profiles', 'ade_devices', 'ade_syncs', 'ade_servers'] as const),
+  ...(['enrollment_policies', 'event_outbox', 'idempotency_keys'] as const),
+]
+
+/** A server process as far as automated enrollment goes, on a database and against the fake Apple. */
+export interface AdeProcess {
+  ade: Ade
+  emitted: ReturnType<typeof doorsOf>['emitted']
+  /** Waits until nothing runs in it, moving the clock when it waits for that. */
+  idle(): Promise<void>
+  reconcile(): Promise<void>
+}
+
+/** Everything around some processes. */
+export type AdeWorld = Awaited<ReturnType<typeof adeWorld>>
+
+/** Makes a world with an empty database, the fake Apple and one process; it goes with the test. */
+export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => HttpClient } = {}) {
+  for (const table of TABLES) await db.kysely.deleteFrom(table).execute()
+  const clock = manualClock()
+  const fake = await startFakeAde({ clock })
+  onTestFinished(() => fake.close())
+  const first = process(db, clock, fake, options.http)
+  const { ade } = first
+
+  const policies = policiesOf(db, clock, () => ade.policyChanged())
+  const world = {
+    ...{ db, clock, fake, ade, policies, first, by: BY },
+    /** Another process on the same database. */
+    process: (http?: (http: HttpClient) => HttpClient) => process(db, clock, fake, http),
+    /** A server, its token uploaded and its first sync done. */
+    async server(name: string, devices: readonly string[] = []): Promise<string> {
+      const { id } = await ade.parts.servers.create(name, BY)
+      const { pem } = await ade.parts.servers.encryptionKey(id)
+      const file = fake.portal.addServer({ name, certificatePem: pem })
+      fake.portal.addDevices(devices, name)
+      await ade.parts.tokens.store(id, { file, appleId: 'admin@example.com', force: false }, BY)
+      await first.idle()
+      return id
+    },
+    async policy(name: string, fields: { ade?: object } = {}): Promise<string> {
+      const { ade: settings, ...rest } = fields
+      return (await policies.create({ name, ...rest, ade: { enabled: true, ...settings } }, BY)).id
+    },
+    assign: (policyId: string, serials: readonly string[]) =>
+      ade.parts.wishes.assign(
+        policyId,
+        { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
+        BY,
+      ),
+    unassign: (policyId: string, serials: readonly string[]) =>
+      ade.parts.wishes.unassign(
+        policyId,
+        { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
+        BY,
+      ),
+    /** A sync by hand, to its end. */
+    async sync(id: string) {
+      const { id: runId } = await ade.parts.syncs.startByHand(id, BY)
+      await first.idle()
+      return db.kysely.selectFrom('ade_syncs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
+    },
+    device: (serial: string) => ade.parts.devices.get(serial),
+    /** The API of the process. */
+    async api() {
+      const operators = operatorsOf(doorsOf(db, clock))
+      return apiWorld({ db, clock, operators, routes: adeApi({ ade }) })
+    },
+  }
+  return world
+}
+
+function process(
+  db: Db,
+  clock: ManualClock,
+  fake: FakeAde,
+  wrap: (http: HttpClient) => HttpClient = (http) => http,
+): AdeProcess {
+  const doors = doorsOf(db, clock)
+  const http = createHttpClient({
+    ...{ timeoutMs: TEN_MINUTES_MS, maxBytes: 64 * 1024 * 1024, userAgent: 'Firstboot', clock },
+  })
+  const ade = createAde({
+    ...doors,
+    http: wrap(http),
+    policies: policiesOf(db, clock, () => undefined),
+    service: { url: fake.url },
+    publicUrl: 'https://mdm.example.com',
+    instanceId: '2f9b0c0e-9a0e-4d6f-8b7d-0c1f5d2f7a10',
+  })
+  onTestFinished(async () => {
+    await ade.close()
+    http.close()
+  })
+
+  async function finish(work: Promise<unknown>, stepMs: number): Promise<void> {
+    let isDone = false
+    const done = work.finally(() => (isDone = true))
+    done.catch(() => undefined)
+    for (let tries = 0; !isDone; tries += 1) {
+      // Real work is given real time before the clock is moved for the sake of pauses.
+      await Promise.race([done.catch(() => undefined), wait(40)])
+      if (!isDone && tries > 1) clock.advance(stepMs)
+    }
+    await done
+  }
+
+  return {
+    ade,
+    emitted: doors.emitted,
+    idle: () => finish(ade.idle(), 5_000),
+    reconcile: () => finish(ade.reconcile(), 5_000),
+  }
+}
+
+function policiesOf(db: Db, clock: ManualClock, onChanged: (id: string) => void) {
+  const nothing = () => Promise.resolve()
+  return createEnrollmentPolicies({
+    ...doorsOf(db, clock),
+    groups: {
+      ensurePolicyGroup: nothing,
+      renamePolicyGroup: nothing,
+      deletePolicyGroup: nothing,
+      hold: nothing,
+    },
+    signin: { find: () => Promise.resolve(undefined), hold: () => Promise.resolve(undefined) },
+    usage: () => Promise.resolve(0),
+    defaultOf: () => Promise.resolve([]),
+    onChanged,
+  } as unknown as Parameters<typeof createEnrollmentPolicies>[0])
+}
