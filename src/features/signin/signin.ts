@@ -35,7 +35,7 @@ export function createSignin(deps: SigninDeps) {
   const checkLocally = createLocalCheck(deps)
   const verify = createVerify({ sources, lockout, checkLocally, directories, admit })
   const providers = createProviders({ ...deps, clientSecretOf: sources.clientSecret })
-  const { setPending, takePending, expire, ...webSessions } = sessions
+  const { setPending, takePending, expire, reseal: resealSessions, ...webSessions } = sessions
   return {
     sources,
     /** The source with this id, kept from being deleted until `trx` ends; for those who write down its id. */
@@ -53,12 +53,13 @@ export function createSignin(deps: SigninDeps) {
     oidc: createOidc({ ...deps, sources, sessions: { setPending, takePending }, providers, admit }),
     /** Browsers on their way through a sign-in. */
     sessions: webSessions,
-    /** Deletes sessions that have ended and failures that count no more, and seals anew what an old key sealed. */
+    /** Deletes sessions that have ended and failures that count no more. */
     async maintain(): Promise<void> {
       await expire()
       await lockout.expire()
-      await sources.reseal()
     },
+    /** Seals anew what is sealed with the previous secret key; gives the number of values. */
+    reseal: async (): Promise<number> => (await sources.reseal()) + (await resealSessions()),
     /** Closes the connections to directories. */
     close: directories.close,
   }

@@ -1,11 +1,18 @@
-import { expect, test } from 'vitest'
-import { describeEachEngine } from '../../support/database.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type TestDatabase, testDatabase } from '../../support/database.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 import { newAddress, newName, signinWorld } from './signin-world.ts'
 
 const PASSWORD = 'Grüße aus dem Süden'
 
-describeEachEngine('local accounts', (database) => {
+describe('local accounts', () => {
+  let opened: TestDatabase
+  const database = () => opened
+  beforeAll(async () => {
+    opened = await testDatabase('postgres')
+  })
+  afterAll(() => opened.close())
+
   test('whoever knows the password is signed in, whatever the spelling of the name', async () => {
     const { account, verify } = signinWorld(database())
     const user = await account({ user_name: 'Jörg.Straße', password: PASSWORD })
@@ -81,7 +88,7 @@ describeEachEngine('local accounts', (database) => {
     const [victim, other] = [await account({ password: PASSWORD }), await account({ password: PASSWORD })]
     const address = newAddress()
     const wrong = await Promise.all(
-      Array.from({ length: 16 }, () => verify(victim.user_name, 'wrong', { address })),
+      Array.from({ length: 14 }, () => verify(victim.user_name, 'wrong', { address })),
     )
     const reasons = wrong.map((result) => (result.ok ? 'ok' : result.reason))
     const tried = reasons.filter((reason) => reason === 'invalid_credentials').length
@@ -99,12 +106,12 @@ describeEachEngine('local accounts', (database) => {
     expect(await verify(victim.user_name, PASSWORD)).toMatchObject({ ok: true })
   })
 
-  test('being many is no failure: twenty phones of one person behind one address', async () => {
+  test('being many is no failure: twelve phones of one person behind one address', async () => {
     const { account, verify } = signinWorld(database())
     const { user_name: name } = await account({ password: PASSWORD })
     const address = newAddress()
-    const all = await Promise.all(Array.from({ length: 20 }, () => verify(name, PASSWORD, { address })))
-    expect(all.filter(({ ok }) => ok)).toHaveLength(20)
+    const all = await Promise.all(Array.from({ length: 12 }, () => verify(name, PASSWORD, { address })))
+    expect(all.filter(({ ok }) => ok)).toHaveLength(12)
   })
 
   test('an account that must change its password gets a new one with the old', async () => {
@@ -123,7 +130,7 @@ describeEachEngine('local accounts', (database) => {
       ['abababababab', '5 different characters'],
       ['I am Maria.Huber!', 'the user name'],
       ['control\u0007 characters', 'control characters'],
-      [`${'long '.repeat(300)}`, 'at most'],
+      ['long '.repeat(300), 'at most'],
       [PASSWORD.normalize('NFD'), 'another one than the old'],
     ] as const) {
       expect(await changePassword(password)).toEqual({

@@ -5,14 +5,16 @@ import type { PendingSignIn, Sessions, WebSession } from '../sessions/sessions.t
 import { isAllowedAddress } from '../sources/rules.ts'
 import type { Sources } from '../sources/sources.ts'
 import type { OidcSource } from '../sources/types.ts'
-import { personIn } from './claims.ts'
-import type { Provider, createProviders } from './provider.ts'
+import { type Claims, personIn } from './claims.ts'
+import type { createProviders } from './provider.ts'
 import { explainOidcError } from './refusals.ts'
 
 const CALLBACK = '/enroll/oidc/callback'
+/** What is told of the claims' names, in characters. */
+const MAX_NAMES = 300
 
 /** What came of a sign-in at a provider; `returnTo` is the path that `start` was given, null when nothing is known of it. */
-export type OidcResult = SignInResult & { returnTo: string | null }
+type OidcResult = SignInResult & { returnTo: string | null }
 
 /** Makes the sign-in at OpenID providers: authorization code with PKCE, state and nonce. */
 export function createOidc(deps: {
@@ -49,33 +51,40 @@ export function createOidc(deps: {
       codeVerifier: client.randomPKCECodeVerifier(),
       returnTo: /^\/enroll(?![\w-])[^\\\s]*$/.test(options.returnTo) ? options.returnTo : '/enroll',
     }
+    const url = await authorizationUrl(source, pending)
+    if (typeof url !== 'string') return url
+    if (await sessions.setPending(options.session, pending)) return { ok: true, url }
+    return refuse('sign_in_required', 'the session of this browser has ended')
+  }
+
+  async function authorizationUrl(
+    source: OidcSource,
+    pending: PendingSignIn,
+  ): Promise<string | SignInRefusal> {
+    const challenge = await client.calculatePKCECodeChallenge(pending.codeVerifier)
     try {
-      const url = client.buildAuthorizationUrl(await providers.get(source), {
+      const { href } = client.buildAuthorizationUrl(await providers.get(source), {
         redirect_uri: redirectUri,
         scope: source.scopes.join(' '),
         state: pending.state,
         nonce: pending.nonce,
-        code_challenge: await client.calculatePKCECodeChallenge(pending.codeVerifier),
+        code_challenge: challenge,
         code_challenge_method: 'S256',
       })
-      if (!isAllowedAddress(url.href)) {
-        return refuse('directory_unavailable', 'the provider names a sign-in page that is not https')
-      }
-      const isKept = await sessions.setPending(options.session, pending)
-      return isKept
-        ? { ok: true, url: url.href }
-        : refuse('sign_in_required', 'the session of this browser has ended')
+      if (isAllowedAddress(href)) return href
+      return refuse('directory_unavailable', 'the provider names a sign-in page that is not https')
     } catch (error) {
-      return explainOidcError(error)
+      // Nobody has tried anything yet: whatever is wrong is wrong with the provider.
+      return refuse('directory_unavailable', explainOidcError(error).detail)
     }
   }
 
-  async function claimsOf(
-    provider: Provider,
+  async function fetchClaims(
     source: OidcSource,
     pending: PendingSignIn,
     query: URLSearchParams,
-  ) {
+  ): Promise<Claims> {
+    const provider = await providers.get(source)
     const url = new URL(redirectUri)
     url.search = query.toString()
     const tokens = await client.authorizationCodeGrant(provider, url, {
@@ -96,18 +105,20 @@ export function createOidc(deps: {
     pending: PendingSignIn,
     { query, requestId }: { query: URLSearchParams; requestId: string },
   ): Promise<SignInResult> {
+    let claims: Claims
     try {
-      const claims = await claimsOf(await providers.get(source), source, pending, query)
-      const person = personIn(claims, source)
-      if (person !== undefined) return await admit(source, person, requestId)
-      const wanted = source.user_name_claim ?? 'preferred_username or a verified email'
-      return refuse(
-        'user_unknown',
-        `"${source.name}" vouches for someone without saying who: ${wanted} is not among the claims (${Object.keys(claims).join(', ').slice(0, 300)})`,
-      )
+      claims = await fetchClaims(source, pending, query)
     } catch (error) {
       return explainOidcError(error)
     }
+    const person = personIn(claims, source)
+    if (person !== undefined) return admit(source, person, requestId)
+    const wanted = source.user_name_claim ?? 'preferred_username or a verified email'
+    const there = Object.keys(claims).join(', ').slice(0, MAX_NAMES)
+    return refuse(
+      'user_unknown',
+      `"${source.name}" vouches for someone without saying who: ${wanted} is not among the claims (${there})`,
+    )
   }
 
   /**

@@ -12,7 +12,7 @@ const MAX_PROVIDERS = 100
 const CLOCK_TOLERANCE_SECONDS = 60
 
 /** What is known of a provider, with our credentials there. */
-export type Provider = client.Configuration
+type Provider = client.Configuration
 
 type Known = { version: number; until: number; provider: Promise<Provider> }
 
@@ -37,10 +37,11 @@ export function createProviders(deps: {
     const execute = [client.enableNonRepudiationChecks]
     // The sources' rules let http through for loopback alone, and the HTTP client refuses every other one.
     if (issuer.protocol === 'http:') execute.push(client.allowInsecureRequests)
+    const skew = Math.round((clock.now().getTime() - Date.now()) / 1000)
     return client.discovery(
       issuer,
       source.client_id,
-      { [client.clockTolerance]: CLOCK_TOLERANCE_SECONDS },
+      { [client.clockTolerance]: CLOCK_TOLERANCE_SECONDS, [client.clockSkew]: skew },
       authenticateWith(await deps.clientSecretOf(source)),
       { [client.customFetch]: fetchBy(http), execute, timeout: TIMEOUT_MS / 1000 },
     )

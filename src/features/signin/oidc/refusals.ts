@@ -1,4 +1,5 @@
-import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client'
+import { AuthorizationResponseError, ResponseBodyError } from 'openid-client'
+import { AppError } from '../../../kernel/errors.ts'
 import { UpstreamError } from '../../../kernel/upstream-error.ts'
 import { type SignInRefusal, refuse } from '../result.ts'
 
@@ -23,7 +24,7 @@ const CODES: Record<string, [SignInRefusal['reason'], string]> = {
   ],
   OAUTH_INVALID_RESPONSE: [
     'invalid_credentials',
-    'the answer of the provider is not what it must be (state, issuer or id_token)',
+    'the answer of the provider, or the signature of its id_token, is not what it must be',
   ],
   OAUTH_KEY_SELECTION_FAILED: [
     'invalid_credentials',
@@ -41,6 +42,10 @@ const CODES: Record<string, [SignInRefusal['reason'], string]> = {
     'the discovery document is of another issuer: compare issuer with it, to the last slash',
   ],
   OAUTH_TIMEOUT: ['directory_unavailable', 'the provider has not answered in time'],
+  OAUTH_REQUEST_PROTOCOL_FORBIDDEN: [
+    'directory_unavailable',
+    'the provider names an address that is not https',
+  ],
   OAUTH_HTTP_REQUEST_FORBIDDEN: ['directory_unavailable', 'the provider names an address that is not https'],
   OAUTH_INVALID_SERVER_METADATA: [
     'directory_unavailable',
@@ -52,7 +57,10 @@ const CODES: Record<string, [SignInRefusal['reason'], string]> = {
   ],
 }
 
-/** What an error of openid-client means; one that it does not explain is thrown again. */
+/**
+ * What an error of openid-client means. It throws errors of several kinds, and other ones for documents that nobody should
+ * write: all of them speak against the provider. Only errors of our own are thrown again.
+ */
 export function explainOidcError(error: unknown): SignInRefusal {
   const upstream = causesOf(error).find((cause) => cause instanceof UpstreamError)
   if (upstream !== undefined) return refuse('directory_unavailable', upstream.message)
@@ -62,15 +70,13 @@ export function explainOidcError(error: unknown): SignInRefusal {
   if (error instanceof ResponseBodyError) {
     return told(error.error, error.error_description, 'the provider does not redeem the code:')
   }
-  if (error instanceof ClientError) {
-    const known = Object.entries(CODES).find(([code]) => code === error.code)
-    const [reason, detail] = known?.[1] ?? [
-      'directory_unavailable',
-      `the provider cannot be used (${tidy(error.code ?? 'unknown')})`,
-    ]
-    return refuse(reason, detail)
-  }
-  throw error
+  if (error instanceof AppError) throw error
+  const code = codeOf(error)
+  const [reason, detail] = (Object.hasOwn(CODES, code) ? CODES[code] : undefined) ?? [
+    'directory_unavailable',
+    `the provider cannot be used (${code})`,
+  ]
+  return refuse(reason, detail)
 }
 
 function told(code: string, description: string | undefined, what: string): SignInRefusal {
@@ -79,6 +85,11 @@ function told(code: string, description: string | undefined, what: string): Sign
     ABOUT_THE_PROVIDER.has(code) ? 'directory_unavailable' : 'sign_in_required',
     `${what} ${tidy(code)}${text}`,
   )
+}
+
+function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? tidy(code) : 'unknown'
 }
 
 function tidy(text: string): string {

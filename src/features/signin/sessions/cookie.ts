@@ -3,7 +3,7 @@ const PATH = '/enroll'
 const MAX_HEADER = 16_384
 
 /** The cookie of web sessions: how it is set, taken back and read. */
-export interface SessionCookie {
+interface SessionCookie {
   /** The Set-Cookie header for a session of this id. */
   set(id: string, maxAgeSeconds: number): string
   /** The Set-Cookie header that takes it back. */

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Db } from '../../../db/index.ts'
+import { type Db, resealColumn } from '../../../db/index.ts'
 import { addTime, type Clock } from '../../../kernel/clock.ts'
 import { newSecret, sha256 } from '../../../kernel/ids.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
@@ -10,6 +10,7 @@ import {
   findSession,
   insertSession,
   lockSession,
+  SEALED_STATES,
   writeState,
 } from './store.ts'
 
@@ -18,7 +19,7 @@ const LIFE_MINUTES = 30
 const MAX_COOKIES = 3
 
 /** What the pages remember of a browser: any JSON object. */
-export type SessionState = Record<string, unknown>
+type SessionState = Record<string, unknown>
 
 /** A sign-in at an OpenID provider that the browser was sent to. */
 export type PendingSignIn = {
@@ -121,6 +122,13 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
       await deleteSession(db.kysely, row.id_hash)
       return start(unseal(row), row.expires_at)
     },
+
+    /** Seals sessions anew that are sealed with the previous secret key; gives their number. */
+    reseal: (): Promise<number> =>
+      resealColumn(db, secretBox, {
+        ...SEALED_STATES,
+        context: (row: { id_hash: Buffer }) => contextOf(row.id_hash),
+      }),
 
     /** Ends a session; the answer is the Set-Cookie header that takes the cookie back. */
     async end(session: Pick<WebSession, 'id'>): Promise<string> {

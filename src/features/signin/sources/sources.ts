@@ -1,4 +1,4 @@
-import { type Db, type Tx, isUniqueViolation } from '../../../db/index.ts'
+import { type Db, type Tx, isUniqueViolation, resealColumn } from '../../../db/index.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { newId } from '../../../kernel/ids.ts'
@@ -12,10 +12,9 @@ import {
   findSource,
   holdSource,
   insertSource,
-  listClientSecrets,
   listSources,
   lockSource,
-  replaceClientSecret,
+  SEALED_CLIENT_SECRETS,
   updateSource,
 } from './store.ts'
 import { type Change, LOCAL, type OidcSource, type Source } from './types.ts'
@@ -113,14 +112,12 @@ export function createSources(deps: SourcesDeps) {
         throw new AppError('not_found', 'The sign-in source has no client secret any more.')
       return secretBox.open(secret, contextOf(id)).toString()
     },
-    /** Seals with the present key what an earlier one has sealed. */
-    async reseal(): Promise<void> {
-      for (const { id, sealed: before } of await listClientSecrets(db.kysely)) {
-        if (!secretBox.needsReseal(before)) continue
-        const after = secretBox.seal(secretBox.open(before, contextOf(id)), contextOf(id))
-        await replaceClientSecret(db.kysely, id, before, after)
-      }
-    },
+    /** Seals client secrets anew that are sealed with the previous secret key; gives their number. */
+    reseal: (): Promise<number> =>
+      resealColumn(db, secretBox, {
+        ...SEALED_CLIENT_SECRETS,
+        context: ({ id }: { id: string }) => contextOf(id),
+      }),
   }
 }
 

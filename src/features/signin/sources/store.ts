@@ -6,7 +6,7 @@ import type { Source } from './types.ts'
 type Executor = Kysely<Database>
 
 /** What a change writes; a secret that is left out stays. */
-export type SourceColumns = {
+type SourceColumns = {
   name: string
   config: Record<string, unknown>
   create_users: boolean
@@ -93,30 +93,12 @@ export async function findClientSecret(db: Executor, id: string): Promise<Buffer
   return (await query.executeTakeFirst())?.client_secret ?? null
 }
 
-/** Every sealed client secret. */
-export async function listClientSecrets(db: Executor): Promise<{ id: string; sealed: Buffer }[]> {
-  const rows = await db
-    .selectFrom('sign_in_sources')
-    .select(['id', 'client_secret'])
-    .where('client_secret', 'is not', null)
-    .execute()
-  return rows.flatMap(({ id, client_secret: sealed }) => (sealed === null ? [] : [{ id, sealed }]))
-}
-
-/** Replaces a sealed secret by the same one sealed anew, unless it was changed in the meantime. */
-export async function replaceClientSecret(
-  db: Executor,
-  id: string,
-  before: Buffer,
-  after: Buffer,
-): Promise<void> {
-  await db
-    .updateTable('sign_in_sources')
-    .set({ client_secret: after })
-    .where('id', '=', id)
-    .where('client_secret', '=', before)
-    .execute()
-}
+/** Where the client secrets are. */
+export const SEALED_CLIENT_SECRETS = {
+  table: 'sign_in_sources',
+  column: 'client_secret',
+  key: ['id'],
+} as const
 
 /** `config` holds what the rules of its kind have let through. */
 function toSource({ config, ...row }: Row): Source {

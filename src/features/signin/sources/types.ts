@@ -9,7 +9,7 @@ type Base = {
 }
 
 /** The accounts of this server. */
-export type LocalSource = Base & { kind: 'local' }
+type LocalSource = Base & { kind: 'local' }
 
 /** A directory that is asked with the user's name and password. */
 export type WsTrustSource = Base & {

@@ -1,0 +1,351 @@
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { type OidcTrouble, startFakeOidc } from '../../../src/simulator/oidc.ts'
+import { openssl } from '../../support/openssl.ts'
+import { describeEachEngine } from '../../support/database.ts'
+import { testKey } from '../../support/keys.ts'
+import { change, newName, signinWorld } from './signin-world.ts'
+
+const PUBLIC_URL = 'https://mdm.example.com'
+const SECRET = 'the-client-secret:of these tests'
+const PASSWORD = 'password-at-the-provider'
+
+describeEachEngine('OpenID providers', (database) => {
+  async function world(
+    options: {
+      claims?: Record<string, unknown>
+      fields?: { create_users?: boolean; user_name_claim?: string; client_secret?: string; scopes?: string[] }
+    } = {},
+  ) {
+    const made = signinWorld(database(), { publicUrl: PUBLIC_URL })
+    const name = newName('anna')
+    const provider = await startFakeOidc({
+      clientId: 'firstboot',
+      clientSecret: SECRET,
+      redirectUris: [`${PUBLIC_URL}/enroll/oidc/callback`],
+      key: testKey('other'),
+      clock: made.clock,
+      users: {
+        [name]: { password: PASSWORD, ...(options.claims && { claims: options.claims }) },
+      },
+    })
+    onTestFinished(() => provider.close())
+    const { signin } = made
+    const source = await signin.sources.create(
+      'oidc',
+      {
+        name: newName('Company'),
+        issuer: provider.issuer,
+        client_id: 'firstboot',
+        client_secret: SECRET,
+        ...options.fields,
+      },
+      change,
+    )
+    const { session } = await signin.sessions.open({ attempt: 'a-1' })
+    const start = (returnTo = '/enroll/web/key?x=1') =>
+      signin.oidc.start({ sourceId: source.id, session, returnTo })
+    const finish = (query: URLSearchParams, at: typeof session | undefined = session) =>
+      signin.oidc.finish({ session: at, query, requestId: 'request-7' })
+    /** Goes through the provider's pages and gives what it sends the browser back with. */
+    const goThere = async (...troubles: OidcTrouble[]) => {
+      provider.script(...troubles)
+      const started = await start()
+      if (!started.ok) throw new Error(started.detail)
+      return signInThere(started.url, name)
+    }
+    return { ...made, name, provider, source, session, start, finish, goThere }
+  }
+
+  test('someone who has signed in there becomes a user, and comes back to where they were', async () => {
+    const { finish, goThere, provider, name, signin, session, emitted } = await world({
+      claims: { name: 'Anna Ö', email: 'anna@example.com', email_verified: true },
+    })
+    const result = await finish(await goThere())
+    expect(result).toMatchObject({
+      ok: true,
+      returnTo: '/enroll/web/key?x=1',
+      user: { user_name: name, display_name: 'Anna Ö', email: 'anna@example.com' },
+    })
+    expect(emitted.at(-1)).toMatchObject({ type: 'user.created', request_id: 'request-7' })
+    expect(await finish(await goThere())).toMatchObject({ ok: true, user: result.ok ? result.user : {} })
+    expect(provider.violations).toEqual([])
+    expect(provider.counts()).toMatchObject({
+      '/.well-known/openid-configuration': 1,
+      '/token': 2,
+      '/jwks': 1,
+    })
+    expect(await signin.sessions.update(session, (state) => state)).toMatchObject({
+      state: { attempt: 'a-1' },
+    })
+  })
+
+  test('the request is one with PKCE, state and nonce, which are new each time', async () => {
+    const { start } = await world()
+    const urls = [await start(), await start()].map((started) => new URL(started.ok ? started.url : ''))
+    const [first, second] = urls.map((url) => Object.fromEntries(url.searchParams))
+    expect(first).toEqual({
+      response_type: 'code',
+      client_id: 'firstboot',
+      redirect_uri: `${PUBLIC_URL}/enroll/oidc/callback`,
+      scope: 'openid profile email',
+      state: expect.stringMatching(/^[\w-]{43}$/),
+      nonce: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge_method: 'S256',
+    })
+    for (const name of ['state', 'nonce', 'code_challenge']) expect(first?.[name]).not.toBe(second?.[name])
+  })
+
+  test('a callback counts once, in the browser that was sent, with the state that was sent', async () => {
+    const { finish, goThere, signin, provider } = await world()
+    const query = await goThere()
+    const { session: other } = await signin.sessions.open()
+    const forged = new URLSearchParams({ ...Object.fromEntries(query), state: 'x'.repeat(43) })
+    const twice = new URLSearchParams([...query, ['state', query.get('state') ?? '']])
+    const none = new URLSearchParams({ code: query.get('code') ?? '' })
+    for (const [asked, at] of [[forged], [twice], [none], [query, other]] as const) {
+      expect(await finish(asked, at)).toEqual({
+        ok: false,
+        reason: 'sign_in_required',
+        detail:
+          'this browser is in no sign-in with that state: it came too late, twice, or from another browser',
+        returnTo: null,
+      })
+    }
+    expect(await signin.oidc.finish({ session: undefined, query, requestId: 'r' })).toMatchObject({
+      reason: 'sign_in_required',
+    })
+    expect(provider.counts()['/token']).toBeUndefined()
+    const both = await Promise.all([finish(query), finish(query)])
+    expect(both.filter(({ ok }) => ok)).toHaveLength(1)
+    expect(await finish(query)).toMatchObject({ ok: false, reason: 'sign_in_required' })
+    expect(provider.counts()['/token']).toBe(1)
+  })
+
+  test.each<[OidcTrouble, string, RegExp]>([
+    ['wrong_state', 'sign_in_required', /no sign-in with that state/],
+    ['wrong_nonce', 'invalid_credentials', /issuer, audience or nonce/],
+    ['wrong_issuer', 'invalid_credentials', /issuer, audience or nonce/],
+    ['wrong_audience', 'invalid_credentials', /issuer, audience or nonce/],
+    ['wrong_signature', 'invalid_credentials', /signature|id_token/],
+    ['unsigned', 'invalid_credentials', /./],
+    ['expired', 'invalid_credentials', /too old/],
+    ['denied', 'sign_in_required', /access_denied/],
+    ['unavailable', 'directory_unavailable', /unexpected status|temporarily_unavailable/],
+    ['html', 'directory_unavailable', /no JSON/],
+  ])('%s is %s', async (trouble, reason, detail) => {
+    const { finish, goThere, emitted, lines } = await world()
+    const query = await goThere(trouble)
+    const result = await finish(query)
+    expect(result).toMatchObject({ ok: false, reason, detail: expect.stringMatching(detail) })
+    expect(emitted.map(({ type }) => type)).not.toContain('user.created')
+    const said = JSON.stringify([result, emitted, lines])
+    for (const secret of [SECRET, PASSWORD, query.get('code') ?? 'no code'])
+      expect(said).not.toContain(secret)
+    expect(await finish(await goThere())).toMatchObject({ ok: true })
+  })
+
+  test('a code that someone has redeemed already is worth nothing', async () => {
+    const { finish, goThere, start, provider } = await world()
+    const used = await goThere()
+    expect(await finish(used)).toMatchObject({ ok: true })
+    const started = await start()
+    const state = new URL(started.ok ? started.url : '').searchParams.get('state') ?? ''
+    const query = new URLSearchParams({ code: used.get('code') ?? '', state, iss: provider.issuer })
+    expect(await finish(query)).toMatchObject({
+      reason: 'sign_in_required',
+      detail: expect.stringContaining('invalid_grant'),
+    })
+  })
+
+  test('an answer in the name of another provider is refused', async () => {
+    const { finish, goThere, provider } = await world()
+    const query = await goThere()
+    query.set('iss', 'https://evil.example.com')
+    expect(await finish(query)).toMatchObject({ reason: 'invalid_credentials' })
+    expect(provider.counts()['/token']).toBeUndefined()
+  })
+
+  test.each<[string, Record<string, unknown>, string | undefined, string | undefined]>([
+    ['an email', { preferred_username: undefined, email: 'a.b@example.com' }, undefined, 'a.b@example.com'],
+    [
+      'an unverified email',
+      { preferred_username: undefined, email: 'x@example.com', email_verified: false },
+      undefined,
+      undefined,
+    ],
+    ['an unverified email by name', { email: 'x@example.com', email_verified: false }, 'email', undefined],
+    ['a claim of choice', { upn: ' c.d@example.com ' }, 'upn', 'c.d@example.com'],
+    ['a claim that is not there', {}, 'upn', undefined],
+    ['a list', { upn: ['e@example.com'] }, 'upn', undefined],
+    ['an object', { preferred_username: { name: 'f' } }, undefined, undefined],
+    ['control characters', { preferred_username: 'g\u0000h' }, undefined, undefined],
+    ['nothing', { preferred_username: undefined }, undefined, undefined],
+  ])('the name from %s', async (_, claims, claim, expected) => {
+    const { finish, goThere } = await world({
+      claims,
+      ...(claim !== undefined && { fields: { user_name_claim: claim } }),
+    })
+    expect(await finish(await goThere())).toMatchObject(
+      expected === undefined
+        ? { ok: false, reason: 'user_unknown', detail: expect.stringContaining('is not among the claims') }
+        : { ok: true, user: { user_name: expected } },
+    )
+  })
+
+  test('the sub names the user where that is wanted', async () => {
+    const { finish, goThere, name } = await world({
+      claims: { preferred_username: undefined },
+      fields: { user_name_claim: 'sub' },
+    })
+    expect(await finish(await goThere())).toMatchObject({ ok: true, user: { user_name: name } })
+  })
+
+  test('without create_users they must be users already; a disabled one stays outside', async () => {
+    const { finish, goThere, account, users, name } = await world({ fields: { create_users: false } })
+    expect(await finish(await goThere())).toMatchObject({ reason: 'user_unknown' })
+    const user = await account({ user_name: name.toUpperCase() })
+    expect(await finish(await goThere())).toEqual({ ok: true, user, returnTo: '/enroll/web/key?x=1' })
+    await users.update(user.id, { disabled: true }, change)
+    expect(await finish(await goThere())).toMatchObject({ reason: 'user_disabled' })
+  })
+
+  test('a wrong client secret is our fault, and a changed one counts at once', async () => {
+    const { finish, goThere, signin, source } = await world({ fields: { client_secret: 'another' } })
+    expect(await finish(await goThere())).toMatchObject({
+      reason: 'directory_unavailable',
+      detail: expect.stringContaining('invalid_client'),
+    })
+    await signin.sources.update(source.id, { client_secret: SECRET }, change)
+    expect(await finish(await goThere())).toMatchObject({ ok: true })
+  })
+
+  test('a provider that is down is asked again the next time', async () => {
+    const { start, provider, signin, source, session } = await world()
+    await provider.close()
+    expect(await start()).toMatchObject({
+      ok: false,
+      reason: 'directory_unavailable',
+      detail: expect.stringContaining('nothing listens there'),
+    })
+    await signin.sources.remove(source.id, change)
+    expect(await start()).toMatchObject({ detail: expect.stringContaining('does not exist any more') })
+    const local = await signin.oidc.start({ sourceId: 'local', session, returnTo: '/enroll' })
+    expect(local).toMatchObject({ ok: false, reason: 'directory_unavailable' })
+  })
+
+  test('nobody is led to other sites, nor after the end of their session', async () => {
+    const { start, signin, session, provider, name, finish } = await world()
+    for (const elsewhere of [
+      '//evil.example.com',
+      'https://evil.example.com',
+      '/enroll\\@x',
+      '/enrollment',
+      '/api',
+    ]) {
+      const started = await start(elsewhere)
+      const query = await signInThere(started.ok ? started.url : '', name)
+      expect(await finish(query)).toMatchObject({ ok: true, returnTo: '/enroll' })
+    }
+    await signin.sessions.end(session)
+    expect(await start()).toMatchObject({ ok: false, reason: 'sign_in_required' })
+    expect(provider.violations).toEqual([])
+  })
+
+  test.each<[string, (issuer: string) => unknown, RegExp]>([
+    ['another issuer', () => ({ issuer: 'https://other.example.com' }), /another issuer/],
+    ['no addresses', (issuer) => ({ issuer }), /address that is needed/],
+    [
+      'a sign-in page without https',
+      (issuer) => ({ issuer, authorization_endpoint: 'http://login.example.com/authorize' }),
+      /not https/,
+    ],
+    [
+      'a script for a sign-in page',
+      (issuer) => ({ issuer, authorization_endpoint: 'javascript:alert(1)' }),
+      /not https/,
+    ],
+    ['numbers for addresses', (issuer) => ({ issuer, authorization_endpoint: 7 }), /cannot be used|address/],
+    ['a list for itself', () => [], /cannot be used|not what it must be/],
+    ['a page', () => '<html>', /no JSON|directory|provider/],
+  ])('a discovery document with %s is a wrong set-up', async (_, document, detail) => {
+    const { signin } = signinWorld(database())
+    let issuer = ''
+    const server = createServer((_request, response) => {
+      const body = document(issuer)
+      response.setHeader('content-type', 'application/json')
+      response.end(typeof body === 'string' ? body : JSON.stringify(body))
+    })
+    issuer = await listen(server, 'http')
+    const fields = { name: newName(), issuer, client_id: 'a', client_secret: 'b' }
+    const source = await signin.sources.create('oidc', fields, change)
+    const { session } = await signin.sessions.open()
+    expect(await signin.oidc.start({ sourceId: source.id, session, returnTo: '/enroll' })).toMatchObject({
+      ok: false,
+      reason: 'directory_unavailable',
+      detail: expect.stringMatching(detail),
+    })
+  })
+
+  test('https needs a CA that is trusted: the system’s or the source’s own', async () => {
+    const { signin } = signinWorld(database())
+    const { key, cert } = serverCertificate()
+    let issuer = ''
+    const server = createTlsServer({ key, cert }, (_request, response) => {
+      const answer = { issuer, authorization_endpoint: `${issuer}/authorize` }
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+    })
+    issuer = await listen(server, 'https')
+    const fields = { name: newName(), issuer, client_id: 'a', client_secret: 'b' }
+    const { id: sourceId } = await signin.sources.create('oidc', fields, change)
+    const { session } = await signin.sessions.open()
+    const start = () => signin.oidc.start({ sourceId, session, returnTo: '/enroll' })
+    expect(await start()).toMatchObject({
+      reason: 'directory_unavailable',
+      detail: expect.stringContaining('not trusted'),
+    })
+    await signin.sources.update(sourceId, { ca_pem: cert }, change)
+    expect(await start()).toMatchObject({ ok: true, url: expect.stringContaining(`${issuer}/authorize?`) })
+  })
+})
+
+/** Fills in the form of the provider's page; the query of the redirect that follows. */
+async function signInThere(url: string, username: string): Promise<URLSearchParams> {
+  const page = await fetch(url, { redirect: 'manual' })
+  const transaction = /name="transaction" value="([^"]+)"/.exec(await page.text())?.[1] ?? ''
+  const answer =
+    page.status === 302
+      ? page
+      : await fetch(new URL('/login', url), {
+          method: 'POST',
+          redirect: 'manual',
+          body: new URLSearchParams({ transaction, username, password: PASSWORD }),
+        })
+  const location = answer.headers.get('location') ?? ''
+  expect(location).toMatch(/^https:\/\/mdm\.example\.com\/enroll\/oidc\/callback\?/)
+  return new URL(location).searchParams
+}
+
+async function listen(server: ReturnType<typeof createServer>, scheme: string): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** A self-signed certificate for 127.0.0.1. */
+function serverCertificate() {
+  const key = testKey('device').export({ type: 'pkcs8', format: 'pem' }).toString()
+  const request = ['req', '-x509', '-new', '-key', 'key.pem', '-subj', '/CN=127.0.0.1', '-days', '2']
+  const { files } = openssl(
+    [...request, '-addext', 'subjectAltName=IP:127.0.0.1', '-out', 'cert.pem'],
+    { 'key.pem': key },
+    ['cert.pem'],
+  )
+  return { key, cert: files['cert.pem'].toString() }
+}
