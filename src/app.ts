@@ -24,7 +24,7 @@ import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { nanomdmApi } from './features/nanomdm/index.ts'
 import { apiTokensApi, createIdempotencyKeys, createOperators } from './features/operators/index.ts'
 import { createPush, pushCertificatesApi } from './features/push/index.ts'
-import { createSettings, openInstance, settingsApi } from './features/settings/index.ts'
+import { createSettings, openInstance, resealInstance, settingsApi } from './features/settings/index.ts'
 import { createSignin, signinApi, type Signin } from './features/signin/index.ts'
 import { createUsers, usersApi } from './features/users/index.ts'
 import { createHttp } from './http/index.ts'
@@ -37,6 +37,7 @@ import { createMetrics } from './kernel/metrics.ts'
 import { createSecretBox } from './kernel/secret-box.ts'
 import { createThreadPool } from './kernel/threads.ts'
 import { createMessageReader, messageWorkerScript } from './protocol/mdm/index.ts'
+import { createReseal } from './reseal.ts'
 import { version } from './version.ts'
 
 /** Threads for messages too large to be read on the event loop. */
@@ -198,9 +199,18 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
       ],
     },
   })
+  const reseal = createReseal({
+    log,
+    isRotating: secrets.previousSecretKey !== null,
+    parts: [
+      ...[identity.reseal, push.certificates.reseal, enrollment.reseal, ade.reseal, signin.reseal],
+      idempotencyKeys.reseal,
+    ],
+    finish: () => resealInstance(base),
+  })
   const addresses = await http.listen()
   const loops = startLoops({
-    jobs: jobs({ ...parts, enrollment, idempotencyKeys, operators }),
+    jobs: jobs({ ...parts, enrollment, idempotencyKeys, operators, reseal }),
     clock,
     log,
     metrics,

@@ -11,6 +11,7 @@ import type { SettingsDoor } from './features/settings/index.ts'
 import type { Signin } from './features/signin/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
 import type { Job } from './kernel/loops.ts'
+import type { Reseal } from './reseal.ts'
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
@@ -34,6 +35,7 @@ interface JobDeps {
   ade: Ade
   signin: Signin
   idempotencyKeys: IdempotencyKeys
+  reseal: Reseal
   operators: Operators
 }
 
@@ -47,6 +49,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
+    { name: 'reseal', every: 10 * SECOND, run: deps.reseal.run },
     { name: 'expire_attempts', every: 15 * SECOND, run: attempts.expire },
     { name: 'abandon_half_enrolled', every: MINUTE, run: enrollment.abandonHalfEnrolled },
     { name: 'maintain_sign_in', every: MINUTE, run: signin.maintain },

@@ -22,6 +22,8 @@ export type SecretBox = {
   open(sealed: Uint8Array, context: string): Buffer
   /** Whether it was sealed with another key than the present one. */
   needsReseal(sealed: Uint8Array): boolean
+  /** The first bytes of everything that the present key seals, and of nothing else. */
+  readonly header: Buffer
 }
 
 function keyIdOf(key: Uint8Array): Buffer {
@@ -69,6 +71,7 @@ export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array |
       return decrypt(key, header, sealed, context)
     },
     needsReseal: (sealed) => !headerOf(sealed).equals(currentHeader),
+    header: currentHeader,
   }
 }
 

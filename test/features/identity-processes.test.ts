@@ -177,6 +177,8 @@ describeEachEngine('the device CA', (database) => {
   test('a new secret key seals it anew', async () => {
     const rotated = authorityOn(database(), null, 8)
     await rotated.ready()
+    expect(await rotated.reseal()).toBe(2)
+    expect(await rotated.reseal()).toBe(0)
     const world = identityWorld(database())
     const secretBox = createSecretBox({ key: Buffer.alloc(32, 8) })
     const withoutTheOld = createAuthority({ ...world, secretBox, imported: null })

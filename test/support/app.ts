@@ -62,6 +62,8 @@ export async function startTestApp(options: {
   apns?: FakeApns
   clock?: ManualClock
   settings?: Record<string, string>
+  /** By default one key of these tests, and none before it. */
+  secretKeys?: { secretKey: Buffer; previousSecretKey: Buffer | null }
 }): Promise<TestApp> {
   const { db, clock = manualClock(), settings = {} } = options
   const fake = await certificates
@@ -80,8 +82,7 @@ export async function startTestApp(options: {
   const app = await startApp({
     config,
     secrets: {
-      secretKey: Buffer.alloc(32, 7),
-      previousSecretKey: null,
+      ...(options.secretKeys ?? { secretKey: Buffer.alloc(32, 7), previousSecretKey: null }),
       adminToken: ADMIN_TOKEN,
       adminTokenFile: null,
       databaseUrl: null,

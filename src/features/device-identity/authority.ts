@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import type { Db, Tx } from '../../db/index.ts'
+import { resealColumn, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -17,9 +17,10 @@ import {
   findSigner,
   listCas,
   lockAuthority,
-  resealCa,
   saveCa,
   saveSigner,
+  SEALED_CA_KEYS,
+  SEALED_SIGNER_KEYS,
   type Queries,
   type StoredCa,
 } from './store.ts'
@@ -68,7 +69,6 @@ export function createAuthority(deps: {
     await db.transaction(async (trx) => {
       await lockAuthority(trx)
       const stored = await listCas(trx)
-      await resealAll(trx, stored)
       if (given !== null && stored[0]?.id !== given.certificate.fingerprint) {
         await keep(trx, given, stored[0])
       } else if (!stored[0]?.private_key) {
@@ -93,11 +93,13 @@ export function createAuthority(deps: {
     )
   }
 
-  async function resealAll(trx: Tx, stored: readonly StoredCa[]): Promise<void> {
-    for (const { id, private_key } of stored) {
-      if (private_key === null || !box.needsReseal(private_key)) continue
-      await resealCa(trx, id, box.seal(box.open(private_key, caContext(id)), caContext(id)))
+  async function reseal(): Promise<number> {
+    const context = {
+      ca: ({ id }: { id: string }) => caContext(id),
+      signer: (row: { ca_id: string }) => signerContext(row.ca_id),
     }
+    const keys = await resealColumn(db, box, { ...SEALED_CA_KEYS, context: context.ca })
+    return keys + (await resealColumn(db, box, { ...SEALED_SIGNER_KEYS, context: context.signer }))
   }
 
   async function load(queries: Queries): Promise<void> {
@@ -112,9 +114,6 @@ export function createAuthority(deps: {
     const stored = await findSigner(trx, id)
     if (stored !== undefined) {
       const key = openKey(box.open(stored.private_key, signerContext(id)))
-      if (box.needsReseal(stored.private_key)) {
-        await saveSigner(trx, { ...stored, private_key: sealKey(box, key, signerContext(id)) })
-      }
       return { certificate: parseCertificate(stored.certificate), key }
     }
     const made = await makeSigner(ca, clock.now())
@@ -137,6 +136,7 @@ export function createAuthority(deps: {
 
   return {
     ready,
+    reseal,
     issuing,
     /** Every trusted CA, the one that issues first. */
     trusted: (): readonly Ca[] => cas,

@@ -3,6 +3,7 @@ import { bootstrapToken, checkOut, setBootstrapToken } from './channel-messages.
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { openToken, sealMessage, sealToken } from './messages.ts'
+import { reseal } from './reseal.ts'
 import { tokenUpdate } from './token-update.ts'
 
 /** How a device gets in, stays in and leaves. */
@@ -27,6 +28,8 @@ export function createEnrollment(deps: EnrollmentDeps) {
     openUnlockToken: (id: string, sealed: Buffer) => openToken(secretBox, id, 'unlock', sealed),
     /** Finishes an enrollment whose profile the device has acknowledged to have removed. */
     finishRemoval: (id: string) => finishRemoval(deps, id),
+    /** Seals anew what is sealed with the previous secret key; gives the number of values. */
+    reseal: () => reseal(deps),
     /** A background job: ends enrollments that never got beyond Authenticate. */
     abandonHalfEnrolled: () => abandonHalfEnrolled(deps),
   }

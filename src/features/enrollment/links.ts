@@ -155,6 +155,7 @@ function badField(path: string, message: string): AppError {
   return new AppError('invalid_request', `${path}: ${message}.`, { fields: [{ path, message }] })
 }
 
-function keyContext(id: string): string {
+/** What the key of a link is sealed for. */
+export function keyContext(id: string): string {
   return `enrollment_links.key:${id}`
 }

@@ -2,7 +2,7 @@ import type { SecretBox } from '../../kernel/secret-box.ts'
 
 /** A check-in message as it is kept: sealed, because it holds push and unlock tokens. */
 export function sealMessage(box: SecretBox, enrollmentId: string, raw: Uint8Array): Buffer {
-  return box.seal(raw, `checkin_messages.raw:${enrollmentId}`)
+  return box.seal(raw, messageContext(enrollmentId))
 }
 
 /** A token of a device (UnlockToken, BootstrapToken) as it is kept. */
@@ -12,7 +12,7 @@ export function sealToken(
   kind: 'unlock' | 'bootstrap',
   token: Uint8Array,
 ): Buffer {
-  return box.seal(token, `enrollments.${kind}_token:${enrollmentId}`)
+  return box.seal(token, tokenContext(enrollmentId, kind))
 }
 
 /** The reverse of `sealToken`. */
@@ -22,5 +22,15 @@ export function openToken(
   kind: 'unlock' | 'bootstrap',
   sealed: Buffer,
 ): Buffer {
-  return box.open(sealed, `enrollments.${kind}_token:${enrollmentId}`)
+  return box.open(sealed, tokenContext(enrollmentId, kind))
+}
+
+/** What a message of an enrollment is sealed for. */
+export function messageContext(enrollmentId: string): string {
+  return `checkin_messages.raw:${enrollmentId}`
+}
+
+/** What a token of an enrollment is sealed for. */
+export function tokenContext(enrollmentId: string, kind: 'unlock' | 'bootstrap'): string {
+  return `enrollments.${kind}_token:${enrollmentId}`
 }

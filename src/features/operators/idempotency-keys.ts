@@ -1,8 +1,16 @@
-import type { Db } from '../../db/index.ts'
+import { resealColumn, type Db } from '../../db/index.ts'
 import { type Clock, addTime } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
-import { answerKey, deleteKeysBefore, deleteUnanswered, findKey, restartKey, startKey } from './store.ts'
+import {
+  SEALED_ANSWERS,
+  answerKey,
+  deleteKeysBefore,
+  deleteUnanswered,
+  findKey,
+  restartKey,
+  startKey,
+} from './store.ts'
 
 const KEPT_HOURS = 24
 /** After this an entry without an answer counts as left behind by a process that died. */
@@ -66,6 +74,12 @@ export function createIdempotencyKeys(deps: { db: Db; clock: Clock; secretBox: S
     },
     /** Forgets a request that was started and refused. */
     abandon: (entry: Entry) => deleteUnanswered(db.kysely, entry),
+    /** Seals answers anew that are sealed with the previous secret key; gives their number. */
+    reseal: (): Promise<number> =>
+      resealColumn(db, secretBox, {
+        ...SEALED_ANSWERS,
+        context: (row: { token_id: string; key: string }) => contextOf(row.token_id, row.key),
+      }),
     /** Forgets what is older than 24 hours; for a background job. */
     expire: () => deleteKeysBefore(db, addTime(clock.now(), -KEPT_HOURS, 'hour')),
   }

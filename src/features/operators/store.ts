@@ -9,6 +9,14 @@ type Executor = Kysely<Database>
 
 const COLUMNS = ['id', 'name', 'role', 'expires_at', 'last_used_at', 'created_at', 'updated_at'] as const
 
+/** Where the kept answers of requests are. */
+export const SEALED_ANSWERS = {
+  table: 'idempotency_keys',
+  column: 'body',
+  key: ['token_id', 'key'],
+  isBase64: true,
+} as const
+
 /** The token with this hash, if it has not expired at `now`. */
 export function findValidToken(db: Executor, secretHash: Buffer, now: Date): Promise<ApiToken | undefined> {
   return db

@@ -1,4 +1,4 @@
-import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import { afterCommit, resealColumn, type Db, type Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
@@ -80,6 +80,12 @@ export function createPushCertificates(deps: {
     async knows(reader: store.Reader, topic: string): Promise<boolean> {
       return (await store.findCertificate(reader, topic)) !== undefined
     },
+    /** Seals private keys anew that are sealed with the previous secret key; gives their number. */
+    reseal: (): Promise<number> =>
+      resealColumn(db, box, {
+        ...store.SEALED_KEYS,
+        context: ({ topic }: { topic: string }) => keyContext(topic),
+      }),
     find: (topic: string) => store.findCertificate(db.kysely, topic),
     list: (query: { after?: string | undefined; limit: number }) => store.listCertificates(db.kysely, query),
   }

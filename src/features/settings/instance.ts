@@ -22,9 +22,20 @@ export function openInstance(deps: { db: Db; clock: Clock; secretBox: SecretBox 
     }
     const opened = open(secretBox, known.secret_probe)
     if (opened !== known.id) throw wrongKey()
-    if (secretBox.needsReseal(known.secret_probe))
-      await writeInstance(trx, known.id, secretBox.seal(Buffer.from(known.id), PROBE))
     return known.id
+  })
+}
+
+/**
+ * Makes the present secret key the one that this database is known by. To be called when nothing else is sealed with
+ * the previous one.
+ */
+export function resealInstance(deps: { db: Db; secretBox: SecretBox }): Promise<void> {
+  const { db, secretBox } = deps
+  return db.transaction(async (trx) => {
+    const known = await lockInstance(trx)
+    if (known && secretBox.needsReseal(known.secret_probe))
+      await writeInstance(trx, known.id, secretBox.seal(Buffer.from(known.id), PROBE))
   })
 }
 

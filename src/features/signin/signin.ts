@@ -13,7 +13,7 @@ import { createTrial } from './trial.ts'
 import { createVerify } from './verify.ts'
 
 /** What signing in is made of. */
-export type SigninDeps = SourcesDeps & {
+type SigninDeps = SourcesDeps & {
   log: Log
   users: Pick<Users, 'findByName' | 'findOrCreate' | 'update' | 'verifyPassword'>
   /** Scheme, host and port under which browsers reach this server. */

@@ -14,8 +14,10 @@ export type ServerChange = Partial<Omit<ServerRow, 'id' | 'version' | 'created_a
 export const SEALED = {
   keys: { table: 'ade_servers', column: 'private_key', key: ['id'], also: ['certificate'] },
   stagedKeys: {
-    ...{ table: 'ade_servers', column: 'staged_private_key' },
-    ...{ key: ['id'], also: ['staged_certificate'] },
+    table: 'ade_servers',
+    column: 'staged_private_key',
+    key: ['id'],
+    also: ['staged_certificate'],
   },
   tokens: { table: 'ade_servers', column: 'token', key: ['id'] },
 } as const
