@@ -5,7 +5,7 @@ import type { ReadResult } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
-import { runPolls, type Poll, type PollOutcome } from './store.ts'
+import { isPending, runLargePoll, runPolls, type Poll, type PollOutcome } from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
 
 /** Polls in one statement. */
@@ -45,7 +45,10 @@ export function createConnect(deps: ConnectDeps) {
   async function submit(poll: Poll): Promise<PollOutcome | undefined> {
     const size = (poll.raw?.length ?? 0) + (poll.inventory?.length ?? 0)
     if (size < ALONE_BYTES) return batches.submit(poll)
-    return (await runPolls(db, [poll], clock.now()))[0]
+    if (await isPending(db, poll.enrollmentId, poll.commandUuid ?? ''))
+      return runLargePoll(db, poll, clock.now())
+    // Nobody asked for this: it is answered like any other poll, and its bytes need not travel to the database.
+    return batches.submit({ ...poll, raw: null, inventory: null, inventoryKind: null })
   }
 
   async function connect(

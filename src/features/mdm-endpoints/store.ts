@@ -141,6 +141,31 @@ left join commands m on m.uuid = x.next_uuid
 left join done d on d.n = c.n
 left join heard h on h.n = c.n`
 
+/** The same for one poll, whose bytes travel as they are: as members of arrays they would be spelled in hexadecimal. */
+const LARGE_POLL = POLL.replace('$8::bytea[]', 'array[$8::bytea]').replace(
+  '$10::bytea[]',
+  'array[$10::bytea]',
+)
+
+/** Runs one poll that carries much, by itself; see `runPolls`. */
+export async function runLargePoll(db: Db, poll: Poll, at: Date): Promise<PollOutcome | undefined> {
+  const rows = await db.prepared<PollOutcome>('large_poll', LARGE_POLL, [
+    ...[[0], [poll.enrollmentId], [poll.deviceId], [poll.fingerprint], [poll.status], [poll.commandUuid]],
+    ...[[poll.errorChain], poll.raw, [poll.inventoryKind], poll.inventory, [poll.facts], at],
+  ])
+  return rows[0]
+}
+
+/** Whether a command is still to be answered by an enrollment. */
+export async function isPending(db: Db, enrollmentId: string, commandUuid: string): Promise<boolean> {
+  const rows = await db.prepared(
+    'is_pending',
+    'select 1 from pending_deliveries where enrollment_id = $1 and command_uuid = $2',
+    [enrollmentId, commandUuid],
+  )
+  return rows.length > 0
+}
+
 /** Runs a batch of polls, at most one per enrollment; outcomes by position, undefined where the caller may not. */
 export async function runPolls(
   db: Db,
