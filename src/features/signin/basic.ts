@@ -1,5 +1,5 @@
 /** What came with a request in the Basic scheme; `problem` says why there is nothing to check. */
-export type BasicCredentials = { userName: string; password: string } | { problem: string }
+type BasicCredentials = { userName: string; password: string } | { problem: string }
 
 const MAX_HEADER = 8192
 const BASIC = /^basic +([A-Za-z0-9+/_-]+={0,2}) *$/i

@@ -11,7 +11,7 @@ const MIN_DISTINCT = 5
 const TELLING_NAME = 4
 
 /** The changed user, why the old password did not count, or (`detail`, for the person) why the new one may not be. */
-export type PasswordChange =
+type PasswordChange =
   SignInResult | { readonly ok: false; readonly reason: 'password_refused'; readonly detail: string }
 
 /** Makes the change of a password by the person whose it is. */

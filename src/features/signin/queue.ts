@@ -1,7 +1,7 @@
 import { AppError } from '../../kernel/errors.ts'
 
 /** Work that waits for its turn. */
-export interface FairQueue {
+interface FairQueue {
   /** Runs `task` when it is this lane's turn. Throws AppError `overloaded` when too much waits already. */
   run<T>(lane: string, task: () => Promise<T>): Promise<T>
 }

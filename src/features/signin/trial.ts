@@ -8,7 +8,7 @@ import type { Sources } from './sources/sources.ts'
 import { LOCAL, type WsTrustSource } from './sources/types.ts'
 
 /** What came of a try: `message` says it in plain words and never holds the password. */
-export type Trial = { ok: boolean; reason: SignInReason | null; message: string }
+type Trial = { ok: boolean; reason: SignInReason | null; message: string }
 
 /** Makes the try of a source that an administrator asks for. It makes no user, and no lock-out counts it. */
 export function createTrial(deps: {

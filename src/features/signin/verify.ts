@@ -33,7 +33,7 @@ const TRIES_PER_USER = 4
 const WAITING = { maxWaiting: 20_000, maxPerLane: 2_000 }
 
 /** What verifying is made of. */
-export type VerifyDeps = {
+type VerifyDeps = {
   sources: Pick<Sources, 'find'>
   lockout: Lockout
   checkLocally: ReturnType<typeof createLocalCheck>
