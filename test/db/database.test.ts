@@ -86,8 +86,8 @@ describeEachEngine('the database', (database) => {
       const rows = await database().prepared('named-once', 'select $1::int4 as value', [value])
       expect(rows).toEqual([{ value }])
     }
-    const count = `select count(*) as n from pg_prepared_statements where name = 'named-once'`
-    expect(await database().prepared('count-named', count, [])).toEqual([{ n: 1 }])
+    const statements = `select count(*) as n from pg_prepared_statements where name = 'named-once'`
+    expect(await database().prepared('count-named', statements, [])).toEqual([{ n: 1 }])
   })
 
   test('finds rows by an index in prepared statements, even when they were planned for an empty table', async () => {

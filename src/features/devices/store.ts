@@ -84,7 +84,7 @@ export async function countLive(db: Reader, userId: string, exceptId?: string): 
     .where('parent_id', 'is', null)
     .where('unenrolled_at', 'is', null)
   if (exceptId !== undefined) query = query.where(sql`lower(id)`, '<>', exceptId.toLowerCase())
-  return Number((await query.executeTakeFirstOrThrow()).count)
+  return (await query.executeTakeFirstOrThrow()).count
 }
 
 /** Keeps a check-in message as it came, sealed. */
@@ -210,6 +210,33 @@ export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<s
   return new Set(rows.map((row) => row.id))
 }
 
+/** Devices that said that they wait in Setup Assistant, at most `limit`. */
+export async function awaitingIds(db: Reader, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('enrollments')
+    .select('id')
+    .where(sql<boolean>`awaiting_configuration`)
+    .where('unenrolled_at', 'is', null)
+    .where('parent_id', 'is', null)
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
+/** The live device channels of these serial numbers, locked in the order of their ids. */
+export function lockLiveOf(trx: Tx, serials: readonly string[]): Promise<Enrollment[]> {
+  return trx
+    .selectFrom('enrollments')
+    .selectAll()
+    .where(sql<boolean>`serial_number = any(${serials}::text[])`)
+    .where('parent_id', 'is', null)
+    .where('unenrolled_at', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute()
+}
+
 /** A device as a member of something: enough to know it by. */
 export type DeviceName = Pick<Enrollment, 'id' | 'serial_number' | 'device_name'>
 
@@ -254,7 +281,7 @@ export async function countByPolicy(db: Reader, policyIds: readonly string[]): P
     .where('unenrolled_at', 'is', null)
     .groupBy('policy_id')
     .execute()
-  return new Map(rows.map((row) => [row.policy_id ?? '', Number(row.count)]))
+  return new Map(rows.map((row) => [row.policy_id ?? '', row.count]))
 }
 
 /** What NanoMDM's enrollment query may narrow by; empty lists do not narrow. */

@@ -4,18 +4,18 @@ import { AppError } from '../../kernel/errors.ts'
 import type { Events } from './events.ts'
 import { EVENT_TYPES, type PublishedEvent } from './types.ts'
 
-const text = Type.Union([Type.String(), Type.Null()])
+const textOrNull = Type.Union([Type.String(), Type.Null()])
 
 /** An event as the API tells it. */
 const eventSchema = Type.Object({
   id: Type.String(),
   type: Type.String(),
   at: Type.String({ format: 'date-time' }),
-  enrollment_id: text,
-  serial_number: text,
-  user_name: text,
-  reason: text,
-  attempt_id: text,
+  enrollment_id: textOrNull,
+  serial_number: textOrNull,
+  user_name: textOrNull,
+  reason: textOrNull,
+  attempt_id: textOrNull,
   data: Type.Record(Type.String(), Type.Unknown()),
 })
 
@@ -40,7 +40,7 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
             cursor: Type.Optional(Type.String({ description: 'The same as `after`.' })),
             type: Type.Optional(Type.Enum(EVENT_TYPES)),
           }),
-          response: { 200: Type.Object({ items: Type.Array(eventSchema), next_cursor: text }) },
+          response: { 200: Type.Object({ items: Type.Array(eventSchema), next_cursor: textOrNull }) },
         },
       },
       async (request) => {
