@@ -15,6 +15,7 @@ import {
   createEnrollment,
   createLinks,
   enrollmentApi,
+  entryRoutes,
   linkRoutes,
   linksApi,
 } from './features/enrollment/index.ts'
@@ -36,8 +37,10 @@ import { startLoops } from './kernel/loops.ts'
 import { createMetrics } from './kernel/metrics.ts'
 import { createSecretBox } from './kernel/secret-box.ts'
 import { createThreadPool } from './kernel/threads.ts'
+import { createMachineInfoTrust } from './protocol/ade/index.ts'
 import { createMessageReader, messageWorkerScript } from './protocol/mdm/index.ts'
 import { createReseal } from './reseal.ts'
+import { parseCertificate, readPem } from './protocol/x509/index.ts'
 import { version } from './version.ts'
 
 /** Threads for messages too large to be read on the event loop. */
@@ -150,7 +153,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     clock,
   })
   const ade = createAde({ ...base, events, policies, http: apple, service: { url: config.ade.url } })
-  const links = createLinks({ ...base, events, users })
+  const links = createLinks({ ...base, events, users, groups })
   const parts = {
     ...{ ...base, events, settings, users, attempts, devices, push, commands, identity, links },
     ...{ signin, groups, policies, ade },
@@ -159,6 +162,11 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const mdm = createMdmEndpoints({ ...parts, reader, enrollment })
   await identity.authority.ready()
   await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
+
+  const trust = createMachineInfoTrust({
+    mode: config.machineInfo.trust,
+    caCertificates: readPem(config.machineInfo.caPem ?? '').map(({ der }) => parseCertificate(der)),
+  })
 
   const http = await createHttp({
     config,
@@ -171,7 +179,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ready: db.ping,
     scopes: {
       device: [mdm.routes, identity.routes],
-      enroll: [linkRoutes({ ...parts, currentTopic })],
+      enroll: [linkRoutes({ ...parts, currentTopic }), entryRoutes({ ...parts, trust })],
       operator: [
         devicesApi(parts),
         enrollmentApi(parts),

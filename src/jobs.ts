@@ -47,6 +47,8 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'send_pushes', every: SECOND, run: push.run },
     { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },
+    { name: 'release_from_setup', every: SECOND, run: enrollment.release },
+    { name: 'judge_assignments', every: 2 * SECOND, run: enrollment.judgeAssignments },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
     { name: 'reseal', every: 10 * SECOND, run: deps.reseal.run },

@@ -30,7 +30,8 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
     defaultDeviceLimit: async () => 15,
     liveEnrollments: async () => 0,
   })
-  const links = createLinks({ ...deps, users, publicUrl: PUBLIC_URL })
+  const groups = { find: async () => undefined }
+  const links = createLinks({ ...deps, users, groups, publicUrl: PUBLIC_URL })
   const push: { topic: string | null } = { topic: TOPIC }
   const routes = linkRoutes({
     ...deps,

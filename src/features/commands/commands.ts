@@ -135,6 +135,14 @@ export function createCommands(deps: { db: Db; clock: Clock; events: Events; dev
     /** Pending commands with their plists, oldest first. */
     pendingPlists: (enrollmentId: string, query: Parameters<typeof store.pendingCommandsOf>[2]) =>
       store.pendingCommandsOf(db.kysely, enrollmentId, query),
+    /** The enrollments for which at least one of these commands is pending. */
+    pendingAmong: (pairs: Parameters<typeof store.pendingAmong>[1]) => store.pendingAmong(db.kysely, pairs),
+    /** How a command to an enrollment ended, or that it is pending; undefined when there is no such thing. */
+    async stateOf(trx: Tx, enrollmentId: string, uuid: string) {
+      const delivery = (await store.deliveriesOf(trx, uuid, [enrollmentId])).at(-1)
+      if (delivery === undefined) return undefined
+      return delivery.finished_at === null ? ('pending' as const) : delivery.state
+    },
     /** Which of these enrollments have anything pending. */
     withPending: (ids: readonly string[]) => store.withPending(db.kysely, ids),
     /** Deletes commands older than `days` days that are nowhere pending; their results go with their partitions. */

@@ -166,6 +166,19 @@ export async function deliveriesOf(
 /** A delivery together with what was to be done. */
 export type DeviceDelivery = Delivery & { request_type: string | null; seq: number | null }
 
+/** The enrollments for which at least one of these commands is pending. */
+export async function pendingAmong(
+  db: Reader,
+  pairs: readonly { enrollment_id: string; uuid: string }[],
+): Promise<Set<string>> {
+  if (pairs.length === 0) return new Set()
+  const result = await sql<{ enrollment_id: string }>`
+    select distinct p.enrollment_id from pending_deliveries p
+    join unnest(${pairs.map((pair) => pair.enrollment_id)}::text[], ${pairs.map((pair) => pair.uuid)}::text[])
+      as w (enrollment_id, uuid) on p.enrollment_id = w.enrollment_id and p.command_uuid = w.uuid`.execute(db)
+  return new Set(result.rows.map((row) => row.enrollment_id))
+}
+
 /** What is pending for an enrollment, in the order in which it will be delivered. */
 export async function pendingOf(db: Reader, enrollmentId: string): Promise<DeviceDelivery[]> {
   const result = await sql<DeviceDelivery>`

@@ -210,16 +210,17 @@ export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<s
   return new Set(rows.map((row) => row.id))
 }
 
-/** Devices that said that they wait in Setup Assistant, at most `limit`. */
-export async function awaitingIds(db: Reader, limit: number): Promise<string[]> {
+/** Devices that said that they wait in Setup Assistant, by id from after `after`. */
+export async function awaitingIds(db: Reader, query: { after: string; limit: number }): Promise<string[]> {
   const rows = await db
     .selectFrom('enrollments')
     .select('id')
     .where(sql<boolean>`awaiting_configuration`)
     .where('unenrolled_at', 'is', null)
     .where('parent_id', 'is', null)
+    .where('id', '>', query.after)
     .orderBy('id')
-    .limit(limit)
+    .limit(query.limit)
     .execute()
   return rows.map(({ id }) => id)
 }

@@ -45,6 +45,8 @@ export async function checkUser(
   const user = await deps.users.lock(trx, attempt.user_id)
   if (!user) return { reason: 'user_unknown', detail: {} }
   if (user.disabled) return { reason: 'user_disabled', detail: {} }
+  if (user.enrollment_manager && (attempt.way === 'ade' || attempt.way === 'ade_web'))
+    return { reason: 'enrollment_manager_not_allowed', detail: {} }
   const limit = await deps.users.limitOf(user, trx)
   if (limit === null) return undefined
   const count = await deps.devices.countLive(trx, user.id, applicant.id)

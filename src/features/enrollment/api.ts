@@ -4,7 +4,6 @@ import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import type { EnrollmentDeps } from './deps.ts'
-import { profileIdentifier } from './profile.ts'
 import { deleteDevice, requestUnenroll } from './end.ts'
 import type { EnrollmentLink, Links } from './links.ts'
 
@@ -28,7 +27,6 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const { id } = request.params
         const uuid = await requestUnenroll(deps, id, {
-          profileIdentifier: profileIdentifier(deps.instanceId),
           createdBy: `${request.actor.kind}:${request.actor.id}`,
         })
         return reply.code(202).send({ device_id: id, command_uuid: uuid })
@@ -71,6 +69,7 @@ const linkSchema = Type.Object({
   uses: Type.Integer(),
   used: Type.Integer({ description: 'Devices that began to enroll by it.' }),
   user_name: Type.Union([Type.String(), Type.Null()]),
+  group_id: Type.Union([Type.String(), Type.Null()]),
   expires_at: time,
   revoked_at: Type.Union([time, Type.Null()]),
   created_at: time,
@@ -82,6 +81,11 @@ const newLinkSchema = Type.Object(
     user_name: Type.Optional(
       Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()], {
         description: 'Whose devices they will be; must be a known user.',
+      }),
+    ),
+    group_id: Type.Optional(
+      Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()], {
+        description: 'The static group that its devices join.',
       }),
     ),
     uses: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_USES, default: 1 })),
@@ -106,8 +110,8 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        const { user_name = null, uses = 1, expires_at } = request.body
-        const link = await links.create({ user_name, uses, expires_at: toDate(expires_at) })
+        const { user_name = null, group_id = null, uses = 1, expires_at } = request.body
+        const link = await links.create({ user_name, group_id, uses, expires_at: toDate(expires_at) })
         return reply.code(201).send(renderLink(link))
       },
     )

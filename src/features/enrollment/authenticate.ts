@@ -7,6 +7,7 @@ import { checkSameDevice, checkUser, type Applicant, type Refusal } from './admi
 import type { EnrollmentDeps, Sender, Verdict } from './deps.ts'
 import { HALF_ENROLLED_MINUTES } from './end.ts'
 import { sealMessage } from './messages.ts'
+import { forgetRelease } from './release/release.ts'
 
 type AuthenticateMessage = Omit<Authenticate, 'raw'>
 
@@ -107,6 +108,8 @@ async function start(
   const users = await deps.devices.deleteUserChannels(trx, before.id)
   await deps.commands.cancelAll(trx, [before.id, ...users])
   await deps.push.forget(trx, [before.id, ...users])
+  await forgetRelease(trx, before.id)
+  if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)
   await deps.devices.updateEnrollment(trx, before.id, {
     ...facts(message),
     ...blank(before),
@@ -122,6 +125,7 @@ async function start(
     updated_at: now,
   })
   await deps.identity.bind(trx, { enrollmentId: before.id, fingerprint: from.fingerprint, renewal: false })
+  await joinGroups(trx, deps, attempt, before.id)
   await keep(trx, deps, before.id, message, from.raw)
   await deps.attempts.note(trx, attempt.id, {
     enrollment_id: before.id,
@@ -139,6 +143,15 @@ async function start(
     request_id: from.requestId,
     data: { again: before.authenticated_at !== null },
   })
+}
+
+/** The static groups that its policy and its link name; that of the policy itself follows from its devices. */
+async function joinGroups(trx: Tx, deps: EnrollmentDeps, attempt: Attempt, id: string): Promise<void> {
+  const { policy_id: policyId, link_id: linkId } = attempt
+  const policy = policyId === null ? undefined : await deps.policies.find(trx, policyId)
+  const linked = linkId === null ? null : await deps.links.groupOf(trx, linkId)
+  for (const groupId of new Set([policy?.group_id ?? null, linked]))
+    if (groupId !== null) await deps.groups.addMember(trx, groupId, id)
 }
 
 /** The device took a renewed profile of ours: nothing is reset, only what it says of itself is noted. */

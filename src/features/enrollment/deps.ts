@@ -1,11 +1,14 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Ade } from '../ade/index.ts'
 import type { Attempts } from '../attempts/index.ts'
 import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
+import type { EnrollmentPolicies } from '../enrollment-policies/index.ts'
 import type { Events } from '../events/index.ts'
+import type { Groups } from '../groups/index.ts'
 import type { Push } from '../push/index.ts'
 import type { Users } from '../users/index.ts'
 import type { Links } from './links.ts'
@@ -23,6 +26,9 @@ export interface EnrollmentDeps {
   commands: Commands
   identity: DeviceIdentity
   links: Links
+  policies: Pick<EnrollmentPolicies, 'find'>
+  groups: Pick<Groups, 'addMember' | 'removeDevice'>
+  ade: Pick<Ade, 'noteEnrolled' | 'noteUnenrolled' | 'takeUnjudged'>
   publicUrl: string
   instanceId: string
 }

@@ -5,6 +5,8 @@ import { AppError } from '../../kernel/errors.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
+import { profileIdentifier } from './profile.ts'
+import { forgetRelease } from './release/release.ts'
 
 /** A device that said Authenticate and no TokenUpdate within this time has given up. */
 export const HALF_ENROLLED_MINUTES = 60
@@ -28,6 +30,7 @@ export async function endEnrollment(
       deps.devices.updateEnrollment(trx, id, {
         unenrolled_at: now,
         unenroll_reason: reason,
+        awaiting_configuration: false,
         push_token: null,
         push_magic: null,
         push_state: 'waiting_for_token',
@@ -38,6 +41,10 @@ export async function endEnrollment(
   await deps.identity.endAll(trx, enrollment.id)
   await deps.commands.cancelAll(trx, ids)
   await deps.push.forget(trx, ids)
+  await forgetRelease(trx, enrollment.id)
+  await deps.groups.removeDevice(trx, enrollment.id)
+  if (enrollment.serial_number !== null && enrollment.enrolled_at !== null)
+    await deps.ade.noteUnenrolled(trx, enrollment.serial_number, now)
   await deps.events.emit(trx, {
     type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled',
     enrollment_id: enrollment.id,
@@ -56,26 +63,36 @@ export function finishRemoval(deps: EnrollmentDeps, enrollmentId: string): Promi
 }
 
 /** Queues the removal of our profile from a device; it has left when it acknowledges that, or says CheckOut. */
-export async function requestUnenroll(
+export function requestUnenroll(
   deps: EnrollmentDeps,
   id: string,
-  request: { profileIdentifier: string; createdBy?: string },
+  request: { createdBy?: string },
 ): Promise<string> {
-  const uuid = newAppleUuid()
-  await deps.db.transaction(async (trx) => {
+  return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
     if (enrollment.unenrolled_at !== null || enrollment.parent_id !== null)
       throw new AppError('conflict', 'Only a device that is enrolled can be unenrolled.')
-    await deps.commands.enqueue(trx, {
-      uuid,
-      requestType: 'RemoveProfile',
-      body: buildCommand(uuid, 'RemoveProfile', { Identifier: request.profileIdentifier }),
-      targets: [enrollment.id],
-      priority: 'high',
-      purpose: 'unenroll',
-      ...(request.createdBy !== undefined && { createdBy: request.createdBy }),
-    })
+    return queueUnenroll(trx, deps, enrollment, request)
+  })
+}
+
+/** The same for a device that is known to be enrolled, as part of `trx`; the uuid of the command. */
+export async function queueUnenroll(
+  trx: Tx,
+  deps: Pick<EnrollmentDeps, 'commands' | 'instanceId'>,
+  enrollment: Pick<Enrollment, 'id'>,
+  { createdBy }: { createdBy?: string },
+): Promise<string> {
+  const uuid = newAppleUuid()
+  await deps.commands.enqueue(trx, {
+    uuid,
+    requestType: 'RemoveProfile',
+    body: buildCommand(uuid, 'RemoveProfile', { Identifier: profileIdentifier(deps.instanceId) }),
+    targets: [enrollment.id],
+    priority: 'high',
+    purpose: 'unenroll',
+    ...(createdBy !== undefined && { createdBy }),
   })
   return uuid
 }
@@ -93,6 +110,7 @@ export function deleteDevice(deps: EnrollmentDeps, id: string, force: boolean): 
         )
       await endEnrollment(trx, deps, enrollment, 'deleted')
     }
+    await deps.groups.removeDevice(trx, enrollment.id)
     await deps.devices.deleteEnrollment(trx, enrollment.id)
     await deps.events.emit(trx, {
       type: 'device.deleted',

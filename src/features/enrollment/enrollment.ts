@@ -2,8 +2,10 @@ import { authenticate } from './authenticate.ts'
 import { bootstrapToken, checkOut, setBootstrapToken } from './channel-messages.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
+import { judgeAssignments } from './judge.ts'
 import { openToken, sealMessage, sealToken } from './messages.ts'
 import { reseal } from './reseal.ts'
+import { release } from './release/release.ts'
 import { tokenUpdate } from './token-update.ts'
 
 /** How a device gets in, stays in and leaves. */
@@ -32,5 +34,9 @@ export function createEnrollment(deps: EnrollmentDeps) {
     reseal: () => reseal(deps),
     /** A background job: ends enrollments that never got beyond Authenticate. */
     abandonHalfEnrolled: () => abandonHalfEnrolled(deps),
+    /** A background job: lets devices go on that wait in Setup Assistant. */
+    release: () => release(deps),
+    /** A background job: unenrols devices of users whose serial numbers newly got a policy. */
+    judgeAssignments: () => judgeAssignments(deps),
   }
 }

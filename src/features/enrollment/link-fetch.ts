@@ -4,12 +4,10 @@ import type { Attempts, NewAttempt, ReasonCode } from '../attempts/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Users } from '../users/index.ts'
+import { ATTEMPT_MINUTES } from './attempt-deadline.ts'
 import type { Links } from './links.ts'
 import { renderProfile } from './profile.ts'
 import type { StoredLink } from './store.ts'
-
-/** A device that has not come to Authenticate within this time after it got its profile went nowhere. */
-const ATTEMPT_MINUTES = 60
 
 /** What whoever opens a link gets. */
 type LinkAnswer = { profile: Buffer } | { refused: ReasonCode }

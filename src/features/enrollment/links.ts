@@ -4,6 +4,7 @@ import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Events } from '../events/index.ts'
+import type { Groups } from '../groups/index.ts'
 import type { Users } from '../users/index.ts'
 import {
   findLink,
@@ -29,6 +30,7 @@ export interface EnrollmentLink {
   uses: number
   used: number
   user_name: string | null
+  group_id: string | null
   expires_at: Date
   revoked_at: Date | null
   created_at: Date
@@ -38,6 +40,8 @@ export interface EnrollmentLink {
 /** What a new link is asked to be; by default good for one device and seven days. */
 interface NewLink {
   user_name?: string | null
+  /** A static group. */
+  group_id?: string | null
   uses?: number
   expires_at?: Date | null
 }
@@ -51,12 +55,13 @@ export function createLinks(deps: {
   clock: Clock
   events: Events
   users: Pick<Users, 'find' | 'findByName'>
+  groups: Pick<Groups, 'find'>
   secretBox: SecretBox
   publicUrl: string
 }) {
-  const { db, clock, events, users, secretBox, publicUrl } = deps
+  const { db, clock, events, users, groups, secretBox, publicUrl } = deps
 
-  /** Makes a link. Throws `invalid_request`, naming the field, for an unknown user or a time that has passed. */
+  /** Makes a link. Throws `invalid_request`, naming the field, for an unknown user or group, or a past time. */
   async function create(wanted: NewLink): Promise<EnrollmentLink> {
     const now = clock.now()
     const { uses = 1 } = wanted
@@ -66,6 +71,10 @@ export function createLinks(deps: {
       const user_name = withoutNul(wanted.user_name ?? null)
       const user = user_name === null ? undefined : await users.findByName(trx, user_name)
       if (user_name !== null && user === undefined) throw badField('user_name', 'there is no such user')
+      const group_id = withoutNul(wanted.group_id ?? null)
+      const group = group_id === null ? undefined : await groups.find(trx, group_id)
+      if (group_id !== null && group?.kind !== 'static')
+        throw badField('group_id', 'there is no such static group')
       const id = newId(now)
       const key = newSecret(KEY_BYTES)
       const link: StoredLink = {
@@ -73,6 +82,7 @@ export function createLinks(deps: {
         key_hash: sha256(key),
         key_sealed: secretBox.seal(Buffer.from(key), keyContext(id)),
         user_id: user?.id ?? null,
+        group_id,
         uses,
         used: 0,
         expires_at,
@@ -100,9 +110,9 @@ export function createLinks(deps: {
   }
 
   function show(link: StoredLink, user_name: string | null): EnrollmentLink {
-    const { id, uses, used, expires_at, revoked_at, created_at, updated_at } = link
+    const { id, uses, used, group_id, expires_at, revoked_at, created_at, updated_at } = link
     const url = `${publicUrl}/enroll/link/${secretBox.open(link.key_sealed, keyContext(id)).toString()}`
-    return { id, url, uses, used, user_name, expires_at, revoked_at, created_at, updated_at }
+    return { id, url, uses, used, user_name, group_id, expires_at, revoked_at, created_at, updated_at }
   }
 
   return {
@@ -133,6 +143,9 @@ export function createLinks(deps: {
     /** The link that an address names, or undefined. */
     byKey: (queries: Queries, key: string): Promise<StoredLink | undefined> =>
       findLinkByKey(queries, sha256(key)),
+    /** The static group that devices of a link join; null without one. */
+    groupOf: async (trx: Tx, id: string): Promise<string | null> =>
+      (await findLink(trx, id))?.group_id ?? null,
     /** Why the link lets nobody in at this moment; undefined when it does. */
     refusalOf: (link: StoredLink): LinkRefusal | undefined => judge(link, clock.now()),
     /** Takes one use of the link, or says why that is not possible; exact in any race, undone with `trx`. */

@@ -1,7 +1,14 @@
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import { AppError } from '../../kernel/errors.ts'
 import { fetchLink, type LinkFetchDeps } from './link-fetch.ts'
+import type { EntryDeps } from './power-on/deps.ts'
+import { createEntrance } from './power-on/entrance.ts'
+import { createPowerOn } from './power-on/native.ts'
+import { powerOnRoutes } from './power-on/routes.ts'
 import { PROFILE_TYPE } from './profile.ts'
+import { refuseGuess } from './refused-guess.ts'
+import { webRoutes } from './web/routes.ts'
+import { createWeb } from './web/web.ts'
 
 /** `GET /enroll/link/{key}` of the enroll scope. A refusal is an empty 403; its reason is in the attempt. */
 export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
@@ -13,7 +20,10 @@ export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
       async (request, reply) => {
         void reply.header('cache-control', 'no-store')
         const answer = await fetchLink(deps, request.params.key, request.id)
-        if (answer === undefined) throw unknownKey(deps, request)
+        if (answer === undefined) {
+          refuseGuess(deps.events, request, 'link')
+          throw new AppError('not_found', 'There is no such enrollment link.')
+        }
         if ('refused' in answer) return reply.code(403).send()
         return reply
           .type(PROFILE_TYPE)
@@ -24,15 +34,11 @@ export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
   }
 }
 
-/** Tells of a guess and counts it against the address; throws when it has guessed too often. */
-function unknownKey({ events }: LinkFetchDeps, request: FastifyRequest): AppError {
-  const event = { type: 'enrollment.rejected', request_id: request.id, data: { way: 'link' } } as const
-  try {
-    request.noteFailure()
-  } catch (error) {
-    events.announce({ ...event, reason: 'too_many_failures' })
-    throw error
+/** `/enroll/ade/{key}`, `/enroll/web/{key}` and `/enroll` with its pages, of the enroll scope. */
+export function entryRoutes(deps: EntryDeps): FastifyPluginAsync {
+  const entrance = createEntrance(deps)
+  return async (app) => {
+    await app.register(powerOnRoutes(deps, createPowerOn(deps, entrance)))
+    await app.register(webRoutes(deps, createWeb(deps, entrance)))
   }
-  events.announce({ ...event, reason: 'unknown_key' })
-  return new AppError('not_found', 'There is no such enrollment link.')
 }

@@ -11,6 +11,8 @@ export interface StoredLink {
   key_hash: Buffer
   key_sealed: Buffer
   user_id: string | null
+  /** The static group that its devices join. */
+  group_id: string | null
   uses: number
   used: number
   expires_at: Date

@@ -5,6 +5,7 @@ import { buildCommand, type TokenUpdate } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps, Sender, Verdict } from './deps.ts'
 import { sealMessage, sealToken } from './messages.ts'
+import { oweRelease } from './release/release.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
 
@@ -170,6 +171,9 @@ async function complete(
     purpose: 'inventory',
     pushAgainAt: addTime(deps.clock.now(), SECOND_PUSH_SECONDS, 'second'),
   })
+  if (message.awaitingConfiguration === true) await oweRelease(trx, deps, channel, [uuid])
+  if (channel.serial_number !== null)
+    await deps.ade.noteEnrolled(trx, channel.serial_number, deps.clock.now())
   await deps.events.emit(trx, {
     type: 'device.enrolled',
     ...told,

@@ -1,0 +1,69 @@
+import { html, type Html } from './html.ts'
+import { layout } from './layout.ts'
+
+/** What the sign-in page shows. */
+export interface SignInPage {
+  /** Where the form goes; null where people sign in elsewhere only. */
+  action: string | null
+  csrfToken: string
+  /** What was typed the last time, and what was wrong with it. */
+  userName: string
+  problem: string | null
+  /** Providers with a page of their own. */
+  others: readonly { name: string; href: string }[]
+}
+
+/** The page on which a person signs in so that a device becomes theirs. */
+export function signInPage(page: SignInPage): string {
+  const { action, problem, others } = page
+  const intro = 'Use the account of your organization. Then this device is set up and managed for your work.'
+  return layout(
+    'Sign in to enroll this device',
+    html`<p class="soft">${intro}</p>
+      ${problem === null ? null : alertOf(problem)} ${action === null ? null : formOf(page, action)}
+      ${action === null || others.length === 0 ? null : html`<p class="or">or</p>`}
+      ${others.map(({ name, href }) => html`<a class="button other" href="${href}">Sign in with ${name}</a>`)}`,
+  )
+}
+
+/** What went wrong, told at once to those who hear the page. */
+export function alertOf(problem: string): Html {
+  return html`<p class="alert" role="alert" id="problem">${problem}</p>`
+}
+
+/** Attributes that tie a field to what is wrong with it. */
+export function tiedTo(problem: string | null): Html | null {
+  return problem === null ? null : html` aria-invalid="true" aria-describedby="problem"`
+}
+
+function formOf({ csrfToken, userName, problem }: SignInPage, action: string): Html {
+  const [name, password] = userName === '' ? [html` autofocus`, null] : [null, html` autofocus`]
+  return html`<form method="post" action="${action}">
+    <input type="hidden" name="csrf_token" value="${csrfToken}" />
+    <label for="user_name">User name</label>
+    <input
+      id="user_name"
+      name="user_name"
+      type="text"
+      value="${userName}"
+      required
+      maxlength="255"
+      autocomplete="username"
+      autocapitalize="none"
+      autocorrect="off"
+      spellcheck="false"
+      ${tiedTo(problem)}${name}
+    />
+    <label for="password">Password</label>
+    <input
+      id="password"
+      name="password"
+      type="password"
+      required
+      maxlength="1024"
+      autocomplete="current-password"
+      ${tiedTo(problem)}${password}
+    />
+    <button type="submit">Sign in</button>
+  </form>`
+}

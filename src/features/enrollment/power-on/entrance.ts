@@ -1,0 +1,102 @@
+import { addTime } from '../../../kernel/clock.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import type { AttemptFacts, Contact, NewStep } from '../../attempts/index.ts'
+import type { Policy } from '../../enrollment-policies/index.ts'
+import { ATTEMPT_MINUTES } from '../attempt-deadline.ts'
+import { checkDevice, type Checked, type StepRefusal } from './checks.ts'
+import type { EntryDeps } from './deps.ts'
+import { createKnown } from './known.ts'
+import { createMachineReader, type Machine } from './machine.ts'
+import { createRecorder, type Recorded } from './record.ts'
+
+/** A device at the door: who it says it is, the policy of the address, and what was decided so far. */
+export interface Visit {
+  way: 'ade' | 'ade_web'
+  machine: Machine
+  policy: Policy
+  topic: string | null
+  checked: Checked
+  /** Whether the serial number is one of ours and the device is believed. */
+  isOurs: boolean
+  requestId: string
+}
+
+/** What is written of a visit besides what was checked. `ends` false: the attempt stays open for another try. */
+export interface Decision {
+  steps?: NewStep[]
+  facts?: AttemptFacts
+  refusal?: StepRefusal & { ends: boolean }
+}
+
+/** What a device says of itself: the body of its POST, or the header of its web view. */
+type Source = { body: unknown } | { header: string }
+
+/** Where devices come in at power-on, natively and in the web view. */
+export type Entrance = ReturnType<typeof createEntrance>
+
+/** Makes it. */
+export function createEntrance(deps: EntryDeps) {
+  const machines = createMachineReader(deps)
+  const known = createKnown(deps)
+  const record = createRecorder(deps)
+
+  function read(source: Source): Machine | AppError {
+    try {
+      return 'header' in source ? machines.fromHeader(source.header) : machines.fromBody(source.body)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'message_invalid') return error
+      throw error
+    }
+  }
+
+  return {
+    /**
+     * Looks at a device that has come: `unknown_key` for an address that is not ours, `unreadable` for a message that
+     * cannot be understood (both open no attempt), else what is decided before anyone signs in.
+     */
+    async receive(
+      key: string,
+      source: Source,
+      requestId: string,
+    ): Promise<Visit | 'unknown_key' | 'unreadable'> {
+      const way = 'header' in source ? 'ade_web' : 'ade'
+      const machine = read(source)
+      const facts = await known(key, machine instanceof AppError ? '' : machine.serial)
+      const { policy, assignment, topic } = facts
+      if (policy === undefined) return 'unknown_key'
+      if (machine instanceof AppError) {
+        const data = { way, problem: machine.message }
+        const reason = 'machine_info_invalid'
+        deps.events.announce({ type: 'enrollment.rejected', reason, request_id: requestId, data })
+        return 'unreadable'
+      }
+      return {
+        ...{ way, machine, policy, topic, requestId },
+        checked: checkDevice(machine, { ...facts, policy }),
+        isOurs: assignment !== undefined && machine.distrust === undefined,
+      }
+    },
+
+    /** Writes down a visit and what was decided; with `isGranted`, a challenge for the profile is made. */
+    record(visit: Visit, decision: Decision, isGranted = false): Promise<Recorded> {
+      const { machine, checked } = visit
+      const refusal = checked.refusal === undefined ? decision.refusal : { ...checked.refusal, ends: true }
+      const granted: NewStep[] = isGranted ? [{ step: 'profile', outcome: 'passed' }] : []
+      const contact: Contact = {
+        attempt: {
+          way: visit.way,
+          serial_number: machine.serial,
+          udid: machine.udid,
+          policy_id: visit.policy.id,
+          deadline: addTime(deps.clock.now(), ATTEMPT_MINUTES, 'minute'),
+        },
+        apart: machine.distrust !== undefined,
+        ...(decision.facts && { facts: decision.facts }),
+        steps: [...checked.steps, ...(decision.steps ?? []), ...granted],
+        ...(refusal && { refusal }),
+        request_id: visit.requestId,
+      }
+      return record({ contact, isOurs: visit.isOurs, isGranted })
+    },
+  }
+}

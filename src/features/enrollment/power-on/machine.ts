@@ -1,0 +1,45 @@
+import { AppError } from '../../../kernel/errors.ts'
+import type { Log } from '../../../kernel/log.ts'
+import { readMachineInfo, readMachineInfoHeader } from '../../../protocol/ade/index.ts'
+import type { MachineInfo, MachineInfoTrust } from '../../../protocol/ade/index.ts'
+
+/** A device that has introduced itself; `distrust` says why its word does not count. */
+export interface Machine {
+  serial: string
+  udid: string
+  info: MachineInfo
+  distrust: string | undefined
+}
+
+/** Reads what devices say of themselves at power-on, and judges who signed it. Refuses `message_invalid`. */
+export interface MachineReader {
+  /** The body of the POST. */
+  fromBody(body: unknown): Machine
+  /** The header `x-apple-aspen-deviceinfo` of the web view. */
+  fromHeader(header: string): Machine
+}
+
+/** Makes the reader. A signer that is not trusted is logged; whether it counts is up to the mode of `trust`. */
+export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log }): MachineReader {
+  function judge({ info, signer, certificates }: ReturnType<typeof readMachineInfo>): Machine {
+    const { serial, udid } = info
+    if (serial === undefined || udid === undefined)
+      throw new AppError('message_invalid', 'MachineInfo: SERIAL or UDID is missing')
+    const verdict = deps.trust.judge(signer, certificates)
+    if (verdict.trusted) return { serial, udid, info, distrust: undefined }
+    if (verdict.accepted)
+      deps.log.warn(
+        { event: 'machine_info.untrusted', serial_number: serial, detail: verdict.reason },
+        'MachineInfo is not signed by a device that is trusted; it is taken all the same',
+      )
+    return { serial, udid, info, distrust: verdict.accepted ? undefined : verdict.reason }
+  }
+
+  return {
+    fromBody(body) {
+      if (!Buffer.isBuffer(body)) throw new AppError('message_invalid', 'MachineInfo: there is no body')
+      return judge(readMachineInfo(body))
+    },
+    fromHeader: (header) => judge(readMachineInfoHeader(header)),
+  }
+}

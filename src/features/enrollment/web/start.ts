@@ -1,0 +1,94 @@
+import type { Entrance, Visit } from '../power-on/entrance.ts'
+import type { EntryDeps } from '../power-on/deps.ts'
+import { endPage } from '../pages/refused.ts'
+import { readyPage } from '../pages/ready.ts'
+import { refusedAnswer, startAgain, type WebAnswer, type WebRequest } from './answers.ts'
+import { begin, browserOf, journeyIn } from './journey.ts'
+import type { createProfileEnd } from './profile.ts'
+import type { createSignInSteps } from './sign-in.ts'
+import type { Travel } from './travel.ts'
+
+/** What the beginnings of journeys work with. */
+interface Parts {
+  entrance: Entrance
+  travel: Travel
+  steps: ReturnType<typeof createSignInSteps>
+  ends: ReturnType<typeof createProfileEnd>
+}
+
+/** Makes the beginnings: the web view of Setup Assistant, and the page for devices of people's own. */
+export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, ends }: Parts) {
+  const { signin, settings } = deps
+
+  /** Whether the browser holds the session of another device: it gets nothing, and has to begin without it. */
+  async function isOthersSession(request: WebRequest, { machine }: Visit): Promise<string | undefined> {
+    const session = await signin.sessions.find(request.cookie)
+    const device = session && journeyIn(session.state)?.device
+    if (!session || !device || (device.serial === machine.serial && device.udid === machine.udid))
+      return undefined
+    return signin.sessions.end(session)
+  }
+
+  async function openFor(request: WebRequest, visit: Visit): Promise<WebAnswer> {
+    const { machine, policy } = visit
+    const taken = await isOthersSession(request, visit)
+    if (taken !== undefined) {
+      const detail = { problem: 'the web view came with the session of another device' }
+      await entrance.record(visit, {
+        refusal: { step: 'sign_in', reason: 'sign_in_required', detail, ends: true },
+      })
+      return { ...startAgain(request, 'ade_web'), setCookie: taken }
+    }
+    const { attemptId } = await entrance.record(visit, {})
+    if (policy.user_affinity === 'none') return ends.profileFor(request, attemptId, undefined)
+    const journey = begin({
+      ...{ way: 'ade_web', attempt_id: attemptId, browser: browserOf(request.userAgent) },
+      ...{ device: { serial: machine.serial, udid: machine.udid }, source_id: policy.sign_in_source_id },
+    })
+    const { session, setCookie } = await signin.sessions.open(journey)
+    return { ...(await steps.begin(request, { session, journey })), setCookie }
+  }
+
+  return {
+    /** The first load of `configuration_web_url`. */
+    async openWebView(request: WebRequest, key: string): Promise<WebAnswer> {
+      if (request.deviceInfo === undefined) return missingHeader(request)
+      const visit = await entrance.receive(key, { header: request.deviceInfo }, request.requestId)
+      if (visit === 'unknown_key') return { kind: 'unknown_key' }
+      if (visit === 'unreadable') return refusedAnswer(request, 'machine_info_invalid')
+      const { refusal, updateTo } = visit.checked
+      if (refusal === undefined) return openFor(request, visit)
+      await entrance.record(visit, {})
+      return refusedAnswer(request, refusal.reason, { osVersion: updateTo })
+    },
+
+    /** The page on which a person enrols a device of their own. */
+    async openPage(request: WebRequest): Promise<WebAnswer> {
+      const source_id = (await settings.get()).enroll_sign_in_source_id
+      const known = await travel.find(request)
+      if (known?.journey.way === 'page' && known.journey.user === null) {
+        const moved = await travel.move(known, { source_id, change: null })
+        if (moved !== undefined) return steps.form(moved)
+      }
+      const journey = begin({ way: 'page', source_id, browser: browserOf(request.userAgent) })
+      const { session, setCookie } = await signin.sessions.open(journey)
+      return { ...(await steps.form({ session, journey })), setCookie }
+    },
+
+    /** The page with the profile, for someone who has signed in there. */
+    async ready(request: WebRequest): Promise<WebAnswer> {
+      const found = await travel.find(request)
+      if (!found?.journey.user) return startAgain(request, found?.journey.way)
+      const page = readyPage({ href: '/enroll/profile', userName: found.journey.user.name })
+      return { kind: 'page', status: 200, page }
+    },
+  }
+}
+
+function missingHeader({ requestId: reference }: WebRequest): WebAnswer {
+  const text =
+    'This address is for the setup of new devices. To enroll a device of your own, open the enrollment page.'
+  const again = { href: '/enroll', text: 'Open the enrollment page' }
+  const page = endPage({ heading: 'This page is for new devices', text, reference, again })
+  return { kind: 'page', status: 400, page }
+}
