@@ -88,7 +88,10 @@ export async function startTestApp(options: {
       databaseUrl: null,
       deviceCa: null,
     },
-    log: createLog({ level: 'debug', destination: { write: (line: string) => void lines.push(line) } }),
+    log: createLog({
+      level: config.logLevel,
+      destination: { write: (line: string) => void lines.push(line) },
+    }),
     clock,
     db,
   })

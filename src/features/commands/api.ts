@@ -43,7 +43,12 @@ const commandSchema = Type.Object({
 
 const withDeliveries = Type.Intersect([
   commandSchema,
-  Type.Object({ deliveries: Type.Array(deliverySchema), plist: Type.Optional(Type.String()) }),
+  Type.Object({
+    deliveries: Type.Array(deliverySchema),
+    plist: Type.Optional(
+      Type.String({ description: 'The whole command as base64; viewers are not shown it.' }),
+    ),
+  }),
 ])
 
 const newCommandSchema = Type.Object({
@@ -132,7 +137,11 @@ export function commandsApi(deps: {
           response: { 200: withDeliveries },
         },
       },
-      async (request) => show(commands, request.params.uuid),
+      async (request) => {
+        const { plist, ...rest } = await show(commands, request.params.uuid)
+        // A command may hold a PIN, a password or a certificate's key, which whoever only reads has no need of.
+        return request.actor.role === 'viewer' ? rest : { ...rest, plist }
+      },
     )
 
     app.delete(

@@ -125,7 +125,10 @@ function answer(reply: FastifyReply, result: ApiResult) {
 
 function json(reply: FastifyReply, status: number, value: unknown) {
   // As bytes: Fastify would add a charset to a text, which NanoMDM's answers do not have.
-  return reply.code(status).header('content-type', 'application/json').send(Buffer.from(toJsonText(value)))
+  return reply
+    .code(status)
+    .header('content-type', 'application/json')
+    .send(Buffer.from(toJsonText(value)))
 }
 
 function idsOf(request: FastifyRequest): string[] {
