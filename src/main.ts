@@ -68,7 +68,9 @@ async function migrate(): Promise<number> {
 
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof AppError) return error.message
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // What the system refuses (a port in use, a folder without permission) is no fault of the program.
+  return 'syscall' in error ? error.message : (error.stack ?? error.message)
 }
 
 try {
