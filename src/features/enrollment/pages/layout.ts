@@ -19,7 +19,7 @@ export const PAGE_HEADERS = {
   'x-frame-options': 'DENY',
 } as const
 
-/** A whole page around its main part; `heading` is its title too. */
+/** A whole page around its main part; `heading` is its title too. The hash is of all that stands within <style>. */
 export function layout(heading: string, main: Html): string {
   const page = html`<!doctype html>
     <html lang="en">
@@ -29,9 +29,7 @@ export function layout(heading: string, main: Html): string {
         <meta name="robots" content="noindex" />
         <meta name="color-scheme" content="light dark" />
         <title>${heading}</title>
-        <style>
-          ${{ markup: STYLE }}
-        </style>
+        <style>${{ markup: STYLE }}</style>
       </head>
       <body>
         <main>

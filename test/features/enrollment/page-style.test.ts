@@ -1,0 +1,11 @@
+import { createHash } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { html } from '../../../src/features/enrollment/pages/html.ts'
+import { layout, PAGE_HEADERS } from '../../../src/features/enrollment/pages/layout.ts'
+
+test('the policy of a page lets exactly its own style pass', () => {
+  const style = /<style>([\s\S]*?)<\/style>/.exec(layout('Title', html`<p>text</p>`))?.[1] ?? ''
+  const hash = createHash('sha256').update(style).digest('base64')
+  expect(style.length).toBeGreaterThan(100)
+  expect(PAGE_HEADERS['content-security-policy']).toContain(`'sha256-${hash}'`)
+})
