@@ -86,6 +86,52 @@ export async function load(options: {
   return { ...summary(latencies), seconds: elapsed, failures }
 }
 
+/**
+ * Sends `perSecond` requests a second for `seconds`, as many devices do that know nothing of each other: on whichever
+ * connection is free, and when none is, the wait counts as part of the answer's time.
+ */
+export async function paced(options: {
+  port: number
+  connections: number
+  perSecond: number
+  seconds: number
+  next: (turn: number) => Buffer
+}): Promise<LoadResult> {
+  const { port, connections, perSecond, seconds, next } = options
+  const all = Array.from({ length: connections }, () => new Connection(port))
+  const free = [...all]
+  const due: { request: Buffer; since: number }[] = []
+  const latencies: number[] = []
+  const running = new Set<Promise<void>>()
+  let failures = 0
+
+  async function work(connection: Connection): Promise<void> {
+    for (let task = due.shift(); task !== undefined; task = due.shift()) {
+      const status = await connection.send(task.request)
+      latencies.push(performance.now() - task.since)
+      if (status !== 200) failures++
+    }
+    free.push(connection)
+  }
+
+  const started = performance.now()
+  const total = Math.round(perSecond * seconds)
+  for (let turn = 0; turn < total; await new Promise((resolve) => setTimeout(resolve, 1))) {
+    const since = performance.now()
+    for (; turn < total && turn < ((since - started) / 1000) * perSecond; turn++) {
+      due.push({ request: next(turn), since })
+      const connection = free.pop()
+      if (connection === undefined) continue
+      const done = work(connection)
+      running.add(done)
+      void done.finally(() => running.delete(done))
+    }
+  }
+  await Promise.all(running)
+  for (const connection of all) connection.close()
+  return { ...summary(latencies), seconds: (performance.now() - started) / 1000, failures }
+}
+
 /** Percentiles of latencies in milliseconds. */
 export function summary(latencies: number[]): Pick<LoadResult, 'requests' | 'p50' | 'p99' | 'max'> {
   const sorted = latencies.toSorted((a, b) => a - b)
@@ -95,6 +141,12 @@ export function summary(latencies: number[]): Pick<LoadResult, 'requests' | 'p50
 
 /** The bytes of a PUT. */
 export function put(path: string, contentType: string, signature: string, body: Buffer): Buffer {
-  const head = `PUT ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: ${contentType}\r\nMdm-Signature: ${signature}\r\nContent-Length: ${body.length}\r\n\r\n`
-  return Buffer.concat([Buffer.from(head, 'latin1'), body])
+  return bytesOf(`PUT ${path}`, { 'Content-Type': contentType, 'Mdm-Signature': signature }, body)
+}
+
+/** The bytes of a request; `line` is its method and path. */
+export function bytesOf(line: string, headers: Record<string, string>, body: Buffer): Buffer {
+  const all = { Host: 'bench', ...headers, 'Content-Length': String(body.length) }
+  const fields = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  return Buffer.concat([Buffer.from(`${line} HTTP/1.1\r\n${fields.join('')}\r\n`, 'latin1'), body])
 }

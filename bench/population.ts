@@ -21,35 +21,41 @@ const COMMAND = 'application/x-apple-aspen-mdm; charset=UTF-8'
 /** Keys that all fake devices share: telling devices apart is the certificate's work. */
 export const keyPool = createKeyPool(KEYS, await Promise.all(Array.from({ length: KEYS }, generateRsaKey)))
 
-/** Calls the operator API. */
+/** Calls the operator API: an object goes as JSON, text as PEM, bytes as they are. */
 export async function api<T>(
   server: ServerProcess,
   method: string,
   path: string,
-  body?: unknown,
+  body?: object | string | Buffer,
 ): Promise<T> {
-  const isText = typeof body === 'string'
+  const isRaw = typeof body === 'string' || Buffer.isBuffer(body)
   const response = await fetch(`http://127.0.0.1:${server.port}/api/v1${path}`, {
     method,
     headers: {
       authorization: `Bearer ${server.token ?? ''}`,
-      ...(body !== undefined && { 'content-type': isText ? 'application/x-pem-file' : 'application/json' }),
+      ...(body !== undefined && { 'content-type': typeOf(body) }),
     },
-    ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
+    ...(body !== undefined && { body: isRaw ? new Uint8Array(Buffer.from(body)) : JSON.stringify(body) }),
   })
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
-  return (await response.json()) as T
+  const answer = await response.text()
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${answer}`)
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') === true
+  return (isJson ? JSON.parse(answer) : answer) as T
+}
+
+function typeOf(body: object | string): string {
+  if (Buffer.isBuffer(body)) return 'application/pkcs7-mime'
+  return typeof body === 'string' ? 'application/x-pem-file' : 'application/json'
 }
 
 /** Gives a new server a push certificate and an enrollment link of very many uses. */
-export async function prepare(server: ServerProcess): Promise<string> {
+export async function prepare(server: ServerProcess): Promise<{ linkPath: string; topic: string }> {
   const certificates = await createApnsCertificates(new Date())
-  const push = await certificates.pushCertificate(
-    'com.apple.mgmt.External.be9c0000-0000-4000-8000-000000000001',
-  )
+  const topic = 'com.apple.mgmt.External.be9c0000-0000-4000-8000-000000000001'
+  const push = await certificates.pushCertificate(topic)
   await api(server, 'PUT', '/push-certificates', push.certificate + push.key)
   const link = await api<{ url: string }>(server, 'POST', '/enrollment-links', { uses: 100_000 })
-  return new URL(link.url).pathname
+  return { linkPath: new URL(link.url).pathname, topic }
 }
 
 let invented = 0

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import path from 'node:path'
-import type { Ask, Usage } from './servers/protocol.ts'
+import type { Ask, CrowdMember, Usage } from './servers/protocol.ts'
 
 /** A server under measurement, in a process of its own. */
 export interface ServerProcess {
@@ -10,6 +10,8 @@ export interface ServerProcess {
   usage(): Promise<Usage>
   queue(uuids: string[], enrollmentIds: string[]): Promise<void>
   sql(text: string): Promise<void>
+  /** Enrols devices by SQL, for keys given as SPKI in base64; gives their certificates in base64. */
+  crowd(members: CrowdMember[], spkis: string[], topic: string): Promise<string[]>
   stop(): Promise<void>
 }
 
@@ -35,6 +37,7 @@ export async function startServer(
     usage: () => ask({ ask: 'usage' }) as Promise<Usage>,
     queue: async (uuids, enrollmentIds) => void (await ask({ ask: 'queue', uuids, enrollmentIds })),
     sql: async (text) => void (await ask({ ask: 'sql', text })),
+    crowd: (members, spkis, topic) => ask({ ask: 'crowd', members, spkis, topic }) as Promise<string[]>,
     async stop() {
       const ended = new Promise((resolve) => child.once('exit', resolve))
       await ask({ ask: 'stop' })

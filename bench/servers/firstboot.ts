@@ -7,7 +7,9 @@ import { loadSecrets } from '../../src/config/secrets.ts'
 import { openDatabase } from '../../src/db/index.ts'
 import { boundYoungGeneration } from '../../src/kernel/heap.ts'
 import { createLog } from '../../src/kernel/log.ts'
+import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { buildCommand } from '../../src/protocol/mdm/index.ts'
+import { enrolCrowd } from './crowd.ts'
 import { answerBench } from './protocol.ts'
 
 /** The real server, started as `firstboot serve` starts it, logging to nowhere but formatting every line. */
@@ -30,6 +32,10 @@ answerBench({
   stop: app.close,
   async sql(text) {
     await sql.raw(text).execute(db.kysely)
+  },
+  async crowd(members, spkis, topic) {
+    const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })
+    return enrolCrowd({ db, log, secretBox }, members, spkis, topic)
   },
   async queue(uuids, enrollmentIds) {
     for (const uuid of uuids) {

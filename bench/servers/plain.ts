@@ -13,6 +13,7 @@ import { createMetrics } from '../../src/kernel/metrics.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { buildCommand, readCheckin, readResult, type ReadResult } from '../../src/protocol/mdm/index.ts'
 import { plainEnrollment } from './plain-enrollment.ts'
+import { plainPowerOn } from './plain-power-on.ts'
 import { answerBench } from './protocol.ts'
 
 /**
@@ -190,6 +191,7 @@ async function checkin(request: FastifyRequest, reply: FastifyReply) {
 const app = fastify({ logger: false, bodyLimit: 16 * 1024 * 1024 })
 app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 const enrollment = plainEnrollment({ app, db, clock, secretBox, attempts, events, identity, secrets, log })
+plainPowerOn({ app, config, db, clock, attempts, events, identity })
 app.put('/mdm/connect', connect)
 app.put('/mdm/checkin', checkin)
 const address = await app.listen({ host: '127.0.0.1', port: config.listener.port })

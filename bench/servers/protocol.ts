@@ -1,11 +1,18 @@
 import type { EventEmitter } from 'node:events'
 
+/** A device of the crowd: its enrollment id, and which of the given keys it has. */
+export interface CrowdMember {
+  id: string
+  keyIndex: number
+}
+
 /** What the bench asks of a server process, and what that answers, over the channel of a forked process. */
 export type Ask =
   | { ask: 'usage' }
   | { ask: 'stop' }
   | { ask: 'queue'; uuids: string[]; enrollmentIds: string[] }
   | { ask: 'sql'; text: string }
+  | { ask: 'crowd'; members: CrowdMember[]; spkis: string[]; topic: string }
 export interface Usage {
   /** CPU seconds of the process so far. */
   cpu: number
@@ -21,10 +28,18 @@ export function answerBench(handlers: {
   stop(): Promise<void>
   queue?(uuids: string[], enrollmentIds: string[]): Promise<void>
   sql?(text: string): Promise<void>
+  /** Enrols devices by SQL, for keys given as SPKI in base64; gives their certificates in base64. */
+  crowd?(members: CrowdMember[], spkis: string[], topic: string): Promise<string[]>
 }): void {
   const channel = process as NodeJS.Process & EventEmitter
   channel.on('message', (message: Ask) => {
-    void handle(message).then((answer) => process.send?.({ answer }))
+    handle(message).then(
+      (answer) => process.send?.({ answer }),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      },
+    )
   })
   // The bench is gone: so is the reason to run.
   channel.on('disconnect', () => process.exit(0))
@@ -38,6 +53,8 @@ export function answerBench(handlers: {
         return handlers.queue?.(message.uuids, message.enrollmentIds)
       case 'sql':
         return handlers.sql?.(message.text)
+      case 'crowd':
+        return handlers.crowd?.(message.members, message.spkis, message.topic)
       case 'stop':
         await handlers.stop()
         setImmediate(() => process.disconnect())

@@ -1,0 +1,160 @@
+import { cpSync, mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { administer, startPostgres } from '../test/support/postgres.ts'
+import { startApple, type Apple } from './apple.ts'
+import { heavyBodyDelay, historyFlatness } from './extras.ts'
+import { firstDay, type FirstDay } from './first-day.ts'
+import { freePort } from './free-port.ts'
+import { load } from './load.ts'
+import { measure } from './measure.ts'
+import { enrol, idleRequest, prepare, type Speaker } from './population.ts'
+import type { Fact, Row } from './report.ts'
+import {
+  commandCycle,
+  enrolments,
+  idlePolls,
+  setupAssistantPosts,
+  tokenUpdates,
+  type Scenario,
+} from './scenarios.ts'
+import { startServer, type ServerProcess } from './server-process.ts'
+import { preparePowerOn, type PowerOn } from './setup-assistant.ts'
+import { syncAndAssign } from './sync.ts'
+
+const DEVICES = 64
+export const CONNECTIONS = [1, 8, 64] as const
+const SECRETS = {
+  FIRSTBOOT_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
+  FIRSTBOOT_ADMIN_TOKEN: 'bench-bench-bench-bench-bench-bench-bench',
+  FIRSTBOOT_PORT: String(await freePort()),
+}
+const FIRST_DAY: Record<Engine, FirstDay> = {
+  postgres: { seconds: 30, pollsPerSecond: 300 },
+  embedded: { seconds: 15, pollsPerSecond: 200 },
+}
+
+type Engine = 'postgres' | 'embedded'
+type Settings = Record<string, string>
+
+/** What was found on one database. */
+export interface Found {
+  rows: Row[]
+  facts: Fact[]
+}
+
+/** What a seeded server gave. */
+interface Seed {
+  linkPath: string
+  topic: string
+  speakers: Speaker[]
+  powerOn: PowerOn
+}
+
+/**
+ * Measures the baseline and Firstboot on one database, then what only Firstboot has (`extras`). `only`: one scenario by its
+ * name, or the extras.
+ */
+export async function benchEngine(
+  engine: Engine,
+  parent: string,
+  found: Found,
+  only?: string,
+): Promise<void> {
+  const folder = path.join(parent, engine)
+  mkdirSync(folder)
+  const postgres = engine === 'postgres' ? await startPostgres({ durable: true }) : undefined
+  const apple = await startApple(folder)
+  const settings = (name: string): Settings => {
+    const own = { ...SECRETS, ...apple.settings, FIRSTBOOT_DATA_DIR: path.join(folder, name) }
+    if (!postgres) return own
+    const url = new URL(postgres.url)
+    url.pathname = `/${name}`
+    return { ...own, FIRSTBOOT_DATABASE_URL: url.toString() }
+  }
+  try {
+    if (postgres) await administer(postgres.url, 'create database seeded')
+    const seed = await seedServer(engine, settings('seeded'), apple, found.facts)
+    if (postgres) await administer(postgres.url, 'create database plain template seeded')
+    else cpSync(path.join(folder, 'seeded'), path.join(folder, 'plain'), { recursive: true })
+    for (const server of ['plain', 'firstboot'] as const) {
+      const running = await startServer(server, settings(server === 'plain' ? 'plain' : 'seeded'))
+      found.rows.push(...(await runScenarios(engine, server, running, seed, only)))
+      if (server === 'firstboot' && (only === undefined || only === 'extras'))
+        found.facts.push(...(await runExtras(engine, running, apple, seed)))
+      await running.stop()
+    }
+  } finally {
+    await apple.cloud.close()
+    await postgres?.stop()
+  }
+}
+
+async function seedServer(engine: Engine, settings: Settings, apple: Apple, facts: Fact[]): Promise<Seed> {
+  const before = performance.now()
+  const server = await startServer('firstboot', settings)
+  facts.push({
+    ...{ engine, name: 'first start until it serves', value: (performance.now() - before) / 1000, unit: 's' },
+    note: 'keys and schema included',
+  })
+  const { linkPath, topic } = await prepare(server)
+  const speakers = await enrol(server, linkPath, DEVICES)
+  const powerOn = await preparePowerOn(server, apple)
+  await server.stop()
+  return { linkPath, topic, speakers, powerOn }
+}
+
+async function runScenarios(
+  engine: Engine,
+  server: 'plain' | 'firstboot',
+  running: ServerProcess,
+  { linkPath, speakers, powerOn }: Seed,
+  only: string | undefined,
+): Promise<Row[]> {
+  const scenarios: [string, Scenario][] = [
+    ['Idle poll', idlePolls],
+    ['command cycle', commandCycle],
+    ['TokenUpdate', tokenUpdates],
+    ['whole enrolment', enrolments(linkPath)],
+    ['Setup Assistant', setupAssistantPosts(powerOn.posts)],
+  ]
+  const rows: Row[] = []
+  await warmUp(running, speakers)
+  for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only))
+    for (const connections of CONNECTIONS) {
+      const figures = await measure(`${server} ${scenario}`, running, () =>
+        run(running, speakers, connections),
+      )
+      rows.push({ engine, scenario, server, connections, ...figures })
+    }
+  return rows
+}
+
+async function runExtras(
+  engine: Engine,
+  server: ServerProcess,
+  apple: Apple,
+  { speakers, powerOn, topic }: Seed,
+): Promise<Fact[]> {
+  const ids = speakers.map(({ id }) => id)
+  const facts = [
+    ...(await syncAndAssign(engine, server, apple)),
+    ...(await firstDay(engine, server, apple, powerOn, topic, FIRST_DAY[engine])),
+    await heavyBodyDelay(engine, server, speakers),
+    await historyFlatness(engine, server, speakers, (count) => server.sql(historySql(ids, count))),
+  ]
+  const { rss } = await server.usage()
+  return [...facts, { engine, name: 'memory at the end', value: rss, unit: 'MB', note: 'resident' }]
+}
+
+/** Lets the compiler of the server settle before anything is counted. */
+async function warmUp(server: ServerProcess, speakers: Speaker[]): Promise<void> {
+  const requests = await Promise.all(speakers.slice(0, 16).map(idleRequest))
+  await load({ port: server.port, connections: 16, seconds: 1.5, next: (index) => requests[index] })
+}
+
+/** Puts finished deliveries of the past into the history. */
+const historySql = (ids: readonly string[], rows: number) => `
+  insert into delivery_history
+    (enrollment_id, command_uuid, state, not_now_count, created_at, sent_at, finished_at)
+  select (array[${ids.map((id) => `'${id}'`).join(',')}])[1 + i % ${ids.length}], 'past-' || i, 'acknowledged', 0,
+    now(), now(), now() from generate_series(1, ${rows}) i`

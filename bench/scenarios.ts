@@ -1,0 +1,76 @@
+import { load, summary, type LoadResult } from './load.ts'
+import { acknowledge, idleRequest, newDevice, tokenUpdate, type Speaker } from './population.ts'
+import type { ServerProcess } from './server-process.ts'
+
+/** Seconds of a run. */
+export const SECONDS = 2
+const COMMANDS = 120
+
+/** One way of using a server, over so many connections. */
+export type Scenario = (
+  server: ServerProcess,
+  speakers: Speaker[],
+  connections: number,
+) => Promise<LoadResult>
+
+/** Every connection polls as a device of its own that has nothing to do. */
+export const idlePolls: Scenario = async (server, speakers, connections) => {
+  const requests = await Promise.all(speakers.slice(0, connections).map(idleRequest))
+  return load({ port: server.port, connections, seconds: SECONDS, next: (index) => requests[index] })
+}
+
+/** Every device works off a queue: each request is the answer to a command and brings the next one. */
+export const commandCycle: Scenario = async (server, speakers, connections) => {
+  const active = speakers.slice(0, connections)
+  const uuids = Array.from({ length: COMMANDS }, () => crypto.randomUUID())
+  await server.queue(
+    uuids,
+    active.map(({ id }) => id),
+  )
+  const requests = await Promise.all(
+    active.map(async (speaker) => [
+      await idleRequest(speaker),
+      ...(await Promise.all(uuids.map((uuid) => acknowledge(speaker, uuid)))),
+    ]),
+  )
+  return load({ port: server.port, connections, seconds: 20, next: (index, turn) => requests[index]?.[turn] })
+}
+
+/** Every device sends the TokenUpdate of one that is enrolled already. */
+export const tokenUpdates: Scenario = async (server, speakers, connections) => {
+  const requests = await Promise.all(speakers.slice(0, connections).map(tokenUpdate))
+  return load({ port: server.port, connections, seconds: SECONDS, next: (index) => requests[index] })
+}
+
+/** Whole enrolments: profile, SCEP, Authenticate, TokenUpdate, and the first poll. */
+export function enrolments(linkPath: string): Scenario {
+  return async (server, _speakers, connections) => {
+    const latencies: number[] = []
+    let failures = 0
+    const started = performance.now()
+    const until = started + SECONDS * 2 * 1000
+    await Promise.all(
+      Array.from({ length: connections }, async () => {
+        while (performance.now() < until) {
+          const before = performance.now()
+          const device = newDevice()
+          const outcome = await device.enroll({ url: `http://127.0.0.1:${server.port}${linkPath}` })
+          if (!outcome.enrolled) failures++
+          latencies.push(performance.now() - before)
+        }
+      }),
+    )
+    return { ...summary(latencies), seconds: (performance.now() - started) / 1000, failures }
+  }
+}
+
+/** Posts of MachineInfo at first power-on, each connection of other devices; each is answered with a signed profile. */
+export function setupAssistantPosts(posts: readonly Buffer[]): Scenario {
+  return (server, _speakers, connections) =>
+    load({
+      port: server.port,
+      connections,
+      seconds: SECONDS,
+      next: (index, turn) => posts[(index + turn * connections) % posts.length],
+    })
+}
