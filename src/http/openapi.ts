@@ -69,6 +69,7 @@ export function completeRoute(route: RouteOptions, prefix: string): void {
   route.schema = {
     operationId: operationId(method, path),
     tags: [tagOf(path)],
+    ...roleOf(route),
     ...schema,
     querystring: strict(schema.querystring ?? NOTHING),
     ...(schema.body === undefined
@@ -79,12 +80,23 @@ export function completeRoute(route: RouteOptions, prefix: string): void {
   }
 }
 
+/** The least role that may call, where programs look for such things. */
+function roleOf(route: RouteOptions): object {
+  return { 'x-role': route.config?.role }
+}
+
+/** Whether a call changes something that has a version, and may therefore name the one that it means. */
+function takesIfMatch(method: string, route: RouteOptions): boolean {
+  const creates = method === 'POST' && !route.url.includes(':')
+  return route.config?.etag === true && method !== 'GET' && method !== 'HEAD' && !creates
+}
+
 function headersOf(method: string, route: RouteOptions): TSchema {
   return Type.Object({
     ...(method === 'POST'
       ? { 'idempotency-key': Type.Optional(Type.String({ description: IDEMPOTENCY })) }
       : {}),
-    ...(route.config?.etag === true && method !== 'GET' && method !== 'HEAD'
+    ...(takesIfMatch(method, route)
       ? { 'if-match': Type.Optional(Type.String({ description: 'The ETag of the version to change.' })) }
       : {}),
   })
@@ -98,7 +110,7 @@ function problemsOf(method: string, route: RouteOptions): Record<string, unknown
     ...[400, 401, 403],
     ...(route.url.includes(':') ? [404] : []),
     ...(hasBody || method === 'DELETE' ? [409] : []),
-    ...(route.config?.etag === true && method !== 'GET' ? [412] : []),
+    ...(takesIfMatch(method, route) ? [412] : []),
     ...(hasBody ? [413, 415, 422] : []),
     ...[500, 503],
   ]
