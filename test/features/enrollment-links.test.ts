@@ -76,7 +76,8 @@ describeEachEngine('enrollment links', (database) => {
 
   test.each([
     [{ user_name: 'nobody' }, 'user_name'],
-    [{ user_name: 'nul\0' }, 'user_name'],
+    [{ user_name: 'nul\0' }, 'U+0000'],
+    [{ group_id: 'nowhere' }, 'group_id'],
     [{ expires_at: '2020-01-01T00:00:00Z' }, 'expires_at'],
     [{ expires_at: 'tomorrow' }, 'expires_at'],
     [{ uses: 0 }, 'uses'],
@@ -258,7 +259,7 @@ describeEachEngine('enrollment links', (database) => {
       timeline: [{ step: 'contact', outcome: 'passed' }, {}],
     })
     expect((await api('GET', '/enrollment-attempts/unknown')).statusCode).toBe(404)
-    expect((await api('GET', '/enrollment-attempts/%00')).statusCode).toBe(404)
+    expect((await api('GET', '/enrollment-attempts/%00')).statusCode).toBe(400)
     expect((await api('GET', '/enrollment-attempts?colour=red')).statusCode).toBe(400)
     expect((await api('GET', '/enrollment-attempts?outcome=maybe')).statusCode).toBe(400)
     expect((await api('GET', '/enrollment-attempts?cursor=nonsense')).statusCode).toBe(400)

@@ -13,7 +13,7 @@ export const HALF_ENROLLED_MINUTES = 60
 const BATCH = 100
 
 /** Why an enrollment ended. */
-export type EndReason = 'checked_out' | 'profile_removed' | 'abandoned' | 'deleted'
+type EndReason = 'checked_out' | 'profile_removed' | 'abandoned' | 'deleted'
 
 /** Ends an enrollment: its place is free, its queue cancelled, its certificates and user channels over. */
 export async function endEnrollment(

@@ -2,7 +2,7 @@ import { html, type Html } from './html.ts'
 import { layout } from './layout.ts'
 
 /** What the sign-in page shows. */
-export interface SignInPage {
+interface SignInPage {
   /** Where the form goes; null where people sign in elsewhere only. */
   action: string | null
   csrfToken: string

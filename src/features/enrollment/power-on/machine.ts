@@ -12,7 +12,7 @@ export interface Machine {
 }
 
 /** Reads what devices say of themselves at power-on, and judges who signed it. Refuses `message_invalid`. */
-export interface MachineReader {
+interface MachineReader {
   /** The body of the POST. */
   fromBody(body: unknown): Machine
   /** The header `x-apple-aspen-deviceinfo` of the web view. */

@@ -6,7 +6,7 @@ import type { Decision, Entrance, Visit } from './entrance.ts'
 import { judgePerson, tellableName } from './person.ts'
 
 /** A POST of a device in Setup Assistant. */
-export interface PowerOnRequest {
+interface PowerOnRequest {
   key: string
   body: unknown
   authorization: string | undefined
