@@ -116,10 +116,16 @@ export async function startTestApp(options: {
   const link: TestApp['link'] = async (wanted = { uses: 1000 }) =>
     (await api('POST', '/enrollment-links', wanted)).body.url
 
+  const byToken = new Map<string, Device>()
+  apns.onPush((token, magic) => byToken.get(token)?.receivePush({ token, magic, topic: TOPIC }))
+
   function device(wanted: Partial<DeviceOptions> = {}): Device {
     const random = createRandom(`test-${devices++}`)
-    const made = createDevice({ facts: inventDevice(random), http, random, keys, clock, ...wanted })
-    apns.onPush((token, magic) => made.receivePush({ token, magic, topic: TOPIC }))
+    const made = createDevice({
+      ...{ facts: inventDevice(random), http, random, keys, clock },
+      onToken: (token) => void byToken.set(token, made),
+      ...wanted,
+    })
     return made
   }
 
