@@ -160,7 +160,9 @@ export async function noteOutcomes(
     from unnest(${outcomes.map(({ serial }) => serial)}::text[], ${outcomes.map(({ state }) => state)}::text[],
       ${outcomes.map(({ retryAt }) => retryAt)}::timestamptz[],
       ${outcomes.map(({ error }) => withoutNul(error))}::text[]) as o (serial, state, retry_at, error)
-    where d.serial_number = o.serial and d.removed_at is null and d.released_at is null`.execute(trx)
+    where d.serial_number = o.serial and case when d.removed_at is null then d.released_at is null end`.execute(
+    trx,
+  )
 }
 
 /** How often the assignment of each of these has failed. */

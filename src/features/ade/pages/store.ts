@@ -39,9 +39,10 @@ export async function writePage(
   if (records.length === 0) return { seen: 0, added: 0, changed: 0, removed: 0, policySet: 0 }
   await sql`select pg_advisory_xact_lock(${PAGE_LOCK})`.execute(trx)
   const { serverId, asOf, now, mark, defaultPolicyId: policy } = context
+  const serials = texts(records, 'serialNumber')
   const { rows } = await sql<PageCounts>`
     with r as (
-      select * from unnest(${texts(records, 'serialNumber')}::text[], ${texts(records, 'model')}::text[],
+      select * from unnest(${serials}::text[], ${texts(records, 'model')}::text[],
         ${texts(records, 'description')}::text[], ${texts(records, 'color')}::text[],
         ${texts(records, 'assetTag')}::text[], ${texts(records, 'deviceFamily')}::text[],
         ${texts(records, 'os')}::text[], ${records.map(({ opType }) => opType === 'deleted')}::boolean[],
@@ -55,14 +56,20 @@ export async function writePage(
         ${records.map(({ profilePushedAt }) => profilePushedAt ?? null)}::timestamptz[])
       as r (serial_number, model, description, color, asset_tag, device_family, os, gone, op_date, told_at,
         assigned_date, assigned_by, deadline, profile_uuid, profile_status, assign_time, push_time)
-    ), known as (
-      select d.serial_number, d.ade_server_id, d.policy_id,
+    ), k as (
+      select r.*,
         d.removed_at is null and d.released_at is null and d.ade_server_id is not null as live,
+        not r.gone and (d.ade_server_id is distinct from ${serverId} or d.removed_at is not null
+          or d.released_at is not null) as arrives,
+        coalesce(d.assigned_at >= ${asOf}::timestamptz, false)
+          or (r.profile_uuid is null and r.profile_status is null) as says_nothing,
         (d.model, d.description, d.color, d.asset_tag, d.device_family, d.os, d.device_assigned_date,
           d.device_assigned_by, d.mdm_migration_deadline, d.apple_profile_uuid, d.apple_profile_status)
         is distinct from (r.model, r.description, r.color, r.asset_tag, r.device_family, r.os, r.assigned_date,
           r.assigned_by, r.deadline, r.profile_uuid, r.profile_status) as differs
       from ade_devices d join r on r.serial_number = d.serial_number
+      where d.serial_number = any(${serials}::text[])
+      order by d.serial_number for update of d
     ), fresh as (
       insert into ade_devices (serial_number, ade_server_id, model, description, color, asset_tag, device_family,
         os, op_date, device_assigned_date, device_assigned_by, mdm_migration_deadline, seen_in_sync, policy_id,
@@ -75,66 +82,57 @@ export async function writePage(
         r.profile_uuid, r.profile_status, r.assign_time, r.push_time,
         case when not r.gone and ${policy}::text is not null then 'pending' end, ${asOf}::timestamptz,
         case when r.gone then ${now}::timestamptz end, ${now}::timestamptz, ${now}::timestamptz
-      from r where not exists (select 1 from known k where k.serial_number = r.serial_number)
+      from r where not exists (select 1 from ade_devices d where d.serial_number = r.serial_number)
       order by r.serial_number
       on conflict do nothing
       returning serial_number, removed_at is null as live, policy_set_at is not null as policy_set
     ), kept as (
       update ade_devices d set
         ade_server_id = ${serverId},
-        model = case when r.gone then coalesce(r.model, d.model) else r.model end,
-        description = case when r.gone then coalesce(r.description, d.description) else r.description end,
-        color = case when r.gone then coalesce(r.color, d.color) else r.color end,
-        asset_tag = case when r.gone then coalesce(r.asset_tag, d.asset_tag) else r.asset_tag end,
-        device_family = coalesce(r.device_family, d.device_family),
-        os = coalesce(r.os, d.os),
-        op_date = case when k.arrives then r.told_at else greatest(d.op_date, r.told_at) end,
-        device_assigned_date = case when r.gone then d.device_assigned_date else r.assigned_date end,
-        device_assigned_by = case when r.gone then d.device_assigned_by else r.assigned_by end,
-        mdm_migration_deadline = case when r.gone then null else r.deadline end,
+        model = case when k.gone then coalesce(k.model, d.model) else k.model end,
+        description = case when k.gone then coalesce(k.description, d.description) else k.description end,
+        color = case when k.gone then coalesce(k.color, d.color) else k.color end,
+        asset_tag = case when k.gone then coalesce(k.asset_tag, d.asset_tag) else k.asset_tag end,
+        device_family = coalesce(k.device_family, d.device_family),
+        os = coalesce(k.os, d.os),
+        op_date = case when k.arrives then k.told_at else greatest(d.op_date, k.told_at) end,
+        device_assigned_date = case when k.gone then d.device_assigned_date else k.assigned_date end,
+        device_assigned_by = case when k.gone then d.device_assigned_by else k.assigned_by end,
+        mdm_migration_deadline = case when k.gone then null else k.deadline end,
         seen_in_sync = coalesce(${mark}::text, d.seen_in_sync),
         policy_id = case when k.arrives then coalesce(d.policy_id, ${policy}::text) else d.policy_id end,
         policy_set_at = case when k.arrives and coalesce(d.policy_id, ${policy}::text) is not null
           then ${now}::timestamptz else d.policy_set_at end,
         policy_judged_at = case when k.arrives then null else d.policy_judged_at end,
-        apple_profile_uuid = case when r.gone then null when k.arrives then r.profile_uuid
-          when k.says_nothing then d.apple_profile_uuid else r.profile_uuid end,
-        apple_profile_status = case when r.gone then null when k.arrives then r.profile_status
-          when k.says_nothing then d.apple_profile_status else r.profile_status end,
-        profile_assign_time = case when k.says_nothing then d.profile_assign_time else r.assign_time end,
-        profile_push_time = case when k.says_nothing then d.profile_push_time else r.push_time end,
-        assignment_state = case when r.gone then null
+        apple_profile_uuid = case when k.gone then null when k.arrives then k.profile_uuid
+          when k.says_nothing then d.apple_profile_uuid else k.profile_uuid end,
+        apple_profile_status = case when k.gone then null when k.arrives then k.profile_status
+          when k.says_nothing then d.apple_profile_status else k.profile_status end,
+        profile_assign_time = case when k.says_nothing then d.profile_assign_time else k.assign_time end,
+        profile_push_time = case when k.says_nothing then d.profile_push_time else k.push_time end,
+        assignment_state = case when k.gone then null
           when k.arrives then case when coalesce(d.policy_id, ${policy}::text) is not null then 'pending' end
           else d.assignment_state end,
-        assignment_retry_at = case when r.gone or k.arrives then null else d.assignment_retry_at end,
+        assignment_retry_at = case when k.gone or k.arrives then null else d.assignment_retry_at end,
         assignment_attempts = case when k.arrives then 0 else d.assignment_attempts end,
-        assignment_error = case when r.gone or k.arrives then null else d.assignment_error end,
+        assignment_error = case when k.gone or k.arrives then null else d.assignment_error end,
         apple_seen_at = ${asOf}::timestamptz,
-        removed_at = case when r.gone then coalesce(d.removed_at, ${now}::timestamptz) end,
-        released_at = case when r.gone then d.released_at end,
+        removed_at = case when k.gone then coalesce(d.removed_at, ${now}::timestamptz) end,
+        released_at = case when k.gone then d.released_at end,
         updated_at = ${now}::timestamptz
-      from r join (
-        select d.serial_number,
-          not r.gone and (d.ade_server_id is distinct from ${serverId} or d.removed_at is not null
-            or d.released_at is not null) as arrives,
-          coalesce(d.assigned_at >= ${asOf}::timestamptz, false)
-            or (r.profile_uuid is null and r.profile_status is null) as says_nothing
-        from ade_devices d join r on r.serial_number = d.serial_number
-        order by d.serial_number for update of d
-      ) k on k.serial_number = r.serial_number
-      where d.serial_number = r.serial_number
-        and (d.released_at is null or d.released_at < ${asOf}::timestamptz)
-        and case when d.ade_server_id = ${serverId} or d.ade_server_id is null
-          then r.op_date is null or d.op_date is null or r.op_date >= d.op_date
-          else not r.gone and (d.removed_at is not null or d.released_at is not null or d.op_date is null
-            or r.told_at >= d.op_date) end
-      returning d.serial_number, k.arrives, r.gone, d.policy_id is not null as has_policy
+      from k
+      where d.serial_number = k.serial_number
+        and case when d.released_at >= ${asOf}::timestamptz then false
+          when d.ade_server_id = ${serverId} or d.ade_server_id is null
+          then k.op_date is null or d.op_date is null or k.op_date >= d.op_date
+          else not k.gone and (d.removed_at is not null or d.released_at is not null or d.op_date is null
+            or k.told_at >= d.op_date) end
+      returning k.arrives, k.gone, k.live, k.differs, d.policy_id is not null as has_policy
     )
     select ${records.length}::integer as seen,
       (select count(*) from fresh where live) + (select count(*) from kept where arrives) as added,
-      (select count(*) from kept join known using (serial_number)
-        where not arrives and not gone and differs) as changed,
-      (select count(*) from kept join known using (serial_number) where gone and live) as removed,
+      (select count(*) from kept where not arrives and not gone and differs) as changed,
+      (select count(*) from kept where gone and live) as removed,
       (select count(*) from fresh where policy_set) + (select count(*) from kept where arrives and has_policy)
         as "policySet"`.execute(trx)
   return rows[0]!

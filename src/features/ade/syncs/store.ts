@@ -54,6 +54,8 @@ export async function findLastRuns(db: Reader, serverIds: readonly string[]): Pr
     .distinctOn('ade_server_id')
     .where('ade_server_id', 'in', serverIds)
     .orderBy('ade_server_id')
+    // The clocks of processes differ: one that runs is the last one, whatever its id says.
+    .orderBy((eb) => eb('state', '=', 'running'), 'desc')
     .orderBy('id', 'desc')
     .execute()
   return new Map(rows.map((run) => [run.ade_server_id, run]))
