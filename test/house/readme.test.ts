@@ -1,13 +1,123 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { VARIABLES } from '../../src/config/env.ts'
+import { REASON_CODES } from '../../src/features/attempts/reasons.ts'
+import { EVENT_TYPES } from '../../src/features/events/types.ts'
+import { createMetrics } from '../../src/kernel/metrics.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { requirePrograms } from './programs.ts'
+import { readSources } from './source.ts'
+import { blocksOf, normalize, play } from './story.ts'
 
-const readme = readFileSync(path.resolve(import.meta.dirname, '../../README.md'), 'utf8')
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const read = (name: string) => readFileSync(path.join(ROOT, name), 'utf8')
+const readme = read('README.md')
+const names = ['README.md', ...readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`)]
+const pages = names.map((name) => ({ name, text: read(name) }))
+const everything = pages.map(({ text }) => text).join('\n')
 
-test('README tells every setting by its whole name, and none that there is not', () => {
-  const told = new Set(readme.match(/\bFIRSTBOOT_(?!TEST_)[A-Z_]+\b/g))
-  expect(VARIABLES.filter((name) => !told.has(name))).toEqual([])
-  const known: readonly string[] = [...VARIABLES, 'FIRSTBOOT_URL', 'FIRSTBOOT_TOKEN']
-  expect([...told].filter((name) => !known.includes(name))).toEqual([])
+/** The text under a heading, up to the next one of its level. */
+function section(heading: string): string {
+  const start = readme.indexOf(`\n## ${heading}`)
+  expect(start, heading).toBeGreaterThan(0)
+  const end = readme.indexOf('\n## ', start + 1)
+  return readme.slice(start, end < 0 ? undefined : end)
+}
+
+/** The first column of the tables in a text: what is in backticks. */
+function firstColumn(text: string): string[] {
+  return [...text.matchAll(/^\| `([^`]+)`\s*\|/gm)].map(([, name = '']) => name)
+}
+
+describe('what the pages say is so', () => {
+  test('every setting is told by its whole name, and none that there is not', () => {
+    expect(firstColumn(section('Settings')).toSorted()).toEqual([...VARIABLES].toSorted())
+    const told = new Set(everything.match(/\bFIRSTBOOT_(?!TEST_)[A-Z_]+\b/g))
+    const known: readonly string[] = [...VARIABLES, 'FIRSTBOOT_URL', 'FIRSTBOOT_TOKEN']
+    expect([...told].filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  test('every script that is named exists, and every one that is for people is named', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    const told = new Set(
+      [...everything.matchAll(/\bnpm (?:run (?:-s )?)?([a-z-]+)/g)].map(([, name = '']) => name),
+    )
+    const ofNpm = ['ci']
+    expect([...told].filter((name) => !(name in scripts) && !ofNpm.includes(name))).toEqual([])
+    const forNpm = ['build', 'prepack']
+    expect(Object.keys(scripts).filter((name) => !told.has(name) && !forNpm.includes(name))).toEqual([])
+  })
+
+  test('the reason codes are all there, and the types of events are none but ours', () => {
+    expect(firstColumn(section('Events and reasons')).filter((name) => !name.includes('.'))).toEqual(
+      REASON_CODES,
+    )
+    const types = [...section('Events and reasons').matchAll(/`([a-z_]+\.[a-z_]+)`/g)].map(
+      ([, type = '']) => type,
+    )
+    const known: readonly string[] = EVENT_TYPES
+    expect(types.length).toBeGreaterThan(5)
+    expect(types.filter((type) => !known.includes(type))).toEqual([])
+  })
+
+  test('metrics and log lines are as the operations page says', async () => {
+    const page = read('docs/operations.md')
+    const { body } = await createMetrics().render()
+    const metrics = [...new Set(page.match(/\b(?:firstboot|nodejs)_[a-z0-9_]+\b/g))]
+    expect(metrics.length).toBeGreaterThan(5)
+    expect(metrics.filter((name) => !body.includes(`# TYPE ${name} `))).toEqual([])
+    const logged = firstColumn(page).filter((name) => name.includes('.'))
+    const code = readSources('src')
+      .map((source) => source.code)
+      .join('\n')
+    expect(logged.filter((name) => !code.includes(`'${name}'`))).toEqual([])
+  })
+
+  test('every link leads somewhere', () => {
+    const broken = pages.flatMap(({ name, text }) =>
+      [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)]
+        .filter(([, file = '', anchor]) => {
+          const target = file === '' ? name : path.join(path.dirname(name), file)
+          return (
+            !existsSync(path.join(ROOT, target)) ||
+            (anchor !== undefined && !anchorsOf(target).includes(anchor))
+          )
+        })
+        .map(([link]) => `${name}: ${link}`),
+    )
+    expect(broken).toEqual([])
+  })
+})
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(name: string): string[] {
+  return [...read(name).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+describe('the story', () => {
+  const folder = temporaryFolder()
+  afterAll(() => folder.remove())
+  const blocks = blocksOf(section('The story: from nothing to an obeying device'))
+  const description = { code: `curl -sS $SERVER/api/v1/openapi.json -H "Authorization: Bearer $TOKEN"` }
+
+  test('goes as it is told, and the addresses that are named exist', { timeout: 240_000 }, async () => {
+    requirePrograms({ curl: 'curl', openssl: 'openssl', scepclient: 'scep' })
+    const outputs = await play([...blocks, { ...description, isBackground: false, shown: null }], folder.path)
+    expect(blocks.length).toBeGreaterThan(10)
+    blocks.forEach(({ code, shown }, index) => {
+      if (shown !== null) expect(normalize(outputs[index] ?? ''), code).toBe(normalize(shown))
+    })
+    const { paths } = JSON.parse(outputs.at(-1) ?? '') as { paths: Record<string, unknown> }
+    const known = Object.keys(paths).map((name) => name.replaceAll(/\{[^}]+\}/g, '{}'))
+    const told = new Set(
+      everything.match(/\/api\/v1\/[a-z{][\w/{}-]*/g)?.map((name) => name.replaceAll(/\{[^}]+\}/g, '{}')),
+    )
+    expect([...told].filter((name) => !known.includes(name))).toEqual([])
+  })
 })

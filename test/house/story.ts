@@ -16,6 +16,8 @@ const ROOT = path.resolve(import.meta.dirname, '../..')
 const FENCE = /^```sh( background)?\n([^]*?)^```\n(?:\n```text\n([^]*?)^```\n)?/gm
 /** A mark that ends the output of a block. */
 const END = '==end of block=='
+/** Looks, a twentieth of a second apart, at something that is to happen: a first start takes long on a busy machine. */
+const TURNS = 2000
 
 /** The shell blocks of a piece of Markdown, in their order. */
 export function blocksOf(markdown: string): Block[] {
@@ -120,7 +122,7 @@ async function stop(child: ChildProcess | undefined): Promise<void> {
 }
 
 async function until(isDone: () => boolean | Promise<boolean>, explain: () => string): Promise<void> {
-  for (let turns = 0; turns < 600; turns++) {
+  for (let turns = 0; turns < TURNS; turns++) {
     if (await isDone()) return
     await pause(50)
   }
