@@ -63,12 +63,13 @@ async function openStage(folder: string) {
     FIRSTBOOT_PORT: String(server),
     FIRSTBOOT_URL: `http://127.0.0.1:${server}`,
   }
-  /** The same with ports that are free. */
+  /** The same with ports that are free, and more patience: other tests run at the same time. */
   const moved = (code: string) =>
     code
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${server}`)
       .replaceAll('127.0.0.1:2197', `127.0.0.1:${apns}`)
       .replaceAll('-- simulate', `-- simulate --apns-port ${apns}`)
+      .replaceAll('sleep 2', 'sleep 6')
   const running = new Map<string, ChildProcess>()
   const shell = spawn('bash', ['-s'], { cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   shell.stdin.write('exec 2>&1\n')
