@@ -131,7 +131,7 @@ export function createAdeCalls(deps: {
     if (Array.isArray(devices) && devices.length === 0)
       return { status: 200, json: { profile_uuid: uuid, devices: {} } }
     const answer = each(context, (device) => assignOne(device, uuid, context.version))
-    return 'json' in answer ? { status: 200, json: { profile_uuid: uuid, ...answer.json } } : answer
+    return withUuid(answer, uuid, context)
   }
 
   function assign(context: CallContext): AdeAnswer {
@@ -145,11 +145,15 @@ export function createAdeCalls(deps: {
       return refused(404, 'PROFILE_NOT_FOUND')
     }
     const answer = each(context, (device) => assignOne(device, profile.uuid, version))
+    return withUuid(answer, profile.uuid, context)
+  }
+
+  function withUuid(answer: AdeAnswer, uuid: string, { version }: CallContext): AdeAnswer {
     if (!('json' in answer)) return answer
     const isThrottled = Object.values(answer.json['devices'] as object).includes('THROTTLED')
     const hint = isThrottled && version >= SINCE_RETRY_AFTER
     const wait = hint ? { retry_after_seconds: calls.throttleSeconds } : {}
-    return { status: 200, json: { profile_uuid: profile.uuid, ...answer.json, ...wait } }
+    return { status: 200, json: { profile_uuid: uuid, ...answer.json, ...wait } }
   }
 
   function read({ query, server }: CallContext): AdeAnswer {

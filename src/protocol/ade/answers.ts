@@ -169,20 +169,23 @@ export function readResults(value: unknown, serials: readonly string[]): Readonl
 }
 
 /** Reads the results that Apple gives with a new profile: of the serial numbers that it names. */
-export function readNamedResults(value: unknown): ReadonlyMap<string, DeviceResult> {
+export function readNamedAssignment(value: unknown): AssignAnswer {
   const results = Object.entries(asRecord(asRecord(value)?.['devices']) ?? {})
-  return new Map(
+  const devices = new Map(
     results.flatMap(([serial, text]) => (typeof text === 'string' ? [[serial, readResult(text)]] : [])),
   )
+  return { devices, retryAfterSeconds: readPause(value) }
 }
 
 /** Reads the answer to an assignment. */
 export function readAssignment(value: unknown, serials: readonly string[]): AssignAnswer {
+  return { devices: readResults(value, serials), retryAfterSeconds: readPause(value) }
+}
+
+/** The devices have been assigned by now: an unreadable pause must not hide that. */
+function readPause(value: unknown): number | undefined {
   const wait = asRecord(value)?.['retry_after_seconds']
-  // The devices have been assigned by now: an unreadable pause must not hide that.
-  const retryAfterSeconds =
-    typeof wait === 'number' && wait >= 0 ? Math.min(Math.ceil(wait), MAX_RETRY_SECONDS) : undefined
-  return { devices: readResults(value, serials), retryAfterSeconds }
+  return typeof wait === 'number' && wait >= 0 ? Math.min(Math.ceil(wait), MAX_RETRY_SECONDS) : undefined
 }
 
 /** Reads `profile_uuid`. */

@@ -3,7 +3,7 @@ import {
   readAccount,
   readAssignment,
   readDetails,
-  readNamedResults,
+  readNamedAssignment,
   readPage,
   readProfileUuid,
   readResults,
@@ -40,10 +40,7 @@ export interface AdeClient {
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, DeviceResult & { readonly device?: AdeDevice }>>
   /** Makes a profile, which no call can change or delete afterwards, and assigns it to the `devices` in it. */
-  defineProfile(
-    profile: AdeProfile,
-    options?: CallOptions,
-  ): Promise<{ profileUuid: string; devices: AssignAnswer['devices'] }>
+  defineProfile(profile: AdeProfile, options?: CallOptions): Promise<AssignAnswer & { profileUuid: string }>
   getProfile(
     profileUuid: string,
     options?: CallOptions,
@@ -72,7 +69,7 @@ export function createAdeClient(options: SessionOptions): AdeClient {
     defineProfile: (profile, more) =>
       call({ method: 'POST', path: '/profile', body: profile, ...more }, (value) => ({
         profileUuid: readProfileUuid(value),
-        devices: readNamedResults(value),
+        ...readNamedAssignment(value),
       })),
     getProfile: (profileUuid, more) =>
       call(

@@ -74,7 +74,7 @@ export function createPass(deps: AdeDeps & { apple: Apple; worker: string; isClo
       },
       {
         work: (client, options) => client.defineProfile({ ...profile, devices: serials }, options),
-        async done(trx, { profileUuid, devices: results }) {
+        async done(trx, { profileUuid, devices: results, retryAfterSeconds }) {
           await store.noteProfile(trx, row, {
             ...{ profile_uuid: profileUuid, defined_hash: hash, defined_at: clock.now() },
             ...{ error: null, retry_at: null },
@@ -84,7 +84,7 @@ export function createPass(deps: AdeDeps & { apple: Apple; worker: string; isClo
             type: 'ade_profile.defined',
             data: { ...data, name: profile.profile_name },
           })
-          await outcomes.note(trx, { serverId, policyId, profileUuid, results })
+          await outcomes.note(trx, { serverId, policyId, profileUuid, results, retryAfterSeconds })
         },
         async refused(trx, error) {
           await refuse(trx, row, error)
