@@ -4,7 +4,7 @@ import type { Log } from '../kernel/log.ts'
 import { openEmbedded } from './embedded.ts'
 import { createPool, guardPool } from './pool.ts'
 import type { Database } from './tables/index.ts'
-import { runTransaction } from './transaction.ts'
+import { runTransaction, tryAgain } from './transaction.ts'
 import type { Tx } from './transaction.ts'
 import { watchForSilence } from './watch.ts'
 
@@ -35,7 +35,7 @@ export type Db = {
   kysely: Kysely<Database>
   /**
    * Runs a statement by name: the server parses and plans it once per connection, so the hottest statements go here.
-   * One name stands for one text.
+   * One name stands for one text. It is a transaction of its own, and is run again as `transaction` is.
    */
   prepared<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]>
   /**
@@ -113,7 +113,7 @@ function assemble(
   return {
     kind,
     kysely,
-    prepared: hot.prepared,
+    prepared: (name, text, values) => tryAgain(() => hot.prepared(name, text, values)),
     transaction: (work) => runTransaction(kysely, work, noteEffectError),
     async ping() {
       await sql`select 1`.execute(kysely)

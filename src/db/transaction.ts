@@ -32,11 +32,16 @@ export async function runTransaction<T>(
   work: (trx: Tx) => Promise<T>,
   onEffectError: (error: unknown) => void,
 ): Promise<T> {
+  const { result, registered } = await tryAgain(() => runOnce(kysely, work))
+  runEffects(registered, onEffectError)
+  return result
+}
+
+/** Does atomic work again, up to 5 times in all, when a deadlock or a serialization failure ended it. */
+export async function tryAgain<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      const { result, registered } = await runOnce(kysely, work)
-      runEffects(registered, onEffectError)
-      return result
+      return await work()
     } catch (error) {
       if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error
       // The neighbour that won needs a moment; two losers must not meet again.
