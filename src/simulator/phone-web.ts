@@ -22,14 +22,19 @@ interface Progress {
 
 /**
  * Asks for the enrollment profile in the web view of Setup Assistant: opens the address with the signed MachineInfo in
- * `x-apple-aspen-deviceinfo`, does what the pages ask, and ends at a profile.
+ * `x-apple-aspen-deviceinfo`, does what the pages ask, and ends at a profile. `introducesItself: false`: in a browser,
+ * which sends no such header.
  */
-export async function askOnPages(steps: PhoneSteps, webUrl: string): Promise<ProfileEnd> {
+export async function askOnPages(
+  steps: PhoneSteps,
+  webUrl: string,
+  { introducesItself = true } = {},
+): Promise<ProfileEnd> {
   const browser = createBrowser(steps)
   const progress: Progress = { tries: 0, codes: 0, last: undefined }
-  const device = (await steps.machineInfo()).toString('base64')
+  const device = introducesItself ? (await steps.machineInfo()).toString('base64') : undefined
   try {
-    let page = await browser.open(webUrl, { 'x-apple-aspen-deviceinfo': device })
+    let page = await browser.open(webUrl, device === undefined ? {} : { 'x-apple-aspen-deviceinfo': device })
     for (let count = 0; count < MAX_PAGES; count++) {
       progress.last = page
       if (page.mediaType === PROFILE_TYPE) return takeProfile(steps, webUrl, page, progress)

@@ -68,6 +68,8 @@ export interface Phone {
   readonly device: Device
   /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. By its person, or somebody else. */
   powerOn(somebodyElse?: Person): Promise<PowerOnResult>
+  /** Set up already, it is enrolled by its person: in a browser, from this address to the profile. */
+  enrollOnPage(url: string, person: Person): Promise<PowerOnResult>
   /** All content and settings: nothing is sent. */
   erase(): void
   receivePush(push: Push): void
@@ -83,6 +85,10 @@ export interface Phone {
 const PATIENCE_MS = 20 * 60_000
 const SELF_POLL_MS = 10_000
 const HOME = 'Home Screen'
+const NOTHING_DONE: PowerOnResult = {
+  ...{ outcome: 'unmanaged', screen: HOME, way: undefined, httpStatus: undefined, signInTries: 0 },
+  ...{ awaitedConfiguration: false, updatedTo: undefined, reason: undefined },
+}
 
 /** Makes a phone as it comes out of its box. */
 export function createPhone(options: PhoneOptions): Phone {
@@ -147,6 +153,7 @@ export function createPhone(options: PhoneOptions): Phone {
   async function askForProfile(
     { organization, url, webUrl, anchors }: SetupPlan,
     person: Person | undefined,
+    inBrowser = false,
   ): Promise<ProfileEnd> {
     const own = anchors === undefined ? undefined : createDeviceHttp({ ca: anchors })
     const canUpdate = newestOs !== undefined
@@ -156,7 +163,8 @@ export function createPhone(options: PhoneOptions): Phone {
       machineInfo: () => machineInfoOf(facts, { identity, chain, canUpdate, ...(change && { change }) }),
     }
     try {
-      return await (webUrl === undefined ? askNatively(steps, url) : askOnPages(steps, webUrl))
+      if (webUrl === undefined) return await askNatively(steps, url)
+      return await askOnPages(steps, webUrl, { introducesItself: !inBrowser })
     } finally {
       own?.close()
     }
@@ -195,12 +203,22 @@ export function createPhone(options: PhoneOptions): Phone {
     return { ...enrolled, outcome: isFree ? 'enrolled' : 'stuck', screen, awaitedConfiguration: isFree }
   }
 
+  async function enrollOnPage(url: string, person: Person): Promise<PowerOnResult> {
+    plan = {
+      ...{ organization: new URL(url).host, url, webUrl: url, awaitsConfiguration: false },
+      ...{ supervised: false, anchors: undefined },
+    }
+    facts.supervised = false
+    const end = await askForProfile(plan, person, true)
+    const base: PowerOnResult = { ...NOTHING_DONE, way: 'web', signInTries: end.signInTries }
+    if (end.kind === 'profile') return install(plan, end.bytes, base)
+    const { kind: outcome, screen, httpStatus } = end
+    return { ...base, outcome, screen, httpStatus }
+  }
+
   async function powerOn(person = options.person): Promise<PowerOnResult> {
     const before = facts.osVersion
-    const base: PowerOnResult = {
-      ...{ outcome: 'unmanaged', screen: HOME, way: undefined, httpStatus: undefined, signInTries: 0 },
-      ...{ awaitedConfiguration: false, updatedTo: undefined, reason: undefined },
-    }
+    const base = NOTHING_DONE
     const profile = await activate(facts.serialNumber)
     if (profile === undefined) return base
     plan = readActivation(profile)
@@ -215,7 +233,7 @@ export function createPhone(options: PhoneOptions): Phone {
   }
 
   return {
-    ...{ facts, device, powerOn, receivePush, poll },
+    ...{ facts, device, powerOn, enrollOnPage, receivePush, poll },
     erase: () => device.forget(),
     async idle() {
       for (let last; last !== running;) {

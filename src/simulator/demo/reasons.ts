@@ -1,0 +1,36 @@
+/** Every reason for which an enrollment is refused or ends, as administrators read them; all of them happen in the demo. */
+export const DEMO_REASONS = [
+  'unknown_serial',
+  'not_assigned',
+  'blocked',
+  'machine_info_invalid',
+  'machine_info_untrusted',
+  'os_update_required',
+  'sign_in_required',
+  'invalid_credentials',
+  'password_expired',
+  'password_change_required',
+  'mfa_required',
+  'user_disabled',
+  'user_unknown',
+  'directory_unavailable',
+  'enrollment_manager_not_allowed',
+  'device_limit_exceeded',
+  'push_certificate_missing',
+  'challenge_invalid',
+  'challenge_used',
+  'challenge_expired',
+  'csr_rejected',
+  'certificate_mismatch',
+  'topic_mismatch',
+  'link_used_up',
+  'link_expired',
+  'link_revoked',
+  'unknown_key',
+  'too_many_failures',
+  'abandoned',
+  'unenrolled_by_assignment',
+] as const
+
+/** One of them. */
+export type DemoReason = (typeof DEMO_REASONS)[number]

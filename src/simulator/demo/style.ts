@@ -1,0 +1,25 @@
+import { styleText } from 'node:util'
+
+/** Colours for a terminal; everything stays plain without one. */
+export interface Style {
+  strong(text: string): string
+  soft(text: string): string
+  good(text: string): string
+  bad(text: string): string
+  marked(text: string): string
+}
+
+type Format = Parameters<typeof styleText>[0]
+
+/** Makes them. */
+export function createStyle(hasColours: boolean): Style {
+  const paint = (format: Format) => (text: string) =>
+    hasColours ? styleText(format, text, { validateStream: false }) : text
+  return {
+    strong: paint('bold'),
+    soft: paint('dim'),
+    good: paint('green'),
+    bad: paint('red'),
+    marked: paint('yellow'),
+  }
+}

@@ -1,0 +1,26 @@
+import type { DemoApi } from './api.ts'
+import { DEMO_REASONS } from './reasons.ts'
+import type { DemoServer } from './server.ts'
+import { isWithoutAttempt } from './witness.ts'
+
+/** Where a reason should have been told besides timeline and log, and was not: `reason: where`. */
+export async function findUntold({ url }: Pick<DemoServer, 'url'>, api: DemoApi): Promise<string[]> {
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  const told = await eventReasons(api)
+  return DEMO_REASONS.flatMap((reason) => [
+    ...(metrics.includes(`reason="${reason}"`) ? [] : [`${reason}: metrics`]),
+    ...(told.has(reason) || isWithoutAttempt(reason) ? [] : [`${reason}: events`]),
+  ])
+}
+
+/** The reasons of all events. */
+async function eventReasons(api: DemoApi): Promise<Set<string>> {
+  const reasons = new Set<string>()
+  for (let after = ''; ;) {
+    const page = await api.call('GET', `/events?limit=1000${after}`)
+    const items = page.items as { reason: string | null }[]
+    if (items.length === 0) return reasons
+    for (const { reason } of items) if (reason !== null) reasons.add(reason)
+    after = `&after=${page.next_cursor}`
+  }
+}
