@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signMachineInfo } from '../../../src/protocol/ade/index.ts'
-import type { Phone } from '../../../src/simulator/index.ts'
+import { createFakeAppleCa, type Phone } from '../../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp, type Attempt } from '../../support/ade-app.ts'
 import { describeEachEngine } from '../../support/database.ts'
 
@@ -239,7 +239,7 @@ describeEachEngine('power-on', (database) => {
     const phone = await world.phone(native)
     expect((await post(phone)).status).toBe(401)
     const { facts } = phone
-    const { createFakeAppleCa } = await import('../../../src/simulator/index.ts')
+    world.clock.advance(1)
     const wrong = await createFakeAppleCa(world.clock.now())
     const body = await signMachineInfo(
       { UDID: facts.udid, SERIAL: facts.serialNumber, PRODUCT: 'iPhone15,2', VERSION: '22B83' } as never,

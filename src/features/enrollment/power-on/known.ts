@@ -36,15 +36,18 @@ export function createKnown({ db, ade, policies, push }: KnownDeps) {
 
   async function look(questions: Question[]): Promise<Known[]> {
     const unique = (texts: string[]) => [...new Set(texts)]
-    const keys = await ade.findKeys(db.kysely, unique(questions.map(({ key }) => key)))
-    const assignments = await ade.findAssignments(db.kysely, unique(questions.map(({ serial }) => serial)))
+    const [keys, assignments, current] = await Promise.all([
+      ade.findKeys(db.kysely, unique(questions.map(({ key }) => key))),
+      ade.findAssignments(db.kysely, unique(questions.map(({ serial }) => serial))),
+      push.certificates.current(),
+    ])
     const ids = unique([...keys.values()].map(({ policyId }) => policyId))
     const found = new Map<string, Policy>()
     for (const id of ids) {
       const policy = await policies.find(db.kysely, id)
       if (policy !== undefined) found.set(id, policy)
     }
-    const topic = (await push.certificates.current())?.topic ?? null
+    const topic = current?.topic ?? null
     return questions.map(({ key, serial }) => {
       const address = keys.get(key)
       return {

@@ -42,7 +42,8 @@ export function createRecorder({ db, ade, attempts, identity }: RecordDeps) {
         trx,
         entries.map(({ contact }) => contact),
       )
-      for (const id of outcomes.flatMap(({ abandoned }) => abandoned)) await identity.voidChallenges(trx, id)
+      const abandoned = outcomes.flatMap((outcome) => outcome.abandoned)
+      if (abandoned.length > 0) await identity.voidChallenges(trx, ...abandoned)
       const ours = serialsOf(entries.filter(({ isOurs }) => isOurs))
       if (ours.length > 0) await ade.noteContacts(trx, ours)
       const granted = entries.flatMap(({ contact, isGranted }, at) => {

@@ -54,8 +54,9 @@ async function goOnWith(deps: EnrollmentDeps, owed: readonly store.Release[]): P
   for (const one of owed) {
     const waits = pending.has(one.enrollment_id)
     if (one.configured_uuid === null) {
-      const reason = waits ? 'deadline' : 'commands_done'
-      if (!waits || one.deadline <= now) await send(deps, one.enrollment_id, reason)
+      // Once it was let go, a device that answered with an error is asked again whatever else is pending.
+      const reason = one.reason ?? (waits ? 'deadline' : 'commands_done')
+      if (!waits || one.reason !== null || one.deadline <= now) await send(deps, one.enrollment_id, reason)
     } else if (!waits) await settle(deps, one.enrollment_id)
   }
 }
