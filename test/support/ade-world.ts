@@ -124,7 +124,7 @@ function process(
     ade,
     emitted: doors.emitted,
     idle: () => finish(ade.idle(), 5_000),
-    reconcile: () => finish(ade.reconcile(), 5_000),
+    reconcile: ade.reconcile,
   }
 }
 

@@ -4,6 +4,7 @@ import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
 import { LostWork, NotNow } from './calls.ts'
 import { createPass } from './pass.ts'
+import { hasWork } from './store.ts'
 
 /** Changes of the same moment are taken together. */
 const DEBOUNCE_MS = 10
@@ -53,6 +54,7 @@ export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string 
       for (const server of await servers.findServersWithToken(db.kysely)) {
         if (isClosed) return
         if (!isReady(server, now)) continue
+        if (!refresh && !(await hasWork(db.kysely, server.id, now))) continue
         if (!(await passOver(server.id, { refresh }))) areOthersBusy = true
       }
     } while (isAgain && !isClosed)

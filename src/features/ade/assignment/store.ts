@@ -91,6 +91,15 @@ export async function duePolicies(db: Reader, serverId: string, now: Date): Prom
   return rows.map(({ policy_id }) => policy_id)
 }
 
+/** Whether a server has something to be done at Apple, or to be found out. */
+export async function hasWork(db: Reader, serverId: string, now: Date): Promise<boolean> {
+  const { rows } = await sql<{ has_work: boolean }>`
+    select exists (select 1 from ade_calls where ade_server_id = ${serverId})
+      or exists (select 1 from ade_devices d where d.ade_server_id = ${serverId} and ${UNSETTLED}
+        and (d.assignment_retry_at is null or d.assignment_retry_at <= ${now})) as has_work`.execute(db)
+  return rows[0]?.has_work === true
+}
+
 /** Serial numbers of a policy (null: of none) that wait and are due. */
 export async function takeDue(
   db: Reader,

@@ -102,8 +102,8 @@ export function keysApi(
         if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
           throw new AppError('token_not_smime', 'There is no server token: the body is empty.')
         }
-        const { apple_id: appleId, force } = request.query as { apple_id?: string; force: boolean }
-        const { id } = request.params as { id: string }
+        const { apple_id: appleId, force } = request.query
+        const { id } = request.params
         const upload = { file: request.body, appleId, force }
         const server = await tokens.store(id, upload, changeOf(request))
         const [shown] = await showServers(deps, [server])

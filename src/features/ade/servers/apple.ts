@@ -80,7 +80,7 @@ export function createApple(
       options: { timeoutMs?: number; signal?: AbortSignal } = {},
     ): Promise<T> {
       const server = await store.findServer(db.kysely, serverId)
-      if (server?.token == null) throw new AppError('conflict', 'The ADE server has no token.')
+      if (!server?.token) throw new AppError('conflict', 'The ADE server has no token.')
       refusePause(server)
       const client = clientOf(server, server.token)
       try {

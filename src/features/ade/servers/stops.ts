@@ -32,7 +32,8 @@ export function createStops({ db, events }: Pick<AdeDeps, 'db' | 'events'>) {
       await db.transaction(async (trx) => {
         // A token that was stored in the meantime has not been rejected.
         const present = await store.lockServer(trx, server.id)
-        if (present?.token == null || server.token === null || !present.token.equals(server.token)) return
+        const isSame = server.token !== null && present?.token?.equals(server.token) === true
+        if (!isSame) return
         if ((await store.setStopped(trx, server.id, kind)) === undefined) return
         await events.emit(trx, {
           type: 'ade_server.stopped',

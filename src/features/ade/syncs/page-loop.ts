@@ -189,7 +189,7 @@ export function createPageLoop(
       await tell(trx, 'ade_device.removed', serverId, gone)
       await tell(trx, 'ade_device.drifted', serverId, drifted)
       await deps.ends.succeed(trx, run, { drifted: drifted.count })
-      if (drifted.count > 0) afterCommit(trx, deps.onChanged)
+      afterCommit(trx, deps.onChanged)
       return mark === null ? {} : { full_sync_mark: null, last_full_sync_started_at: run.started_at }
     })
   }
