@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Device, MoodOptions } from '../../src/simulator/index.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine, openAgain } from '../support/database.ts'
+import { describeEachEngine } from '../support/database.ts'
 import { checkIn, halfEnrolled, TOKEN_UPDATE } from '../support/half-enrolled.ts'
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
-describeEachEngine('pushes', (database, engine) => {
+describeEachEngine('pushes', (database) => {
   let world: TestApp
   beforeAll(async () => {
     world = await startTestApp({ db: database() })
@@ -210,31 +210,6 @@ describeEachEngine('pushes', (database, engine) => {
     expect(pushesTo(goneToken)).toHaveLength(count)
     expect(again.violations()).toEqual([])
   })
-
-  if (engine === 'postgres')
-    test('a need that was written down survives the server', async () => {
-      const device = await quietDevice()
-      const token = tokenOf(device)
-      world.apns.answerAll({ status: 503, reason: 'ServiceUnavailable' })
-      const uuid = await send(device)
-      await world.pass(20)
-      await expect.poll(() => pushesTo(token).length).toBeGreaterThan(0)
-      const before = accepted(token)
-      expect(await needOf(device)).toBeDefined()
-      world.apns.answerAll(null)
-      const clock = world.clock
-      const second = await startTestApp({ db: await openAgain(database()), apns: world.apns, clock })
-      await second.pass(10 * MINUTE)
-      await expect
-        .poll(async () => {
-          await second.pass(SECOND)
-          return accepted(token)
-        })
-        .toBeGreaterThan(before)
-      await second.close()
-      await device.poll()
-      expect(await stateOf(uuid)).toBe('acknowledged')
-    })
 
   test('Apple never saw a push that it would have refused for its form', () => {
     expect(world.apns.violations).toEqual([])

@@ -128,6 +128,38 @@ test('a push certificate that one server stored is used by the other', async () 
   expect(one.apns.violations).toEqual([])
 })
 
+test('a push that one server could not send is sent by another when that one is gone', async () => {
+  const device = await enrolled()
+  await device.poll()
+  const token = device.channels()[0]!.push!.token.toString('hex')
+  const answers = (status: number) =>
+    one.apns.pushes.filter((push) => push.token === token && push.status === status).length
+  const before = answers(200)
+  const third = await startTestApp({ db: await openAgain(database), apns: one.apns, clock: one.clock })
+  one.apns.answerAll({ status: 503, reason: 'ServiceUnavailable' })
+  const body = { request_type: 'DeviceLock', device_ids: [device.facts.udid] }
+  await third.api('POST', '/commands', body)
+  await expect
+    .poll(() => {
+      one.clock.advance(20)
+      return answers(503)
+    })
+    .toBeGreaterThan(0)
+  await third.close()
+  one.apns.answerAll(null)
+  // After a refusal the next try waits longer each time, minutes in the end.
+  await expect
+    .poll(
+      () => {
+        one.clock.advance(2_000)
+        return answers(200)
+      },
+      { timeout: 10_000 },
+    )
+    .toBeGreaterThan(before)
+  expect((await device.poll()).results.Acknowledged).toBe(1)
+})
+
 test('a reader of events misses none, whoever writes and publishes them, and ids rise in the order of commits', async () => {
   const silent = createLog({ level: 'silent' })
   const writers = await Promise.all(
