@@ -191,6 +191,8 @@ describe('BER reader', () => {
     ['30 03 02 05 01', 'longer than its container'],
     ['30 02 00 00', 'end of contents'],
     ['30 80 00 00 00', 'bytes after the end'],
+    ['04 01 00 04 01 00', 'bytes after the end'],
+    ['30 03 04 01 00 30 00', 'bytes after the end'],
     ['02 01', 'longer than its container'],
     ['02 84 00 00', 'ends within a length'],
     ['30 80 '.repeat(40), 'nested more than 32 deep'],
