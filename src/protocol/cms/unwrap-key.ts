@@ -70,9 +70,15 @@ function decryptOaep(
   }
 }
 
+let last: { key: KeyObject; secret: Buffer } | undefined
+
 function substituteKey(key: KeyObject, encryptedKey: Uint8Array, length: number): Buffer {
-  const secret = createHash('sha256')
-    .update(key.export({ format: 'der', type: 'pkcs1' }))
-    .digest()
-  return createHmac('sha512', secret).update(encryptedKey).digest().subarray(0, length)
+  // A thread is handed the same key again and again, each time as another object.
+  if (last?.key.equals(key) !== true) {
+    const secret = createHash('sha256')
+      .update(key.export({ format: 'der', type: 'pkcs1' }))
+      .digest()
+    last = { key, secret }
+  }
+  return createHmac('sha512', last.secret).update(encryptedKey).digest().subarray(0, length)
 }
