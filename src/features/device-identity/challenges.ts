@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
-import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOf } from './store.ts'
+import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOfAttempts } from './store.ts'
 import type { Challenge, Purpose } from './types.ts'
 
 const CHALLENGE_MINUTES = 15
@@ -38,9 +38,9 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
       await insertChallenges(trx, rows, now)
       return secrets
     },
-    /** Makes the challenges of an attempt worthless. */
-    voidOf: (trx: Tx, attemptId: string): Promise<void> =>
-      voidChallengesOf(trx, { attempt_id: attemptId }, clock.now()),
+    /** Makes the challenges of attempts worthless. */
+    voidOf: (trx: Tx, attemptIds: readonly string[]): Promise<void> =>
+      voidChallengesOf(trx, { attempt_ids: attemptIds }, clock.now()),
     /** What a challenge is worth at this moment; nothing is used up. */
     async look(secret: string | undefined, publicKeyHash: Buffer): Promise<ChallengeState> {
       if (secret === undefined || secret === '') return { state: 'challenge_invalid', challenge: undefined }

@@ -53,8 +53,8 @@ export function createDeviceIdentity(deps: {
     /** The same for many at once, in their order. */
     newChallenges: (trx: Tx, purposes: readonly Purpose[]): Promise<string[]> =>
       challenges.create(trx, purposes),
-    /** Makes what was given out for an attempt worthless. */
-    voidChallenges: (trx: Tx, attemptId: string): Promise<void> => challenges.voidOf(trx, attemptId),
+    /** Makes what was given out for attempts worthless. */
+    voidChallenges: (trx: Tx, ...attemptIds: string[]): Promise<void> => challenges.voidOf(trx, attemptIds),
     /** Job: forgets challenges that expired long ago. */
     deleteOldChallenges: (): Promise<void> => challenges.deleteOld(),
     identify,

@@ -106,18 +106,33 @@ export async function useChallenge(
   return result.numUpdatedRows === 1n
 }
 
-/** Voids the challenges of an attempt or of an enrollment that are not voided yet. */
+/** Voids the challenges of attempts or of an enrollment that are not voided yet. */
 export async function voidChallengesOf(
   trx: Tx,
-  owner: { attempt_id: string } | { enrollment_id: string },
+  owner: { attempt_ids: readonly string[] } | { enrollment_id: string },
   now: Date,
 ): Promise<void> {
   const update = trx.updateTable('scep_challenges').set({ voided_at: now }).where('voided_at', 'is', null)
   await (
-    'attempt_id' in owner
-      ? update.where('attempt_id', '=', owner.attempt_id)
+    'attempt_ids' in owner
+      ? update.where(sql<boolean>`attempt_id = any(${owner.attempt_ids}::text[])`)
       : update.where('enrollment_id', '=', owner.enrollment_id)
   ).execute()
+}
+
+/** Voids the challenges of many attempts that are not voided yet. */
+export async function voidChallengesOfAttempts(
+  trx: Tx,
+  attemptIds: readonly string[],
+  now: Date,
+): Promise<void> {
+  if (attemptIds.length === 0) return
+  await trx
+    .updateTable('scep_challenges')
+    .set({ voided_at: now })
+    .where('voided_at', 'is', null)
+    .where('attempt_id', 'in', attemptIds)
+    .execute()
 }
 
 /** Deletes challenges that expired before `before`. */
