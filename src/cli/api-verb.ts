@@ -61,6 +61,7 @@ async function readAll(call: ApiCall, parameter: 'cursor' | 'after', api: ApiCli
 function render(verb: Verb, answer: unknown, output: 'json' | 'table', all: boolean): string {
   if (output === 'json') return answer === undefined ? '' : `${JSON.stringify(answer, null, 2)}\n`
   if (answer === undefined || (verb.done !== undefined && !isPage(answer))) return `${verb.done ?? 'Done.'}\n`
+  if (typeof answer === 'string') return answer.endsWith('\n') ? answer : `${answer}\n`
   if (!isPage(answer)) return formatRecord(answer as Record<string, unknown>)
   const table = formatTable(answer.items, verb.columns)
   const more = verb.call?.paged === 'cursor' && answer.next_cursor !== null && !all

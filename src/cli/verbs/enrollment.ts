@@ -22,6 +22,10 @@ export const enrollmentVerbs: readonly Verb[] = [
         to: 'body',
         field: 'user_name',
       },
+      group: {
+        ...{ kind: 'text', value: 'ID', to: 'body', field: 'group_id' },
+        summary: 'static group that its devices join',
+      },
     },
     call: { method: 'POST', path: '/enrollment-links' },
   },

@@ -16,7 +16,7 @@ import { conclusion, farewell, introduction, WELCOME } from './texts.ts'
 import { findUntold } from './untold.ts'
 
 /** What the demo needs from around it. */
-export interface DemoDeps {
+interface DemoDeps {
   clock: DemoClock
   startServer: StartServer
   write: (text: string) => void
