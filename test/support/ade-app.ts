@@ -118,10 +118,10 @@ export async function startAdeApp(options: {
 
   /** Moves the clock by a step at a time until it is so; the jobs are real work between the steps. */
   async function until(isSo: () => Promise<boolean>, stepMs: number): Promise<void> {
-    for (let turn = 0; turn < 200; turn++) {
+    for (let turn = 0; turn < 600; turn++) {
       if (await isSo()) return
       clock.advance(stepMs)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      await new Promise((resolve) => setTimeout(resolve, 20))
     }
     throw new Error('what was waited for has not happened')
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
-import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOfAttempts } from './store.ts'
+import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOf } from './store.ts'
 import type { Challenge, Purpose } from './types.ts'
 
 const CHALLENGE_MINUTES = 15

@@ -120,21 +120,6 @@ export async function voidChallengesOf(
   ).execute()
 }
 
-/** Voids the challenges of many attempts that are not voided yet. */
-export async function voidChallengesOfAttempts(
-  trx: Tx,
-  attemptIds: readonly string[],
-  now: Date,
-): Promise<void> {
-  if (attemptIds.length === 0) return
-  await trx
-    .updateTable('scep_challenges')
-    .set({ voided_at: now })
-    .where('voided_at', 'is', null)
-    .where('attempt_id', 'in', attemptIds)
-    .execute()
-}
-
 /** Deletes challenges that expired before `before`. */
 export async function deleteChallenges(db: Queries, before: Date): Promise<void> {
   await db.deleteFrom('scep_challenges').where('expires_at', '<', before).execute()

@@ -36,7 +36,7 @@ describeEachEngine('release from Setup Assistant', (database) => {
     const end = phone.powerOn()
     let isDone = false
     void end.then(() => (isDone = true))
-    await world.until(async () => isDone, 500)
+    await world.until(async () => isDone, 200)
     expect(await end).toMatchObject({ outcome: 'enrolled', awaitedConfiguration: true })
     await world.until(async () => !(await awaiting(phone.facts.udid)), 500)
     const attempt = await world.attemptOf(phone)
