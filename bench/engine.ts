@@ -5,14 +5,14 @@ import { startApple, type Apple } from './apple.ts'
 import { heavyBodyDelay, historyFlatness } from './extras.ts'
 import { firstDay, type FirstDay } from './first-day.ts'
 import { freePort } from './free-port.ts'
-import { load } from './load.ts'
 import { measure } from './measure.ts'
-import { enrol, idleRequest, prepare, type Speaker } from './population.ts'
+import { enrol, prepare, type Speaker } from './population.ts'
 import type { Fact, Row } from './report.ts'
 import {
   commandCycle,
   enrolments,
   idlePolls,
+  SECONDS,
   setupAssistantPosts,
   tokenUpdates,
   type Scenario,
@@ -22,6 +22,7 @@ import { preparePowerOn, type PowerOn } from './setup-assistant.ts'
 import { syncAndAssign } from './sync.ts'
 
 const DEVICES = 64
+const WARM_UP = { connections: 16, seconds: 1 }
 export const CONNECTIONS = [1, 8, 64] as const
 const SECRETS = {
   FIRSTBOOT_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
@@ -118,14 +119,15 @@ async function runScenarios(
     ['Setup Assistant', setupAssistantPosts(powerOn.posts)],
   ]
   const rows: Row[] = []
-  await warmUp(running, speakers)
-  for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only))
+  for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only)) {
+    // Lets the compiler settle before anything is counted.
+    await run(running, speakers, WARM_UP.connections, WARM_UP.seconds)
     for (const connections of CONNECTIONS) {
-      const figures = await measure(`${server} ${scenario}`, running, () =>
-        run(running, speakers, connections),
-      )
+      const work = () => run(running, speakers, connections, SECONDS)
+      const figures = await measure(`${server} ${scenario}`, running, work, server === 'plain')
       rows.push({ engine, scenario, server, connections, ...figures })
     }
+  }
   return rows
 }
 
@@ -144,12 +146,6 @@ async function runExtras(
   ]
   const { rss } = await server.usage()
   return [...facts, { engine, name: 'memory at the end', value: rss, unit: 'MB', note: 'resident' }]
-}
-
-/** Lets the compiler of the server settle before anything is counted. */
-async function warmUp(server: ServerProcess, speakers: Speaker[]): Promise<void> {
-  const requests = await Promise.all(speakers.slice(0, 16).map(idleRequest))
-  await load({ port: server.port, connections: 16, seconds: 1.5, next: (index) => requests[index] })
 }
 
 /** Puts finished deliveries of the past into the history. */

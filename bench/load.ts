@@ -14,11 +14,28 @@ export interface LoadResult {
 
 const HEADERS_END = Buffer.from('\r\n\r\n')
 
-/** A connection that sends one request after the other; the smallest HTTP/1.1 client that is right for our servers. */
-class Connection {
+/** An answer; its body is valid until the next one comes. */
+interface Answer {
+  status: number
+  body: Buffer
+}
+
+/** A connection that sends one request after the other. */
+export interface Connection {
+  /** Sends the whole bytes of a request. */
+  send(request: Buffer): Promise<Answer>
+  close(): void
+}
+
+/** Opens one, by the smallest HTTP/1.1 client that is right for our servers. */
+export function openConnection(port: number): Connection {
+  return new SmallClient(port)
+}
+
+class SmallClient {
   readonly #socket: Socket
   #buffered: Buffer = Buffer.alloc(0)
-  #waiting: ((status: number) => void) | undefined
+  #waiting: ((answer: Answer) => void) | undefined
   #failed: ((error: Error) => void) | undefined
 
   constructor(port: number) {
@@ -28,7 +45,7 @@ class Connection {
     this.#socket.on('close', () => this.#failed?.(new Error('the server closed the connection')))
   }
 
-  send(request: Buffer): Promise<number> {
+  send(request: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#waiting = resolve
       this.#failed = reject
@@ -48,8 +65,9 @@ class Connection {
     const head = this.#buffered.toString('latin1', 0, end)
     const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
     if (this.#buffered.length < end + 4 + length) return
+    const body = this.#buffered.subarray(end + 4, end + 4 + length)
     this.#buffered = this.#buffered.subarray(end + 4 + length)
-    this.#waiting?.(Number(head.slice(9, 12)))
+    this.#waiting?.({ status: Number(head.slice(9, 12)), body })
   }
 }
 
@@ -70,14 +88,14 @@ export async function load(options: {
   const until = started + seconds * 1000
   await Promise.all(
     Array.from({ length: connections }, async (_, index) => {
-      const connection = new Connection(port)
+      const connection = openConnection(port)
       for (let turn = 0; performance.now() < until; turn++) {
         const request = next(index, turn)
         if (request === undefined) break
         const before = performance.now()
-        const status = await connection.send(request)
-        latencies.push(performance.now() - before)
-        if (status !== 200) failures++
+        const { status } = await connection.send(request)
+        if (status === 200) latencies.push(performance.now() - before)
+        else failures++
       }
       connection.close()
     }),
@@ -98,7 +116,7 @@ export async function paced(options: {
   next: (turn: number) => Buffer
 }): Promise<LoadResult> {
   const { port, connections, perSecond, seconds, next } = options
-  const all = Array.from({ length: connections }, () => new Connection(port))
+  const all = Array.from({ length: connections }, () => openConnection(port))
   const free = [...all]
   const due: { request: Buffer; since: number }[] = []
   const latencies: number[] = []
@@ -107,7 +125,7 @@ export async function paced(options: {
 
   async function work(connection: Connection): Promise<void> {
     for (let task = due.shift(); task !== undefined; task = due.shift()) {
-      const status = await connection.send(task.request)
+      const { status } = await connection.send(task.request)
       latencies.push(performance.now() - task.since)
       if (status !== 200) failures++
     }

@@ -66,4 +66,5 @@ await Promise.all(
 http.close()
 const { p50, max } = summary(latencies)
 const report: PhonesReport = { enrolled: latencies.length, problems: problems.slice(0, 5), p50, max }
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows, this is a thread
 parentPort?.postMessage(report)

@@ -10,13 +10,15 @@ import {
   createRandom,
   inventDevice,
   type Device,
+  type DeviceHttp,
 } from '../src/simulator/index.ts'
 import { put } from './load.ts'
 import type { ServerProcess } from './server-process.ts'
 
 const KEYS = 8
-const CHECK_IN = 'application/x-apple-aspen-mdm-checkin'
-const COMMAND = 'application/x-apple-aspen-mdm; charset=UTF-8'
+/** Media types of what devices send. */
+export const CHECK_IN = 'application/x-apple-aspen-mdm-checkin'
+export const COMMAND = 'application/x-apple-aspen-mdm; charset=UTF-8'
 
 /** Keys that all fake devices share: telling devices apart is the certificate's work. */
 export const keyPool = createKeyPool(KEYS, await Promise.all(Array.from({ length: KEYS }, generateRsaKey)))
@@ -61,7 +63,7 @@ export async function prepare(server: ServerProcess): Promise<{ linkPath: string
 let invented = 0
 
 /** A fake device that is not enrolled yet. */
-export function newDevice(http = createDeviceHttp()): Device {
+function newDevice(http: DeviceHttp): Device {
   const random = createRandom(`bench-${invented++}`)
   return createDevice({ facts: inventDevice(random), http, random, keys: keyPool })
 }

@@ -10,6 +10,8 @@ export interface Row {
   /** CPU time of the server process per request. */
   cpuMs: number
   maxRss: number
+  /** Of the baseline under a load that is too much for it. */
+  failures: number
 }
 
 /** A single figure of the run. */
@@ -60,7 +62,7 @@ export function print(rows: readonly Row[], facts: readonly Fact[]): void {
         row.perSecond.toFixed(0),
         `${row.p50.toFixed(2)} ms`,
         `${row.p99.toFixed(1)} ms`,
-        `${row.cpuMs.toFixed(3)}`,
+        row.cpuMs.toFixed(3),
         String(row.maxRss),
         ratio(plain),
         ratio(ceiling),
@@ -70,7 +72,7 @@ export function print(rows: readonly Row[], facts: readonly Fact[]): void {
   for (const row of rows.filter(({ server }) => server !== 'firstboot'))
     console.log(
       `  baseline ${row.server} ${row.engine} ${row.scenario} x${row.connections}: ${row.perSecond.toFixed(0)}/s, ` +
-        `p50 ${row.p50.toFixed(2)} ms, p99 ${row.p99.toFixed(1)} ms, CPU ${row.cpuMs.toFixed(3)} ms, ${row.maxRss} MB`,
+        `p50 ${row.p50.toFixed(2)} ms, p99 ${row.p99.toFixed(1)} ms, CPU ${row.cpuMs.toFixed(3)} ms, ${row.maxRss} MB${row.failures > 0 ? `, ${row.failures} failed` : ''}`,
     )
   for (const { engine, name, value, unit, note } of facts)
     console.log(`  ${engine}: ${name}: ${value.toFixed(2)} ${unit} (${note})`)

@@ -1,5 +1,6 @@
 import { load, summary, type LoadResult } from './load.ts'
-import { acknowledge, idleRequest, newDevice, tokenUpdate, type Speaker } from './population.ts'
+import { enrolUntil } from './enrolling.ts'
+import { acknowledge, idleRequest, tokenUpdate, type Speaker } from './population.ts'
 import type { ServerProcess } from './server-process.ts'
 
 /** Seconds of a run. */
@@ -11,12 +12,13 @@ export type Scenario = (
   server: ServerProcess,
   speakers: Speaker[],
   connections: number,
+  seconds: number,
 ) => Promise<LoadResult>
 
 /** Every connection polls as a device of its own that has nothing to do. */
-export const idlePolls: Scenario = async (server, speakers, connections) => {
+export const idlePolls: Scenario = async (server, speakers, connections, seconds) => {
   const requests = await Promise.all(speakers.slice(0, connections).map(idleRequest))
-  return load({ port: server.port, connections, seconds: SECONDS, next: (index) => requests[index] })
+  return load({ port: server.port, connections, seconds, next: (index) => requests[index] })
 }
 
 /** Every device works off a queue: each request is the answer to a command and brings the next one. */
@@ -37,40 +39,31 @@ export const commandCycle: Scenario = async (server, speakers, connections) => {
 }
 
 /** Every device sends the TokenUpdate of one that is enrolled already. */
-export const tokenUpdates: Scenario = async (server, speakers, connections) => {
+export const tokenUpdates: Scenario = async (server, speakers, connections, seconds) => {
   const requests = await Promise.all(speakers.slice(0, connections).map(tokenUpdate))
-  return load({ port: server.port, connections, seconds: SECONDS, next: (index) => requests[index] })
+  return load({ port: server.port, connections, seconds, next: (index) => requests[index] })
 }
 
 /** Whole enrolments: profile, SCEP, Authenticate, TokenUpdate, and the first poll. */
 export function enrolments(linkPath: string): Scenario {
-  return async (server, _speakers, connections) => {
-    const latencies: number[] = []
-    let failures = 0
+  return async ({ port }, _speakers, connections, seconds) => {
     const started = performance.now()
-    const until = started + SECONDS * 2 * 1000
-    await Promise.all(
-      Array.from({ length: connections }, async () => {
-        while (performance.now() < until) {
-          const before = performance.now()
-          const device = newDevice()
-          const outcome = await device.enroll({ url: `http://127.0.0.1:${server.port}${linkPath}` })
-          if (!outcome.enrolled) failures++
-          latencies.push(performance.now() - before)
-        }
-      }),
-    )
+    const until = started + seconds * 2 * 1000
+    const all = Array.from({ length: connections }, () => enrolUntil(port, linkPath, until))
+    const ended = await Promise.all(all)
+    const latencies = ended.flatMap((each) => each.latencies)
+    const failures = ended.reduce((sum, each) => sum + each.failures, 0)
     return { ...summary(latencies), seconds: (performance.now() - started) / 1000, failures }
   }
 }
 
 /** Posts of MachineInfo at first power-on, each connection of other devices; each is answered with a signed profile. */
 export function setupAssistantPosts(posts: readonly Buffer[]): Scenario {
-  return (server, _speakers, connections) =>
+  return (server, _speakers, connections, seconds) =>
     load({
       port: server.port,
       connections,
-      seconds: SECONDS,
+      seconds,
       next: (index, turn) => posts[(index + turn * connections) % posts.length],
     })
 }

@@ -1,4 +1,5 @@
-import { addAdeServer, assigned, assignPolicy, syncEnd, type Apple } from './apple.ts'
+import { addAdeServer, assigned, assignPolicy, syncEnd, until, type Apple } from './apple.ts'
+import { api } from './population.ts'
 import type { Fact } from './report.ts'
 import type { ServerProcess } from './server-process.ts'
 
@@ -27,6 +28,7 @@ export async function syncAndAssign(engine: string, server: ServerProcess, apple
   const assigning = performance.now()
   await assignPolicy(server, id, 'Very many phones')
   await assigned(apple, serials)
+  await assignmentNoted(server, serials)
   const assignSeconds = (performance.now() - assigning) / 1000
   if (apple.cloud.violations.length > 0)
     throw new Error(`Apple complains: ${JSON.stringify(apple.cloud.violations[0])}`)
@@ -44,6 +46,19 @@ export async function syncAndAssign(engine: string, server: ServerProcess, apple
       note: `in ${assignSeconds.toFixed(1)} s`,
     },
   ]
+}
+
+/** Waits until the server has written down what came of its last call. */
+async function assignmentNoted(server: ServerProcess, serials: readonly string[]): Promise<void> {
+  for (const serial of [serials[0], serials.at(-1)])
+    await until('the assignment here', async () => {
+      const { assignment } = await api<{ assignment: { state: string } | null }>(
+        server,
+        'GET',
+        `/ade-devices/${serial}`,
+      )
+      return assignment?.state === 'assigned'
+    })
 }
 
 /** Watches the memory of a server. */
