@@ -107,7 +107,7 @@ test('await_device_configured: a server that was restarted still owes the releas
   })
   // A phone that never answers its first command: nothing but the deadline can release it.
   const phone = await first.phone(policy, {
-    pushes: undefined as never,
+    pushes: DEAF,
     configurationPatienceMs: 60 * MINUTE,
   })
   const going = phone.powerOn()

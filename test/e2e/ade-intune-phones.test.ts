@@ -1,10 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  startFakeDirectory,
-  startFakeOidc,
-  type FakeDirectory,
-  type Phone,
-} from '../../src/simulator/index.ts'
+import type { Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp, type Attempt } from '../support/ade-app.ts'
 import { adeOperator, type AdeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'

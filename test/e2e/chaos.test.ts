@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { cp, mkdir, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
@@ -14,8 +13,8 @@ import {
   startFakeApns,
   type Fleet,
 } from '../../src/simulator/index.ts'
-import { testDatabase, type Engine } from '../support/database.ts'
 import { testKey } from '../support/keys.ts'
+import { freePort, placeOf } from '../support/process-place.ts'
 import { serverProcess, type ServerProcess } from '../support/server-process.ts'
 
 /** FIRSTBOOT_TEST_CHAOS=full: as many devices, commands and crashes as a small installation has, in some minutes. */
@@ -34,25 +33,6 @@ const TYPES = [
 
 interface Shown {
   deliveries: { device_id: string; state: string }[]
-}
-
-async function place(engine: Engine, folder: string): Promise<{ url?: string; dataDir: string }> {
-  if (engine === 'embedded') {
-    const dataDir = join(folder, 'data')
-    await cp(inject('embeddedTemplate'), dataDir, { recursive: true })
-    return { dataDir }
-  }
-  const database = await testDatabase(engine)
-  onTestFinished(database.close)
-  return database.location
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Queues a command with a UUID of our own for all devices, so that a call without an answer can be made again. */
@@ -172,7 +152,7 @@ test.each(['postgres', 'embedded'] as const)(
     const folder = join(inject('runFolder'), randomUUID())
     await mkdir(folder)
     onTestFinished(() => rm(folder, { recursive: true, force: true }))
-    const location = await place(engine, folder)
+    const location = await placeOf(engine, folder)
     const apns = await startFakeApns()
     onTestFinished(apns.close)
     const server = serverProcess({ location, port: await freePort(), apns, folder })

@@ -35,8 +35,10 @@ export function serverProcess(options: {
   folder: string
   /** How long calls of the API are made again. */
   patienceMs?: number
+  /** More settings. */
+  settings?: Record<string, string>
 }): ServerProcess {
-  const { location, port, apns, folder, patienceMs = 120_000 } = options
+  const { location, port, apns, folder, patienceMs = 120_000, settings = {} } = options
   const url = `http://127.0.0.1:${port}`
   const caFile = join(folder, 'apns-ca.pem')
   writeFileSync(caFile, apns.certificates.ca)
@@ -51,6 +53,7 @@ export function serverProcess(options: {
     FIRSTBOOT_APNS_URL: apns.url,
     FIRSTBOOT_APNS_CA_FILE: caFile,
     FIRSTBOOT_LOG_LEVEL: 'warn',
+    ...settings,
   }
   let child: ChildProcess | undefined
   let output = ''
