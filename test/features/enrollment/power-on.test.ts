@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { userNameKey } from '../../../src/features/users/index.ts'
+import { addTime } from '../../../src/kernel/clock.ts'
+import { sha256 } from '../../../src/kernel/ids.ts'
 import { signMachineInfo } from '../../../src/protocol/ade/index.ts'
 import { createFakeAppleCa, type Phone } from '../../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp, type Attempt } from '../../support/ade-app.ts'
@@ -147,16 +150,28 @@ describeEachEngine('power-on', (database) => {
     )
   })
 
-  test('who fails too often waits', async () => {
+  test('who fails too often waits, though the attempt stays open', async () => {
     await world.user('grace@example.com')
     const phone = await world.phone(native)
-    const answers = []
-    for (let count = 0; count < 12; count++) answers.push(await post(phone, basic('grace@example.com', 'no')))
-    const late = answers.at(-1)!
+    const now = world.clock.now()
+    await database()
+      .kysely.insertInto('sign_in_failures')
+      .values({
+        subject: `user:${sha256(userNameKey('grace@example.com')).toString('hex')}`,
+        ...{ count: 10, previous: 0, window_started_at: now, locked_until: addTime(now, 30, 'second') },
+      })
+      .execute()
+    const late = await post(phone, basic('grace@example.com', PASSWORD))
     expect(late.status).toBe(429)
     expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(await world.attemptOf(phone)).toMatchObject({
+      outcome: 'in_progress',
+      user_name: 'grace@example.com',
+    })
     expect((await world.attemptOf(phone)).timeline.at(-1)).toMatchObject({ reason: 'too_many_failures' })
     expect(await world.counted('too_many_failures')).toBeGreaterThan(0)
+    world.clock.advance(31_000)
+    expect((await post(phone, basic('grace@example.com', PASSWORD))).status).toBe(200)
   })
 
   test('an enrollment manager may not enrol such a device', async () => {
