@@ -8,6 +8,8 @@ import { toAppError } from './errors.ts'
 
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 const EMPTY = Buffer.alloc(0)
+/** Type and subtype (RFC 9110, section 8.3.1); parameters may follow, in whatever form. */
+const MEDIA_TYPE = /^\s*[\w!#$&^.+-]+\/[\w!#$&^.+-]+\s*(;[^;]*=[^;]*)*;?\s*$/
 
 /** Refusals that a device is told as they are; any other below 500 is a plain 400. */
 const OWN_STATUS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -52,6 +54,13 @@ function takeRawBodies(app: FastifyInstance): void {
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) =>
     done(null, body),
   )
+  // Fastify would refuse a header that names no media type; what a device says there must not decide whether it is heard.
+  app.addHook('onRequest', (request, _reply, done) => {
+    const type = request.raw.headers['content-type']
+    if (type !== undefined && !MEDIA_TYPE.test(type))
+      request.raw.headers['content-type'] = 'application/octet-stream'
+    done()
+  })
   app.addHook('preValidation', (request, _reply, done) => {
     request.body ??= EMPTY
     done()
