@@ -52,6 +52,7 @@ export async function runDemo(deps: DemoDeps): Promise<number> {
     if (deps.once || signal.aborted) return code
     write(farewell({ server, style, actors }))
     await stopped(signal)
+    write('\nStopping ...\n')
     return code
   } finally {
     await server?.close()

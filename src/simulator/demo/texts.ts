@@ -69,10 +69,12 @@ export function farewell(options: { server: DemoServer; style: Style; actors: re
   return `
 ${style.strong('Look around')}
 
-  API documentation   ${server.url}/api/docs   (the console comes with a later version)
+  API documentation   ${server.url}/api/docs   (any user name; the password is the token below)
+                      The console comes with a later version.
   Enrollment page     ${server.url}/enroll   (try lukas, password "correct horse battery")
   Log                 tail -f ${server.logFile}
 
+  ${style.soft('# the token of the first administrator')}
   TOKEN=$(cat ${server.tokenFile})
 
   ${style.soft('# why phone 4 did not enrol: its attempt, step by step')}

@@ -29,7 +29,10 @@ export function createWitness(server: Pick<DemoServer, 'log'>, api: DemoApi): ()
 
   async function find({ reason, attempt_id: attemptId, problem = '' }: RefusalLine): Promise<Finding> {
     const base = { reason, attemptId }
-    if (attemptId === undefined) return { ...base, text: WITHOUT_ATTEMPT[reason] ?? '', detail: problem }
+    if (attemptId === undefined) {
+      const detail = [problem, ONLY_THERE].filter((text) => text !== '').join('; ')
+      return { ...base, text: WITHOUT_ATTEMPT[reason] ?? '', detail }
+    }
     const { timeline } = await api.call('GET', `/enrollment-attempts/${attemptId}`)
     const step = (timeline as Step[]).findLast((each) => each.reason === reason)
     if (step === undefined) throw new Error(`the timeline of attempt ${attemptId} has no ${reason}`)
@@ -47,10 +50,10 @@ export function createWitness(server: Pick<DemoServer, 'log'>, api: DemoApi): ()
 
 /** These open no attempt: nothing is known of the device. */
 const WITHOUT_ATTEMPT: Partial<Record<DemoReason, string>> = {
-  unknown_key: 'The enrollment address is not one of ours. (In log and metrics: it opens no attempt.)',
-  machine_info_invalid:
-    'What the device said about itself cannot be read. (In log and metrics: it opens no attempt.)',
+  unknown_key: 'The enrollment address is not one of ours.',
+  machine_info_invalid: 'What the device said about itself cannot be read.',
 }
+const ONLY_THERE = 'this opens no attempt: it is in the log and the metrics'
 
 /** Whether nothing but log and metrics tell of it. */
 export function isWithoutAttempt(reason: DemoReason): boolean {
