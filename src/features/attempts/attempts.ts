@@ -7,7 +7,7 @@ import {
   deleteAttempts,
   expireAttempts,
   findAttempt,
-  insertAttempt,
+  insertAttempts,
   insertSteps,
   listAttempts,
   listSteps,
@@ -25,6 +25,12 @@ import { nextStep, toEvent } from './timeline.ts'
 /** Attempts closed or deleted in one transaction of a job. */
 const BATCH = 200
 
+/** An attempt that begins, and what is known of it at once. */
+interface Opening {
+  attempt: NewAttempt
+  steps: readonly NewStep[]
+}
+
 /** Enrollment attempts: one try of one device to get in, with the timeline that explains it. */
 export type Attempts = ReturnType<typeof createAttempts>
 
@@ -32,21 +38,37 @@ export type Attempts = ReturnType<typeof createAttempts>
 export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   const { db, clock, events } = deps
 
-  /** Opens an attempt with its first steps and returns its id; told as `enrollment.started`. */
-  async function open(trx: Tx, given: NewAttempt, ...steps: NewStep[]): Promise<string> {
-    const attempt = withoutNul(given)
+  /** Opens attempts, each with its first steps, and returns their ids; told as `enrollment.started`. */
+  async function openMany(trx: Tx, given: readonly Opening[]): Promise<string[]> {
     const now = clock.now()
-    const id = newId(now)
-    await insertAttempt(trx, id, attempt, now)
-    await step(trx, id, ...steps)
-    const { serial_number = null, user_name = null, way } = attempt
-    await events.emit(trx, {
-      type: 'enrollment.started',
-      attempt_id: id,
-      serial_number,
-      user_name,
-      data: { way },
-    })
+    const opened = given.map(({ attempt, steps }) => ({
+      id: newId(now),
+      attempt: withoutNul(attempt),
+      steps,
+    }))
+    await insertAttempts(
+      trx,
+      opened.map(({ id, attempt }) => ({ id, ...attempt })),
+      now,
+    )
+    await insertSteps(
+      trx,
+      opened.flatMap(({ id, steps }) => steps.map((each) => ({ ...each, attempt_id: id }))),
+      now,
+    )
+    await events.emit(
+      trx,
+      ...opened.map(({ id, attempt: { serial_number = null, user_name = null, way } }) => {
+        const who = { attempt_id: id, serial_number, user_name }
+        return { type: 'enrollment.started', ...who, data: { way } } as const
+      }),
+    )
+    return opened.map(({ id }) => id)
+  }
+
+  /** The same for one. */
+  async function open(trx: Tx, attempt: NewAttempt, ...steps: NewStep[]): Promise<string> {
+    const [id = ''] = await openMany(trx, [{ attempt, steps }])
     return id
   }
 
@@ -150,6 +172,7 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
 
   return {
     open,
+    openMany,
     step,
     reject,
     complete,

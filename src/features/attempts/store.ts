@@ -16,11 +16,6 @@ export interface AttemptQuery {
   limit: number
 }
 
-/** Adds an attempt that is in progress. */
-export async function insertAttempt(trx: Tx, id: string, attempt: NewAttempt, now: Date): Promise<void> {
-  await insertAttempts(trx, [{ id, ...attempt }], now)
-}
-
 /** Adds attempts that are in progress. */
 export async function insertAttempts(
   trx: Tx,

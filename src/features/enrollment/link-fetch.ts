@@ -1,4 +1,4 @@
-import type { Db } from '../../db/index.ts'
+import { createGroupCommit, type Db } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Attempts, NewAttempt, ReasonCode } from '../attempts/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
@@ -17,9 +17,9 @@ export interface LinkFetchDeps {
   db: Db
   clock: Clock
   events: Events
-  attempts: Pick<Attempts, 'open' | 'reject'>
+  attempts: Pick<Attempts, 'open' | 'openMany' | 'reject'>
   users: Pick<Users, 'find'>
-  identity: Pick<DeviceIdentity, 'newChallenge' | 'signProfile'>
+  identity: Pick<DeviceIdentity, 'newChallenges' | 'signProfile'>
   links: Pick<Links, 'byKey' | 'refusalOf'>
   publicUrl: string
   instanceId: string
@@ -29,42 +29,76 @@ export interface LinkFetchDeps {
 
 type User = Awaited<ReturnType<Users['find']>>
 
+/** An attempt for which a profile is to be made. */
+interface Grant {
+  id: number
+  attempt: NewAttempt
+}
+
+/** What the profile is made for. */
+interface Granted {
+  reference: string
+  challenge: string
+}
+
+const MAX_BATCH = 64
+const LANES = { postgres: 2, embedded: 1 } as const
+
 /**
- * Answers a fetch of an enrollment link: an attempt is opened, and a profile made for it alone, or the attempt is
+ * Makes the answer to a fetch of an enrollment link: an attempt is opened, and a profile made for it alone, or the attempt is
  * refused. An unknown key opens none; undefined then. No use is taken: only a device that says Authenticate takes one.
+ * Attempts that are opened at the same time share one transaction.
  */
-export async function fetchLink(
-  deps: LinkFetchDeps,
-  key: string,
-  requestId: string,
-): Promise<LinkAnswer | undefined> {
+export function createLinkFetch(deps: LinkFetchDeps) {
   const { db, attempts, identity, users } = deps
-  const link = await deps.links.byKey(db.kysely, key)
-  if (link === undefined) return undefined
-  const user = link.user_id === null ? undefined : await users.find(db.kysely, link.user_id)
-  const topic = await deps.currentTopic()
-  const reason = refusalOf(deps, link, user, topic)
-  const attempt = newAttempt(link, user, deps.clock.now())
-  if (topic === null || reason !== undefined) {
-    const refused = reason ?? 'push_certificate_missing'
-    await db.transaction(async (trx) => {
-      const id = await attempts.open(trx, attempt, { step: 'contact', outcome: 'passed' })
-      const detail = { link_id: link.id }
-      await attempts.reject(trx, id, { step: 'profile', reason: refused, detail, request_id: requestId })
-    })
-    return { refused }
-  }
-  const { reference, challenge } = await db.transaction(async (trx) => {
+  let count = 0
+
+  function open(grants: Grant[]): Promise<Granted[]> {
     const passed = { outcome: 'passed' } as const
-    const id = await attempts.open(
-      trx,
-      attempt,
+    const steps = [
       { step: 'contact', ...passed },
       { step: 'profile', ...passed },
-    )
-    return { reference: id, challenge: await identity.newChallenge(trx, { attemptId: id }) }
+    ] as const
+    return db.transaction(async (trx) => {
+      const ids = await attempts.openMany(
+        trx,
+        grants.map(({ attempt }) => ({ attempt, steps })),
+      )
+      const challenges = await identity.newChallenges(
+        trx,
+        ids.map((attemptId) => ({ attemptId })),
+      )
+      return ids.map((reference, at) => ({ reference, challenge: challenges[at] ?? '' }))
+    })
+  }
+
+  const batches = createGroupCommit<Grant, Granted>({
+    key: ({ id }) => String(id),
+    run: open,
+    maxBatch: MAX_BATCH,
+    lanes: LANES[db.kind],
   })
-  return { profile: await renderProfile(deps, { reference, challenge, topic }) }
+
+  async function refuse(attempt: NewAttempt, reason: ReasonCode, requestId: string): Promise<LinkAnswer> {
+    await db.transaction(async (trx) => {
+      const id = await attempts.open(trx, attempt, { step: 'contact', outcome: 'passed' })
+      const detail = { link_id: attempt.link_id }
+      await attempts.reject(trx, id, { step: 'profile', reason, detail, request_id: requestId })
+    })
+    return { refused: reason }
+  }
+
+  return async function fetchLink(key: string, requestId: string): Promise<LinkAnswer | undefined> {
+    const [link, topic] = await Promise.all([deps.links.byKey(db.kysely, key), deps.currentTopic()])
+    if (link === undefined) return undefined
+    const user = link.user_id === null ? undefined : await users.find(db.kysely, link.user_id)
+    const reason = refusalOf(deps, link, user, topic)
+    const attempt = newAttempt(link, user, deps.clock.now())
+    if (topic === null || reason !== undefined)
+      return refuse(attempt, reason ?? 'push_certificate_missing', requestId)
+    const granted = await batches.submit({ id: count++, attempt })
+    return { profile: await renderProfile(deps, { ...granted, topic }) }
+  }
 }
 
 function refusalOf(

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { AppError } from '../../kernel/errors.ts'
-import { fetchLink, type LinkFetchDeps } from './link-fetch.ts'
+import { createLinkFetch, type LinkFetchDeps } from './link-fetch.ts'
 import type { EntryDeps } from './power-on/deps.ts'
 import { createEntrance } from './power-on/entrance.ts'
 import { createPowerOn } from './power-on/native.ts'
@@ -12,6 +12,7 @@ import { createWeb } from './web/web.ts'
 
 /** `GET /enroll/link/{key}` of the enroll scope. A refusal is an empty 403; its reason is in the attempt. */
 export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
+  const fetchLink = createLinkFetch(deps)
   return async (app) => {
     // A look by HEAD, as link previews take it, must not open an attempt.
     app.get<{ Params: { key: string } }>(
@@ -19,7 +20,7 @@ export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
       { exposeHeadRoute: false },
       async (request, reply) => {
         void reply.header('cache-control', 'no-store')
-        const answer = await fetchLink(deps, request.params.key, request.id)
+        const answer = await fetchLink(request.params.key, request.id)
         if (answer === undefined) {
           refuseGuess(deps.events, request, 'link')
           throw new AppError('not_found', 'There is no such enrollment link.')
