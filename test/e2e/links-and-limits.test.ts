@@ -185,10 +185,13 @@ describeEachEngine('links and limits', (database) => {
     await halfEnrolled(world, 'authenticate', url)
     expect((await world.device().enroll({ url })).enrolled).toBe(false)
     await expect
-      .poll(async () => {
-        world.clock.advance(HOUR / 2)
-        return (await world.device().enroll({ url })).enrolled
-      })
+      .poll(
+        async () => {
+          world.clock.advance(HOUR / 2)
+          return (await world.device().enroll({ url })).enrolled
+        },
+        { timeout: 15_000 },
+      )
       .toBe(true)
   })
 

@@ -181,7 +181,7 @@ export async function startAdeApp(options: {
     activation(phone) {
       const content: Json = fake.activate(phone.facts.serialNumber)?.content ?? {}
       const webUrl = content['configuration_web_url']
-      return { url: String(content['url']), webUrl: webUrl === undefined ? undefined : String(webUrl) }
+      return { url: String(content['url']), webUrl: typeof webUrl === 'string' ? webUrl : undefined }
     },
     async attemptOf(phone) {
       const [attempt] = await attemptsOf(phone)
@@ -194,7 +194,7 @@ export async function startAdeApp(options: {
         .select(['type', 'reason', 'data', 'attempt_id'])
         .unionAll(options.db.kysely.selectFrom('events').select(['type', 'reason', 'data', 'attempt_id']))
         .execute()
-      return rows.filter((row) => row.attempt_id === attemptId) as never
+      return rows.filter((row) => row.attempt_id === attemptId)
     },
     async counted(reason) {
       const text = await (

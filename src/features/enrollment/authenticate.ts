@@ -101,18 +101,8 @@ async function start(
 ): Promise<void> {
   const now = deps.clock.now()
   const type = message.identity.type === 'user_enrollment_device' ? 'user_enrollment_device' : 'device'
-  const created = { id: applicant.id, type, created_at: now, updated_at: now } as const
-  await deps.devices.insertEnrollment(trx, created)
-  const before = await deps.devices.lockEnrollment(trx, applicant.id)
-  if (!before) throw new Error('the enrollment that was just inserted is gone')
-  const users = await deps.devices.deleteUserChannels(trx, before.id)
-  await deps.commands.cancelAll(trx, [before.id, ...users])
-  await deps.push.forget(trx, [before.id, ...users])
-  await forgetRelease(trx, before.id)
-  if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)
-  await deps.devices.updateEnrollment(trx, before.id, {
+  const told = {
     ...facts(message),
-    ...blank(before),
     type,
     udid: applicant.udid,
     serial_number: applicant.serial_number ?? attempt.serial_number,
@@ -123,12 +113,20 @@ async function start(
     link_id: attempt.link_id,
     authenticated_at: now,
     updated_at: now,
+  } as const
+  // Every step is a wait of all who enrol by the same link: a device that was never here has nothing to be put away.
+  const isNew = await deps.devices.insertEnrollment(trx, {
+    ...told,
+    ...{ id: applicant.id, generation: 1, created_at: now },
   })
-  await deps.identity.bind(trx, { enrollmentId: before.id, fingerprint: from.fingerprint, renewal: false })
-  await joinGroups(trx, deps, attempt, before.id)
-  await keep(trx, deps, before.id, message, from.raw)
+  const before = isNew ? undefined : await clear(trx, deps, applicant.id, told)
+  const id = before?.id ?? applicant.id
+  const { fingerprint } = from
+  await deps.identity.bind(trx, { enrollmentId: id, fingerprint, renewal: false, isFirst: isNew })
+  await joinGroups(trx, deps, attempt, id)
+  await keep(trx, deps, id, message, from.raw)
   await deps.attempts.note(trx, attempt.id, {
-    enrollment_id: before.id,
+    enrollment_id: id,
     deadline: addTime(now, HALF_ENROLLED_MINUTES, 'minute'),
     ...(applicant.udid !== null && { udid: applicant.udid }),
     ...(applicant.serial_number !== null && { serial_number: applicant.serial_number }),
@@ -136,13 +134,31 @@ async function start(
   await deps.attempts.step(trx, attempt.id, { step: 'authenticate', outcome: 'passed' })
   await deps.events.emit(trx, {
     type: 'device.authenticated',
-    enrollment_id: before.id,
+    enrollment_id: id,
     serial_number: applicant.serial_number,
     user_name: attempt.user_name,
     attempt_id: attempt.id,
     request_id: from.requestId,
-    data: { again: before.authenticated_at !== null },
+    data: { again: (before?.authenticated_at ?? null) !== null },
   })
+}
+
+/** Puts away what was of an earlier enrollment of the device, and makes it the new one. */
+async function clear(
+  trx: Tx,
+  deps: EnrollmentDeps,
+  id: string,
+  told: Partial<Enrollment>,
+): Promise<Enrollment> {
+  const before = await deps.devices.lockEnrollment(trx, id)
+  if (!before) throw new Error('the enrollment that was there a moment ago is gone')
+  const users = await deps.devices.deleteUserChannels(trx, before.id)
+  await deps.commands.cancelAll(trx, [before.id, ...users])
+  await deps.push.forget(trx, [before.id, ...users])
+  await forgetRelease(trx, before.id)
+  if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)
+  await deps.devices.updateEnrollment(trx, before.id, { ...blank(before), ...told })
+  return before
 }
 
 /** The static groups that its policy and its link name; that of the policy itself follows from its devices. */

@@ -27,7 +27,7 @@ describeEachEngine('power-on', (database) => {
   const post = async (
     phone: Phone,
     headers: Record<string, string> = {},
-    info: Record<string, unknown> = {},
+    info: Record<string, string> = {},
   ) => {
     const { facts } = phone
     // Ids of the same millisecond have no order.
@@ -37,7 +37,7 @@ describeEachEngine('power-on', (database) => {
         ...{ UDID: facts.udid, SERIAL: facts.serialNumber, PRODUCT: facts.productName },
         ...{ VERSION: facts.buildVersion, OS_VERSION: facts.osVersion },
         ...info,
-      } as never,
+      },
       await world.ca.deviceIdentity(facts.serialNumber),
       { chain: world.ca.chain },
     )
@@ -223,7 +223,7 @@ describeEachEngine('power-on', (database) => {
           PRODUCT: 'iPhone15,2',
           VERSION: '22B83',
         },
-      } as never,
+      },
       await world.ca.deviceIdentity('x'),
       { chain: world.ca.chain },
     )
@@ -235,7 +235,7 @@ describeEachEngine('power-on', (database) => {
       {
         ...{ UDID: stranger.facts.udid, SERIAL: stranger.facts.serialNumber },
         ...{ PRODUCT: 'iPhone15,2', VERSION: '22B83' },
-      } as never,
+      },
       await world.ca.deviceIdentity('x'),
       { chain: world.ca.chain },
     )
@@ -257,7 +257,7 @@ describeEachEngine('power-on', (database) => {
     world.clock.advance(1)
     const wrong = await createFakeAppleCa(world.clock.now())
     const body = await signMachineInfo(
-      { UDID: facts.udid, SERIAL: facts.serialNumber, PRODUCT: 'iPhone15,2', VERSION: '22B83' } as never,
+      { UDID: facts.udid, SERIAL: facts.serialNumber, PRODUCT: 'iPhone15,2', VERSION: '22B83' },
       await wrong.deviceIdentity(facts.serialNumber),
       { chain: wrong.chain },
     )

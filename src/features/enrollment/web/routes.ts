@@ -40,8 +40,8 @@ export function webRoutes(deps: Pick<EntryDeps, 'events'>, web: Web): FastifyPlu
     app.post('/enroll/password', async (request, reply) =>
       send(reply, await web.changePassword(toRequest(request), toForm(request))),
     )
-    app.get<{ Querystring: { source?: unknown } }>('/enroll/oidc/start', quiet, async (request, reply) =>
-      send(reply, await web.startOidc(toRequest(request), String(request.query.source ?? ''))),
+    app.get('/enroll/oidc/start', quiet, async (request, reply) =>
+      send(reply, await web.startOidc(toRequest(request), queryOf(request).get('source') ?? '')),
     )
     app.get('/enroll/oidc/callback', quiet, async (request, reply) =>
       send(reply, await web.finishOidc(toRequest(request), queryOf(request))),
