@@ -18,15 +18,16 @@ export function createBindings(deps: { clock: Clock }) {
 
   /**
    * Makes a certificate that of an enrollment. At Authenticate (`renewal` false) every other one of the enrollment is
-   * replaced and what was given out for its renewal is void; a renewal leaves the earlier ones active.
+   * replaced and what was given out for its renewal is void; a renewal leaves the earlier ones active. `isFirst`: of an
+   * enrollment that was made just now, which has no other.
    */
   async function bind(
     trx: Tx,
-    binding: { enrollmentId: string; fingerprint: Buffer; renewal: boolean },
+    binding: { enrollmentId: string; fingerprint: Buffer; renewal: boolean; isFirst?: boolean },
   ): Promise<void> {
-    const { enrollmentId, fingerprint, renewal } = binding
-    await lockActive(trx, enrollmentId)
-    if (!renewal) {
+    const { enrollmentId, fingerprint, renewal, isFirst = false } = binding
+    if (!isFirst) await lockActive(trx, enrollmentId)
+    if (!renewal && !isFirst) {
       await retireBindings(trx, enrollmentId, 'replaced', fingerprint)
       await voidChallengesOf(trx, { enrollment_id: enrollmentId }, clock.now())
     }
