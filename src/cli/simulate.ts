@@ -5,9 +5,10 @@ import type { FakeApns, Fleet } from '../simulator/index.ts'
 import type { ApiClient } from './client.ts'
 import { Unreachable } from './client.ts'
 import { NoToken } from './connection.ts'
+import { startSimulatedAde } from './simulated-ade.ts'
 import { keepApnsFiles } from './simulator-files.ts'
 import type { ApnsFiles } from './simulator-files.ts'
-import { summarize } from './simulation-summary.ts'
+import { describeBreaches, summarize } from './simulation-summary.ts'
 import type { ApiCall } from './verb.ts'
 import { UsageError } from './verb.ts'
 import { simulate as verb } from './verbs/index.ts'
@@ -19,6 +20,8 @@ interface SimulateOptions {
   folder: string
   apnsHost: string
   apnsPort: number
+  ade: boolean
+  adePort: number
   caFile: string | undefined
   setup: boolean
   apnsOnly: boolean
@@ -61,6 +64,8 @@ export function readSimulateOptions(given: Readonly<Record<string, unknown>>): S
     folder: text('folder') ?? './firstboot-simulator',
     apnsHost: text('apns_host') ?? '127.0.0.1',
     apnsPort: number('apns_port', 2197, 0, 65_535),
+    ade: given['ade'] === true,
+    adePort: number('ade_port', 2198, 0, 65_535),
     caFile: text('ca_file'),
     setup: given['setup'] === true,
     apnsOnly: given['apns_only'] === true,
@@ -82,9 +87,20 @@ export async function simulate(deps: SimulateDeps): Promise<number> {
   const apns = await startFakeApns({ host, port, certificates: files.certificates })
   const ca = options.caFile === undefined ? undefined : await readFile(options.caFile, 'utf8')
   const http = createDeviceHttp({ ...(ca === undefined ? {} : { ca }), maxSockets: options.concurrency })
+  let ade: Awaited<ReturnType<typeof startSimulatedAde>> | undefined
   try {
+    if (options.ade) ade = await startSimulatedAde({ options, apns, http })
     write(introduction(apns, files))
-    if (options.apnsOnly) return await untilStopped(signal)
+    if (ade !== undefined) write(ade.introduction)
+    const breaches = () => [
+      ...apns.violations.map((detail) => ({ kind: 'apns', serial_number: null, detail })),
+      ...(ade?.violations() ?? []),
+    ]
+    if (options.apnsOnly) {
+      await untilStopped(signal)
+      write(describeBreaches(breaches()))
+      return breaches().length === 0 ? 0 : 1
+    }
     await prepareServer(deps, files)
     const links = options.links.length > 0 ? options.links : [await makeLink(deps)]
     const fleet = createFleet({
@@ -94,10 +110,11 @@ export async function simulate(deps: SimulateDeps): Promise<number> {
       device: () => ({ appCount: options.apps, mood: { notNow: options.notNow, fail: options.fail } }),
     })
     await run(fleet, deps)
-    const { text, ok } = summarize(fleet, apns.violations)
+    const { text, ok } = summarize(fleet, breaches())
     write(text)
     return ok ? 0 : 1
   } finally {
+    await ade?.close()
     http.close()
     await apns.close()
   }
@@ -111,10 +128,9 @@ async function run(fleet: Fleet, { options, write, signal }: SimulateDeps): Prom
   await fleet.stop()
 }
 
-async function untilStopped(signal: AbortSignal): Promise<number> {
+async function untilStopped(signal: AbortSignal): Promise<void> {
   if (!signal.aborted)
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-  return 0
 }
 
 function introduction(apns: FakeApns, files: ApnsFiles): string {

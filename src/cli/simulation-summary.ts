@@ -3,8 +3,15 @@ import { formatRecord, formatTable } from './table.ts'
 
 const SHOWN = 20
 
+/** A breach of a protocol, as a row. */
+export interface Breach {
+  kind: string
+  serial_number: string | null
+  detail: string
+}
+
 /** What a simulation came to, for people; `ok` when the server kept to the protocol and let everybody in. */
-export function summarize(fleet: Fleet, apnsViolations: readonly string[]): { text: string; ok: boolean } {
+export function summarize(fleet: Fleet, others: readonly Breach[]): { text: string; ok: boolean } {
   const { stats, violations } = fleet.counter
   const refused = Object.entries(stats.refused)
   const counts = formatRecord({
@@ -23,7 +30,7 @@ export function summarize(fleet: Fleet, apnsViolations: readonly string[]): { te
   })
   const all = [
     ...violations.map(({ kind, serialNumber, detail }) => ({ kind, serial_number: serialNumber, detail })),
-    ...apnsViolations.map((detail) => ({ kind: 'apns', serial_number: null, detail })),
+    ...others,
     ...stats.faults.map((detail) => ({ kind: 'simulator', serial_number: null, detail })),
   ]
   const parts = [counts]
@@ -31,13 +38,15 @@ export function summarize(fleet: Fleet, apnsViolations: readonly string[]): { te
     const rows = refused.map(([reason, devices]) => ({ reason, devices }))
     parts.push(`\nRefused enrollments:\n${formatTable(rows)}`)
   }
-  const more = all.length > SHOWN ? `... and ${all.length - SHOWN} more\n` : ''
-  parts.push(
-    all.length === 0
-      ? '\nNo violation of the protocol.\n'
-      : `\n${all.length} violations of the protocol:\n${formatTable(all.slice(0, SHOWN))}${more}`,
-  )
+  parts.push(`\n${describeBreaches(all)}`)
   return { text: parts.join(''), ok: all.length === 0 && refused.length === 0 }
+}
+
+/** The breaches as a table, the first ones of many. */
+export function describeBreaches(all: readonly Breach[]): string {
+  if (all.length === 0) return 'No violation of the protocol.\n'
+  const more = all.length > SHOWN ? `... and ${all.length - SHOWN} more\n` : ''
+  return `${all.length} violations of the protocol:\n${formatTable(all.slice(0, SHOWN))}${more}`
 }
 
 function median(values: readonly number[]): number | null {

@@ -15,6 +15,7 @@ import { createAdeSessions } from './ade-cloud-sessions.ts'
 import { createAdeWatch } from './ade-cloud-watch.ts'
 import type { AdeCall, AdeViolation } from './ade-cloud-watch.ts'
 import { answerPortal } from './ade-portal-http.ts'
+import type { PowerOn } from './ade-portal-http.ts'
 import { createAdePortal } from './ade-portal.ts'
 import type { AdePortal } from './ade-portal.ts'
 
@@ -60,12 +61,13 @@ export interface FakeAde {
   close(): Promise<void>
 }
 
-/** Options of the fake; port 0 is any free one. */
+/** Options of the fake; port 0 is any free one. `powerOn`: phones that can be powered on over HTTP. */
 interface FakeAdeOptions {
   host?: string
   port?: number
   clock?: Clock
   organization?: string
+  powerOn?: PowerOn
 }
 
 const PORTAL = '/portal'
@@ -95,7 +97,8 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
     const { pathname, searchParams: query } = new URL(request.url!, url)
     if (!pathname.startsWith(PORTAL)) return desk.serve({ request, response, body, base: url })
     const path = pathname.slice(PORTAL.length)
-    const answer = answerPortal({ method: request.method!, path, query, body }, portal, activate)
+    const doors = { portal, activate, powerOn: options.powerOn }
+    const answer = await answerPortal({ method: request.method!, path, query, body }, doors)
     response.statusCode = answer.status
     response.setHeader('content-type', answer.type).end(answer.body)
   }

@@ -76,3 +76,29 @@ test('the certificates of the fake are made once, their keys for nobody else to 
   expect((await stat(again.pushCertificateFile)).mode & 0o777).toBe(0o600)
   expect(await readFile(again.pushCertificateFile, 'utf8')).toMatch(/CERTIFICATE-+\n-+BEGIN PRIVATE KEY/)
 })
+
+test('a fake of Automated Device Enrollment goes along, with the CA of its phones', async () => {
+  const stop = new AbortController()
+  let text = ''
+  let told: Promise<unknown> | undefined
+  const code = await simulate({
+    url: stage.server.url,
+    api: () => expect.unreachable('no call is needed'),
+    options: readSimulateOptions({ folder, apns_port: 0, apns_only: true, ade: true, ade_port: 0 }),
+    signal: stop.signal,
+    write(line) {
+      text += line
+      const [url] = /http:\/\/[\d.:]+(?=\/portal\/servers\?)/.exec(line) ?? []
+      if (url === undefined) return
+      told = fetch(`${url}/portal/devices/F0/power-on`, { method: 'POST' })
+        .then((answer) => answer.json())
+        .finally(() => stop.abort())
+    },
+  })
+  expect(await told).toMatchObject({ outcome: 'unmanaged', serial_number: 'F0' })
+  const caFile = path.join(folder, 'device-ca.pem')
+  expect(text).toContain(`FIRSTBOOT_MACHINE_INFO_CA_FILE=${caFile}`)
+  expect(await readFile(caFile, 'utf8')).toContain('BEGIN CERTIFICATE')
+  expect(text).toContain('No violation of the protocol.')
+  expect(code).toBe(0)
+})

@@ -12,7 +12,7 @@ export const migrate: Verb = { words: ['migrate'], summary: 'Bring the database 
 /** Runs fake devices. */
 export const simulate: Verb = {
   words: ['simulate'],
-  summary: 'Run a fake APNs and fake devices against a running server',
+  summary: 'Run a fake Apple and fake devices against a running server',
   options: {
     devices: { kind: 'integer', value: 'N', summary: 'how many devices (default 25)', to: 'verb' },
     link: {
@@ -36,6 +36,11 @@ export const simulate: Verb = {
       summary: 'CA of the server, if devices need to know it',
       to: 'verb',
     },
+    ade: {
+      ...{ kind: 'flag', to: 'verb' },
+      summary: 'run a fake of Automated Device Enrollment too, with its portal and phones to power on',
+    },
+    'ade-port': { kind: 'integer', value: 'PORT', summary: 'its port (default 2198)', to: 'verb' },
     setup: { kind: 'flag', summary: 'store the fake’s push certificate if the server has none', to: 'verb' },
     'apns-only': { kind: 'flag', summary: 'run the fake APNs without devices', to: 'verb' },
     once: { kind: 'flag', summary: 'end when all are enrolled and nothing is left to do', to: 'verb' },

@@ -1,0 +1,34 @@
+import type { PowerOn } from './ade-portal-http.ts'
+import type { createPhoneMaker } from './phone-maker.ts'
+import type { Phone } from './phone.ts'
+import type { Violation } from './violations.ts'
+
+/** Phones that are there as soon as somebody powers them on, by their serial numbers. */
+export interface PhoneDesk {
+  /** From the first screen of Setup Assistant on; a phone that is managed already is erased before. */
+  powerOn: PowerOn
+  violations(): readonly Violation[]
+}
+
+/** Makes it; phones are made when they are asked for. */
+export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>): PhoneDesk {
+  const phones = new Map<string, Promise<Phone>>()
+  const seen: Violation[] = []
+  const onViolation = (violation: Violation) => void seen.push(violation)
+  return {
+    async powerOn(serialNumber, person) {
+      const made = phones.get(serialNumber) ?? make({ facts: { serialNumber }, onViolation })
+      phones.set(serialNumber, made)
+      const phone = await made
+      await phone.idle()
+      phone.erase()
+      const { outcome, screen, way, httpStatus, signInTries, reason } = await phone.powerOn(person)
+      return {
+        ...{ serial_number: serialNumber, udid: phone.facts.udid, outcome, screen },
+        ...{ way: way ?? null, http_status: httpStatus ?? null, sign_in_tries: signInTries },
+        reason: reason ?? null,
+      }
+    },
+    violations: () => seen,
+  }
+}
