@@ -10,6 +10,14 @@ export interface PhoneDesk {
   violations(): readonly Violation[]
 }
 
+/** The phone that Apple's list says it is, when nothing else was said. */
+const HARDWARE = {
+  platform: 'ios',
+  productName: 'iPhone15,4',
+  model: 'MTP03ZD',
+  modelName: 'iPhone',
+} as const
+
 /** Makes it; phones are made when they are asked for. */
 export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>): PhoneDesk {
   const phones = new Map<string, Promise<Phone>>()
@@ -17,7 +25,7 @@ export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>): Phon
   const onViolation = (violation: Violation) => void seen.push(violation)
   return {
     async powerOn(serialNumber, person) {
-      const made = phones.get(serialNumber) ?? make({ facts: { serialNumber }, onViolation })
+      const made = phones.get(serialNumber) ?? make({ facts: { ...HARDWARE, serialNumber }, onViolation })
       phones.set(serialNumber, made)
       const phone = await made
       await phone.idle()
