@@ -25,8 +25,26 @@ import { PROCESS_ADMIN_TOKEN, serverProcess, type ServerProcess } from '../suppo
 /** FIRSTBOOT_TEST_CHAOS=full: as much as a small company has, killed again and again, in some minutes. */
 const isFull = process.env['FIRSTBOOT_TEST_CHAOS'] === 'full'
 const SIZE = isFull
-  ? { serials: 20_000, assigned: 6_000, phones: 120, limited: 60, limit: 20, kills: 5 }
-  : { serials: 2_500, assigned: 1_500, phones: 10, limited: 7, limit: 3, kills: 1 }
+  ? {
+      serials: 20_000,
+      assigned: 6_000,
+      phones: 120,
+      limited: 60,
+      limit: 20,
+      kills: 5,
+      slowPages: 6,
+      waitMs: 40_000,
+    }
+  : {
+      serials: 2_500,
+      assigned: 1_500,
+      phones: 10,
+      limited: 7,
+      limit: 3,
+      kills: 1,
+      slowPages: 2,
+      waitMs: 5_000,
+    }
 const TIMEOUT_MS = isFull ? 30 * 60_000 : 180_000
 const TOPIC = 'com.apple.mgmt.External.7e570000-0000-4000-8000-00000000cafe'
 const PASSWORD = 'right password'
@@ -131,18 +149,18 @@ async function killAlong(stage: Stage, waiting: () => number, isOver: () => bool
   const moments: Moment[] = []
   while (moments.length < SIZE.kills && !isOver()) {
     const from = fake.calls.length
-    fake.script('/server/devices', 'right', { delayMs: 400 }, { delayMs: 400 })
+    const pages = Array.from({ length: SIZE.slowPages }, () => ({ delayMs: 400 }))
+    fake.script('/server/devices', 'right', ...pages)
     fake.script('/profile/devices', { delayMs: 400 }, 'lost')
     const count = () => fake.calls.slice(from).filter(({ path }) => /devices/.test(path)).length
     const since = Date.now()
-    while (count() < 2 && Date.now() - since < 5_000) await pause(5)
+    while (count() < 2 && Date.now() - since < SIZE.waitMs) await pause(5)
     await pause(50 + 100 * moments.length)
     await server.kill()
     const unanswered = fake.calls.slice(from).filter(({ status }) => status === 0)
     moments.push({ calls: unanswered.map(({ path }) => path), phones: waiting() })
     fake.clientDied()
     await server.start()
-    await pause(isFull ? 8_000 : 0)
   }
   return moments
 }
