@@ -1,7 +1,4 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { signMachineInfo } from '../../src/protocol/ade/index.ts'
 import {
   createFakeAppleCa,
   startFakeOidc,
@@ -10,13 +7,13 @@ import {
   type Phone,
 } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
+import { machineInfoOf, sendMachineInfo } from '../support/ade-machine-info.ts'
 import { adeOperator, type AdeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 import { testKey } from '../support/keys.ts'
 
 const PASSWORD = 'right password'
 const MINUTE = 60_000
-const CMS = 'application/pkcs7-signature'
 const SETUP = { 'user-agent': 'Setup Assistant' }
 const serials = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(5, '0')}`)
@@ -26,43 +23,22 @@ describe('bad input', () => {
   let world: AdeApp
   let admin: AdeOperator
   let plain: string
-  let prompt: string
   beforeAll(async () => {
     database = await testDatabase('postgres')
     world = await startAdeApp({ db: await openAgain(database) })
     admin = adeOperator(world)
     plain = await world.policy()
-    prompt = await world.policy({ user_affinity: 'prompt' })
   }, 60_000)
   afterAll(async () => {
     await world.close()
     await database.close()
   })
 
-  const send = async (url: string, body: Uint8Array, headers: Record<string, string> = {}) => {
-    const answer = await fetch(url, {
-      ...{ method: 'POST', headers: { 'content-type': CMS, ...headers } },
-      body: Buffer.from(body),
-    })
-    return { status: answer.status, headers: answer.headers, body: await answer.text() }
-  }
-  const machineInfo = async ({ facts }: Phone, changes: Record<string, string> = {}, ca = world.ca) => {
-    const keys = {
-      UDID: facts.udid,
-      SERIAL: facts.serialNumber,
-      PRODUCT: facts.productName,
-      VERSION: '22B83',
-    }
-    const identity = await ca.deviceIdentity(facts.serialNumber)
-    return signMachineInfo({ ...keys, OS_VERSION: '18.1', ...changes }, identity, { chain: ca.chain })
-  }
+  const send = sendMachineInfo
+  const machineInfo = (phone: Phone, changes?: Record<string, string>, ca = world.ca) =>
+    machineInfoOf(phone, ca, changes)
   const attempts = async () =>
     (await database.kysely.selectFrom('enrollment_attempts').select('id').execute()).length
-  const basic = (text: string | Buffer) => ({
-    authorization: `Basic ${Buffer.from(text).toString('base64')}`,
-  })
-  const lastReason = async (phone: Phone) => (await world.attemptOf(phone)).timeline.at(-1)?.reason
-
   describe('from Apple', () => {
     /** So many in a row end a run. */
     const NEEDED = { html: 6, half: 6, same_cursor: 1, empty_page: 21 } as const
@@ -176,115 +152,6 @@ describe('bad input', () => {
       expect(await attempts()).toBe(before)
       expect(world.logReasons()).toContain('unknown_key')
     })
-  })
-
-  describe('Basic credentials', () => {
-    test('without a colon, in another scheme or as garbage: asked again, invalid_credentials', async () => {
-      const phone = await world.phone(prompt)
-      const { url } = world.activation(phone)
-      for (const headers of [
-        ...[basic('no colon'), basic(''), basic(':only'), basic('a\0b:c'), { authorization: 'Basic %%%' }],
-        ...[{ authorization: 'Bearer x' }, { authorization: `Basic ${'A'.repeat(8_000)}` }],
-      ]) {
-        const answer = await send(url, await machineInfo(phone), headers)
-        expect([answer.status, answer.body]).toEqual([401, ''])
-        expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm="/)
-        expect(await lastReason(phone)).toBe('invalid_credentials')
-      }
-      expect(await world.attemptsOf(phone)).toHaveLength(1)
-    })
-
-    test.each([
-      ['UTF-8', 'utf8'],
-      ['Latin-1', 'latin1'],
-    ] as const)('a password with umlauts is taken as %s', async (_, encoding) => {
-      await world.user(`jürg-${encoding}`, { password: 'Grüezi mitenand: é' })
-      const phone = await world.phone(prompt)
-      const text = Buffer.from(`jürg-${encoding}:Grüezi mitenand: é`, encoding)
-      expect((await send(world.activation(phone).url, await machineInfo(phone), basic(text))).status).toBe(
-        200,
-      )
-    })
-
-    test('many wrong ones are slowed down with 429, gently: others and, later, the right one get in', async () => {
-      await world.user('target')
-      await world.user('bystander')
-      const phone = await world.phone(prompt)
-      const { url } = world.activation(phone)
-      const info = await machineInfo(phone)
-      const statuses = []
-      for (let round = 0; round < 12; round++)
-        statuses.push((await send(url, info, basic(`target:wrong ${round}`))).status)
-      expect(statuses.slice(0, 10)).toEqual(Array(10).fill(401))
-      const locked = await send(url, info, basic(`target:${PASSWORD}`))
-      expect(locked.status).toBe(429)
-      expect(Number(locked.headers.get('retry-after'))).toBeGreaterThan(0)
-      expect(await lastReason(phone)).toBe('too_many_failures')
-      const neighbour = await world.phone(prompt, {
-        person: { userName: 'bystander', passwords: [PASSWORD] },
-      })
-      expect((await neighbour.powerOn()).outcome).toBe('enrolled')
-      world.clock.advance(10 * MINUTE)
-      expect((await send(url, await machineInfo(phone), basic(`target:${PASSWORD}`))).status).toBe(200)
-    })
-  })
-
-  describe('SOAP from a directory', () => {
-    const envelope = (body: string, namespace = 'http://www.w3.org/2003/05/soap-envelope') =>
-      `<s:Envelope xmlns:s="${namespace}"><s:Body>${body}</s:Body></s:Envelope>`
-    const answers: Record<
-      string,
-      { status: number; headers?: Record<string, string>; body: string | number }
-    > = {
-      entities: {
-        status: 200,
-        body: `<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>${envelope('&b;')}`,
-      },
-      'wrong namespaces': { status: 200, body: envelope('<RequestSecurityTokenResponse/>', 'urn:soap') },
-      'HTML and 200': { status: 200, body: '<html><body>Sign in to the guest network</body></html>' },
-      '50 MB': { status: 200, body: 50 * 1024 * 1024 },
-      'a redirect': { status: 302, headers: { location: 'http://127.0.0.1:1/elsewhere' }, body: '' },
-      'a redirect to itself': { status: 307, headers: { location: '/' }, body: '' },
-      'a 500 without a fault': { status: 500, body: 'oops' },
-      nothing: { status: 200, body: '' },
-    }
-    let wanted = 'nothing'
-    let server: Server
-    let policy: string
-    beforeAll(async () => {
-      server = createServer((request, response) => {
-        request.resume().on('end', () => {
-          const { status, headers = {}, body } = answers[wanted]!
-          response.writeHead(status, { 'content-type': 'application/soap+xml; charset=utf-8', ...headers })
-          response.end(typeof body === 'string' ? body : Buffer.alloc(body, 0x20))
-        })
-      }).listen(0, '127.0.0.1')
-      await new Promise((resolve) => server.once('listening', resolve))
-      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/adfs/services/trust/13/usernamemixed`
-      const source = await world.api('POST', '/sign-in-sources', { kind: 'ws_trust', name: 'Strange', url })
-      expect(source.status).toBe(201)
-      policy = await world.policy({ user_affinity: 'prompt', sign_in_source_id: source.body.id })
-    })
-    afterAll(() => void server.closeAllConnections())
-
-    test.each(Object.keys(answers))(
-      '%s: 503, directory_unavailable, never "wrong password"',
-      async (name) => {
-        wanted = name
-        const phone = await world.phone(policy)
-        const started = Date.now()
-        const answer = await send(
-          world.activation(phone).url,
-          await machineInfo(phone),
-          basic(`soap@example.com:${name}`),
-        )
-        expect([answer.status, answer.body]).toEqual([503, ''])
-        expect(Date.now() - started).toBeLessThan(10_000)
-        expect(await world.attemptOf(phone)).toMatchObject({ outcome: 'in_progress' })
-        expect(await lastReason(phone)).toBe('directory_unavailable')
-        expect((await world.api('GET', '/users?user_name=soap@example.com')).body.items).toEqual([])
-      },
-    )
   })
 
   describe('on the web', () => {

@@ -196,7 +196,7 @@ describe('policies and assignment as in Intune', () => {
     const released = await world.api('POST', '/ade-devices/R1/release', { confirm: 'R1' })
     expect(released.status).toBeLessThan(300)
     expect((await admin.device('R1')).state).toBe('released')
-    expect(() => world.fake.device('R1')).toThrow()
+    expect(() => world.fake.device('R1')).toThrow('the organisation has no device R1')
     const again = await world.api('POST', '/ade-devices/R1/release', { confirm: 'R1' })
     expect(again.body.code).toBe('conflict')
   })

@@ -11,6 +11,7 @@ import {
 import { ADMIN_TOKEN, CHECK_IN, putMessage, startTestApp, TOPIC, type TestApp } from '../support/app.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { checkIn, identityOf, TOKEN_UPDATE } from '../support/half-enrolled.ts'
+import { formsOf } from '../support/secret-forms.ts'
 
 /** What must be found nowhere, each in a form that nothing else looks like. */
 const SECRETS = {
@@ -29,24 +30,6 @@ const SECRETS = {
   wrongLink: 'WRONG-LINK-KEY-0d4f1c',
   pkcs12: 'PKCS12-PASSWORD-0d4f1c',
 } as const
-
-/** The forms in which a secret could slip out; base64 without what depends on its neighbours. */
-function formsOf(secret: string): string[] {
-  const bytes = Buffer.from(secret)
-  const base64 = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString('base64')
-      .replaceAll('=', '')
-    return text.slice(shift === 0 ? 0 : 4, -2)
-  })
-  return [
-    secret,
-    bytes.toString('hex'),
-    bytes.toString('hex').toUpperCase(),
-    encodeURIComponent(secret),
-    ...base64,
-  ]
-}
 
 describeEachEngine('secrets', (database) => {
   let world: TestApp
