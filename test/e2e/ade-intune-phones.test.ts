@@ -284,6 +284,30 @@ describe('phones as in Intune', () => {
       expect(await deviceOf(phone)).toMatchObject({ state: 'enrolled', policy_id: policy, id: udid })
     })
 
+    test('is unenrolled too when the sync itself gives it the default policy; one enrolled after that is not', async () => {
+      const policy = await world.policy()
+      const [before, after] = [await world.stranger(), await world.stranger()]
+      const serials = [before, after].map(({ facts }) => facts.serialNumber)
+      expect((await before.device.enroll({ url: await viaServer() })).enrolled).toBe(true)
+      await world.api('PUT', `/ade-servers/${world.serverId}/default-policy`, { policy_id: policy })
+      world.clock.advance(MINUTE)
+      world.fake.portal.addDevices(serials, 'Phones')
+      await admin.sync(world.serverId)
+      await world.api('PUT', `/ade-servers/${world.serverId}/default-policy`, { policy_id: null })
+      world.clock.advance(MINUTE)
+      expect((await after.device.enroll({ url: await viaServer() })).enrolled).toBe(true)
+      await admin.until(async () => {
+        await before.poll()
+        return before.device.status() !== 'enrolled'
+      }, 1_000)
+      for (let round = 0; round < 5; round++) await world.pass(2_000)
+      await after.poll()
+      expect([(await deviceOf(before)).state, (await deviceOf(after)).state]).toEqual([
+        'unenrolled',
+        'enrolled',
+      ])
+    })
+
     test('an enrollment that came by itself at power-on is never unenrolled by another policy', async () => {
       const [policy, other] = [await world.policy(), await world.policy()]
       const phone = await world.phone(policy)

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signMachineInfo } from '../../src/protocol/ade/index.ts'
 import { createDeviceHttp, type DeviceHttp, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
+import { adeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 
 const PASSWORD = 'right password'
@@ -159,5 +160,26 @@ describe('two servers on one PostgreSQL', () => {
     for (const { facts } of [mine, theirs])
       expect((await one.api('GET', `/devices/${facts.udid}`)).status).toBe(404)
     for (const phone of [mine, theirs]) expect((await phone.powerOn()).outcome).toBe('enrolled')
+  })
+
+  test('two servers assign together: the policy is defined once, and each device assigned once', async () => {
+    const serials = Array.from({ length: 1_500 }, (_, index) => `BOTH${String(index).padStart(5, '0')}`)
+    const admin = adeOperator(one)
+    await admin.server('Both', serials)
+    const policy = await one.policy()
+    const from = one.fake.calls.length
+    await Promise.all(
+      [one, other, one, other].map((world, index) =>
+        world.api('POST', `/enrollment-policies/${policy}/assign`, {
+          serial_numbers: serials.filter((_, at) => at % 4 <= index),
+        }),
+      ),
+    )
+    await admin.until(() => serials.every((serial) => one.fake.device(serial).profileUuid !== undefined), 500)
+    await admin.until(async () => (await admin.device(serials.at(-1)!)).assignment.state === 'assigned', 500)
+    const done = one.fake.calls.slice(from).filter(({ status }) => status === 200)
+    expect(done.filter(({ method, path }) => method === 'POST' && path === '/profile')).toHaveLength(1)
+    expect(done.flatMap(({ serialNumbers }) => serialNumbers).toSorted()).toEqual(serials)
+    expect(one.fake.violations).toEqual([])
   })
 })
