@@ -122,6 +122,23 @@ describe('phones as in Intune', () => {
     await next()
   })
 
+  test('devices of all ways count against the limit, from Authenticate on; a profile handed out takes no place', async () => {
+    await world.user('wide', { device_limit: 2 })
+    const policy = await prompt()
+    const { url } = (await world.api('POST', '/enrollment-links', { uses: 9, user_name: 'wide' })).body
+    const link = world.url + new URL(url).pathname
+    const [linked, late] = [world.device(), world.device()]
+    const [one, two] = [await world.phone(policy, by('wide')), await world.phone(policy, by('wide'))]
+    expect((await fetch(link)).status).toBe(200)
+    expect((await linked.enroll({ url: link })).enrolled).toBe(true)
+    expect((await one.powerOn()).outcome).toBe('enrolled')
+    await isRefusedSilently(two, 'device_limit_exceeded')
+    expect(await late.enroll({ url: link })).toMatchObject({ enrolled: false, step: 'authenticate' })
+    await linked.checkOut()
+    world.clock.advance(1)
+    expect((await two.powerOn()).outcome).toBe('enrolled')
+  })
+
   test('with `explain` the web flow tells the person of the limit; silent says nothing of it', async () => {
     await world.user('emil', { device_limit: 0 })
     const policy = await prompt({ sign_in: 'web' })
@@ -180,7 +197,7 @@ describe('phones as in Intune', () => {
     const old = { osVersion: '17.4', buildVersion: '21E213' }
     const able = await world.phone(policy, { facts: old, newestOs: '18.5' })
     expect(await able.powerOn()).toMatchObject({ outcome: 'enrolled', updatedTo: '18.3' })
-    expect(reasons((await world.attemptsOf(able)).at(-1)!)).toContain('os_update_required')
+    expect((await world.attemptsOf(able)).flatMap(reasons)).toContain('os_update_required')
     expect(able.violations()).toEqual([])
     const unable = await world.phone(policy, { facts: old })
     await isRefusedSilently(unable, 'os_update_required')
