@@ -1,19 +1,22 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { VARIABLES } from '../../src/config/env.ts'
 import { REASON_CODES } from '../../src/features/attempts/reasons.ts'
+import { withDefaults } from '../../src/features/enrollment-policies/defaults.ts'
 import { EVENT_TYPES } from '../../src/features/events/types.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { requirePrograms } from './programs.ts'
 import { readSources } from './source.ts'
-import { blocksOf, normalize, play } from './story.ts'
+import { type Block, blocksOf, normalize, play } from './story.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const read = (name: string) => readFileSync(path.join(ROOT, name), 'utf8')
 const readme = read('README.md')
-const names = ['README.md', ...readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`)]
+const documents = readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
+const names = ['README.md', ...documents.map((name) => `docs/${name}`)]
+const AUTOMATED = 'Automated Device Enrollment: out of the box, on to Wi-Fi, enrolled'
 const pages = names.map((name) => ({ name, text: read(name) }))
 const everything = pages.map(({ text }) => text).join('\n')
 
@@ -28,6 +31,22 @@ function section(heading: string): string {
 /** The first column of the tables in a text: what is in backticks. */
 function firstColumn(text: string): string[] {
   return [...text.matchAll(/^\| `([^`]+)`\s*\|/gm)].map(([, name = '']) => name)
+}
+
+/** The types of events that are told, `.refused` being short for the thing before it. */
+function eventTypes(text: string): string[] {
+  let thing = ''
+  return [...text.matchAll(/`([a-z_]*)\.([a-z_]+)`/g)].map(([, name = '', happened = '']) => {
+    if (name !== '') thing = name
+    return `${thing}.${happened}`
+  })
+}
+
+/** A default of a policy as the table has it. */
+function inWords(value: unknown): string {
+  if (value === '') return 'empty'
+  if (Array.isArray(value)) return 'none'
+  return typeof value === 'object' && value !== null ? 'all true' : String(value)
 }
 
 describe('what the pages say is so', () => {
@@ -49,16 +68,25 @@ describe('what the pages say is so', () => {
     expect(Object.keys(scripts).filter((name) => !told.has(name) && !forNpm.includes(name))).toEqual([])
   })
 
-  test('the reason codes are all there, and the types of events are none but ours', () => {
+  test('the reason codes and the types of events are all there, and none but ours', () => {
     expect(firstColumn(section('Events and reasons')).filter((name) => !name.includes('.'))).toEqual(
       REASON_CODES,
     )
-    const types = [...section('Events and reasons').matchAll(/`([a-z_]+\.[a-z_]+)`/g)].map(
-      ([, type = '']) => type,
+    expect(eventTypes(section('Events and reasons')).toSorted()).toEqual(EVENT_TYPES.toSorted())
+  })
+
+  test('every field of a policy is told with its default, and none that there is not', () => {
+    const { ade, ...fields } = withDefaults({}) as { ade: Record<string, unknown> }
+    const inside = Object.entries(ade).map(([name, value]) => [`ade.${name}`, value] as const)
+    const text = section(AUTOMATED)
+    const rows = [...text.matchAll(/^\| `([a-z_.]+)` +\| +(\S*(?: true)?) +\|/gm)]
+      .filter(([, name = '']) => !['name', 'ws_trust', 'oidc'].includes(name))
+      .map(([, name, value = '']) => [name, value.replaceAll('`', '')])
+    expect(rows).toEqual(
+      [...Object.entries(fields), ...inside].map(([name, value]) => [name, inWords(value)]),
     )
-    const known: readonly string[] = EVENT_TYPES
-    expect(types.length).toBeGreaterThan(5)
-    expect(types.filter((type) => !known.includes(type))).toEqual([])
+    const panes = Object.keys(ade['setup_assistant'] ?? {})
+    expect(panes.filter((pane) => !text.includes(`\`${pane}\``))).toEqual([])
   })
 
   test('metrics and log lines are as the operations page says', async () => {
@@ -100,24 +128,35 @@ function anchorsOf(name: string): string[] {
   )
 }
 
-describe('the story', () => {
+/** Plays the story under a heading in a folder of its own; what it says must be what is shown. Gives all outputs. */
+async function tell(heading: string, further: readonly Block[] = []): Promise<(string | null)[]> {
+  requirePrograms({ curl: 'curl', openssl: 'openssl', scepclient: 'scep' })
   const folder = temporaryFolder()
-  afterAll(() => folder.remove())
-  const blocks = blocksOf(section('The story: from nothing to an obeying device'))
-  const description = { code: `curl -sS $SERVER/api/v1/openapi.json -H "Authorization: Bearer $TOKEN"` }
+  onTestFinished(() => folder.remove())
+  const blocks = blocksOf(section(heading))
+  const outputs = await play([...blocks, ...further], folder.path)
+  expect(blocks.length).toBeGreaterThan(5)
+  blocks.forEach(({ code, shown }, index) => {
+    if (shown !== null) expect(normalize(outputs[index] ?? ''), code).toBe(normalize(shown))
+  })
+  return outputs
+}
 
-  test('goes as it is told, and the addresses that are named exist', { timeout: 240_000 }, async () => {
-    requirePrograms({ curl: 'curl', openssl: 'openssl', scepclient: 'scep' })
-    const outputs = await play([...blocks, { ...description, isBackground: false, shown: null }], folder.path)
-    expect(blocks.length).toBeGreaterThan(10)
-    blocks.forEach(({ code, shown }, index) => {
-      if (shown !== null) expect(normalize(outputs[index] ?? ''), code).toBe(normalize(shown))
-    })
+describe('the stories', { timeout: 240_000 }, () => {
+  test('the first goes as it is told, and the addresses that are named exist', async () => {
+    const code = `curl -sS $SERVER/api/v1/openapi.json -H "Authorization: Bearer $TOKEN"`
+    const outputs = await tell('The story: from nothing to an obeying device', [
+      { code, isBackground: false, shown: null },
+    ])
     const { paths } = JSON.parse(outputs.at(-1) ?? '') as { paths: Record<string, unknown> }
     const known = Object.keys(paths).map((name) => name.replaceAll(/\{[^}]+\}/g, '{}'))
     const told = new Set(
       everything.match(/\/api\/v1\/[a-z{][\w/{}-]*/g)?.map((name) => name.replaceAll(/\{[^}]+\}/g, '{}')),
     )
     expect([...told].filter((name) => !known.includes(name))).toEqual(['/api/v1/openapi'])
+  })
+
+  test('automated enrollment goes as it is told', async () => {
+    await tell(AUTOMATED)
   })
 })

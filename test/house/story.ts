@@ -57,7 +57,7 @@ export async function play(blocks: readonly Block[], folder: string): Promise<(s
 }
 
 async function openStage(folder: string) {
-  const [server, apns] = [await freePort(), await freePort()]
+  const [server, apns, ade] = [await freePort(), await freePort(), await freePort()]
   const env = {
     ...process.env,
     FIRSTBOOT_PORT: String(server),
@@ -68,7 +68,8 @@ async function openStage(folder: string) {
     code
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${server}`)
       .replaceAll('127.0.0.1:2197', `127.0.0.1:${apns}`)
-      .replaceAll('-- simulate', `-- simulate --apns-port ${apns}`)
+      .replaceAll('127.0.0.1:2198', `127.0.0.1:${ade}`)
+      .replaceAll('-- simulate', `-- simulate --apns-port ${apns} --ade-port ${ade}`)
       .replaceAll('sleep 2', 'sleep 6')
   const running = new Map<string, ChildProcess>()
   const shell = spawn('bash', ['-s'], { cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -109,6 +110,7 @@ async function openStage(folder: string) {
 async function isUp(code: string, output: string, server: number): Promise<boolean> {
   const devices = /--devices (\d+)/.exec(code)?.[1]
   if (devices !== undefined) return output.includes(`${devices} of ${devices} devices are enrolled`)
+  if (code.includes('--ade')) return output.includes('The fake of Automated Device Enrollment is at')
   if (code.includes('simulate')) return output.includes('The fake APNs is at')
   const answer = await fetch(`http://127.0.0.1:${server}/readyz`).catch(() => undefined)
   return answer?.status === 200
