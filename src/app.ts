@@ -45,6 +45,8 @@ import { version } from './version.ts'
 
 /** Threads for messages too large to be read on the event loop. */
 const READER_THREADS = 1
+/** Megabytes for a reader thread: many times what the largest list of apps takes, and no more for what is made to grow. */
+const READER_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 }
 /** Apple may take as long for a page of serial numbers as a sync has in all; such a page has some hundred kilobytes. */
 const ADE_TIMEOUT_MS = 10 * 60_000
 const ADE_MAX_BYTES = 32 * 1024 * 1024
@@ -95,7 +97,11 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const metrics = createMetrics()
   const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })
   const instanceId = await openInstance({ db, clock, secretBox })
-  const threads = createThreadPool({ script: messageWorkerScript, size: READER_THREADS })
+  const threads = createThreadPool({
+    script: messageWorkerScript,
+    size: READER_THREADS,
+    limits: READER_LIMITS,
+  })
   const reader = createMessageReader(threads)
   const { publicUrl } = config
   const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }

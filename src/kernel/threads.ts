@@ -1,5 +1,5 @@
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import type { MessagePort, Transferable } from 'node:worker_threads'
+import type { MessagePort, ResourceLimits, Transferable } from 'node:worker_threads'
 import { systemClock } from './clock.ts'
 import type { Clock } from './clock.ts'
 import { AppError, describeError } from './errors.ts'
@@ -8,7 +8,7 @@ import type { ErrorCode } from './errors.ts'
 /** Tasks that may wait for a free thread; more are refused as `overloaded`. */
 const MAX_WAITING = 1000
 /** Milliseconds after which a thread without work ends: each holds 25 to 35 MB, and starts again in a tenth of a second. */
-const IDLE_MS = 60_000
+const IDLE_MS = 10_000
 
 /** A fixed number of worker threads that run one task each at a time. */
 export interface ThreadPool {
@@ -31,17 +31,19 @@ interface Job {
 type Answer = { result: unknown } | { failure: { code: ErrorCode | undefined; message: string } }
 
 /**
- * Makes a pool over a script that calls `serveTasks`. Threads start when needed, end after a minute without work,
- * are replaced when they die, and keep the process alive only while they work. Name the script with the extension of the asking file
+ * Makes a pool over a script that calls `serveTasks`. Threads start when needed, end after ten seconds without
+ * work, are replaced when they die (also of more memory than `limits` allow), and keep the process alive only while
+ * they work. Name the script with the extension of the asking file
  * (`extname(import.meta.filename)`), so that it is found as .ts and as built .js.
  */
 export function createThreadPool(options: {
   script: URL
   size: number
   maxWaiting?: number
+  limits?: ResourceLimits
   clock?: Clock
 }): ThreadPool {
-  const { script, size, maxWaiting = MAX_WAITING, clock = systemClock } = options
+  const { script, size, maxWaiting = MAX_WAITING, limits, clock = systemClock } = options
   const waiting: Job[] = []
   /** The one that worked last is taken first, so that those that are not needed end. */
   const idle: { worker: Worker; stay: () => void }[] = []
@@ -82,7 +84,7 @@ export function createThreadPool(options: {
   }
 
   function spawn(): Worker {
-    const worker = new Worker(script)
+    const worker = new Worker(script, limits === undefined ? {} : { resourceLimits: limits })
     worker.unref()
     worker.on('message', (answer: Answer) => {
       const job = busy.get(worker)

@@ -39,8 +39,9 @@ export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginAsync {
 function createHandler(deps: MdmEndpointsDeps) {
   const { reader, checkin, connect } = deps
 
-  async function onCheckin(request: FastifyRequest, reply: FastifyReply, body: Buffer) {
-    const read = await reader.readCheckin(body)
+  async function onCheckin(request: FastifyRequest, reply: FastifyReply, given: Buffer) {
+    const read = await reader.readCheckin(given)
+    const body = read.returned ?? given
     const caller = await identifyCaller(deps, credentialsOf(request), body, read)
     if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
     const answer = await checkin.checkin(read, { ...caller, raw: body, requestId: request.id })
@@ -50,8 +51,9 @@ function createHandler(deps: MdmEndpointsDeps) {
       : reply.code(answer.status).type(PLIST).send(answer.body)
   }
 
-  async function onConnect(request: FastifyRequest, reply: FastifyReply, body: Buffer) {
-    const read = await reader.readResult(body)
+  async function onConnect(request: FastifyRequest, reply: FastifyReply, given: Buffer) {
+    const read = await reader.readResult(given)
+    const body = read.returned ?? given
     const caller = await identifyCaller(deps, credentialsOf(request), body, read)
     if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
     const answer = await connect.connect(read, { ...caller, requestId: request.id })

@@ -14,7 +14,7 @@ const LARGEST_INLINE_LIST = 32 * 1024
 /** The script of the threads that read large messages, for `createThreadPool`. */
 export const messageWorkerScript = new URL(`message-worker${extname(import.meta.filename)}`, import.meta.url)
 
-/** Reads messages: small ones at once, large ones on another thread. The bodies stay as they are. */
+/** Reads messages: small ones at once, large ones on another thread, to which they move (see `ReadBody.returned`). */
 export interface MessageReader {
   /** Throws or rejects as `parseResult` does, and with `overloaded` when too many large ones wait. */
   readResult(body: Uint8Array): ReadResult | Promise<ReadResult>
@@ -26,21 +26,25 @@ export interface MessageReader {
 
 /** Makes a reader over threads that run `messageWorkerScript`. */
 export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageReader {
-  async function readElsewhere<T extends object>(task: MessageTask): Promise<T> {
-    return withBuffers(await threads.run<T>(task))
+  async function readElsewhere<T extends object>(kind: 'result' | 'checkin', given: Uint8Array): Promise<T> {
+    // Moved, not copied: a second copy of a large body costs time here and memory that the system is slow to get back.
+    const body = ownsItsMemory(given) ? given : new Uint8Array(given)
+    return withBuffers(await threads.run<T>({ kind, body } satisfies MessageTask, [body.buffer]))
   }
   return {
     readResult: (body) =>
-      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadResult>({ kind: 'result', body }),
+      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadResult>('result', body),
     readCheckin: (body) =>
-      body.length <= LARGEST_INLINE
-        ? readCheckin(body)
-        : readElsewhere<ReadCheckin>({ kind: 'checkin', body }),
+      body.length <= LARGEST_INLINE ? readCheckin(body) : readElsewhere<ReadCheckin>('checkin', body),
     readList: (packed, { offset, limit }) =>
       packed.length <= LARGEST_INLINE_LIST
         ? readPackedList(packed, offset, limit)
         : threads.run<ListPage>({ kind: 'list', packed, offset, limit } satisfies MessageTask),
   }
+}
+
+function ownsItsMemory(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
 }
 
 /** Makes buffers of the plain byte arrays that buffers become on their way between threads. */

@@ -14,6 +14,8 @@ interface ReadBody {
   packed: Buffer<ArrayBuffer>
   sha256: Buffer<ArrayBuffer>
   sha1: Buffer<ArrayBuffer>
+  /** The body, when it was moved to another thread and back: the one that was given is empty then. */
+  returned?: Buffer<ArrayBuffer>
 }
 
 /** Inventory whose data is packed JSON. */

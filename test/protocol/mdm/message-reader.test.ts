@@ -54,10 +54,14 @@ describe('a small result', () => {
 describe('a large message', () => {
   test('is read on a thread, and gives what it gives here', async () => {
     expect(large.length).toBeGreaterThan(256 * 1024)
-    const pending = reader.readResult(large)
+    const moved = Buffer.from(new Uint8Array(large))
+    const pending = reader.readResult(moved)
     expect(pending).toBeInstanceOf(Promise)
-    const result = await pending
+    const { returned, ...result } = await pending
     expect(result).toEqual(readResult(large))
+    // The body went there and back without a copy.
+    expect(moved).toHaveLength(0)
+    expect(returned?.equals(large)).toBe(true)
     expect(Buffer.isBuffer(result.packed) && Buffer.isBuffer(result.inventory?.packed)).toBe(true)
     const json = unpackBytes(result.inventory?.packed ?? Buffer.alloc(0), 10_000_000).toString()
     expect(JSON.parse(json)).toEqual(apps)
@@ -72,8 +76,9 @@ describe('a large message', () => {
       Data: Buffer.alloc(300_000, 1),
     }
     const body = message(status)
-    const read = await reader.readCheckin(body)
+    const { returned, ...read } = await reader.readCheckin(Buffer.from(body))
     expect(read).toEqual(readCheckin(body))
+    expect(returned?.equals(body)).toBe(true)
     expect(read.message).not.toHaveProperty('raw')
     expect(read.message).toMatchObject({
       messageType: 'DeclarativeManagement',
@@ -86,7 +91,7 @@ describe('a large message', () => {
     broken.write('<wrong', 200_000)
     const here = refusal(() => readResult(broken))
     expect(here?.code).toBe('plist_invalid')
-    await expect(reader.readResult(broken)).rejects.toMatchObject({
+    await expect(reader.readResult(Buffer.from(broken))).rejects.toMatchObject({
       code: 'plist_invalid',
       message: here?.message,
     })
