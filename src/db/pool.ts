@@ -78,16 +78,20 @@ export function guardPool(pool: Pool): GuardedPool {
   }
 }
 
+/** A connection that was lost under a statement may still look sound for a moment; nobody else is to get it. */
 function wrap(client: PoolClient): PostgresPoolClient {
+  let isLost = false
   async function query(statement: string, parameters: readonly unknown[]): Promise<unknown> {
     try {
       return await client.query(statement, [...parameters])
     } catch (error) {
-      throw translateError(error)
+      const translated = translateError(error)
+      isLost ||= translated instanceof AppError
+      throw translated
     }
   }
   function release(isBroken?: boolean): void {
-    client.release(isBroken)
+    client.release(isLost || isBroken)
   }
   return { query: query as PostgresPoolClient['query'], release }
 }

@@ -84,13 +84,35 @@ test('a database that goes away and comes back: database_unavailable meanwhile, 
   ])
 })
 
+test('a connection that an administrator ends at work is never given to the next one', async () => {
+  for (let round = 0; round < 20; round++) {
+    const next = sleep(60)
+      .execute(db.kysely)
+      .catch(async (error: unknown) => {
+        expect(error).toMatchObject(gone)
+        // At once, when the connection's own end may still be on its way.
+        await db.ping()
+      })
+    await untilAsleep(1)
+    await endOthers()
+    await next
+  }
+})
+
 test('connections that an administrator ends, at work and idle, are replaced', async () => {
-  const work = sleep(60).execute(db.kysely)
+  const lines: string[] = []
+  const telling = pino({ level: 'warn' }, { write: (line) => lines.push(line) })
+  const told = await openDatabase({ url, dataDir: '', log: telling })
+  await Promise.all([told.ping(), told.ping()])
+  const work = sleep(60).execute(told.kysely)
   const outcome = expect(work).rejects.toMatchObject(gone)
   await untilAsleep(1)
   await endOthers()
   await outcome
-  await db.ping()
+  // The idle one is found to be dead as soon as the news of it are here.
+  await expect.poll(() => lines.join(), { timeout: 10_000 }).toContain('database.connection_lost')
+  await Promise.all([told.ping(), told.ping()])
+  await told.close()
 })
 
 test('a database that was never there does not keep openDatabase from working later', async () => {
