@@ -10,6 +10,8 @@ import { manualClock, type ManualClock } from './manual-clock.ts'
 
 const BY = { actorId: 'a-token', requestId: 'a-request' }
 const TEN_MINUTES_MS = 10 * 60_000
+const LULL_MS = 40
+const PAUSE_STEP_MS = 5_000
 
 /** The tables of this slice, those that refer to others first. */
 const TABLES = [
@@ -21,8 +23,8 @@ const TABLES = [
 export interface AdeProcess {
   ade: Ade
   emitted: ReturnType<typeof doorsOf>['emitted']
-  /** Waits until nothing runs in it, moving the clock when it waits for that. */
-  idle(): Promise<void>
+  /** Waits until no sync runs in it. With `pauses` the clock is moved through the pauses that syncs make. */
+  idle(options?: { pauses?: boolean }): Promise<void>
   reconcile(): Promise<void>
 }
 
@@ -69,10 +71,10 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
         { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
         BY,
       ),
-    /** A sync by hand, to its end. */
-    async sync(id: string) {
+    /** A sync by hand, to its end; one that makes pauses moves the clock, if that is allowed. */
+    async sync(id: string, options?: { pauses?: boolean }) {
       const { id: runId } = await ade.parts.syncs.startByHand(id, BY)
-      await first.idle()
+      await first.idle(options)
       return db.kysely.selectFrom('ade_syncs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
     },
     device: (serial: string) => ade.parts.devices.get(serial),
@@ -95,9 +97,22 @@ function process(
   const http = createHttpClient({
     ...{ timeoutMs: TEN_MINUTES_MS, maxBytes: 64 * 1024 * 1024, userAgent: 'Firstboot', clock },
   })
+  const calls = { begun: 0, underWay: 0 }
+  const counting: HttpClient = {
+    ...http,
+    async request(request) {
+      calls.begun += 1
+      calls.underWay += 1
+      try {
+        return await http.request(request)
+      } finally {
+        calls.underWay -= 1
+      }
+    },
+  }
   const ade = createAde({
     ...doors,
-    http: wrap(http),
+    http: wrap(counting),
     policies: policiesOf(db, clock, () => undefined),
     service: { url: fake.url },
     publicUrl: 'https://mdm.example.com',
@@ -108,14 +123,14 @@ function process(
     http.close()
   })
 
-  async function finish(work: Promise<unknown>, stepMs: number): Promise<void> {
+  /** Moves the clock for the sake of pauses: never while Apple is being called or was within the last moments. */
+  async function throughPauses(work: Promise<unknown>): Promise<void> {
     let isDone = false
     const done = work.finally(() => (isDone = true))
     done.catch(() => undefined)
-    for (let tries = 0; !isDone; tries += 1) {
-      // Real work is given real time before the clock is moved for the sake of pauses.
-      await Promise.race([done.catch(() => undefined), wait(40)])
-      if (!isDone && tries > 1) clock.advance(stepMs)
+    for (let seen = -1; !isDone; seen = calls.begun) {
+      await Promise.race([done.catch(() => undefined), wait(LULL_MS)])
+      if (!isDone && calls.underWay === 0 && seen === calls.begun) clock.advance(PAUSE_STEP_MS)
     }
     await done
   }
@@ -123,7 +138,7 @@ function process(
   return {
     ade,
     emitted: doors.emitted,
-    idle: () => finish(ade.idle(), 5_000),
+    idle: ({ pauses = false } = {}) => (pauses ? throughPauses(ade.idle()) : ade.idle()),
     reconcile: ade.reconcile,
   }
 }
