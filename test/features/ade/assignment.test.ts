@@ -1,8 +1,11 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { HttpClient } from '../../../src/kernel/http-client.ts'
 import { adeTroubles } from '../../../src/simulator/ade-cloud-answers.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
+
+// The limit is for what hangs, not for a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -142,6 +145,47 @@ describeEachEngine('assignment', (database) => {
       ['failed', ['FAILS']],
     ])
   })
+
+  test.each(['none', 'what it has'] as const)(
+    'a pause that Apple asked for outlives a policy that needs no call (%s)',
+    async (between) => {
+      const world = await adeWorld(database())
+      // The other device brings that policy's work about.
+      const both = ['A', 'B']
+      await world.server('Zurich', both)
+      const [has, wanted] = [await world.policy('Has'), await world.policy('Wanted')]
+      const want = async (policyId: string) => {
+        await world.assign(policyId, both)
+        await world.first.reconcile()
+      }
+      const goBack = async () => {
+        if (between === 'what it has') return want(has)
+        await world.unassign(wanted, both)
+        await world.first.reconcile()
+      }
+      if (between === 'what it has') await want(has)
+      world.fake.scriptSerial('A', 'THROTTLED')
+      world.fake.throttleFor(120)
+      await want(wanted)
+      const retryAt = new Date(world.clock.now().getTime() + 2 * MINUTE)
+      await goBack()
+      await want(wanted)
+      expect(await world.device('A')).toMatchObject({
+        ...{ assignment_state: 'throttled', assignment_retry_at: retryAt },
+      })
+      expect(world.fake.violations).toEqual([])
+
+      await goBack()
+      const before = changes(world).length
+      world.clock.advance(2 * MINUTE)
+      await world.first.reconcile()
+      expect(await world.device('A')).toMatchObject({
+        ...{ assignment_state: between === 'none' ? null : 'assigned', assignment_retry_at: null },
+      })
+      expect(changes(world)).toHaveLength(before)
+      expect(world.fake.violations).toEqual([])
+    },
+  )
 
   test('a policy is taken away, and one that is switched off defines nothing', async () => {
     const world = await adeWorld(database())

@@ -113,7 +113,10 @@ export async function takeDue(
   return rows.map(({ serial_number }) => serial_number)
 }
 
-/** Settles without a call what is already as it should be: with this profile, or (null) with none. */
+/**
+ * Settles without a call what is already as it should be: with this profile, or (null) with none. A pause that Apple
+ * asked for is waited out first, or it would be forgotten before the next policy comes.
+ */
 export async function settle(
   db: Reader,
   place: { serverId: string; policyId: string | null; profileUuid: string | null; now: Date },
@@ -127,7 +130,9 @@ export async function settle(
     update ade_devices d set assignment_state = ${place.profileUuid === null ? null : 'assigned'}::text,
       assignment_retry_at = null, assignment_attempts = 0, assignment_error = null, updated_at = ${place.now}
     where d.ade_server_id = ${place.serverId} and d.policy_id is not distinct from ${place.policyId}::text
-      and ${UNSETTLED} and ${isRight}`.execute(db)
+      and ${UNSETTLED} and ${isRight}
+      and (d.assignment_state <> 'throttled' or d.assignment_retry_at is null
+        or d.assignment_retry_at <= ${place.now})`.execute(db)
   return Number(result.numAffectedRows ?? 0n)
 }
 
