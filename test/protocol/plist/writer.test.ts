@@ -94,13 +94,18 @@ const { value } = fc.letrec<{ value: WritablePlist }>((tie) => ({
   ),
 }))
 
+/** The same document for a parser that ends lines as XML 1.1 does: it would take these characters for line feeds. */
+function withReferences(xml: string): string {
+  return xml.replace(/[\u0085\u2028\u2029]/g, (char) => `&#${char.charCodeAt(0)};`)
+}
+
 test('what is written is read back, by the reader and by the plist package', () => {
   fc.assert(
     fc.property(value, (input) => {
       const xml = writePlist(input)
       const expected = plain(input)
       expect(plain(parsePlist(Buffer.from(xml)))).toEqual(expected)
-      expect(plain(parse(xml))).toEqual(expected)
+      expect(plain(parse(withReferences(xml)))).toEqual(expected)
     }),
     { numRuns: 300 },
   )
