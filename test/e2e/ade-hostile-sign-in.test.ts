@@ -1,10 +1,13 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { basicHeader as basic, machineInfoOf, sendMachineInfo as send } from '../support/ade-machine-info.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
+
+// Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 const MINUTE = 60_000

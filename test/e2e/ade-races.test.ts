@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signMachineInfo } from '../../src/protocol/ade/index.ts'
 import { createDeviceHttp, type DeviceHttp, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { adeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
+
+// Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 const person = { userName: 'lena', passwords: [PASSWORD] }

@@ -9,7 +9,8 @@ interface Answer {
   body: Json
 }
 
-const PATIENCE_MS = 20_000
+/** Less than the tests of whole servers may take, so that what did not come is said. */
+const PATIENCE_MS = 40_000
 
 /** What an administrator does with ADE servers, as calls of the API. */
 export interface AdeOperator {
