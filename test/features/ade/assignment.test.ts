@@ -303,7 +303,7 @@ describeEachEngine('assignment', (database) => {
     await world.first.reconcile()
     await world.process().reconcile()
     expect(world.fake.calls).toHaveLength(before)
-    expect(await world.sync(id)).toMatchObject({ state: 'succeeded' })
+    expect(await world.sync(id, { pauses: true })).toMatchObject({ state: 'succeeded' })
     world.clock.advance(5 * MINUTE)
     await world.first.reconcile()
     expect((await world.device('A')).assignment_state).toBe('assigned')
