@@ -72,9 +72,9 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
         BY,
       ),
     /** A sync by hand, to its end; one that makes pauses moves the clock, if that is allowed. */
-    async sync(id: string, options?: { pauses?: boolean }) {
+    async sync(id: string, how?: { pauses?: boolean }) {
       const { id: runId } = await ade.parts.syncs.startByHand(id, BY)
-      await first.idle(options)
+      await first.idle(how)
       return db.kysely.selectFrom('ade_syncs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
     },
     device: (serial: string) => ade.parts.devices.get(serial),

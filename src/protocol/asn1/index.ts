@@ -5,6 +5,7 @@ export type { DecodeErrorCode, Element, Fields } from './reader.ts'
 export {
   readAlgorithm,
   readBitString,
+  readOctetBits,
   readBoolean,
   readInteger,
   readOctetString,

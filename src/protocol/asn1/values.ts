@@ -71,6 +71,15 @@ export function readBitString(element: Element, what: string): Buffer {
   return content.subarray(1)
 }
 
+/**
+ * The bytes of a BIT STRING of whole octets, as signatures and keys are: a count of unused bits would be a second
+ * spelling of the same signature.
+ */
+export function readOctetBits(element: Element, what: string): Buffer {
+  const bytes = readBitString(element, what)
+  return element.content[0] === 0 ? bytes : refuse(element, `ASN.1: ${what} is not made of whole octets`)
+}
+
 /** Any of the character string types as text. */
 export function readText(element: Element, what: string): string {
   const { tag, content } = element

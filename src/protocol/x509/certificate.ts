@@ -7,7 +7,7 @@ import {
   decodeDer,
   expectTag,
   fieldsOf,
-  readBitString,
+  readOctetBits,
   readInteger,
   readTime,
   refuse,
@@ -90,7 +90,7 @@ function fromDer(der: Buffer, code: DecodeErrorCode): Certificate {
   const tbs = outer.next(TAG.sequence, 'the signed part')
   const outerAlgorithm = outer.next(TAG.sequence, 'signature algorithm')
   const scheme = readSignatureScheme(outerAlgorithm)
-  const signature = readBitString(outer.any('signature'), 'signature')
+  const signature = readOctetBits(outer.any('signature'), 'signature')
   outer.end()
   const body = readBody(tbs)
   if (!body.algorithm.encoded.equals(outerAlgorithm.encoded))

@@ -10,7 +10,7 @@ import {
   integer,
   oid,
   printableString,
-  readBitString,
+  readOctetBits,
   readOid,
   readSmallInteger,
   readText,
@@ -51,7 +51,7 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
   const outer = fieldsOf(root, TAG.sequence, 'request')
   const info = outer.next(TAG.sequence, 'request information')
   const scheme = readSignatureScheme(outer.any('signature algorithm'))
-  const signature = readBitString(outer.any('signature'), 'signature')
+  const signature = readOctetBits(outer.any('signature'), 'signature')
   outer.end()
   const fields = fieldsOf(info, TAG.sequence, 'request information')
   if (readSmallInteger(fields.any('version'), 'version') !== 0)

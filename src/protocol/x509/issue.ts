@@ -9,7 +9,7 @@ import {
   fieldsOf,
   integer,
   octetString,
-  readBitString,
+  readOctetBits,
   sequence,
   TAG,
   time,
@@ -157,6 +157,6 @@ function keyId(spki: Buffer): Buffer {
   const fields = fieldsOf(decodeDer(spki, 'x509_invalid'), TAG.sequence, 'public key')
   fields.any('algorithm')
   return createHash('sha1')
-    .update(readBitString(fields.any('key'), 'key'))
+    .update(readOctetBits(fields.any('key'), 'key'))
     .digest()
 }

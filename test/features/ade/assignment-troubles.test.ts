@@ -1,0 +1,169 @@
+import { expect, test, vi } from 'vitest'
+import { adeTroubles } from '../../../src/simulator/ade-cloud-answers.ts'
+import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
+import { describeEachEngine } from '../../support/database.ts'
+
+// The limit is for what hangs, not for a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+const serials = (count: number) =>
+  Array.from({ length: count }, (_, index) => `SN${String(index).padStart(6, '0')}`)
+
+/** Changes at Apple that were answered, as `METHOD /path` with how many devices each was about. */
+function changes(world: AdeWorld): string[] {
+  const isChange = ({ method, path }: { method: string; path: string }) =>
+    path === '/profile/devices' || (method === 'POST' && path === '/profile')
+  return world.fake.calls
+    .filter((call) => isChange(call) && call.status !== 401)
+    .map(({ method, path, serialNumbers }) => `${method} ${path} ${serialNumbers.length}`)
+}
+
+describeEachEngine('troubles of assignment', (database) => {
+  test('Apple that asks to wait is not called before, whoever would call', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A'])
+    const policyId = await world.policy('Sales')
+    world.fake.script('/profile', adeTroubles.throttled(300))
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    const before = world.fake.calls.length
+    world.clock.advance(MINUTE)
+    await world.first.reconcile()
+    await world.process().reconcile()
+    expect(world.fake.calls).toHaveLength(before)
+    expect(await world.sync(id, { pauses: true })).toMatchObject({ state: 'succeeded' })
+    world.clock.advance(5 * MINUTE)
+    await world.first.reconcile()
+    expect((await world.device('A')).assignment_state).toBe('assigned')
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('terms that are not signed stop the server with words of what to do, and a sync by hand ends that', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A'])
+    const policyId = await world.policy('Sales')
+    world.fake.portal.signTerms(false)
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    const { call } = await world.api()
+    const { body } = await call('GET', `/ade-servers/${id}`)
+    expect(body).toMatchObject({
+      stopped_reason: 'terms_not_signed',
+      what_to_do: expect.stringContaining('accept'),
+    })
+    expect(body.sync).toMatchObject({ can_start: true, next_scheduled_sync_at: null })
+    const before = world.fake.calls.length
+    world.clock.advance(7 * HOUR)
+    await world.ade.runSyncs()
+    await world.first.idle()
+    await world.first.reconcile()
+    expect(world.fake.calls).toHaveLength(before)
+    expect(await world.sync(id)).toMatchObject({ state: 'failed', error_code: 'terms_not_signed' })
+    world.fake.portal.signTerms(true)
+    expect(await world.sync(id)).toMatchObject({ state: 'succeeded' })
+    expect((await world.ade.parts.servers.get(id)).stopped_reason).toBeNull()
+    await world.first.reconcile()
+    expect((await world.device('A')).assignment_state).toBe('assigned')
+    const told = world.first.emitted.map(({ type }) => type).filter((type) => /stopped|resumed/.test(type))
+    expect(told).toEqual(['ade_server.stopped', 'ade_server.resumed'])
+  })
+
+  test('a profile that Apple has forgotten is defined anew; one that it refuses is told and retried later', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'B', 'C'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    world.fake.script('/profile/devices', { status: 404, code: 'NOT_FOUND' })
+    await world.assign(policyId, ['B'])
+    await world.first.reconcile()
+    expect((await world.device('B')).assignment_state).toBe('assigned')
+    expect(changes(world).at(-1)).toBe('POST /profile 1')
+
+    const bad = await world.policy('Bad')
+    world.fake.script('/profile', { status: 400, code: 'DEPARTMENT_INVALID' })
+    await world.assign(bad, ['C'])
+    await world.first.reconcile()
+    const { call } = await world.api()
+    expect((await call('GET', '/ade-devices/C')).body.assignment).toMatchObject({
+      ...{ state: 'pending', error: expect.stringContaining('DEPARTMENT_INVALID') },
+      retry_at: new Date(world.clock.now().getTime() + 5 * MINUTE).toISOString(),
+    })
+    const count = changes(world).length
+    await world.first.reconcile()
+    expect(changes(world)).toHaveLength(count)
+    // A policy that was put right does not wait.
+    await world.policies.update(bad, { ade: { department: 'Good' } }, world.by)
+    await world.first.reconcile()
+    expect((await world.device('C')).assignment_state).toBe('assigned')
+  })
+
+  test('two processes at once make every call once', async () => {
+    const world = await adeWorld(database())
+    const all = serials(2_000)
+    await world.server('Zurich', all)
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, all)
+    const other = world.process()
+    await Promise.all([world.first.reconcile(), other.reconcile()])
+    world.clock.advance(1_000)
+    await Promise.all([world.first.reconcile(), other.reconcile()])
+    expect(changes(world)).toEqual(['POST /profile 1000', 'POST /profile/devices 1000'])
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('lists of serial numbers: all of a server, a CSV, and every problem at once', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A1', 'B2', 'C3'])
+    const policyId = await world.policy('Sales')
+    const { call } = await world.api()
+    const csv = '\uFEFFSerial Number;Model\r\n"a1";"x, y"\r\n\r\nB2,phone\r\nNOPE\r\nnot one\r\n'
+    const answer = await call('POST', `/enrollment-policies/${policyId}/assign`, csv, {
+      'content-type': 'text/csv',
+    })
+    expect([answer.status, answer.body]).toEqual([
+      202,
+      {
+        ...{ changed: 2, unchanged: 0 },
+        problems: [
+          { serial_number: 'NOPE', line: 5, problem: 'unknown' },
+          { serial_number: 'not one', line: 6, problem: 'not_a_serial_number' },
+        ],
+      },
+    ])
+    const all = await call('POST', `/enrollment-policies/${policyId}/assign`, {
+      all: true,
+      ade_server_id: id,
+    })
+    expect(all.body).toEqual({ changed: 1, unchanged: 2, problems: [] })
+    const none = await call('POST', `/enrollment-policies/${policyId}/assign`, { serial_numbers: ['X', 'Y'] })
+    expect([none.status, none.body.code]).toEqual([400, 'invalid_request'])
+    expect(JSON.stringify(none.body)).toContain('Y: unknown')
+    expect((await call('POST', '/enrollment-policies/none/assign', { serial_numbers: ['A1'] })).status).toBe(
+      404,
+    )
+    expect((await call('POST', `/enrollment-policies/${policyId}/assign`, { all: true })).status).toBe(400)
+    const off = await call('POST', `/enrollment-policies/${policyId}/unassign`, {
+      serial_numbers: ['A1', 'ZZ'],
+    })
+    expect(off.body).toMatchObject({ changed: 1, problems: [{ serial_number: 'ZZ', problem: 'unknown' }] })
+    expect((await call('GET', `/ade-devices?policy_id=${policyId}`)).body.items).toHaveLength(2)
+  })
+
+  test('release asks for the serial number and cannot be taken back', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A'])
+    const { call } = await world.api()
+    const refused = await call('POST', '/ade-devices/A/release', { confirm: 'B' })
+    expect([refused.status, refused.body.code]).toEqual([400, 'invalid_request'])
+    expect(world.fake.counts()['POST /devices/disown']).toBeUndefined()
+    const released = await call('POST', '/ade-devices/A/release', { confirm: 'A' })
+    expect([released.status, released.body.state]).toEqual([200, 'released'])
+    expect((await call('POST', '/ade-devices/A/release', { confirm: 'A' })).status).toBe(409)
+    expect((await call('POST', '/ade-devices/none/release', { confirm: 'none' })).status).toBe(404)
+    expect(() => world.fake.device('A')).toThrow('no device')
+  })
+})
