@@ -95,6 +95,14 @@ async function finish(
       data: JSON.stringify({ command_uuid: done.command_uuid, request_type: command?.request_type }),
     })
     .execute()
+  const { inventory } = result
+  if (inventory === undefined || result.status !== 'Acknowledged') return
+  const answer = { received_at: now, data: inventory.packed }
+  await trx
+    .insertInto('device_inventory')
+    .values({ enrollment_id: id, kind: inventory.kind, ...answer })
+    .onConflict((conflict) => conflict.columns(['enrollment_id', 'kind']).doUpdateSet(answer))
+    .execute()
 }
 
 async function nextCommand(trx: Tx, id: string, result: ReadResult, now: Date): Promise<Buffer | undefined> {
