@@ -19,7 +19,8 @@ import {
 } from '../../src/simulator/index.ts'
 import type { Engine } from '../support/database.ts'
 import { testKey } from '../support/keys.ts'
-import { freePort, placeOf } from '../support/process-place.ts'
+import { freePort } from '../support/free-port.ts'
+import { placeOf } from '../support/process-place.ts'
 import { PROCESS_ADMIN_TOKEN, serverProcess, type ServerProcess } from '../support/server-process.ts'
 
 /** FIRSTBOOT_TEST_CHAOS=full: as much as a small company has, killed again and again, in some minutes. */

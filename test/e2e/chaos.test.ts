@@ -14,7 +14,8 @@ import {
   type Fleet,
 } from '../../src/simulator/index.ts'
 import { testKey } from '../support/keys.ts'
-import { freePort, placeOf } from '../support/process-place.ts'
+import { freePort } from '../support/free-port.ts'
+import { placeOf } from '../support/process-place.ts'
 import { serverProcess, type ServerProcess } from '../support/server-process.ts'
 
 /** FIRSTBOOT_TEST_CHAOS=full: as many devices, commands and crashes as a small installation has, in some minutes. */

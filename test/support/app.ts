@@ -1,4 +1,3 @@
-import { createServer } from 'node:net'
 import { startApp, type App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
@@ -20,6 +19,7 @@ import {
   type DeviceOptions,
   type FakeApns,
 } from '../../src/simulator/index.ts'
+import { freePort } from './free-port.ts'
 import { testKey } from './keys.ts'
 import { manualClock, type ManualClock } from './manual-clock.ts'
 
@@ -193,11 +193,3 @@ export async function putMessage(
 }
 
 export const CHECK_IN = 'application/x-apple-aspen-mdm-checkin'
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
-}

@@ -1,5 +1,4 @@
 import { cp } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { inject, onTestFinished } from 'vitest'
 import { testDatabase, type Engine } from './database.ts'
@@ -14,13 +13,4 @@ export async function placeOf(engine: Engine, folder: string): Promise<{ url?: s
   const database = await testDatabase(engine)
   onTestFinished(database.close)
   return database.location
-}
-
-/** A port that nothing listens on at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

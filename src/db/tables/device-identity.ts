@@ -35,6 +35,7 @@ interface ScepChallengesTable {
 interface IssuedCertificatesTable {
   fingerprint: Buffer
   ca_id: string
+  /** Hex. */
   serial_number: string
   certificate: Buffer
   public_key_hash: Buffer

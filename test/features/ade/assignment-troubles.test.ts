@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { adeTroubles } from '../../../src/simulator/ade-cloud-answers.ts'
-import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
+import { adeWorld } from '../../support/ade-world.ts'
+import { changes, serials } from '../../support/ade-changes.ts'
 import { describeEachEngine } from '../../support/database.ts'
 
 // The limit is for what hangs, not for a busy machine.
@@ -8,18 +9,6 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-
-const serials = (count: number) =>
-  Array.from({ length: count }, (_, index) => `SN${String(index).padStart(6, '0')}`)
-
-/** Changes at Apple that were answered, as `METHOD /path` with how many devices each was about. */
-function changes(world: AdeWorld): string[] {
-  const isChange = ({ method, path }: { method: string; path: string }) =>
-    path === '/profile/devices' || (method === 'POST' && path === '/profile')
-  return world.fake.calls
-    .filter((call) => isChange(call) && call.status !== 401)
-    .map(({ method, path, serialNumbers }) => `${method} ${path} ${serialNumbers.length}`)
-}
 
 describeEachEngine('troubles of assignment', (database) => {
   test('Apple that asks to wait is not called before, whoever would call', async () => {
