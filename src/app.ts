@@ -50,6 +50,8 @@ const READER_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 1
 /** Apple may take as long for a page of serial numbers as a sync has in all; such a page has some hundred kilobytes. */
 const ADE_TIMEOUT_MS = 10 * 60_000
 const ADE_MAX_BYTES = 32 * 1024 * 1024
+/** Phones whose certificates were found to be Apple's and are not looked into again. */
+const TRUSTED_PHONES = 10_000
 const userAgent = `Firstboot/${version}`
 
 /** A running server. */
@@ -172,6 +174,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const trust = createMachineInfoTrust({
     mode: config.machineInfo.trust,
     caCertificates: readPem(config.machineInfo.caPem ?? '').map(({ der }) => parseCertificate(der)),
+    remember: TRUSTED_PHONES,
   })
 
   const http = await createHttp({

@@ -23,27 +23,13 @@ export async function insertAttempts(
   now: Date,
 ): Promise<void> {
   if (attempts.length === 0) return
-  await trx
-    .insertInto('enrollment_attempts')
-    .values(
-      attempts.map((attempt) => ({
-        id: attempt.id,
-        way: attempt.way,
-        reason: null,
-        serial_number: attempt.serial_number ?? null,
-        udid: attempt.udid ?? null,
-        user_id: attempt.user_id ?? null,
-        user_name: attempt.user_name ?? null,
-        policy_id: attempt.policy_id ?? null,
-        link_id: attempt.link_id ?? null,
-        enrollment_id: null,
-        deadline: attempt.deadline,
-        closed_at: null,
-        created_at: now,
-        updated_at: now,
-      })),
-    )
-    .execute()
+  await sql`
+    insert into enrollment_attempts (id, way, serial_number, udid, user_id, user_name, policy_id, link_id, deadline,
+      created_at, updated_at)
+    select id, way, serial_number, udid, user_id, user_name, policy_id, link_id, deadline, ${now}::timestamptz,
+      ${now}::timestamptz
+    from json_to_recordset(${JSON.stringify(attempts)}::json) as a (id text, way text, serial_number text, udid text,
+      user_id text, user_name text, policy_id text, link_id text, deadline timestamptz)`.execute(trx)
 }
 
 /** An attempt in progress, and whether its device was given a profile. */
@@ -74,19 +60,11 @@ export async function insertSteps(
   at: Date,
 ): Promise<void> {
   if (steps.length === 0) return
-  await db
-    .insertInto('enrollment_attempt_steps')
-    .values(
-      steps.map((step) => ({
-        attempt_id: step.attempt_id,
-        at,
-        step: step.step,
-        outcome: step.outcome,
-        reason: step.reason ?? null,
-        detail: JSON.stringify(withoutNul(step.detail ?? {})),
-      })),
-    )
-    .execute()
+  await sql`
+    insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, detail)
+    select attempt_id, ${at}::timestamptz, step, outcome, reason, coalesce(detail, '{}')
+    from json_to_recordset(${JSON.stringify(withoutNul(steps))}::json) as s (attempt_id text, step text, outcome text,
+      reason text, detail jsonb)`.execute(db)
 }
 
 /** Notes facts; undefined when there is no such attempt. */
@@ -169,7 +147,7 @@ export async function expireAttempts(
   await trx
     .updateTable('enrollment_attempts')
     .set({ outcome: 'expired', reason, closed_at: now, updated_at: now })
-    .where('id', 'in', ids)
+    .where(sql<boolean>`id = any(${ids}::text[])`)
     .execute()
 }
 

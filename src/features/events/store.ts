@@ -10,21 +10,11 @@ const PUBLISHER_LOCK = 7_203_001
 /** Puts facts into the outbox, in the order given. */
 export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at: Date): Promise<void> {
   if (events.length === 0) return
-  await trx
-    .insertInto('event_outbox')
-    .values(
-      withoutNul(events).map((event) => ({
-        type: event.type,
-        at,
-        enrollment_id: event.enrollment_id ?? null,
-        serial_number: event.serial_number ?? null,
-        user_name: event.user_name ?? null,
-        reason: event.reason ?? null,
-        attempt_id: event.attempt_id ?? null,
-        data: JSON.stringify(event.data ?? {}),
-      })),
-    )
-    .execute()
+  await sql`
+    insert into event_outbox (type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
+    select type, ${at}::timestamptz, enrollment_id, serial_number, user_name, reason, attempt_id, coalesce(data, '{}')
+    from json_to_recordset(${JSON.stringify(withoutNul(events))}::json) as e (type text, enrollment_id text,
+      serial_number text, user_name text, reason text, attempt_id text, data jsonb)`.execute(trx)
 }
 
 /**

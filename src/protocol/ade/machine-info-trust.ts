@@ -22,15 +22,18 @@ export interface MachineInfoTrust {
 /**
  * Makes a judge: trusted is who has a certificate from Apple's device CA, which the message itself carries and which is
  * known by its SHA-256, or from one of the given CAs. Dates do not count, because Apple's CA of 2007 expired in 2014 and
- * its devices still sign. `pinned`: another fingerprint instead of Apple's.
+ * its devices still sign. `pinned`: another fingerprint instead of Apple's. `remember`: so many signers that were found to be
+ * trusted are not looked into again, about 0.1 kB each; a CA is never taken back, so it stays true.
  */
 export function createMachineInfoTrust(options: {
   mode: MachineInfoTrustMode
   caCertificates?: readonly Certificate[]
   pinned?: string
+  remember?: number
 }): MachineInfoTrust {
-  const { mode, caCertificates = [], pinned = APPLE_IPHONE_DEVICE_CA } = options
+  const { mode, caCertificates = [], pinned = APPLE_IPHONE_DEVICE_CA, remember = 0 } = options
   let apple: Certificate | undefined
+  const trusted = new Set<string>()
 
   /** Apple's CA, if the message brings it: the same bytes each time, read once. */
   function pinnedAmong(certificates: readonly Uint8Array[]): readonly Certificate[] {
@@ -43,11 +46,13 @@ export function createMachineInfoTrust(options: {
 
   return {
     judge(signer, certificates) {
-      if (mode === 'off') return { accepted: true, trusted: true }
+      if (mode === 'off' || trusted.has(signer.fingerprint)) return { accepted: true, trusted: true }
       const others = certificates.filter((der) => !signer.der.equals(der))
       const reason = problemOf(signer, others, () => [...caCertificates, ...pinnedAmong(others)])
-      if (reason === undefined) return { accepted: true, trusted: true }
-      return { accepted: mode !== 'enforce', trusted: false, reason }
+      if (reason !== undefined) return { accepted: mode !== 'enforce', trusted: false, reason }
+      trusted.add(signer.fingerprint)
+      if (trusted.size > remember) trusted.delete(trusted.values().next().value ?? '')
+      return { accepted: true, trusted: true }
     },
   }
 }

@@ -39,13 +39,14 @@ interface SignedMachineInfo {
 const MAX_BYTES = 64 * 1024
 const LIMITS = { maxBytes: MAX_BYTES, maxDepth: 8, maxNodes: 500 }
 const MAX_TEXT = 256
-const verify = createSignatureVerifier({ cacheSize: 0 })
+const verifyOnce = createSignatureVerifier({ cacheSize: 0 })
 
 /**
  * Reads the body that a device posts: a CMS message with an XML or binary property list inside, with or without signed
- * attributes. At most 64 KiB. Refuses `message_invalid` with the reason.
+ * attributes. At most 64 KiB. `verify`: one that remembers signers, for whoever reads many. Refuses `message_invalid` with
+ * the reason.
  */
-export function readMachineInfo(message: Uint8Array): SignedMachineInfo {
+export function readMachineInfo(message: Uint8Array, verify = verifyOnce): SignedMachineInfo {
   if (message.length > MAX_BYTES) throw refusal(`more than ${MAX_BYTES} bytes`)
   try {
     const { content, signer, certificates } = verify(message, { encoding: 'ber', attributes: 'optional' })
@@ -58,11 +59,11 @@ export function readMachineInfo(message: Uint8Array): SignedMachineInfo {
 }
 
 /** The same from the header `x-apple-aspen-deviceinfo` of the web view: the CMS message in base64. */
-export function readMachineInfoHeader(header: string): SignedMachineInfo {
+export function readMachineInfoHeader(header: string, verify = verifyOnce): SignedMachineInfo {
   if (header.length > MAX_BYTES * 1.5) throw refusal(`more than ${MAX_BYTES} bytes`)
   const text = header.replace(/\s+/g, '')
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) throw refusal('the header is no base64')
-  return readMachineInfo(Buffer.from(text, 'base64'))
+  return readMachineInfo(Buffer.from(text, 'base64'), verify)
 }
 
 /** Makes the message as a device does; `chain`: the certificates that go along besides the signer's. */

@@ -21,7 +21,7 @@ interface Question {
 }
 
 const MAX_BATCH = 128
-const LANES = { postgres: 2, embedded: 1 } as const
+const LANES = 1
 
 export interface KnownDeps {
   db: Db
@@ -63,7 +63,7 @@ export function createKnown({ db, ade, policies, push }: KnownDeps) {
     key: ({ id }) => String(id),
     run: look,
     maxBatch: MAX_BATCH,
-    lanes: LANES[db.kind],
+    lanes: LANES,
   })
   return (key: string, serial: string): Promise<Known> => batches.submit({ id: count++, key, serial })
 }

@@ -20,7 +20,7 @@ export interface Recorded {
 }
 
 const MAX_BATCH = 64
-const LANES = { postgres: 2, embedded: 1 } as const
+const LANES = 1
 
 export interface RecordDeps {
   db: Db
@@ -61,7 +61,7 @@ export function createRecorder({ db, ade, attempts, identity }: RecordDeps) {
     key: ({ contact }) => contact.attempt.serial_number,
     run: write,
     maxBatch: MAX_BATCH,
-    lanes: LANES[db.kind],
+    lanes: LANES,
   })
   return (entry: Entry): Promise<Recorded> => batches.submit(entry)
 }
