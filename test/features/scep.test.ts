@@ -171,6 +171,61 @@ describeEachEngine('SCEP', (database) => {
     expect(again.certificate?.fingerprint).toBe(first.certificate?.fingerprint)
   })
 
+  test('a challenge sent twice at the same moment with one key gives one certificate', async () => {
+    const { attemptId, challenge } = await server.challengeFor({ serial_number: 'TWICE1' })
+    const [first, second] = await Promise.all([
+      scepRequest(server, { challenge, transactionId: 'A' }),
+      scepRequest(server, { challenge, transactionId: 'B' }),
+    ])
+    expect(first.certificate).toBeDefined()
+    expect(second.certificate?.fingerprint).toBe(first.certificate?.fingerprint)
+    expect(await server.eventsOf(attemptId, 'certificate.issued')).toHaveLength(1)
+    expect((await timelineOf(attemptId)).map(({ step }) => step)).toEqual(['certificate'])
+  })
+
+  test('a challenge sent twice at the same moment with two keys is challenge_used for one of them', async () => {
+    const { attemptId, challenge } = await server.challengeFor({ serial_number: 'TWICE2' })
+    const before = await server.counted('certificate.refused', 'challenge_used')
+    const answers = await Promise.all([
+      scepRequest(server, { challenge, key: testKey('device') }),
+      scepRequest(server, { challenge, key: testKey('other') }),
+    ])
+    const statuses = answers.map(({ certRep }) => certRep?.status)
+    expect(statuses.toSorted()).toEqual(['FAILURE', 'SUCCESS'])
+    expect(await server.counted('certificate.refused', 'challenge_used')).toBe(before + 1)
+    expect(await server.eventsOf(attemptId, 'certificate.issued')).toHaveLength(1)
+    const timeline = await timelineOf(attemptId)
+    expect(timeline.map(({ outcome, reason }) => [outcome, reason])).toEqual([
+      ['passed', null],
+      ['refused', 'challenge_used'],
+    ])
+  })
+
+  test('of twenty challenges at the same moment each gets what it is worth', async () => {
+    const expired = await server.challengeFor()
+    server.clock.advance(15, 'minute')
+    const voided = await server.challengeFor()
+    await server.db.transaction((trx) => server.identity.voidChallenges(trx, voided.attemptId))
+    const good = await Promise.all(
+      Array.from({ length: 17 }, (_, n) => server.challengeFor({ serial_number: `MANY${n}` })),
+    )
+    const worthless = [expired.challenge, voided.challenge, 'never given out']
+    const ask = (challenge: string) => scepRequest(server, { challenge })
+    const [refused, answers] = await Promise.all([
+      Promise.all(worthless.map(ask)),
+      Promise.all(good.map(({ challenge }) => ask(challenge))),
+    ])
+    expect(refused.map(({ certRep }) => certRep?.failInfo)).toEqual(worthless.map(() => 'badRequest'))
+    for (const [n, { attemptId }] of good.entries()) {
+      const { certificate } = answers[n]!
+      expect(certificate?.subject.map(({ value }) => value)).toEqual(['Firstboot', `MANY${n}`, attemptId])
+      const issued = await server.identity.issued(server.db.kysely, fingerprint(certificate!))
+      expect(issued).toMatchObject({ attempt_id: attemptId, issued_at: server.clock.now() })
+      expect(issued?.certificate).toEqual(certificate?.der)
+      expect(await timelineOf(attemptId)).toMatchObject([{ step: 'certificate', outcome: 'passed' }])
+    }
+  })
+
   test('a voided challenge is challenge_invalid, even for the key that had used it', async () => {
     const { attemptId, challenge } = await server.challengeFor()
     await scepRequest(server, { challenge })

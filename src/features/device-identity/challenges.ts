@@ -44,7 +44,7 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
     /** What a challenge is worth at this moment; nothing is used up. */
     async look(secret: string | undefined, publicKeyHash: Buffer): Promise<ChallengeState> {
       if (secret === undefined || secret === '') return { state: 'challenge_invalid', challenge: undefined }
-      const challenge = await findChallenge(db.kysely, sha256(secret))
+      const challenge = await findChallenge(db, sha256(secret))
       return judge(challenge, publicKeyHash, clock.now())
     },
     /** Job: forgets challenges that expired long ago. */

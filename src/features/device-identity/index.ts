@@ -70,7 +70,10 @@ export function createDeviceIdentity(deps: {
     },
     /** Fastify plugin for the device scope. */
     routes: scepRoutes(scep),
-    /** Ends the threads. */
-    close: (): Promise<void> => unwrapper.close(),
+    /** Waits for what is being recorded and ends the threads. */
+    async close(): Promise<void> {
+      await issuance.idle()
+      await unwrapper.close()
+    },
   }
 }

@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../../db/index.ts'
+import { createGroupCommit, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -13,16 +13,19 @@ import {
 } from '../../protocol/x509/index.ts'
 import type { Attempts, ReasonCode } from '../attempts/index.ts'
 import type { Events } from '../events/index.ts'
+import { takeChallenges, type Taking } from './attempt-issue/store.ts'
 import type { Authority } from './authority.ts'
 import type { createBindings } from './bindings.ts'
 import type { createChallenges } from './challenges.ts'
 import { findRenewed, insertIssued, lockActive, useChallenge } from './store.ts'
-import type { Challenge, Identified, IssuedCertificate } from './types.ts'
+import type { Challenge, Identified } from './types.ts'
 
 const VALID_DAYS = 365
 const MIN_RSA_BITS = 2048
 /** For so long the same key gets the same certificate of a renewal again; a challenge has its own time. */
 const REPEAT_MINUTES = 15
+/** Certificates recorded by one statement. */
+const MAX_BATCH = 64
 /** X.520, ub-common-name. */
 const MAX_COMMON_NAME = 64
 
@@ -56,6 +59,11 @@ export function createIssuance(deps: {
   identify: (certificate: Certificate, now: Date) => Promise<Identified>
 }) {
   const { db, clock, log, events, attempts, authority, challenges, bindings, identify } = deps
+  const batches = createGroupCommit<Taking, boolean>({
+    key: (taking) => taking.hash.toString('latin1'),
+    run: (takings) => takeChallenges(db, takings, clock.now()),
+    maxBatch: MAX_BATCH,
+  })
 
   /** Issues for a challenge: once, and the same again for the same key until the challenge expires. */
   async function issueForChallenge(
@@ -71,23 +79,39 @@ export function createIssuance(deps: {
     if (found.state !== 'usable') return refuse(found.state, REFUSALS[found.state], facts, found.challenge)
     const { challenge } = found
     const signed = await sign(csr, challenge)
-    const { certificate } = signed
-    const isTaken = await db.transaction(async (trx) => {
-      const now = clock.now()
-      if (
-        !(await useChallenge(trx, { hash: challenge.hash, publicKeyHash, certificate: certificate.der, now }))
-      ) {
-        return false
-      }
-      await record(trx, signed, challenge, facts)
-      return true
-    })
-    if (isTaken) return { certificate, repeated: false }
+    const take = challenge.enrollment_id === null ? takeForAttempt : takeForEnrollment
+    if (await take(signed, challenge, facts)) return { certificate: signed.certificate, repeated: false }
     // Another request with this challenge was quicker; what it is worth now decides.
     const after = await challenges.look(secret, publicKeyHash)
     if (after.state === 'used_for_this_key') return repeated(after.certificate, challenge, facts)
     const reason = after.state === 'usable' ? 'challenge_invalid' : after.state
     return refuse(reason, REFUSALS[reason], facts, challenge)
+  }
+
+  /** Takes the challenge of an attempt and records the certificate, in one statement with others that come at this time. */
+  async function takeForAttempt(signed: Signed, challenge: Challenge, facts: RequestFacts): Promise<boolean> {
+    const { hash, attempt_id, serial_number } = challenge
+    const detail = detailOf(signed.certificate)
+    const data = { ...detail, ...scep(facts), renewal: false }
+    if (!(await batches.submit({ hash, issued: toIssued(signed), detail, data }))) return false
+    events.announce({ type: 'certificate.issued', attempt_id, serial_number, data, ...request(facts) })
+    return true
+  }
+
+  /** The same for the renewal of an enrollment's certificate, which is bound to it. */
+  async function takeForEnrollment(
+    signed: Signed,
+    challenge: Challenge,
+    facts: RequestFacts,
+  ): Promise<boolean> {
+    const { hash, enrollment_id } = challenge
+    const { der, spki } = signed.certificate
+    return db.transaction(async (trx) => {
+      const use = { hash, publicKeyHash: sha256(spki), certificate: der, now: clock.now() }
+      if (!(await useChallenge(trx, use))) return false
+      await record(trx, signed, enrollment_id ?? '', facts)
+      return true
+    })
   }
 
   /** Issues for a valid certificate of ours that is an enrollment at this moment, for the same enrollment. */
@@ -110,7 +134,7 @@ export function createIssuance(deps: {
       const since = addTime(clock.now(), -REPEAT_MINUTES, 'minute')
       const before = await findRenewed(trx, { enrollmentId, publicKeyHash, since })
       if (before !== undefined) return { certificate: parseCertificate(before), repeated: true }
-      await record(trx, signed, { enrollment_id: enrollmentId }, facts)
+      await record(trx, signed, enrollmentId, facts)
       return { certificate: signed.certificate, repeated: false }
     })
     return renewed ?? refuseRenewal('replaced', facts)
@@ -140,36 +164,16 @@ export function createIssuance(deps: {
     return { certificate, ca: issuer.certificate.fingerprint }
   }
 
-  async function record(
-    trx: Tx,
-    { certificate, ca }: Signed,
-    owner: Partial<Challenge>,
-    facts: RequestFacts,
-  ): Promise<void> {
-    const { attempt_id = null, enrollment_id = null, serial_number = null } = owner
-    const issued = toIssued(certificate, { ca, attempt_id, enrollment_id, now: clock.now() })
-    await insertIssued(trx, issued)
-    const { fingerprint, serial_number: certificateSerial } = issued
-    const data = {
-      certificate_serial_number: certificateSerial,
-      not_after: certificate.notAfter.toISOString(),
-    }
-    if (enrollment_id !== null) {
-      await bindings.bind(trx, { enrollmentId: enrollment_id, fingerprint, renewal: true })
-      await events.emit(trx, {
-        type: 'certificate.issued',
-        enrollment_id,
-        data: { ...data, ...scep(facts), renewal: true },
-        ...request(facts),
-      })
-    }
-    if (attempt_id === null) return
-    await attempts.step(trx, attempt_id, { step: 'certificate', outcome: 'passed', detail: data })
+  /** Records a renewed certificate: issued, bound and told. */
+  async function record(trx: Tx, signed: Signed, enrollment_id: string, facts: RequestFacts): Promise<void> {
+    const issued = toIssued(signed)
+    const { fingerprint } = issued
+    await insertIssued(trx, { ...issued, attempt_id: null, enrollment_id, issued_at: clock.now() })
+    await bindings.bind(trx, { enrollmentId: enrollment_id, fingerprint, renewal: true })
     await events.emit(trx, {
       type: 'certificate.issued',
-      attempt_id,
-      serial_number,
-      data: { ...data, ...scep(facts), renewal: false },
+      enrollment_id,
+      data: { ...detailOf(signed.certificate), ...scep(facts), renewal: true },
       ...request(facts),
     })
   }
@@ -224,6 +228,8 @@ export function createIssuance(deps: {
     issueForCertificate,
     /** Tells of a request that could not be read, and of whose attempt nothing is known. */
     refuse: (reason: ReasonCode, message: string, facts: RequestFacts) => refuse(reason, message, facts),
+    /** Answers when nothing is being recorded any more. */
+    idle: batches.idle,
   }
 }
 
@@ -253,21 +259,23 @@ function subjectOf(owner: Partial<Challenge>): NameInput {
   ]
 }
 
-function toIssued(
-  certificate: Certificate,
-  from: { ca: string; attempt_id: string | null; enrollment_id: string | null; now: Date },
-): IssuedCertificate {
+function toIssued({ certificate, ca }: Signed): Taking['issued'] {
   return {
     fingerprint: Buffer.from(certificate.fingerprint, 'hex'),
-    ca_id: from.ca,
+    ca_id: ca,
     serial_number: certificate.serialNumber,
     certificate: certificate.der,
     public_key_hash: sha256(certificate.spki),
-    attempt_id: from.attempt_id,
-    enrollment_id: from.enrollment_id,
     not_before: certificate.notBefore,
     not_after: certificate.notAfter,
-    issued_at: from.now,
+  }
+}
+
+/** What timeline and event say of a certificate. */
+function detailOf(certificate: Certificate): Record<string, string> {
+  return {
+    certificate_serial_number: certificate.serialNumber,
+    not_after: certificate.notAfter.toISOString(),
   }
 }
 

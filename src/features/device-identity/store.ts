@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Tx } from '../../db/index.ts'
+import type { Db, Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { Binding, Challenge, IssuedCertificate } from './types.ts'
 
@@ -86,8 +86,14 @@ export async function insertChallenges(
 }
 
 /** The challenge with this hash, or undefined. */
-export async function findChallenge(db: Queries, hash: Buffer): Promise<Challenge | undefined> {
-  return db.selectFrom('scep_challenges').selectAll().where('hash', '=', hash).executeTakeFirst()
+export async function findChallenge(db: Db, hash: Buffer): Promise<Challenge | undefined> {
+  const rows = await db.prepared<Challenge>(
+    'find_challenge',
+    `select hash, attempt_id, enrollment_id, serial_number, udid, public_key_hash, certificate, voided_at, expires_at
+    from scep_challenges where hash = $1`,
+    [hash],
+  )
+  return rows[0]
 }
 
 /** Uses up a challenge unless it was used, voided or has expired; whether that happened. */
