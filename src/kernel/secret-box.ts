@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { AppError } from './errors.ts'
 
 /*
@@ -49,13 +50,15 @@ function headerOf(sealed: Uint8Array): Buffer {
 export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array | null }): SecretBox {
   const known = [keys.key, ...(keys.previous ? [keys.previous] : [])].map((key) => {
     if (key.length !== KEY_BYTES) throw new AppError('internal', `A secret key must have ${KEY_BYTES} bytes.`)
-    return { key, id: keyIdOf(key) }
+    // To a cipher node:crypto gives a key object in a third of the time that it takes for bytes.
+    return { key: createSecretKey(key), id: keyIdOf(key) }
   })
+  const current = createSecretKey(keys.key)
   const currentHeader = Buffer.concat([Buffer.of(VERSION), keyIdOf(keys.key)])
   return {
     seal(plain, context) {
       const nonce = randomBytes(NONCE_BYTES)
-      const cipher = createCipheriv('aes-256-gcm', keys.key, nonce, { authTagLength: TAG_BYTES })
+      const cipher = createCipheriv('aes-256-gcm', current, nonce, { authTagLength: TAG_BYTES })
       cipher.setAAD(additionalData(currentHeader, context))
       return Buffer.concat([currentHeader, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
     },
@@ -75,7 +78,7 @@ export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array |
   }
 }
 
-function decrypt(key: Uint8Array, header: Uint8Array, sealed: Uint8Array, context: string): Buffer {
+function decrypt(key: KeyObject, header: Uint8Array, sealed: Uint8Array, context: string): Buffer {
   const nonce = sealed.subarray(HEADER_BYTES, CIPHERTEXT_AT)
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
   decipher.setAAD(additionalData(header, context))

@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { OID, algorithm, octetString, readAlgorithm, readOctetString, refuse } from '../asn1/index.ts'
 import type { Element } from '../asn1/index.ts'
 
@@ -61,6 +62,7 @@ function engineOf(cipher: ContentCipher): string {
   return cipher === 'des-cbc' ? 'des-ede3-cbc' : cipher
 }
 
-function engineKey(cipher: ContentCipher, key: Uint8Array): Uint8Array {
-  return cipher === 'des-cbc' ? Buffer.concat([key, key, key]) : key
+// A key object, since node:crypto takes longer to find out that bytes are none than to make one.
+function engineKey(cipher: ContentCipher, key: Uint8Array): KeyObject {
+  return createSecretKey(cipher === 'des-cbc' ? Buffer.concat([key, key, key]) : key)
 }
