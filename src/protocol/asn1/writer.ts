@@ -1,9 +1,25 @@
 import { TAG } from './reader.ts'
 
+/** Nearly all identifiers are those of a few dozen constants. */
+const MAX_KNOWN = 256
+const known = new Map<string, Buffer>()
+
 /** One DER value: the identifier octet, the minimal length, the parts. */
 export function tlv(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  return Buffer.concat([header(tag, length), ...parts])
+  let length = 0
+  for (const part of parts) length += part.length
+  let more = 0
+  if (length >= 0x80) while (length >= 256 ** more) more++
+  const bytes = Buffer.allocUnsafe(2 + more + length)
+  bytes[0] = tag
+  bytes[1] = more === 0 ? length : 0x80 + more
+  if (more > 0) bytes.writeUIntBE(length, 2, more)
+  let offset = 2 + more
+  for (const part of parts) {
+    bytes.set(part, offset)
+    offset += part.length
+  }
+  return bytes
 }
 
 /** SEQUENCE or SEQUENCE OF. */
@@ -40,8 +56,16 @@ export function integer(value: number | Uint8Array): Buffer {
   return (minimal[0] ?? 0) >= 0x80 ? tlv(TAG.integer, Buffer.of(0), minimal) : tlv(TAG.integer, minimal)
 }
 
-/** OBJECT IDENTIFIER from its dotted form. */
+/** OBJECT IDENTIFIER from its dotted form; the bytes are shared. */
 export function oid(dotted: string): Buffer {
+  const before = known.get(dotted)
+  if (before !== undefined) return before
+  const made = encodeOid(dotted)
+  if (known.size < MAX_KNOWN) known.set(dotted, made)
+  return made
+}
+
+function encodeOid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
   return tlv(TAG.oid, Buffer.from([first * 40 + second, ...rest].flatMap(base128)))
 }
@@ -92,12 +116,6 @@ export function time(date: Date): Buffer {
   const year = date.getUTCFullYear()
   if (year >= 1950 && year < 2050) return tlv(TAG.utcTime, Buffer.from(digits.slice(2), 'latin1'))
   return tlv(TAG.generalizedTime, Buffer.from(digits, 'latin1'))
-}
-
-function header(tag: number, length: number): Buffer {
-  if (length < 0x80) return Buffer.of(tag, length)
-  const bytes = numberBytes(length)
-  return Buffer.of(tag, 0x80 + bytes.length, ...bytes)
 }
 
 function numberBytes(value: number): Buffer {

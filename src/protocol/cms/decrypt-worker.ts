@@ -1,5 +1,5 @@
 import { serveTasks } from '../../kernel/threads.ts'
-import { unwrapKey } from './unwrap-key.ts'
+import { apart, unwrapKey } from './unwrap-key.ts'
 import type { UnwrapRequest } from './unwrap-key.ts'
 
-serveTasks((request: UnwrapRequest) => ({ result: unwrapKey(request) }))
+serveTasks((request: UnwrapRequest) => ({ result: apart(unwrapKey(request)) }))

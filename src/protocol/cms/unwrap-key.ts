@@ -14,6 +14,11 @@ export interface UnwrapRequest {
 /** Decrypts a content key, off the event loop. Never fails on what the sender chose. */
 export type UnwrapKey = (request: UnwrapRequest) => Promise<Uint8Array>
 
+/** A copy that shares its memory with nothing: what goes to a thread goes with all of the memory that it is a view of. */
+export function apart(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /**
  * Decrypts a content key, blocking. Whatever is wrong with it, the answer is a key of the wanted length that depends on
  * the private key and the input alone (implicit rejection, RFC 3218 and RFC 5246, section 7.4.7.1), made in the same steps,
@@ -21,9 +26,9 @@ export type UnwrapKey = (request: UnwrapRequest) => Promise<Uint8Array>
  */
 export function unwrapKey(request: UnwrapRequest): Buffer {
   const { key, encryptedKey, keyLength, oaepHash } = request
-  const substitute = substituteKey(key, encryptedKey, keyLength)
+  const { secret, size } = knowledgeOf(key)
+  const substitute = createHmac('sha512', secret).update(encryptedKey).digest().subarray(0, keyLength)
   if (oaepHash !== undefined) return decryptOaep(request, oaepHash) ?? substitute
-  const size = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
   const block = decryptRaw(key, encryptedKey)
   if (block?.length !== size || size < keyLength + 11) return substitute
   return unpad(block, substitute)
@@ -70,15 +75,22 @@ function decryptOaep(
   }
 }
 
-let last: { key: KeyObject; secret: Buffer } | undefined
+interface Knowledge {
+  readonly key: KeyObject
+  /** What substitutes are made from. */
+  readonly secret: Buffer
+  /** Bytes of the modulus. */
+  readonly size: number
+}
 
-function substituteKey(key: KeyObject, encryptedKey: Uint8Array, length: number): Buffer {
+let last: Knowledge | undefined
+
+function knowledgeOf(key: KeyObject): Knowledge {
   // A thread is handed the same key again and again, each time as another object.
-  if (last?.key.equals(key) !== true) {
-    const secret = createHash('sha256')
-      .update(key.export({ format: 'der', type: 'pkcs1' }))
-      .digest()
-    last = { key, secret }
-  }
-  return createHmac('sha512', last.secret).update(encryptedKey).digest().subarray(0, length)
+  if (last?.key.equals(key) === true) return last
+  const secret = createHash('sha256')
+    .update(key.export({ format: 'der', type: 'pkcs1' }))
+    .digest()
+  last = { key, secret, size: Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8) }
+  return last
 }

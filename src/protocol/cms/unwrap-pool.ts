@@ -1,5 +1,6 @@
 import { extname } from 'node:path'
 import { createThreadPool } from '../../kernel/threads.ts'
+import { apart } from './unwrap-key.ts'
 import type { UnwrapKey } from './unwrap-key.ts'
 
 /**
@@ -12,5 +13,8 @@ export function createKeyUnwrapper(options: { threads: number }): {
 } {
   const script = new URL(`./decrypt-worker${extname(import.meta.filename)}`, import.meta.url)
   const pool = createThreadPool({ script, size: options.threads })
-  return { unwrap: (request) => pool.run<Uint8Array>(request), close: () => pool.close() }
+  return {
+    unwrap: (request) => pool.run<Uint8Array>({ ...request, encryptedKey: apart(request.encryptedKey) }),
+    close: () => pool.close(),
+  }
 }

@@ -66,7 +66,7 @@ export async function openRequest(
   if (message.envelope === undefined) throw new AppError('scep_invalid', 'the message holds no envelope')
   try {
     const { content, cipher } = await openEnvelope(message.envelope, options)
-    return { csr: parseCsr(content), cipher }
+    return { csr: parseCsr(content, message.signer), cipher }
   } catch (error) {
     if (error instanceof AppError && (error.code === 'overloaded' || error.code === 'internal')) throw error
     throw new AppError('scep_invalid', 'the envelope cannot be opened, or holds no certificate request')

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { AppError } from '../../kernel/errors.ts'
 import {
@@ -82,7 +82,7 @@ export function parseCertificate(
 
 /** SHA-256 in lower-case hex, the form of every fingerprint. */
 export function fingerprintOf(der: Uint8Array): string {
-  return createHash('sha256').update(der).digest('hex')
+  return hash('sha256', der, 'hex')
 }
 
 function fromDer(der: Buffer, code: DecodeErrorCode): Certificate {

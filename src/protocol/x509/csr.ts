@@ -22,6 +22,7 @@ import {
 import type { Element } from '../asn1/index.ts'
 import { publicKeyOf, readSignatureScheme, sign, signatureAlgorithm, verifySignature } from './algorithms.ts'
 import type { HashName } from './algorithms.ts'
+import type { Certificate } from './certificate.ts'
 import { encodeAlternativeNames, encodeExtension, encodeKeyUsage, readExtensions } from './extensions.ts'
 import type { AlternativeName, Extensions, KeyUsage } from './extensions.ts'
 import { spkiOf } from './keys.ts'
@@ -45,8 +46,14 @@ export interface CertificateRequest {
   verify(): boolean
 }
 
-/** Reads a PKCS#10 request. Refuses `csr_invalid`; its signature is checked by `verify()` alone. */
-export function parseCsr(der: Uint8Array): CertificateRequest {
+/**
+ * Reads a PKCS#10 request. Refuses `csr_invalid`; its signature is checked by `verify()` alone. When its key is that of
+ * `signer`, whose signature was found right, the key object is shared, as it takes longer to make one than to verify with it.
+ */
+export function parseCsr(
+  der: Uint8Array,
+  signer?: Pick<Certificate, 'spki' | 'publicKey'>,
+): CertificateRequest {
   const root = decodeDer(der, 'csr_invalid', MAX_CSR_BYTES)
   const outer = fieldsOf(root, TAG.sequence, 'request')
   const info = outer.next(TAG.sequence, 'request information')
@@ -60,7 +67,7 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
   const spki = fields.next(TAG.sequence, 'public key').encoded
   const attributes = readAttributes(fields.optional(TAG.context(0)))
   fields.end()
-  const publicKey = publicKeyOf(spki, 'csr_invalid')
+  const publicKey = signer?.spki.equals(spki) ? signer.publicKey() : publicKeyOf(spki, 'csr_invalid')
   const challenge = attributes.get(OID.challengePassword)
   const extensions = attributes.get(OID.extensionRequest)
   return {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash as digestOf, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import {
   OID,
@@ -156,7 +156,5 @@ function randomSerial(): Buffer {
 function keyId(spki: Buffer): Buffer {
   const fields = fieldsOf(decodeDer(spki, 'x509_invalid'), TAG.sequence, 'public key')
   fields.any('algorithm')
-  return createHash('sha1')
-    .update(readOctetBits(fields.any('key'), 'key'))
-    .digest()
+  return digestOf('sha1', readOctetBits(fields.any('key'), 'key'), 'buffer')
 }

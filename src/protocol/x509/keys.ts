@@ -15,10 +15,17 @@ export async function generateEcKey(): Promise<KeyObject> {
   return (await generate('ec', { namedCurve: 'prime256v1' })).privateKey
 }
 
-/** SubjectPublicKeyInfo, DER, of a public or private key. */
+/** To derive a public key takes a good part of the time of a signature, and one private key asks for many certificates. */
+const derived = new WeakMap<KeyObject, Buffer>()
+
+/** SubjectPublicKeyInfo, DER, of a public or private key; the bytes are shared. */
 export function spkiOf(key: KeyObject): Buffer {
+  const before = derived.get(key)
+  if (before !== undefined) return before
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  return publicKey.export({ format: 'der', type: 'spki' })
+  const spki = publicKey.export({ format: 'der', type: 'spki' })
+  derived.set(key, spki)
+  return spki
 }
 
 /** Whether the private key belongs to the certificate. */

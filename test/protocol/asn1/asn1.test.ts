@@ -124,6 +124,20 @@ function walk(bytes: Uint8Array): void {
 }
 
 describe('writer', () => {
+  test.each([
+    [0, '0400'],
+    [0x7f, '047f'],
+    [0x80, '048180'],
+    [0xff, '0481ff'],
+    [0x100, '04820100'],
+    [0xffff, '0482ffff'],
+    [0x10000, '0483010000'],
+  ])('%i bytes in two parts have the header %s', (length, header) => {
+    const bytes = Buffer.alloc(length, 7)
+    const [before, after] = [bytes.subarray(0, length >> 1), bytes.subarray(length >> 1)]
+    expect(tlv(TAG.octetString, before, after)).toEqual(Buffer.concat([Buffer.from(header, 'hex'), bytes]))
+  })
+
   test('what it writes is read back, and by asn1js too', () => {
     const arcs = fc.array(fc.nat(), { minLength: 1, maxLength: 6 })
     fc.assert(

@@ -21,6 +21,7 @@ import {
   formatName,
   issueCertificate,
   parseCertificate,
+  spkiOf,
 } from '../../../src/protocol/x509/index.ts'
 import type { Certificate, HashName, Identity } from '../../../src/protocol/x509/index.ts'
 import { TEST_VALIDITY, testCa, testDevice } from '../../support/identities.ts'
@@ -58,7 +59,9 @@ beforeAll(async () => {
 })
 afterAll(close)
 
-const request = (options: { cipher?: ContentCipher; hash?: HashName; senderNonce?: Buffer } = {}) =>
+const request = (
+  options: { cipher?: ContentCipher; hash?: HashName; senderNonce?: Buffer; content?: Buffer } = {},
+) =>
   buildRequest({ type: 'PKCSReq', content: csr, ca: ca.certificate, signer, transactionId, now, ...options })
 
 async function codeOf(action: Promise<unknown>): Promise<string | undefined> {
@@ -170,6 +173,23 @@ describe('a request of the client scepclient, made for the CA beside it', () => 
     const opened = await openRequest(message, { identity, unwrap })
     expect(opened).toMatchObject({ cipher: 'des-cbc', csr: { challengePassword: 'one-time-secret' } })
     expect(opened.csr.verify()).toBe(true)
+  })
+})
+
+describe('the key of the request', () => {
+  test('is that of the signer, or its own when it is another one', async () => {
+    const message = parsePkiMessage(await request())
+    const same = await openRequest(message, { identity: ca, unwrap })
+    expect(same.csr.publicKey).toBe(message.signer.publicKey())
+    const key = testKey('other')
+    const content = await createCsr({ subject: [['CN', 'enr-1']], key })
+    const { csr: another } = await openRequest(parsePkiMessage(await request({ content })), {
+      identity: ca,
+      unwrap,
+    })
+    expect(another.spki).toEqual(spkiOf(key))
+    expect(another.publicKey.export({ format: 'der', type: 'spki' })).toEqual(spkiOf(key))
+    expect(another.verify()).toBe(true)
   })
 })
 
