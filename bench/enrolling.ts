@@ -1,7 +1,7 @@
-import { constants, privateDecrypt, randomBytes, type KeyObject } from 'node:crypto'
-import { signData } from '../src/protocol/cms/index.ts'
+import { randomBytes, type KeyObject } from 'node:crypto'
+import { readCertificates, signData } from '../src/protocol/cms/index.ts'
 import { writePlist } from '../src/protocol/plist/index.ts'
-import { buildRequest, parseCertRep } from '../src/protocol/scep/index.ts'
+import { buildRequest } from '../src/protocol/scep/index.ts'
 import {
   createCsr,
   createLeaf,
@@ -88,13 +88,10 @@ async function certify(
   })
   const type = { 'Content-Type': 'application/x-pki-message' }
   const answer = await ask(connection, bytesOf('POST /scep?operation=PKIOperation', type, request))
-  const padding = constants.RSA_PKCS1_PADDING
-  const unwrap = async (wrapped: { key: KeyObject; encryptedKey: Uint8Array }) =>
-    privateDecrypt({ key: wrapped.key, padding }, wrapped.encryptedKey)
-  const { certificates, failInfo } = await parseCertRep(answer, { identity: signer, unwrap })
-  const [certificate] = certificates
-  if (certificate === undefined) throw new Error(`no certificate: ${failInfo}`)
-  return certificate
+  // Beside the enveloped one both servers put the certificate among those of the signature, in the place before the CA's.
+  const [issued] = readCertificates(answer)
+  if (issued === undefined || ca.der.equals(issued)) throw new Error('no certificate was issued')
+  return parseCertificate(Buffer.from(issued))
 }
 
 function signerOf(key: KeyObject): Promise<Identity> {
@@ -120,9 +117,9 @@ function authorityOf(der: Buffer): Certificate {
 
 async function ask(connection: Connection, request: Buffer): Promise<Buffer> {
   const { status, body } = await connection.send(request)
+  if (status === 200) return body
   const [line] = request.toString('latin1', 0, 80).split('\r')
-  if (status !== 200) throw new Refused(`${line} was answered with ${status}`)
-  return body
+  throw new Refused(`${line} was answered with ${status}`)
 }
 
 function valueOf(profile: string, key: string): string {
