@@ -7,8 +7,11 @@ import type { ErrorCode } from './errors.ts'
 
 /** Tasks that may wait for a free thread; more are refused as `overloaded`. */
 const MAX_WAITING = 1000
-/** Milliseconds after which a thread without work ends: each holds 25 to 35 MB, and starts again in a tenth of a second. */
-const IDLE_MS = 10_000
+/**
+ * Milliseconds after which a thread without work ends: each holds 25 to 35 MB, or 100 after a message of 15 MB, which V8 gives
+ * back some 8 seconds after its end. It starts again in a tenth of a second.
+ */
+const IDLE_MS = 2_000
 
 /** A fixed number of worker threads that run one task each at a time. */
 export interface ThreadPool {
@@ -31,7 +34,7 @@ interface Job {
 type Answer = { result: unknown } | { failure: { code: ErrorCode | undefined; message: string } }
 
 /**
- * Makes a pool over a script that calls `serveTasks`. Threads start when needed, end after ten seconds without
+ * Makes a pool over a script that calls `serveTasks`. Threads start when needed, end after two seconds without
  * work, are replaced when they die (also of more memory than `limits` allow), and keep the process alive only while
  * they work. Name the script with the extension of the asking file
  * (`extname(import.meta.filename)`), so that it is found as .ts and as built .js.
