@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { startApp } from './app.ts'
 import { loadConfig } from './config/config.ts'
-import { readEnv } from './config/env.ts'
+import { readEnv, restartWith } from './config/env.ts'
 import { ConfigError } from './config/problems.ts'
 import { loadSecrets } from './config/secrets.ts'
 import { runCli } from './cli/index.ts'
 import { migrateToLatest, openDatabase } from './db/index.ts'
 import { AppError } from './kernel/errors.ts'
-import { boundHeap } from './kernel/heap.ts'
+import { ALLOCATOR, boundHeap } from './kernel/heap.ts'
 import { createLog } from './kernel/log.ts'
 import { version } from './version.ts'
 
@@ -22,6 +22,7 @@ function readSettings() {
 
 /** Runs the server until SIGTERM or SIGINT. */
 async function serve(): Promise<number> {
+  restartWith(ALLOCATOR)
   boundHeap()
   const { config, secrets, log } = readSettings()
   const app = await startApp({ config, secrets, log })

@@ -47,7 +47,7 @@ function isVariable(name: string): name is Variable {
 }
 
 /**
- * The settings in `source`. This is the only place that reads the environment of the process; space around a value
+ * The settings in `source`. This file alone reads the environment of the process; space around a value
  * does not count, and a value of nothing but space is an unset one (as compose files leave them).
  */
 export function readEnv(source: Readonly<Record<string, string | undefined>> = process.env): Env {
@@ -60,4 +60,22 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     else if (value !== '') values[name] = value
   }
   return { values, unknown }
+}
+
+/**
+ * Starts the program anew in the same process, with these variables of its environment as well; returns when it has them
+ * already, or the system cannot do that. For what a library reads before the program runs.
+ */
+export function restartWith(variables: Readonly<Record<string, string>>): void {
+  const { env, execPath, execArgv, argv } = process
+  // A forked child would lose the channel to its parent.
+  if (process.platform !== 'linux' || process.channel !== undefined) return
+  if (Object.keys(variables).every((name) => env[name] !== undefined)) return
+  process.execve?.(execPath, [execPath, ...execArgv, ...argv.slice(1)], { ...variables, ...definedOf(env) })
+}
+
+function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
 }
