@@ -1,11 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 
 /**
- * Keeps V8's heap near what lives in it; to be called before anything else runs. V8 lets the old generation grow to a multiple
- * of that, and gives little back. Measured with 64 connections that poll: resident memory 245 MB instead of 320. (A smaller
- * young generation would save 20 MB more, and cost a quarter of the throughput.)
+ * Keeps V8's heap near what lives in it; to be called before anything else runs. V8 lets the young generation grow to 128 MB
+ * under load, and the old one to a multiple of what lives in it, and gives little back. The young one stays at the 32 MB that
+ * loading the program has made of it. Measured after a load of all kinds: resident memory 240 MB instead of 330, at the
+ * same throughput. (A young generation of 8 MB would save 20 MB more, and cost a fifth of the throughput.)
  */
 export function boundHeap(): void {
+  setFlagsFromString('--semi-space-growth-factor=1')
   setFlagsFromString('--heap-growing-percent=60')
 }
 

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import { withoutNul, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 
@@ -59,15 +59,15 @@ export async function revokeLink(trx: Tx, id: string, now: Date): Promise<Stored
     .executeTakeFirst()
 }
 
+/** The statement that takes one use of a link, if it has one left at this moment; a part of another one, too. */
+export function takingUse(id: string, now: Date) {
+  return sql`
+    update enrollment_links set used = used + 1, updated_at = ${now}::timestamptz
+    where id = ${id} and revoked_at is null and expires_at > ${now}::timestamptz and used < uses`
+}
+
 /** Takes one use of a link that has one left at this moment; whether that happened. */
 export async function takeUse(trx: Tx, id: string, now: Date): Promise<boolean> {
-  const result = await trx
-    .updateTable('enrollment_links')
-    .set((eb) => ({ used: eb('used', '+', 1), updated_at: now }))
-    .where('id', '=', id)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now)
-    .whereRef('used', '<', 'uses')
-    .executeTakeFirst()
-  return result.numUpdatedRows === 1n
+  const result = await takingUse(id, now).execute(trx)
+  return result.numAffectedRows === 1n
 }
