@@ -1,5 +1,6 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Ade } from '../ade/index.ts'
 import type { Attempts } from '../attempts/index.ts'
@@ -17,6 +18,7 @@ import type { Links } from './links.ts'
 export interface EnrollmentDeps {
   db: Db
   clock: Clock
+  metrics: Metrics
   secretBox: SecretBox
   events: Events
   users: Users
@@ -28,7 +30,7 @@ export interface EnrollmentDeps {
   links: Links
   policies: Pick<EnrollmentPolicies, 'find'>
   groups: Pick<Groups, 'addMember' | 'removeDevice'>
-  ade: Pick<Ade, 'noteEnrolled' | 'noteUnenrolled' | 'takeUnjudged'>
+  ade: Pick<Ade, 'noteUnenrolled' | 'takeUnjudged'>
   publicUrl: string
   instanceId: string
 }

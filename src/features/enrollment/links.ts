@@ -143,9 +143,6 @@ export function createLinks(deps: {
     /** The link that an address names, or undefined. */
     byKey: (queries: Queries, key: string): Promise<StoredLink | undefined> =>
       findLinkByKey(queries, sha256(key)),
-    /** The static group that devices of a link join; null without one. */
-    groupOf: async (trx: Tx, id: string): Promise<string | null> =>
-      (await findLink(trx, id))?.group_id ?? null,
     /** Why the link lets nobody in at this moment; undefined when it does. */
     refusalOf: (link: StoredLink): LinkRefusal | undefined => judge(link, clock.now()),
     /** Takes one use of the link, or says why that is not possible; exact in any race, undone with `trx`. */

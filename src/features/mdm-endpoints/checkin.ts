@@ -1,29 +1,21 @@
-import { createGroupCommit, type Db } from '../../db/index.ts'
+import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import type { Metrics } from '../../kernel/metrics.ts'
-import type { SecretBox } from '../../kernel/secret-box.ts'
 import {
   buildGetBootstrapTokenResponse,
   buildReturnToServiceRefusal,
   buildUserAuthenticateChallenge,
   type ReadCheckin,
-  type TokenUpdate,
 } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Enrollment } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
 import type { SettingsDoor } from '../settings/index.ts'
-import { runTokenRefreshes, type TokenRefresh, type TokenRefreshOutcome } from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
-
-const MAX_BATCH = 128
 
 export interface CheckinDeps {
   db: Db
   clock: Clock
-  metrics: Metrics
-  secretBox: SecretBox
   events: Events
   settings: SettingsDoor
   devices: Devices
@@ -44,41 +36,6 @@ const EMPTY: CheckinAnswer = { status: 200, body: null }
 
 /** Makes the check-in endpoint: one function from a message and its sender to the answer. */
 export function createCheckin(deps: CheckinDeps) {
-  const refreshes = createGroupCommit<TokenRefresh, TokenRefreshOutcome | undefined>({
-    key: (update) => update.enrollmentId,
-    run: (updates) => {
-      deps.metrics.batchSize.observe({ statement: 'token_refresh' }, updates.length)
-      return runTokenRefreshes(deps.db, updates, deps.clock.now())
-    },
-    maxBatch: MAX_BATCH,
-  })
-
-  async function tokenUpdate(message: Omit<TokenUpdate, 'raw'>, from: From): Promise<CheckinAnswer> {
-    const { id, deviceId } = message.identity
-    const outcome = await refreshes.submit({
-      enrollmentId: id,
-      deviceId,
-      fingerprint: from.fingerprint,
-      topic: message.topic,
-      pushToken: Buffer.from(message.token),
-      pushMagic: message.pushMagic,
-      unlockToken: message.unlockToken ? deps.enrollment.sealUnlockToken(id, message.unlockToken) : null,
-      awaitingConfiguration: message.awaitingConfiguration ?? null,
-      notOnConsole: message.notOnConsole ?? null,
-      raw: deps.enrollment.sealMessage(id, from.raw),
-    })
-    if (!outcome) return fromVerdict(await deps.enrollment.tokenUpdate(message, from))
-    deps.devices.seen(id)
-    deps.events.announce({
-      type: 'device.token_updated',
-      enrollment_id: id,
-      serial_number: outcome.serial_number,
-      request_id: from.requestId,
-      data: { tally: outcome.tally },
-    })
-    return EMPTY
-  }
-
   /** The messages that only an enrolled channel may send, answered for the channel as it is known here. */
   async function enrolled(message: EnrolledMessage, from: From): Promise<CheckinAnswer> {
     const caller = await findCaller({ ...deps, db: deps.db.kysely }, from.fingerprint, senderOf(message))
@@ -120,13 +77,13 @@ export function createCheckin(deps: CheckinDeps) {
       case 'Authenticate':
         return deps.enrollment.authenticate(message, from).then(fromVerdict)
       case 'TokenUpdate':
-        return tokenUpdate(message, from)
+        return deps.enrollment.tokenUpdate(message, from).then(fromVerdict)
       default:
         return enrolled(message, from)
     }
   }
 
-  return { checkin, idle: refreshes.idle }
+  return checkin
 }
 
 type EnrolledMessage = Exclude<ReadCheckin['message'], { messageType: 'Authenticate' | 'TokenUpdate' }>

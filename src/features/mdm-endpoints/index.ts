@@ -1,17 +1,18 @@
+import type { Metrics } from '../../kernel/metrics.ts'
 import type { MessageReader } from '../../protocol/mdm/index.ts'
 import { createCheckin, type CheckinDeps } from './checkin.ts'
 import { createConnect } from './connect.ts'
 import { mdmRoutes } from './routes.ts'
 
 /** Makes the device endpoints: their routes, and what shutdown waits for. */
-export function createMdmEndpoints(deps: CheckinDeps & { reader: MessageReader }) {
+export function createMdmEndpoints(deps: CheckinDeps & { metrics: Metrics; reader: MessageReader }) {
   const checkin = createCheckin(deps)
   const connect = createConnect({ ...deps, onRemoved: (id) => deps.enrollment.finishRemoval(id) })
   return {
     routes: mdmRoutes({ ...deps, checkin, connect }),
     /** Answers when nothing is in flight any more. */
     async idle(): Promise<void> {
-      await Promise.all([checkin.idle(), connect.idle()])
+      await Promise.all([deps.enrollment.idle(), connect.idle()])
     },
   }
 }

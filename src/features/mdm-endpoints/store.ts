@@ -1,8 +1,9 @@
 import type { Db } from '../../db/index.ts'
 
 /**
- * The two statements that carry nearly all of the traffic, each for a whole batch of requests. This is the one file
- * that names the tables of other features: a poll must cost one round trip and one commit, whoever's rows it touches.
+ * The statement that carries nearly all of the traffic, for a whole batch of requests. This file and the one of the
+ * check-ins (enrollment/check-in/store.ts) name the tables of other features: a poll must cost one round trip and one
+ * commit, whoever's rows it touches.
  */
 
 /** A request to the command endpoint, ready for the statement. */
@@ -186,90 +187,7 @@ export async function runPolls(
     polls.map((poll) => poll.facts),
     at,
   ])
-  return inOrder(polls.length, rows)
-}
-
-/** A TokenUpdate of an enrollment that has had one before. */
-export interface TokenRefresh {
-  enrollmentId: string
-  deviceId: string
-  fingerprint: Buffer
-  topic: string
-  pushToken: Buffer
-  pushMagic: string
-  /** Sealed; null keeps the stored one. */
-  unlockToken: Buffer | null
-  awaitingConfiguration: boolean | null
-  notOnConsole: boolean | null
-  raw: Buffer
-}
-
-/** No row for a request means: not the caller, or the first TokenUpdate, which goes the long way. */
-export interface TokenRefreshOutcome {
-  n: number
-  serial_number: string | null
-  tally: number
-}
-
-const REFRESH = `
-with input as materialized (
-  select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::bytea[],
-    $9::boolean[], $10::boolean[], $11::bytea[])
-    as i (n, id, device, fingerprint, topic, token, magic, unlock, awaiting, not_on_console, raw)
-), updated as (
-  update enrollments e set push_token = i.token, push_magic = i.magic,
-    unlock_token = coalesce(i.unlock, e.unlock_token),
-    awaiting_configuration = coalesce(i.awaiting, e.awaiting_configuration),
-    not_on_console = coalesce(i.not_on_console, e.not_on_console),
-    token_update_tally = e.token_update_tally + 1, token_updated_at = $12::timestamptz,
-    push_state = 'ok', push_reason = null, updated_at = $12::timestamptz, version = e.version + 1
-  from input i
-  where e.id = i.id and e.unenrolled_at is null and e.token_update_tally > 0 and e.topic = i.topic
-    and (e.id = i.device or e.parent_id = i.device)
-    and exists (select 1 from enrollment_certificates c
-      where c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active')
-  returning i.n, e.id, e.serial_number, e.token_update_tally as tally, i.raw
-), message as (
-  insert into checkin_messages (enrollment_id, message_type, received_at, raw)
-  select id, 'TokenUpdate', $12::timestamptz, raw from updated
-), told as (
-  insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select 'device.token_updated', $12::timestamptz, id, serial_number, jsonb_build_object('tally', tally)
-  from updated
-), woken as (
-  insert into push_needs (enrollment_id, due_at, created_at)
-  select u.id, $12::timestamptz, $12::timestamptz from updated u
-  where exists (select 1 from pending_deliveries p where p.enrollment_id = u.id)
-  on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null,
-    claimed_until = null
-)
-select n, serial_number, tally from updated`
-
-/** Runs a batch of TokenUpdates, at most one per enrollment; outcomes by position. */
-export async function runTokenRefreshes(
-  db: Db,
-  updates: readonly TokenRefresh[],
-  at: Date,
-): Promise<(TokenRefreshOutcome | undefined)[]> {
-  const rows = await db.prepared<TokenRefreshOutcome>('token_refresh', REFRESH, [
-    updates.map((_, n) => n),
-    updates.map((update) => update.enrollmentId),
-    updates.map((update) => update.deviceId),
-    updates.map((update) => update.fingerprint),
-    updates.map((update) => update.topic),
-    updates.map((update) => update.pushToken),
-    updates.map((update) => update.pushMagic),
-    updates.map((update) => update.unlockToken),
-    updates.map((update) => update.awaitingConfiguration),
-    updates.map((update) => update.notOnConsole),
-    updates.map((update) => update.raw),
-    at,
-  ])
-  return inOrder(updates.length, rows)
-}
-
-function inOrder<T extends { n: number }>(length: number, rows: readonly T[]): (T | undefined)[] {
-  const outcomes = Array.from<T | undefined>({ length })
+  const outcomes = Array.from<PollOutcome | undefined>({ length: polls.length })
   for (const row of rows) outcomes[row.n] = row
   return outcomes
 }

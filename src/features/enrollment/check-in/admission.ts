@@ -1,7 +1,7 @@
-import type { Tx } from '../../db/index.ts'
-import type { Attempt, Attempts, ReasonCode } from '../attempts/index.ts'
-import type { Devices } from '../devices/index.ts'
-import type { Users } from '../users/index.ts'
+import type { Tx } from '../../../db/index.ts'
+import type { Attempt, NewStep, ReasonCode } from '../../attempts/index.ts'
+import type { Devices } from '../../devices/index.ts'
+import type { Users } from '../../users/index.ts'
 
 /** What Authenticate says of the device, as far as admission looks at it. */
 export interface Applicant {
@@ -32,29 +32,26 @@ export function checkSameDevice(attempt: Attempt, applicant: Applicant): Refusal
 }
 
 /**
- * Says whether the attempt's user may have this device. The user's row is locked first, so that of any number of
- * devices that enrol at once, on any number of processes, exactly as many get in as the limit allows.
+ * Says whether the attempt's user may have this device, and the step that this is, if it is counted. The user's row is
+ * locked first, so that of any number of devices that enrol at once, on any number of processes, exactly as many get in
+ * as the limit allows.
  */
 export async function checkUser(
   trx: Tx,
-  deps: { users: Users; devices: Devices; attempts: Attempts },
+  deps: { users: Users; devices: Devices },
   attempt: Attempt,
   applicant: Applicant,
-): Promise<Refusal | undefined> {
-  if (attempt.user_id === null) return undefined
+): Promise<{ refusal: Refusal } | { passed: NewStep[] }> {
+  if (attempt.user_id === null) return { passed: [] }
   const user = await deps.users.lock(trx, attempt.user_id)
-  if (!user) return { reason: 'user_unknown', detail: {} }
-  if (user.disabled) return { reason: 'user_disabled', detail: {} }
+  if (!user) return { refusal: { reason: 'user_unknown', detail: {} } }
+  if (user.disabled) return { refusal: { reason: 'user_disabled', detail: {} } }
   if (user.enrollment_manager && (attempt.way === 'ade' || attempt.way === 'ade_web'))
-    return { reason: 'enrollment_manager_not_allowed', detail: {} }
+    return { refusal: { reason: 'enrollment_manager_not_allowed', detail: {} } }
   const limit = await deps.users.limitOf(user, trx)
-  if (limit === null) return undefined
+  if (limit === null) return { passed: [] }
   const count = await deps.devices.countLive(trx, user.id, applicant.id)
-  if (count >= limit) return { reason: 'device_limit_exceeded', detail: { count, limit } }
-  await deps.attempts.step(trx, attempt.id, {
-    step: 'device_limit',
-    outcome: 'passed',
-    detail: { count, limit },
-  })
-  return undefined
+  const detail = { count, limit }
+  if (count >= limit) return { refusal: { reason: 'device_limit_exceeded', detail } }
+  return { passed: [{ step: 'device_limit', outcome: 'passed', detail }] }
 }

@@ -1,14 +1,21 @@
-import type { Tx } from '../../db/index.ts'
-import { addTime } from '../../kernel/clock.ts'
-import { newAppleUuid } from '../../kernel/ids.ts'
-import { buildCommand, type TokenUpdate } from '../../protocol/mdm/index.ts'
-import type { Enrollment } from '../devices/index.ts'
-import type { EnrollmentDeps, Sender, Verdict } from './deps.ts'
-import { sealMessage, sealToken } from './messages.ts'
-import { oweRelease } from './release/release.ts'
+import { createGroupCommit, type Tx } from '../../../db/index.ts'
+import { newAppleUuid } from '../../../kernel/ids.ts'
+import { buildCommand, type TokenUpdate } from '../../../protocol/mdm/index.ts'
+import type { Enrollment } from '../../devices/index.ts'
+import { configurationDeadlineMinutes } from '../../enrollment-policies/index.ts'
+import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
+import { sealMessage, sealToken } from '../messages.ts'
+import { writeTokens, type FirstSteps, type TokenOutcome, type TokenWrite } from './store.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
 
+/** A channel as it is spelled here, and the device to which it belongs. */
+interface Channel {
+  id: string
+  deviceId: string
+}
+
+const MAX_BATCH = 128
 /** The first push often loses the race against the device's own connection to Apple, so one more follows. */
 const SECOND_PUSH_SECONDS = 60
 
@@ -25,18 +32,111 @@ const FIRST_QUERIES = [
   ],
 ]
 
+/** Makes what takes TokenUpdates: the first of a device makes its enrollment complete, later ones bring new tokens. */
+export function createTokenUpdates(deps: EnrollmentDeps) {
+  const { db, clock, metrics } = deps
+  const first = firstSteps()
+  const writes = createGroupCommit<TokenWrite, TokenOutcome | undefined>({
+    key: (write) => write.enrollmentId,
+    run: (batch) => {
+      metrics.batchSize.observe({ statement: 'token_update' }, batch.length)
+      return writeTokens(db, batch, first, clock.now())
+    },
+    maxBatch: MAX_BATCH,
+  })
+
+  async function write(channel: Channel, message: TokenUpdateMessage, from: Sender): Promise<boolean> {
+    const { id, deviceId } = channel
+    const { unlockToken } = message
+    const commandUuid = newAppleUuid()
+    const outcome = await writes.submit({
+      enrollmentId: id,
+      deviceId,
+      fingerprint: from.fingerprint,
+      topic: message.topic,
+      pushToken: Buffer.from(message.token),
+      pushMagic: message.pushMagic,
+      unlockToken: unlockToken ? sealToken(deps.secretBox, id, 'unlock', unlockToken) : null,
+      awaitingConfiguration: message.awaitingConfiguration ?? null,
+      notOnConsole: message.notOnConsole ?? null,
+      raw: sealMessage(deps.secretBox, id, from.raw),
+      commandUuid,
+    })
+    if (!outcome) return false
+    if (outcome.is_device && outcome.tally === 1) tellEnrolled(id, outcome, commandUuid, message, from)
+    else tellUpdated(id, outcome, from)
+    return true
+  }
+
+  function tellUpdated(id: string, { serial_number, tally, type }: TokenOutcome, from: Sender): void {
+    deps.devices.seen(id)
+    deps.events.announce({
+      type: 'device.token_updated',
+      enrollment_id: id,
+      serial_number,
+      request_id: from.requestId,
+      data: tally === 1 ? { tally, type } : { tally },
+    })
+  }
+
+  function tellEnrolled(
+    id: string,
+    { serial_number, user_name, attempt_id, tally, type }: TokenOutcome,
+    uuid: string,
+    message: TokenUpdateMessage,
+    from: Sender,
+  ): void {
+    deps.push.wake()
+    deps.events.announce({
+      type: 'command.queued',
+      enrollment_id: id,
+      data: { command_uuid: uuid, request_type: 'DeviceInformation', devices: 1 },
+    })
+    deps.events.announce({
+      ...{ type: 'device.enrolled', enrollment_id: id, serial_number, user_name, attempt_id },
+      request_id: from.requestId,
+      data: { tally, type, awaiting_configuration: message.awaitingConfiguration ?? false },
+    })
+  }
+
+  return {
+    /** Takes a TokenUpdate. */
+    async tokenUpdate(message: TokenUpdateMessage, from: Sender): Promise<Verdict> {
+      if (await write(message.identity, message, from)) return { ok: true }
+      const found = await findChannel(deps, message, from)
+      if ('ok' in found) return found
+      if (await write(found, message, from)) return { ok: true }
+      // The enrollment ended between the two.
+      return { ok: false, status: 403, reason: 'enrollment_ended' }
+    },
+    /** Answers when nothing is in flight any more. */
+    idle: writes.idle,
+  }
+}
+
+function firstSteps(): FirstSteps {
+  const uuid = newAppleUuid()
+  const plist = buildCommand(uuid, 'DeviceInformation', { Queries: FIRST_QUERIES })
+  const at = plist.indexOf(uuid)
+  return {
+    plist: { head: plist.subarray(0, at), tail: plist.subarray(at + uuid.length) },
+    secondPushSeconds: SECOND_PUSH_SECONDS,
+    deadlineMinutes: configurationDeadlineMinutes({ ade: { configuration_deadline_minutes: null } }),
+  }
+}
+
 /**
- * A TokenUpdate that is the first of its channel: it makes the enrollment complete. (Later ones take the short way of
- * one statement and only come here when that found no such enrollment.)
+ * Says why the statement found no channel for a message, or which one it is after all: its id is spelled otherwise, or
+ * it is that of a user who is added here.
  */
-export function tokenUpdate(
+function findChannel(
   deps: EnrollmentDeps,
   message: TokenUpdateMessage,
   from: Sender,
-): Promise<Verdict> {
+): Promise<Verdict | Channel> {
   return deps.db.transaction(async (trx) => {
     const bindings = await deps.identity.bindings(trx, from.fingerprint)
-    const deviceId = message.identity.deviceId
+    const { id, deviceId } = message.identity
     const own = bindings.find((binding) => binding.enrollment_id.toLowerCase() === deviceId.toLowerCase())
     if (!own) {
       const reason = bindings.length > 0 ? 'certificate_mismatch' : 'certificate_unbound'
@@ -47,13 +147,9 @@ export function tokenUpdate(
     if (own.state === 'ended' || !device || device.unenrolled_at !== null)
       return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
     if (device.topic !== message.topic) return refuseTopic(trx, deps, device, message.topic, from.requestId)
-    const isUser = message.identity.id !== message.identity.deviceId
-    if (isUser && device.token_update_tally === 0)
-      return { ok: false, status: 400, reason: 'device_not_enrolled' }
-    const channel = isUser ? await userChannel(trx, deps, device, message) : device
-    await store(trx, deps, channel, message, from.raw)
-    if (channel.token_update_tally === 0) await complete(trx, deps, channel, message, from.requestId)
-    return { ok: true }
+    if (id === deviceId) return { id: device.id, deviceId: device.id }
+    if (device.token_update_tally === 0) return { ok: false, status: 400, reason: 'device_not_enrolled' }
+    return { id: await userChannel(trx, deps, device, message), deviceId: device.id }
   })
 }
 
@@ -74,12 +170,13 @@ async function refuseTopic(
   return { ok: false, status: 400, reason: 'topic_mismatch' }
 }
 
+/** The channel of a user, live; its id. */
 async function userChannel(
   trx: Tx,
   deps: EnrollmentDeps,
   device: Enrollment,
   message: TokenUpdateMessage,
-): Promise<Enrollment> {
+): Promise<string> {
   const now = deps.clock.now()
   const { type, userId, userShortName, userLongName } = message.identity
   // Spelled with the device's id as it is known, whatever case this message used.
@@ -96,89 +193,13 @@ async function userChannel(
     created_at: now,
     updated_at: now,
   })
-  await deps.devices.updateEnrollment(trx, id, {
-    ...(userShortName !== undefined && { user_short_name: userShortName }),
-    ...(userLongName !== undefined && { user_long_name: userLongName }),
-    updated_at: now,
-  })
   const channel = await deps.devices.lockEnrollment(trx, id)
   if (!channel) throw new Error('the user channel that was just inserted is gone')
-  return channel
-}
-
-async function store(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  channel: Enrollment,
-  message: TokenUpdateMessage,
-  raw: Buffer,
-): Promise<void> {
-  const now = deps.clock.now()
   await deps.devices.updateEnrollment(trx, channel.id, {
-    push_token: Buffer.from(message.token),
-    push_magic: message.pushMagic,
-    ...(message.unlockToken && {
-      unlock_token: sealToken(deps.secretBox, channel.id, 'unlock', message.unlockToken),
-    }),
-    ...(message.awaitingConfiguration !== undefined && {
-      awaiting_configuration: message.awaitingConfiguration,
-    }),
-    ...(message.notOnConsole !== undefined && { not_on_console: message.notOnConsole }),
-    token_update_tally: channel.token_update_tally + 1,
-    token_updated_at: now,
-    enrolled_at: channel.enrolled_at ?? now,
+    ...(userShortName !== undefined && { user_short_name: userShortName }),
+    ...(userLongName !== undefined && { user_long_name: userLongName }),
     unenrolled_at: null,
-    push_state: 'ok',
-    push_reason: null,
-    last_seen_at: now,
     updated_at: now,
   })
-  await deps.devices.insertMessage(trx, {
-    enrollment_id: channel.id,
-    message_type: 'TokenUpdate',
-    received_at: now,
-    raw: sealMessage(deps.secretBox, channel.id, raw),
-  })
-}
-
-async function complete(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  channel: Enrollment,
-  message: TokenUpdateMessage,
-  requestId: string,
-): Promise<void> {
-  const told = {
-    enrollment_id: channel.id,
-    serial_number: channel.serial_number,
-    request_id: requestId,
-    data: { tally: 1, type: channel.type },
-  }
-  if (channel.parent_id !== null) {
-    await deps.events.emit(trx, { type: 'device.token_updated', ...told })
-    return
-  }
-  const attempt =
-    channel.attempt_id === null ? undefined : await deps.attempts.complete(trx, channel.attempt_id)
-  if (channel.attempt_id !== null)
-    await deps.attempts.step(trx, channel.attempt_id, { step: 'token_update', outcome: 'passed' })
-  const uuid = newAppleUuid()
-  await deps.commands.enqueue(trx, {
-    uuid,
-    requestType: 'DeviceInformation',
-    body: buildCommand(uuid, 'DeviceInformation', { Queries: FIRST_QUERIES }),
-    targets: [channel.id],
-    purpose: 'inventory',
-    pushAgainAt: addTime(deps.clock.now(), SECOND_PUSH_SECONDS, 'second'),
-  })
-  if (message.awaitingConfiguration === true) await oweRelease(trx, deps, channel, [uuid])
-  if (channel.serial_number !== null)
-    await deps.ade.noteEnrolled(trx, channel.serial_number, deps.clock.now())
-  await deps.events.emit(trx, {
-    type: 'device.enrolled',
-    ...told,
-    attempt_id: channel.attempt_id,
-    user_name: attempt?.user_name ?? null,
-    data: { ...told.data, awaiting_configuration: message.awaitingConfiguration ?? false },
-  })
+  return channel.id
 }

@@ -12,12 +12,11 @@ const PAGE = 500
 const FIRST_PAUSE_SECONDS = 15
 const LONGEST_PAUSE_SECONDS = 3_600
 
-/** Owes a device that waits in Setup Assistant its release: when these commands are done, or at the policy's deadline. */
-export async function oweRelease(
+/** Owes a device its release that said later than with its first TokenUpdate (check-in/store.ts) that it waits. */
+async function oweRelease(
   trx: Tx,
   deps: Pick<EnrollmentDeps, 'clock' | 'policies'>,
   device: Pick<Enrollment, 'id' | 'policy_id'>,
-  commandUuids: string[],
 ): Promise<void> {
   const now = deps.clock.now()
   const policy = device.policy_id === null ? undefined : await deps.policies.find(trx, device.policy_id)
@@ -25,7 +24,7 @@ export async function oweRelease(
   await store.owe(trx, {
     enrollment_id: device.id,
     deadline: addTime(now, minutes, 'minute'),
-    command_uuids: commandUuids,
+    command_uuids: [],
     created_at: now,
   })
 }
@@ -136,6 +135,6 @@ function remember(deps: EnrollmentDeps, id: string): Promise<void> {
     const device = await deps.devices.lockEnrollment(trx, id)
     const isOwed = (await store.withoutRelease(trx, [id])).length === 0
     if (!device?.awaiting_configuration || device.unenrolled_at !== null || isOwed) return
-    await oweRelease(trx, deps, device, [])
+    await oweRelease(trx, deps, device)
   })
 }
