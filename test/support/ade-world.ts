@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
-import type { Db } from '../../src/db/index.ts'
+import type { Db, Tx } from '../../src/db/index.ts'
 import { adeApi, createAde, type Ade } from '../../src/features/ade/index.ts'
 import { createEnrollmentPolicies } from '../../src/features/enrollment-policies/index.ts'
 import { createHttpClient, type HttpClient } from '../../src/kernel/http-client.ts'
@@ -78,6 +78,13 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
       return db.kysely.selectFrom('ade_syncs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
     },
     device: (serial: string) => ade.parts.devices.get(serial),
+    /** What the first TokenUpdate of a device notes. */
+    noteEnrolled: (trx: Tx, serial: string) =>
+      trx
+        .updateTable('ade_devices')
+        .set({ enrolled_at: clock.now() })
+        .where('serial_number', '=', serial)
+        .executeTakeFirst(),
     /** The API of the process. */
     async api() {
       const operators = operatorsOf(doorsOf(db, clock))

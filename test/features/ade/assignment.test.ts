@@ -69,7 +69,7 @@ describeEachEngine('assignment', (database) => {
     world.fake.activate('A')
     await database().transaction(async (trx) => {
       await world.ade.noteContact(trx, 'A')
-      await world.ade.noteEnrolled(trx, 'A', world.clock.now())
+      await world.noteEnrolled(trx, 'A')
     })
     await world.policies.update(policyId, { description: 'only for us' }, world.by)
     await world.first.reconcile()

@@ -331,7 +331,7 @@ describeEachEngine('syncs', (database) => {
     const states: string[] = []
     const steps = [
       (trx: Parameters<typeof ade.noteContact>[0]) => ade.noteContact(trx, 'A'),
-      (trx: Parameters<typeof ade.noteContact>[0]) => ade.noteEnrolled(trx, 'A', at()),
+      (trx: Parameters<typeof ade.noteContact>[0]) => world.noteEnrolled(trx, 'A'),
       (trx: Parameters<typeof ade.noteContact>[0]) => ade.noteUnenrolled(trx, 'A', at()),
       (trx: Parameters<typeof ade.noteContact>[0]) => ade.noteContact(trx, 'A', 'a-profile'),
     ]

@@ -96,8 +96,7 @@ export function createDeviceNotes({ clock }: { clock: Clock }) {
     /** Notes that a device has come to enrol, with the profile it runs, if that is known; false for an unknown one. */
     noteContact: (trx: Tx, serial: string, profileUuid?: string | null) =>
       store.noteContact(trx, { serial, profileUuid: profileUuid ?? null, at: clock.now() }),
-    noteEnrolled: (trx: Tx, serial: string, at: Date) => store.noteTime(trx, serial, 'enrolled_at', at),
-    noteUnenrolled: (trx: Tx, serial: string, at: Date) => store.noteTime(trx, serial, 'unenrolled_at', at),
+    noteUnenrolled: (trx: Tx, serial: string, at: Date) => store.noteUnenrolled(trx, serial, at),
     /** Serial numbers that newly got a policy, each told once; locked until `trx` ends. */
     takeUnjudged: (trx: Tx, limit: number) => store.takeUnjudged(trx, limit, clock.now()),
     /** How many devices have the policy. */

@@ -135,16 +135,11 @@ export async function noteContact(
   return (result.numAffectedRows ?? 0n) > 0n
 }
 
-/** Notes when a device enrolled, or its enrollment ended. */
-export async function noteTime(
-  trx: Tx,
-  serial: string,
-  column: 'enrolled_at' | 'unenrolled_at',
-  at: Date,
-): Promise<void> {
+/** Notes when the enrollment of a device ended; when it enrolled is noted with its first TokenUpdate. */
+export async function noteUnenrolled(trx: Tx, serial: string, at: Date): Promise<void> {
   await trx
     .updateTable('ade_devices')
-    .set({ [column]: at })
+    .set({ unenrolled_at: at })
     .where('serial_number', '=', withoutNul(serial))
     .execute()
 }
