@@ -97,7 +97,7 @@ with input as materialized (
   where d.purpose = 'unenroll' and d.status = 'Acknowledged' and c.enrollment_id = d.enrollment_id
     and c.state = 'active'
 ), next as materialized (
-  select c.n, c.id, c.status, c.uuid, p.command_uuid as next_uuid
+  select c.n, c.id, c.serial_number, c.status, c.uuid, p.command_uuid as next_uuid
   from caller c left join lateral (
     select p.command_uuid from pending_deliveries p
     where p.enrollment_id = c.id and p.command_uuid is distinct from c.uuid
@@ -106,22 +106,26 @@ with input as materialized (
       and (p.expires_at is null or p.expires_at > $12::timestamptz)
     order by p.priority desc, p.seq limit 1
   ) p on true
+), touched as materialized (
+  select id, next_uuid as uuid, 'sent' as state from next where next_uuid is not null
+  union all
+  select id, uuid, 'not_now' from next where status = 'NotNow'
+  union all
+  select x.id, p.command_uuid, 'queued' from next x join pending_deliveries p on p.enrollment_id = x.id
+  where x.status = 'Idle' and p.state = 'not_now' and p.command_uuid is distinct from x.next_uuid
 ), marked as (
   update pending_deliveries p set
-    state = case when p.command_uuid = x.next_uuid then 'sent' when x.status = 'NotNow' then 'not_now'
-      else 'queued' end,
-    sent_at = case when p.command_uuid = x.next_uuid then $12::timestamptz else p.sent_at end,
-    not_now_count = p.not_now_count + case when x.status = 'NotNow' and p.command_uuid = x.uuid then 1 else 0 end,
-    push_count = case when x.status = 'NotNow' and p.command_uuid = x.uuid then 0 else p.push_count end,
-    push_at = case
-      when p.command_uuid = x.next_uuid then $12::timestamptz + interval '5 minutes'
-      when x.status = 'NotNow' then $12::timestamptz + case p.not_now_count when 0 then interval '15 minutes'
+    state = t.state,
+    sent_at = case t.state when 'sent' then $12::timestamptz else p.sent_at end,
+    not_now_count = p.not_now_count + case t.state when 'not_now' then 1 else 0 end,
+    push_count = case t.state when 'not_now' then 0 else p.push_count end,
+    push_at = case t.state
+      when 'sent' then $12::timestamptz + interval '5 minutes'
+      when 'not_now' then $12::timestamptz + case p.not_now_count when 0 then interval '15 minutes'
         when 1 then interval '1 hour' when 2 then interval '6 hours' else interval '1 day' end
       else p.push_at end
-  from next x
-  where p.enrollment_id = x.id and (p.command_uuid = x.next_uuid
-    or (x.status = 'NotNow' and p.command_uuid = x.uuid)
-    or (x.status = 'Idle' and p.state = 'not_now'))
+  from touched t
+  where p.enrollment_id = t.id and p.command_uuid = t.uuid
 ), need as materialized (
   select c.n, k.enrollment_id, k.pushed_at, k.xmin as version
   from push_needs k join caller c on k.enrollment_id = c.id
@@ -134,13 +138,12 @@ with input as materialized (
   where k.enrollment_id = d.enrollment_id
   returning d.n, d.pushed_at
 )
-select c.n, c.serial_number, x.next_uuid, m.body as next_body, d.request_type as finished_type,
+select x.n, x.serial_number, x.next_uuid, m.body as next_body, d.request_type as finished_type,
   d.purpose as finished_purpose, d.n is not null as was_pending, h.pushed_at
-from caller c
-join next x on x.n = c.n
+from next x
 left join commands m on m.uuid = x.next_uuid
-left join done d on d.n = c.n
-left join heard h on h.n = c.n`
+left join done d on d.n = x.n
+left join heard h on h.n = x.n`
 
 /** The same for one poll, whose bytes travel as they are: as members of arrays they would be spelled in hexadecimal. */
 const LARGE_POLL = POLL.replace('$8::bytea[]', 'array[$8::bytea]').replace(
