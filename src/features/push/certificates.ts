@@ -76,10 +76,6 @@ export function createPushCertificates(deps: {
       if (row === undefined || row.not_after <= clock.now()) return null
       return { topic: row.topic, not_after: row.not_after }
     },
-    /** Whether there is a certificate for a topic, in use or of before. */
-    async knows(reader: store.Reader, topic: string): Promise<boolean> {
-      return (await store.findCertificate(reader, topic)) !== undefined
-    },
     /** Seals private keys anew that are sealed with the previous secret key; gives their number. */
     reseal: (): Promise<number> =>
       resealColumn(db, box, {
