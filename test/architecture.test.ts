@@ -101,10 +101,11 @@ const CONFINED: Record<string, RegExp> = {
   'prom-client': KERNEL,
 }
 
-/** Each holds statements of a check-in, of a poll or result, or of an issued certificate, across tables of several slices. */
+/** Each holds statements of a check-in, of a poll or result, of a power-on or of an issued certificate, across slices. */
 const STORES_OF_MANY: ReadonlySet<string> = new Set([
   'src/features/mdm-endpoints/store.ts',
   'src/features/enrollment/check-in/store.ts',
+  'src/features/enrollment/power-on/store.ts',
   'src/features/device-identity/attempt-issue/store.ts',
 ])
 

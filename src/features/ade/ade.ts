@@ -51,7 +51,7 @@ export function createAde(deps: AdeDeps) {
     /** For the API of this slice. */
     parts: { db, clock, servers, tokens, syncs, devices, wishes },
     ...createDeviceNotes(deps),
-    ...createContacts(deps),
+    ...createContacts(),
     /** The policy and the ADE server whose devices enrol at the address with this key. */
     async findKey(
       reader: Reader,

@@ -18,7 +18,7 @@ import {
   type AttemptQuery,
   type Queries,
 } from './store.ts'
-import { recordContacts } from './contacts.ts'
+import { planContacts } from './contacts.ts'
 import type { Attempt, AttemptFacts, Contact, NewAttempt, NewStep, Rejection, TimelineStep } from './types.ts'
 import { nextStep, toEvent } from './timeline.ts'
 
@@ -179,8 +179,8 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     note,
     refuseStep,
     revoke,
-    /** Records contacts at power-on, each of another serial number; the attempt of each, and those it put an end to. */
-    contact: (trx: Tx, contacts: readonly Contact[]) => recordContacts(trx, deps, contacts),
+    /** See `planContacts`. */
+    planContacts: (trx: Tx, contacts: readonly Contact[]) => planContacts(trx, deps, contacts),
     /** The attempt, or undefined. */
     find: (queries: Queries, id: string) => findAttempt(queries, id),
     /** The attempt, locked until the transaction ends, or undefined. */

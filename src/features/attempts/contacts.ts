@@ -1,18 +1,11 @@
 import { withoutNul, type Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { newId } from '../../kernel/ids.ts'
-import type { Events, NewEvent } from '../events/index.ts'
-import {
-  closeAttempt,
-  expireAttempts,
-  insertAttempts,
-  insertSteps,
-  lockOpenOf,
-  updateFacts,
-  type OpenAttempt,
-} from './store.ts'
+import type { NewEvent } from '../events/index.ts'
+import type { ReasonCode } from './reasons.ts'
+import { lockOpenOf, type OpenAttempt } from './store.ts'
 import { toEvent } from './timeline.ts'
-import type { Attempt, AttemptFacts, Contact, ContactOutcome, NewStep } from './types.ts'
+import type { Attempt, Contact, ContactPlan, NewStep } from './types.ts'
 
 /** What is written for one contact. */
 interface Plan {
@@ -23,46 +16,43 @@ interface Plan {
 }
 
 /**
- * Records contacts of devices at power-on, each of another serial number, in a few statements for all of them. A contact
- * joins the attempt in progress of its device as long as that was given no profile; any other attempt of the serial number
- * is abandoned then. The caller holds a lock for each serial number.
+ * Decides what contacts of devices at power-on, each of another serial number, come to; the caller writes it with `trx`. A
+ * contact joins the attempt in progress of its device as long as that was given no profile; any other attempt of the serial
+ * number is abandoned then. The caller holds a lock for each serial number.
  */
-export async function recordContacts(
+export async function planContacts(
   trx: Tx,
-  { clock, events }: { clock: Clock; events: Pick<Events, 'emit'> },
+  { clock }: { clock: Clock },
   given: readonly Contact[],
-): Promise<ContactOutcome[]> {
+): Promise<ContactPlan> {
   const now = clock.now()
   const contacts = withoutNul(given)
   const serials = contacts.filter(({ apart }) => !apart).map(({ attempt }) => attempt.serial_number)
   const open = await lockOpenOf(trx, serials)
   const plans = contacts.map((contact) => plan(contact, open, now))
-  const fresh = plans.filter(({ joined }) => joined === undefined)
-  await insertAttempts(
-    trx,
-    fresh.map(({ id, contact }) => ({ id, ...contact.attempt, ...contact.facts })),
-    now,
-  )
-  for (const { id, joined, contact } of plans) {
-    const facts: AttemptFacts = { deadline: contact.attempt.deadline, ...contact.facts }
-    if (joined !== undefined) await updateFacts(trx, id, facts, now)
-  }
   const abandoned = plans.flatMap((each) => each.abandoned.map((attempt) => ({ attempt, by: each.id })))
-  if (abandoned.length > 0)
-    await expireAttempts(
-      trx,
-      abandoned.map(({ attempt }) => attempt.id),
-      'abandoned',
-      now,
-    )
-  await insertSteps(trx, [...abandoned.map(abandonedStep), ...plans.flatMap(stepsOf)], now)
-  for (const { id, contact } of plans) {
-    const { refusal } = contact
-    if (refusal?.ends)
-      await closeAttempt(trx, id, { from: ['in_progress'], to: 'rejected', reason: refusal.reason }, now)
+  const isFresh = ({ joined }: Plan) => joined === undefined
+  return {
+    ids: plans.map(({ id }) => id),
+    opened: plans.filter(isFresh).map(({ id, contact }) => ({
+      ...{ id, ...contact.attempt, ...contact.facts },
+      ...endOf(contact),
+    })),
+    joined: plans
+      .filter((each) => !isFresh(each))
+      .map(({ id, contact }) => ({
+        ...{ id, deadline: contact.attempt.deadline, ...contact.facts },
+        ...endOf(contact),
+      })),
+    abandoned: abandoned.map(({ attempt }) => attempt.id),
+    steps: [...abandoned.map(abandonedStep), ...plans.flatMap(stepsOf)],
+    events: [...abandoned.map(abandonedEvent), ...plans.flatMap((each) => eventsOf(each, now))],
   }
-  await events.emit(trx, ...abandoned.map(abandonedEvent), ...plans.flatMap((each) => eventsOf(each, now)))
-  return plans.map(({ id, abandoned: gone }) => ({ id, abandoned: gone.map((attempt) => attempt.id) }))
+}
+
+/** What a refusal that ends an attempt makes of it. */
+function endOf({ refusal }: Contact): { outcome?: 'rejected'; reason?: ReasonCode } {
+  return refusal?.ends ? { outcome: 'rejected', reason: refusal.reason } : {}
 }
 
 function plan(contact: Contact, open: readonly OpenAttempt[], now: Date): Plan {

@@ -5,7 +5,7 @@ export type {
   Attempt,
   AttemptFacts,
   Contact,
-  ContactOutcome,
+  ContactPlan,
   NewAttempt,
   NewStep,
   Rejection,

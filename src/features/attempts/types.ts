@@ -1,3 +1,4 @@
+import type { NewEvent } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
 
 /** By what a device tries to get in: Setup Assistant's form or web view, an enrollment link, the enrollment page. */
@@ -66,10 +67,16 @@ export interface Contact {
   request_id?: string
 }
 
-/** The attempt that a contact belongs to, and those that it put an end to. */
-export interface ContactOutcome {
-  id: string
+/** What contacts come to, ready to be written. An attempt with an outcome ends with it. */
+export interface ContactPlan {
+  /** The attempt that each contact belongs to. */
+  ids: readonly string[]
+  opened: readonly (NewAttempt & { id: string; outcome?: Outcome; reason?: ReasonCode })[]
+  joined: readonly (AttemptFacts & { id: string; outcome?: Outcome; reason?: ReasonCode })[]
+  /** Attempts that the contacts put an end to. */
   abandoned: readonly string[]
+  steps: readonly (NewStep & { attempt_id: string })[]
+  events: readonly NewEvent[]
 }
 
 /** What became known later; names left out stay as they are. */

@@ -3,7 +3,7 @@ import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOf } from './store.ts'
-import type { Challenge, Purpose } from './types.ts'
+import type { Challenge, NewChallenge, Purpose } from './types.ts'
 
 const CHALLENGE_MINUTES = 15
 const CHALLENGE_BYTES = 20
@@ -19,23 +19,31 @@ type ChallengeState =
 /** SCEP challenges: single-use secrets of which only the hash is kept. */
 export function createChallenges(deps: { db: Db; clock: Clock }) {
   const { db, clock } = deps
+
+  /** Makes challenges, each good for one key for 15 minutes; hexadecimal, since every client can carry that. */
+  function make(purposes: readonly Purpose[]): { secrets: string[]; rows: NewChallenge[] } {
+    const expires_at = addTime(clock.now(), CHALLENGE_MINUTES, 'minute')
+    const secrets = purposes.map(() => randomBytes(CHALLENGE_BYTES).toString('hex'))
+    const rows = purposes.map((purpose, at) => {
+      const attempt = 'attemptId' in purpose ? purpose : undefined
+      return {
+        hash: sha256(secrets[at] ?? ''),
+        attempt_id: attempt?.attemptId ?? null,
+        enrollment_id: 'enrollmentId' in purpose ? purpose.enrollmentId : null,
+        serial_number: withoutNul(attempt?.serial_number ?? null),
+        udid: withoutNul(attempt?.udid ?? null),
+        expires_at,
+      }
+    })
+    return { secrets, rows }
+  }
+
   return {
-    /** Makes challenges, each good for one key for 15 minutes; hexadecimal, since every client can carry that. */
+    make,
+    /** The same, kept with `trx`; gives the secrets. */
     async create(trx: Tx, purposes: readonly Purpose[]): Promise<string[]> {
-      const now = clock.now()
-      const secrets = purposes.map(() => randomBytes(CHALLENGE_BYTES).toString('hex'))
-      const rows = purposes.map((purpose, at) => {
-        const attempt = 'attemptId' in purpose ? purpose : undefined
-        return {
-          hash: sha256(secrets[at] ?? ''),
-          attempt_id: attempt?.attemptId ?? null,
-          enrollment_id: 'enrollmentId' in purpose ? purpose.enrollmentId : null,
-          serial_number: withoutNul(attempt?.serial_number ?? null),
-          udid: withoutNul(attempt?.udid ?? null),
-          expires_at: addTime(now, CHALLENGE_MINUTES, 'minute'),
-        }
-      })
-      await insertChallenges(trx, rows, now)
+      const { secrets, rows } = make(purposes)
+      await insertChallenges(trx, rows, clock.now())
       return secrets
     },
     /** Makes the challenges of attempts worthless. */

@@ -14,7 +14,7 @@ import { createScep } from './scep.ts'
 import type { Purpose } from './types.ts'
 import { createVerification } from './verification.ts'
 
-export type { Binding, Identified, IssuedCertificate, SignatureResult } from './types.ts'
+export type { Binding, Identified, IssuedCertificate, NewChallenge, SignatureResult } from './types.ts'
 
 /** Threads that decrypt the content keys of SCEP requests, 1 ms each. */
 const UNWRAP_THREADS = 2
@@ -50,7 +50,9 @@ export function createDeviceIdentity(deps: {
       const [secret = ''] = await challenges.create(trx, [purpose])
       return secret
     },
-    /** The same for many at once, in their order. */
+    /** Challenges and how they are kept, for a statement that writes more than them. */
+    makeChallenges: challenges.make,
+    /** The same as `newChallenge` for many at once, in their order. */
     newChallenges: (trx: Tx, purposes: readonly Purpose[]): Promise<string[]> =>
       challenges.create(trx, purposes),
     /** Makes what was given out for attempts worthless. */

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Db, Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
-import type { Binding, Challenge, IssuedCertificate } from './types.ts'
+import type { Binding, Challenge, IssuedCertificate, NewChallenge } from './types.ts'
 
 /** A connection or a transaction. */
 export type Queries = Kysely<Database>
@@ -74,7 +74,7 @@ export async function saveSigner(trx: Tx, signer: StoredSigner): Promise<void> {
 /** Adds challenges. */
 export async function insertChallenges(
   trx: Tx,
-  challenges: readonly Omit<Challenge, 'public_key_hash' | 'certificate' | 'voided_at'>[],
+  challenges: readonly NewChallenge[],
   now: Date,
 ): Promise<void> {
   if (challenges.length === 0) return

@@ -27,3 +27,6 @@ export type Binding = Pick<
 
 /** A challenge as it is kept; `certificate` is set once it was used. */
 export type Challenge = Omit<DeviceIdentityTables['scep_challenges'], 'created_at'>
+
+/** One that nobody has used yet. */
+export type NewChallenge = Omit<Challenge, 'public_key_hash' | 'certificate' | 'voided_at'>

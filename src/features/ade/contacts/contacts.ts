@@ -1,10 +1,9 @@
 import type { Tx } from '../../../db/index.ts'
-import type { Clock } from '../../../kernel/clock.ts'
 import type { Reader } from '../deps.ts'
 import * as store from './store.ts'
 
 /** What power-on asks and tells, for many devices in one statement, and who uses a policy. */
-export function createContacts({ clock }: { clock: Clock }) {
+export function createContacts() {
   return {
     /** The addresses with these keys, by key. */
     async findKeys(reader: Reader, keys: readonly string[]): Promise<Map<string, store.AddressKey>> {
@@ -18,9 +17,6 @@ export function createContacts({ clock }: { clock: Clock }) {
       const found = await store.findAssignments(reader, serials)
       return new Map(found.map((assignment) => [assignment.serial_number, assignment]))
     },
-    /** Notes that devices have come to enrol. */
-    noteContacts: (trx: Tx, serials: readonly string[]): Promise<void> =>
-      store.noteContacts(trx, serials, clock.now()),
     /** The names of the servers that give their new devices this policy. */
     serversDefaultingTo: (trx: Tx, policyId: string): Promise<string[]> =>
       store.serversDefaultingTo(trx, policyId),

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
+import { withoutNul, type Database } from '../../../db/index.ts'
 
 type Reader = Kysely<Database>
 
@@ -32,15 +32,6 @@ export function findAssignments(db: Reader, serials: readonly string[]): Promise
     .select(['serial_number', 'ade_server_id', 'policy_id', 'blocked_at', 'released_at', 'removed_at'])
     .where(sql<boolean>`serial_number = any(${withoutNul(serials)}::text[])`)
     .execute()
-}
-
-/** Notes that devices have come to enrol with the profiles that Apple has for them; locked in their order. */
-export async function noteContacts(trx: Tx, serials: readonly string[], at: Date): Promise<void> {
-  await sql`
-    update ade_devices d set contacted_at = ${at}::timestamptz, running_profile_uuid = d.apple_profile_uuid
-    from (select serial_number from ade_devices where serial_number = any(${withoutNul(serials)}::text[])
-      order by serial_number for update) l
-    where d.serial_number = l.serial_number`.execute(trx)
 }
 
 /** The names of the servers that give their new devices this policy. */

@@ -18,9 +18,9 @@ export interface EntryDeps extends KnownDeps, PersonDeps {
   events: Pick<Events, 'announce'>
   attempts: RecordDeps['attempts'] &
     Pick<Attempts, 'lock' | 'note' | 'open' | 'refuseStep' | 'reject' | 'step'>
-  ade: KnownDeps['ade'] & RecordDeps['ade']
+  ade: KnownDeps['ade']
   users: PersonDeps['users'] & Pick<Users, 'find' | 'lock'>
-  identity: RecordDeps['identity'] & Pick<DeviceIdentity, 'newChallenge' | 'signProfile'>
+  identity: RecordDeps['identity'] & Pick<DeviceIdentity, 'newChallenge' | 'signProfile' | 'voidChallenges'>
   signin: Pick<Signin, 'changePassword' | 'oidc' | 'sessions' | 'sources' | 'verify'>
   settings: { get(): Promise<Settings> }
   trust: MachineInfoTrust

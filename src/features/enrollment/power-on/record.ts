@@ -1,8 +1,9 @@
-import { createGroupCommit, type Db } from '../../../db/index.ts'
-import type { Ade } from '../../ade/index.ts'
+import { afterCommit, createGroupCommit, type Db } from '../../../db/index.ts'
+import type { Clock } from '../../../kernel/clock.ts'
 import type { Attempts, Contact } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
-import { lockSerials } from './store.ts'
+import type { Events } from '../../events/index.ts'
+import { lockSerials, writeContacts } from './store.ts'
 
 /** What is to be written of a contact. */
 export interface Entry {
@@ -24,36 +25,35 @@ const LANES = 1
 
 export interface RecordDeps {
   db: Db
-  ade: Pick<Ade, 'noteContacts'>
-  attempts: Pick<Attempts, 'contact'>
-  identity: Pick<DeviceIdentity, 'newChallenges' | 'voidChallenges'>
+  clock: Clock
+  events: Pick<Events, 'announce'>
+  attempts: Pick<Attempts, 'planContacts'>
+  identity: Pick<DeviceIdentity, 'makeChallenges'>
 }
 
 /**
  * Makes the writer: contacts at the same time share one transaction, each serial number once. Two contacts of a device,
  * on any number of processes, are written one after the other, so that one attempt of it is open at most.
  */
-export function createRecorder({ db, ade, attempts, identity }: RecordDeps) {
+export function createRecorder({ db, clock, events, attempts, identity }: RecordDeps) {
   function write(entries: Entry[]): Promise<Recorded[]> {
     return db.transaction(async (trx) => {
       const serialsOf = (some: Entry[]) => some.map(({ contact }) => contact.attempt.serial_number)
       await lockSerials(trx, serialsOf(entries))
-      const outcomes = await attempts.contact(
+      const plan = await attempts.planContacts(
         trx,
         entries.map(({ contact }) => contact),
       )
-      const abandoned = outcomes.flatMap((outcome) => outcome.abandoned)
-      if (abandoned.length > 0) await identity.voidChallenges(trx, ...abandoned)
-      const ours = serialsOf(entries.filter(({ isOurs }) => isOurs))
-      if (ours.length > 0) await ade.noteContacts(trx, ours)
       const granted = entries.flatMap(({ contact, isGranted }, at) => {
         const { serial_number, udid } = contact.attempt
-        const attemptId = outcomes[at]?.id ?? ''
-        return isGranted ? [{ attemptId, serial_number, ...(udid && { udid }) }] : []
+        return isGranted ? [{ attemptId: plan.ids[at] ?? '', serial_number, ...(udid && { udid }) }] : []
       })
-      const secrets = await identity.newChallenges(trx, granted)
-      const challenges = new Map(granted.map(({ attemptId }, at) => [attemptId, secrets[at]]))
-      return outcomes.map(({ id }) => ({ attemptId: id, challenge: challenges.get(id) ?? null }))
+      const { secrets, rows: challenges } = identity.makeChallenges(granted)
+      const ours = serialsOf(entries.filter(({ isOurs }) => isOurs))
+      await writeContacts(trx, { plan, ours, challenges }, clock.now())
+      afterCommit(trx, () => plan.events.forEach(events.announce))
+      const given = new Map(granted.map(({ attemptId }, at) => [attemptId, secrets[at]]))
+      return plan.ids.map((id) => ({ attemptId: id, challenge: given.get(id) ?? null }))
     })
   }
 
