@@ -259,6 +259,21 @@ describe('trust', () => {
     expect(await judge({ mode: 'enforce', pinned }, impostor, chain)).toMatchObject({ trusted: false })
   })
 
+  test('who was found to be trusted is remembered, as many as wanted; who was not is looked into each time', async () => {
+    const pinned = deviceCa.certificate.fingerprint
+    const trust = createMachineInfoTrust({ mode: 'enforce', pinned, remember: 1 })
+    const [first, second] = await Promise.all(
+      [device, ecDevice].map(async (each) => readMachineInfo(await signMachineInfo(INFO, each, { chain }))),
+    )
+    const alone = (read: typeof first) => trust.judge(read!.signer, []).trusted
+    expect(alone(first)).toBe(false)
+    expect(trust.judge(first!.signer, first!.certificates).trusted).toBe(true)
+    expect(alone(first)).toBe(true)
+    expect(alone(second)).toBe(false)
+    expect(trust.judge(second!.signer, second!.certificates).trusted).toBe(true)
+    expect([alone(first), alone(second)]).toEqual([false, true])
+  })
+
   test('certificates that cannot be read are told, not thrown', async () => {
     const { signer } = readMachineInfo(await signMachineInfo(INFO, device))
     expect(
