@@ -16,8 +16,8 @@ import { createVerification } from './verification.ts'
 
 export type { Binding, Identified, IssuedCertificate, NewChallenge, SignatureResult } from './types.ts'
 
-/** Threads that decrypt the content keys of SCEP requests, 1 ms each. */
-const UNWRAP_THREADS = 2
+/** Threads that decrypt the content keys of SCEP requests, half a millisecond each. */
+const UNWRAP_THREADS = 1
 
 /** The device CA, its SCEP service, and the table that says which certificate is which enrollment. */
 export type DeviceIdentity = ReturnType<typeof createDeviceIdentity>

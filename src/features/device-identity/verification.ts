@@ -8,7 +8,7 @@ import type { Authority } from './authority.ts'
 import type { CertificateProblem, Identified, SignatureResult } from './types.ts'
 
 /** Signers whose certificate and key are kept ready, about 15 kB each; reading one anew takes some 0.08 ms. */
-const READY_SIGNERS = 3_000
+const READY_SIGNERS = 1_000
 /** Certificates that are known to be of one of our CAs, about 0.3 kB each. */
 const REMEMBERED = 50_000
 /** A header longer than this holds no signature of one device. */
