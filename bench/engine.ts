@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { administer, startPostgres } from '../test/support/postgres.ts'
 import { startApple, type Apple } from './apple.ts'
 import { heavyBodyDelay, historyFlatness } from './extras.ts'
-import { firstDay, type FirstDay } from './first-day.ts'
+import { enrolCrowd, firstDay, type FirstDay } from './first-day.ts'
 import { freePort } from '../test/support/free-port.ts'
 import { measure } from './measure.ts'
 import { enrol, prepare, type Speaker } from './population.ts'
@@ -48,8 +48,9 @@ export interface Found {
 /** What a seeded server gave. */
 interface Seed {
   linkPath: string
-  topic: string
   speakers: Speaker[]
+  /** Ten thousand that are enrolled as well. */
+  crowd: Speaker[]
   powerOn: PowerOn
 }
 
@@ -102,8 +103,9 @@ async function seedServer(engine: Engine, settings: Settings, apple: Apple, fact
   const { linkPath, topic } = await prepare(server)
   const speakers = await enrol(server, linkPath, DEVICES)
   const powerOn = await preparePowerOn(server, apple)
+  const crowd = await enrolCrowd(server, topic)
   await server.stop()
-  return { linkPath, topic, speakers, powerOn }
+  return { linkPath, speakers, crowd, powerOn }
 }
 
 async function runScenarios(
@@ -137,12 +139,12 @@ async function runExtras(
   engine: Engine,
   server: ServerProcess,
   apple: Apple,
-  { speakers, powerOn, topic }: Seed,
+  { speakers, powerOn, crowd }: Seed,
 ): Promise<Fact[]> {
   const ids = speakers.map(({ id }) => id)
   const facts = [
     ...(await syncAndAssign(engine, server, apple)),
-    ...(await firstDay(engine, server, apple, powerOn, topic, FIRST_DAY[engine])),
+    ...(await firstDay(engine, server, apple, powerOn, crowd, FIRST_DAY[engine])),
     await heavyBodyDelay(engine, server, speakers),
     await historyFlatness(engine, server, speakers, (count) => server.sql(historySql(ids, count))),
   ]

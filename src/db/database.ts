@@ -15,7 +15,8 @@ const MAX_PREPARED_CONNECTIONS = 4
  * A prepared statement is planned once, maybe while its tables are empty, and kept; then a plan that reads whole tables
  * would still be in use when they hold a million rows. Its statements find every row by an index, so plans without one
  * are ruled out, and there is nothing to compile. Neither are bitmaps of rows made: such a plan visits every row that was deleted
- * since the last vacuum, each time, where an index scan remembers it as dead.
+ * since the last vacuum, each time, where an index scan remembers it as dead. The embedded database has one connection for all
+ * statements, so they hold for all of them there.
  */
 const PREPARED_OPTIONS = [
   ...['TimeZone=UTC', 'plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_bitmapscan=off'],
@@ -23,8 +24,6 @@ const PREPARED_OPTIONS = [
 ]
   .map((setting) => `-c ${setting}`)
   .join(' ')
-/** The embedded database has one connection for all statements: indexes are preferred wherever there is one. */
-const EMBEDDED_OPTIONS = '-c TimeZone=UTC -c enable_seqscan=off -c enable_bitmapscan=off'
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
@@ -70,7 +69,7 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
   const connection: PoolConfig = {
     ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
     stream: () => embedded.connect(),
-    options: EMBEDDED_OPTIONS,
+    options: PREPARED_OPTIONS,
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
