@@ -13,17 +13,16 @@ const MAX_CONNECTIONS = 10
 const MAX_PREPARED_CONNECTIONS = 4
 /**
  * A prepared statement is planned once, maybe while its tables are empty, and kept; then a plan that reads whole tables
- * would still be in use when they hold a million rows. Its statements find every row by an index, so plans without one
+ * would still be in use when they hold a million rows. The statements here find every row by an index, so plans without one
  * are ruled out, and there is nothing to compile. Neither are bitmaps of rows made: such a plan visits every row that was deleted
- * since the last vacuum, each time, where an index scan remembers it as dead. The embedded database has one connection for all
- * statements, so they hold for all of them there.
+ * since the last vacuum, each time, where an index scan remembers it as dead. The same goes for statements that are planned
+ * anew each time: for tables of middle size a plan that reads all of them looks cheap, and is not for a batch of a few rows.
  */
-const PREPARED_OPTIONS = [
-  ...['TimeZone=UTC', 'plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_bitmapscan=off'],
-  ...['enable_hashjoin=off', 'enable_mergejoin=off', 'jit=off'],
-]
-  .map((setting) => `-c ${setting}`)
-  .join(' ')
+const BY_INDEX = optionsOf(
+  ...['TimeZone=UTC', 'enable_seqscan=off', 'enable_bitmapscan=off', 'enable_hashjoin=off'],
+  ...['enable_mergejoin=off', 'jit=off'],
+)
+const PLANNED_ONCE = `${BY_INDEX} ${optionsOf('plan_cache_mode=force_generic_plan')}`
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
@@ -69,7 +68,7 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
   const connection: PoolConfig = {
     ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
     stream: () => embedded.connect(),
-    options: PREPARED_OPTIONS,
+    options: PLANNED_ONCE,
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
@@ -83,10 +82,11 @@ function postgres(url: string): { general: PoolConfig; prepared: PoolConfig } {
   const general = {
     connectionString: url,
     max: MAX_CONNECTIONS,
+    options: BY_INDEX,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   }
-  return { general, prepared: { ...general, max: MAX_PREPARED_CONNECTIONS, options: PREPARED_OPTIONS } }
+  return { general, prepared: { ...general, max: MAX_PREPARED_CONNECTIONS, options: PLANNED_ONCE } }
 }
 
 function assemble(
@@ -120,4 +120,8 @@ function assemble(
     },
     close: () => (closing ??= close()),
   }
+}
+
+function optionsOf(...settings: string[]): string {
+  return settings.map((setting) => `-c ${setting}`).join(' ')
 }
