@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import forge from 'node-forge'
 import type { Secrets } from '../../src/config/secrets.ts'
 import type { Db, Tx } from '../../src/db/index.ts'
-import type { Attempts } from '../../src/features/attempts/index.ts'
 import { createAuthority } from '../../src/features/device-identity/authority.ts'
 import type { DeviceIdentity } from '../../src/features/device-identity/index.ts'
 import type { Enrollment } from '../../src/features/devices/index.ts'
@@ -15,6 +14,7 @@ import type { SecretBox } from '../../src/kernel/secret-box.ts'
 import { buildCommand, type Authenticate } from '../../src/protocol/mdm/index.ts'
 import { buildSuccess, caCapabilities, openRequest, parsePkiMessage } from '../../src/protocol/scep/index.ts'
 import { keyToPem, parseCertificate } from '../../src/protocol/x509/index.ts'
+import type { Ordinary } from './ordinary.ts'
 
 /**
  * The way in of the baseline: the same steps and tables with ordinary statements, and the RSA work of SCEP (opening
@@ -26,13 +26,13 @@ export function plainEnrollment(deps: {
   db: Db
   clock: Clock
   secretBox: SecretBox
-  attempts: Attempts
   events: Events
+  ordinary: Ordinary
   identity: DeviceIdentity
   secrets: Secrets
   log: Log
 }) {
-  const { app, db, clock, attempts, events, identity } = deps
+  const { app, db, clock, ordinary, identity } = deps
   const authority = createAuthority({ ...deps, imported: null })
   const ready = authority.ready().then(() => {
     const { certificate, key } = authority.issuing()
@@ -55,7 +55,7 @@ export function plainEnrollment(deps: {
       .executeTakeFirstOrThrow()
     const made = await db.transaction(async (trx) => {
       const deadline = addTime(clock.now(), 60, 'minute')
-      const id = await attempts.open(
+      const id = await ordinary.open(
         trx,
         { way: 'link', link_id: link.id, deadline },
         {
@@ -116,8 +116,8 @@ export function plainEnrollment(deps: {
           issued_at: now,
         })
         .execute()
-      await attempts.step(trx, challenge.attempt_id ?? '', { step: 'certificate', outcome: 'passed' })
-      await events.emit(trx, { type: 'certificate.issued', attempt_id: challenge.attempt_id })
+      await ordinary.step(trx, challenge.attempt_id ?? '', { step: 'certificate', outcome: 'passed' })
+      await ordinary.emit(trx, { type: 'certificate.issued', attempt_id: challenge.attempt_id })
     })
     const answer = await buildSuccess({ request: message, issued: certificate, cipher, signer: ca, now })
     return reply.type('application/x-pki-message').send(answer)
@@ -132,8 +132,12 @@ export function plainEnrollment(deps: {
           .select('attempt_id')
           .where('fingerprint', '=', fingerprint)
           .executeTakeFirstOrThrow()
-        const attempt = await attempts.lock(trx, issued.attempt_id ?? '')
-        if (!attempt) throw new Error('no attempt')
+        const attempt = await trx
+          .selectFrom('enrollment_attempts')
+          .select(['id', 'link_id'])
+          .where('id', '=', issued.attempt_id ?? '')
+          .forUpdate()
+          .executeTakeFirstOrThrow()
         await trx
           .updateTable('enrollment_links')
           .set((eb) => ({ used: eb('used', '+', 1) }))
@@ -170,16 +174,24 @@ export function plainEnrollment(deps: {
             raw: deps.secretBox.seal(raw, 'raw'),
           })
           .execute()
-        await attempts.note(trx, attempt.id, { enrollment_id: id })
-        await attempts.step(trx, attempt.id, { step: 'authenticate', outcome: 'passed' })
-        await events.emit(trx, { type: 'device.authenticated', enrollment_id: id, attempt_id: attempt.id })
+        await trx
+          .updateTable('enrollment_attempts')
+          .set({ enrollment_id: id, updated_at: now })
+          .where('id', '=', attempt.id)
+          .execute()
+        await ordinary.step(trx, attempt.id, { step: 'authenticate', outcome: 'passed' })
+        await ordinary.emit(trx, { type: 'device.authenticated', enrollment_id: id, attempt_id: attempt.id })
       })
     },
     /** What the first TokenUpdate adds: the attempt is closed and the device asked for its facts. */
     async complete(trx: Tx, device: Pick<Enrollment, 'id' | 'attempt_id'>): Promise<void> {
       const now = clock.now()
-      await attempts.complete(trx, device.attempt_id ?? '')
-      await attempts.step(trx, device.attempt_id ?? '', { step: 'token_update', outcome: 'passed' })
+      await trx
+        .updateTable('enrollment_attempts')
+        .set({ outcome: 'enrolled', reason: null, closed_at: now, updated_at: now })
+        .where('id', '=', device.attempt_id ?? '')
+        .execute()
+      await ordinary.step(trx, device.attempt_id ?? '', { step: 'token_update', outcome: 'passed' })
       const uuid = newAppleUuid()
       await trx
         .insertInto('commands')
@@ -208,7 +220,11 @@ export function plainEnrollment(deps: {
           created_at: now,
         })
         .execute()
-      await events.emit(trx, { type: 'device.enrolled', enrollment_id: device.id, data: { id: newId(now) } })
+      await ordinary.emit(trx, {
+        type: 'device.enrolled',
+        enrollment_id: device.id,
+        data: { id: newId(now) },
+      })
     },
   }
 }

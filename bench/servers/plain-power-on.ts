@@ -1,16 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../src/config/config.ts'
 import type { Db, Tx } from '../../src/db/index.ts'
-import type { Attempts } from '../../src/features/attempts/index.ts'
 import type { DeviceIdentity } from '../../src/features/device-identity/index.ts'
 import { findPolicy } from '../../src/features/enrollment-policies/store.ts'
 import { checkDevice } from '../../src/features/enrollment/power-on/checks.ts'
 import type { Machine } from '../../src/features/enrollment/power-on/machine.ts'
 import { renderProfile } from '../../src/features/enrollment/profile.ts'
-import type { Events } from '../../src/features/events/index.ts'
 import { addTime, type Clock } from '../../src/kernel/clock.ts'
 import { createMachineInfoTrust, readMachineInfo } from '../../src/protocol/ade/index.ts'
 import { parseCertificate, readPem } from '../../src/protocol/x509/index.ts'
+import type { Ordinary } from './ordinary.ts'
 
 /**
  * First power-on of the baseline: the same codecs and decisions, and one transaction of ordinary statements in which key,
@@ -21,11 +20,10 @@ export function plainPowerOn(deps: {
   config: Config
   db: Db
   clock: Clock
-  attempts: Attempts
-  events: Events
+  ordinary: Ordinary
   identity: DeviceIdentity
 }): void {
-  const { app, config, db, clock, attempts, identity } = deps
+  const { app, config, db, clock, ordinary, identity } = deps
   const { trust: mode, caPem } = config.machineInfo
   const trust = createMachineInfoTrust({
     mode,
@@ -65,7 +63,8 @@ export function plainPowerOn(deps: {
       const decision = await decide(trx, { serial, udid, info, distrust: undefined }, request.params.key)
       if (decision === undefined) return undefined
       const { checked, policy, topic } = decision
-      const id = await attempts.open(
+      await abandonOthers(trx, deps, serial)
+      const id = await ordinary.open(
         trx,
         {
           ...{ way: 'ade', serial_number: serial, udid, policy_id: policy.id },
@@ -74,7 +73,6 @@ export function plainPowerOn(deps: {
         ...checked.steps,
         { step: 'profile', outcome: 'passed' },
       )
-      await abandonOthers(trx, deps, serial, id)
       await trx
         .updateTable('ade_devices')
         .set((eb) => ({ contacted_at: clock.now(), running_profile_uuid: eb.ref('apple_profile_uuid') }))
@@ -92,9 +90,8 @@ export function plainPowerOn(deps: {
 
 async function abandonOthers(
   trx: Tx,
-  { attempts, events, identity, clock }: Parameters<typeof plainPowerOn>[0],
+  { ordinary, identity, clock }: Parameters<typeof plainPowerOn>[0],
   serial: string,
-  newer: string,
 ): Promise<void> {
   const open = await trx
     .selectFrom('enrollment_attempts')
@@ -102,7 +99,6 @@ async function abandonOthers(
     .where('serial_number', '=', serial)
     .where('outcome', '=', 'in_progress')
     .where('way', 'in', ['ade', 'ade_web'])
-    .where('id', '<>', newer)
     .forUpdate()
     .execute()
   for (const { id } of open) {
@@ -112,12 +108,9 @@ async function abandonOthers(
       .set({ outcome: 'expired', reason: 'abandoned', closed_at: now, updated_at: now })
       .where('id', '=', id)
       .execute()
-    const detail = { newer_attempt_id: newer }
-    await attempts.step(trx, id, { step: 'contact', outcome: 'refused', reason: 'abandoned', detail })
+    await ordinary.step(trx, id, { step: 'contact', outcome: 'refused', reason: 'abandoned' })
     await identity.voidChallenges(trx, id)
-    await events.emit(trx, {
-      ...{ type: 'enrollment.abandoned', reason: 'abandoned', attempt_id: id, serial_number: serial },
-      data: detail,
-    })
+    const abandoned = { type: 'enrollment.abandoned', reason: 'abandoned' } as const
+    await ordinary.emit(trx, { ...abandoned, attempt_id: id, serial_number: serial })
   }
 }

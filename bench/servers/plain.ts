@@ -7,23 +7,25 @@ import { openDatabase, type Tx } from '../../src/db/index.ts'
 import { createAttempts } from '../../src/features/attempts/index.ts'
 import { createDeviceIdentity } from '../../src/features/device-identity/index.ts'
 import { createEvents } from '../../src/features/events/index.ts'
+import { createAccessLog } from '../../src/http/access-log.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { buildCommand, readCheckin, readResult, type ReadResult } from '../../src/protocol/mdm/index.ts'
+import { createOrdinary } from './ordinary.ts'
 import { plainEnrollment } from './plain-enrollment.ts'
 import { plainPowerOn } from './plain-power-on.ts'
 import { answerBench } from './protocol.ts'
 
 /**
- * The baseline: what a good developer writes at first. Fastify, the same codecs and signature check, the same schema,
- * and one transaction of ordinary kysely statements per request.
+ * The baseline: what a good developer writes at first. Fastify, the same codecs and signature check, the same schema and log
+ * lines, and one transaction of ordinary kysely statements per request.
  */
 const env = readEnv()
 const config = loadConfig(env)
 const secrets = loadSecrets(env, config.dataDir)
-const log = createLog({ level: 'silent', destination: { write: () => undefined } })
+const log = createLog({ level: config.logLevel, destination: { write: () => undefined } })
 const db = await openDatabase({
   ...(secrets.databaseUrl !== null && { url: secrets.databaseUrl }),
   dataDir: config.dataDir,
@@ -31,10 +33,12 @@ const db = await openDatabase({
 })
 const clock = systemClock
 const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })
-const events = createEvents({ db, clock, log, metrics: createMetrics() })
+const metrics = createMetrics()
+const events = createEvents({ db, clock, log, metrics })
 const attempts = createAttempts({ db, clock, events })
 const identity = createDeviceIdentity({ db, clock, log, events, attempts, secretBox, deviceCa: null })
 await identity.authority.ready()
+const ordinary = createOrdinary({ clock, events })
 
 /** Finds the live enrollment that a certificate acts for. */
 async function findCaller(trx: Tx, id: string, fingerprint: Buffer) {
@@ -189,7 +193,7 @@ async function checkin(request: FastifyRequest, reply: FastifyReply) {
         raw: secretBox.seal(body, 'raw'),
       })
       .execute()
-    await events.emit(trx, { type: 'device.token_updated', enrollment_id: found.id, data: {} })
+    await ordinary.emit(trx, { type: 'device.token_updated', enrollment_id: found.id, data: {} })
     if (found.token_update_tally === 0) await enrollment.complete(trx, found)
     return true
   })
@@ -197,9 +201,17 @@ async function checkin(request: FastifyRequest, reply: FastifyReply) {
 }
 
 const app = fastify({ logger: false, bodyLimit: 16 * 1024 * 1024 })
+app.decorateRequest('refusal', null)
+const accessLogs = {
+  device: createAccessLog({ scope: 'device', quiet: 'debug', log, metrics }),
+  enroll: createAccessLog({ scope: 'enroll', quiet: 'info', log, metrics }),
+}
+app.addHook('onResponse', function (request, reply, done) {
+  accessLogs[request.url.startsWith('/enroll/') ? 'enroll' : 'device'].call(this, request, reply, done)
+})
 app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-const enrollment = plainEnrollment({ app, db, clock, secretBox, attempts, events, identity, secrets, log })
-plainPowerOn({ app, config, db, clock, attempts, events, identity })
+const enrollment = plainEnrollment({ app, db, clock, secretBox, events, ordinary, identity, secrets, log })
+plainPowerOn({ app, config, db, clock, ordinary, identity })
 app.put('/mdm/connect', connect)
 app.put('/mdm/checkin', checkin)
 const address = await app.listen({ host: '127.0.0.1', port: config.listener.port })

@@ -36,6 +36,15 @@ export function withoutNul<T>(value: T): T {
   return clean(value) as T
 }
 
+/** U+0000 and unpaired surrogates as JSON.stringify writes them. */
+const UNWANTED = /\\u(?:0000|d[89a-f])/
+
+/** The JSON text of a value as json parameters take it, `withoutNul`. */
+export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value)
+  return UNWANTED.test(text) ? JSON.stringify(withoutNul(value)) : text
+}
+
 function clean(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('\0', REPLACEMENT).toWellFormed()
   if (Array.isArray(value)) return value.map(clean)

@@ -8,7 +8,7 @@ import { pino, type Logger, type DestinationStream } from 'pino'
 export type Log = Logger
 
 /** Names under which a secret could slip in, at the top level or one level down. */
-const CENSORED = [
+const CENSORED: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
   'password',
@@ -21,7 +21,7 @@ const CENSORED = [
   'UnlockToken',
   'BootstrapToken',
   'private_key',
-]
+])
 
 /** Makes the logger. `pretty` is for people at a terminal; `destination` is for tests. */
 export function createLog(options: {
@@ -33,10 +33,34 @@ export function createLog(options: {
     level: options.level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: CENSORED.flatMap((name) => [name, `*.${name}`]), censor: '[secret]' },
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (fields: Record<string, unknown>) => censor(fields),
+    },
+    // Before it is serialized an error is no plain object.
+    serializers: { err: (error: Error) => censor({ ...pino.stdSerializers.err(error) }) },
   }
   if (options.destination) return pino(settings, options.destination)
   if (options.pretty) return pino({ ...settings, transport: { target: 'pino-pretty' } })
   return pino(settings)
+}
+
+/**
+ * The fields with what bears a censored name left out, at the top level and one level down. pino's own redaction looks for each
+ * path in each line, which took a third of the time of writing one.
+ */
+function censor(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
+  let result = fields
+  for (const name in fields) {
+    const value = fields[name]
+    const clean = CENSORED.has(name) ? '[secret]' : depth === 0 && isNested(value) ? censor(value, 1) : value
+    if (clean === value) continue
+    if (result === fields) result = { ...fields }
+    result[name] = clean
+  }
+  return result
+}
+
+function isNested(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
 }

@@ -7,6 +7,7 @@ import {
   deleteAttempts,
   expireAttempts,
   findAttempt,
+  findOpenOf,
   insertAttempts,
   insertSteps,
   listAttempts,
@@ -16,9 +17,10 @@ import {
   setReason,
   updateFacts,
   type AttemptQuery,
+  type OpenAttempt,
   type Queries,
 } from './store.ts'
-import { planContacts } from './contacts.ts'
+import { planContact } from './contacts.ts'
 import type { Attempt, AttemptFacts, Contact, NewAttempt, NewStep, Rejection, TimelineStep } from './types.ts'
 import { nextStep, toEvent } from './timeline.ts'
 
@@ -179,8 +181,13 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     note,
     refuseStep,
     revoke,
-    /** See `planContacts`. */
-    planContacts: (trx: Tx, contacts: readonly Contact[]) => planContacts(trx, deps, contacts),
+    /** The attempts in progress by which these serial numbers enrol at power-on, by serial number. */
+    async findOpenOf(queries: Queries, serials: readonly string[]): Promise<Map<string, OpenAttempt>> {
+      const found = await findOpenOf(queries, serials)
+      return new Map(found.map((attempt) => [attempt.serial_number ?? '', attempt]))
+    },
+    /** See `planContact`. */
+    planContact: (contact: Contact, seen: OpenAttempt | undefined) => planContact(contact, seen, clock.now()),
     /** The attempt, or undefined. */
     find: (queries: Queries, id: string) => findAttempt(queries, id),
     /** The attempt, locked until the transaction ends, or undefined. */

@@ -1,53 +1,42 @@
-import { withoutNul, type Tx } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { NewEvent } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
-import { lockOpenOf, type OpenAttempt } from './store.ts'
+import type { OpenAttempt } from './store.ts'
 import { toEvent } from './timeline.ts'
 import type { Attempt, Contact, ContactPlan, NewStep } from './types.ts'
 
-/** What is written for one contact. */
-interface Plan {
-  contact: Contact
-  id: string
-  joined: OpenAttempt | undefined
-  abandoned: OpenAttempt[]
+/**
+ * Decides what a contact of a device at power-on comes to; `open` is the attempt that it had in progress when that was
+ * looked at. A contact joins it as long as it was given no profile and is by the same way, device and policy; any other is
+ * abandoned then.
+ */
+export function planContact(contact: Contact, open: OpenAttempt | undefined, now: Date): ContactPlan {
+  const { attempt, facts, apart = false } = contact
+  const mine = apart ? undefined : open
+  const joined = mine && isOf(contact, mine) ? mine : undefined
+  const abandoned = mine === joined ? undefined : mine
+  const id = joined?.id ?? newId(now)
+  const told = eventsOf(id, joined, contact, now)
+  const written = { ...facts, ...endOf(contact) }
+  return {
+    ...{ id, serial: attempt.serial_number },
+    ...(mine && { seen: { id: mine.id, version: mine.version } }),
+    ...(joined
+      ? { joined: { deadline: attempt.deadline, ...written } }
+      : { opened: { ...attempt, ...written } }),
+    ...(abandoned && { abandoned: abandoned.id }),
+    steps: [...(abandoned ? [abandonedStep(abandoned, id)] : []), ...stepsOf(id, contact)],
+    events: [...(abandoned ? [abandonedEvent(abandoned, id)] : []), ...told],
+  }
 }
 
-/**
- * Decides what contacts of devices at power-on, each of another serial number, come to; the caller writes it with `trx`. A
- * contact joins the attempt in progress of its device as long as that was given no profile; any other attempt of the serial
- * number is abandoned then. The caller holds a lock for each serial number.
- */
-export async function planContacts(
-  trx: Tx,
-  { clock }: { clock: Clock },
-  given: readonly Contact[],
-): Promise<ContactPlan> {
-  const now = clock.now()
-  const contacts = withoutNul(given)
-  const serials = contacts.filter(({ apart }) => !apart).map(({ attempt }) => attempt.serial_number)
-  const open = await lockOpenOf(trx, serials)
-  const plans = contacts.map((contact) => plan(contact, open, now))
-  const abandoned = plans.flatMap((each) => each.abandoned.map((attempt) => ({ attempt, by: each.id })))
-  const isFresh = ({ joined }: Plan) => joined === undefined
-  return {
-    ids: plans.map(({ id }) => id),
-    opened: plans.filter(isFresh).map(({ id, contact }) => ({
-      ...{ id, ...contact.attempt, ...contact.facts },
-      ...endOf(contact),
-    })),
-    joined: plans
-      .filter((each) => !isFresh(each))
-      .map(({ id, contact }) => ({
-        ...{ id, deadline: contact.attempt.deadline, ...contact.facts },
-        ...endOf(contact),
-      })),
-    abandoned: abandoned.map(({ attempt }) => attempt.id),
-    steps: [...abandoned.map(abandonedStep), ...plans.flatMap(stepsOf)],
-    events: [...abandoned.map(abandonedEvent), ...plans.flatMap((each) => eventsOf(each, now))],
-  }
+function isOf({ attempt }: Contact, open: OpenAttempt): boolean {
+  return (
+    !open.has_profile &&
+    open.way === attempt.way &&
+    open.udid === (attempt.udid ?? null) &&
+    open.policy_id === (attempt.policy_id ?? null)
+  )
 }
 
 /** What a refusal that ends an attempt makes of it. */
@@ -55,26 +44,7 @@ function endOf({ refusal }: Contact): { outcome?: 'rejected'; reason?: ReasonCod
   return refusal?.ends ? { outcome: 'rejected', reason: refusal.reason } : {}
 }
 
-function plan(contact: Contact, open: readonly OpenAttempt[], now: Date): Plan {
-  const { attempt, apart = false } = contact
-  const mine = apart ? [] : open.filter(({ serial_number }) => serial_number === attempt.serial_number)
-  const joined = mine.findLast(
-    (each) =>
-      !each.has_profile &&
-      each.way === attempt.way &&
-      each.udid === (attempt.udid ?? null) &&
-      each.policy_id === (attempt.policy_id ?? null),
-  )
-  return {
-    contact,
-    id: joined?.id ?? newId(now),
-    joined,
-    abandoned: mine.filter((each) => each !== joined),
-  }
-}
-
-function stepsOf({ id, contact }: Plan): (NewStep & { attempt_id: string })[] {
-  const { steps, refusal } = contact
+function stepsOf(id: string, { steps, refusal }: Contact): (NewStep & { attempt_id: string })[] {
   const last: NewStep[] =
     refusal === undefined
       ? []
@@ -89,7 +59,7 @@ function stepsOf({ id, contact }: Plan): (NewStep & { attempt_id: string })[] {
   return [...steps, ...last].map((step) => ({ ...step, attempt_id: id }))
 }
 
-function abandonedStep({ attempt, by }: { attempt: OpenAttempt; by: string }) {
+function abandonedStep(attempt: OpenAttempt, by: string) {
   return {
     attempt_id: attempt.id,
     step: 'contact',
@@ -99,7 +69,7 @@ function abandonedStep({ attempt, by }: { attempt: OpenAttempt; by: string }) {
   } as const
 }
 
-function abandonedEvent({ attempt, by }: { attempt: OpenAttempt; by: string }): NewEvent {
+function abandonedEvent(attempt: OpenAttempt, by: string): NewEvent {
   return toEvent(attempt, {
     type: 'enrollment.abandoned',
     reason: 'abandoned',
@@ -107,7 +77,7 @@ function abandonedEvent({ attempt, by }: { attempt: OpenAttempt; by: string }): 
   })
 }
 
-function eventsOf({ id, joined, contact }: Plan, now: Date): NewEvent[] {
+function eventsOf(id: string, joined: OpenAttempt | undefined, contact: Contact, now: Date): NewEvent[] {
   const { refusal, request_id, facts = {} } = contact
   const attempt = { ...asAttempt(id, contact, now), ...joined, ...facts }
   const started = toEvent(attempt, { type: 'enrollment.started' })

@@ -1,6 +1,7 @@
 export { attemptsApi } from './api.ts'
 export { createAttempts, type Attempts } from './attempts.ts'
 export { explainReason, type ReasonCode } from './reasons.ts'
+export type { OpenAttempt } from './store.ts'
 export type {
   Attempt,
   AttemptFacts,

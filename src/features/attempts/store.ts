@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import { withoutNul, type Tx } from '../../db/index.ts'
+import { jsonText, withoutNul, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { Attempt, AttemptFacts, NewAttempt, NewStep, Outcome, TimelineStep } from './types.ts'
 
@@ -28,28 +28,27 @@ export async function insertAttempts(
       created_at, updated_at)
     select id, way, serial_number, udid, user_id, user_name, policy_id, link_id, deadline, ${now}::timestamptz,
       ${now}::timestamptz
-    from json_to_recordset(${JSON.stringify(attempts)}::json) as a (id text, way text, serial_number text, udid text,
+    from json_to_recordset(${jsonText(attempts)}::json) as a (id text, way text, serial_number text, udid text,
       user_id text, user_name text, policy_id text, link_id text, deadline timestamptz)`.execute(trx)
 }
 
-/** An attempt in progress, and whether its device was given a profile. */
-export type OpenAttempt = Attempt & { has_profile: boolean }
+/** An attempt in progress, whether its device was given a profile, and what is another after each change of the row. */
+export type OpenAttempt = Attempt & { has_profile: boolean; version: string }
 
-/** Locks the attempts in progress by which these serial numbers enrol at power-on, oldest first. */
-export async function lockOpenOf(trx: Tx, serials: readonly string[]): Promise<OpenAttempt[]> {
+/** The attempts in progress by which these serial numbers enrol at power-on: one of each at most, by a unique index. */
+export async function findOpenOf(db: Queries, serials: readonly string[]): Promise<OpenAttempt[]> {
   if (serials.length === 0) return []
-  return trx
+  return db
     .selectFrom('enrollment_attempts as a')
     .selectAll('a')
-    .select(
+    .select([
+      sql<string>`a.xmin::text`.as('version'),
       sql<boolean>`exists (select 1 from enrollment_attempt_steps s
         where s.attempt_id = a.id and s.step = 'profile' and s.outcome = 'passed')`.as('has_profile'),
-    )
-    .where(sql<boolean>`a.serial_number = any(${serials}::text[])`)
+    ])
+    .where(sql<boolean>`a.serial_number = any(${withoutNul(serials)}::text[])`)
     .where('a.outcome', '=', 'in_progress')
     .where('a.way', 'in', ['ade', 'ade_web'])
-    .orderBy('a.id')
-    .forUpdate('a')
     .execute()
 }
 
@@ -63,7 +62,7 @@ export async function insertSteps(
   await sql`
     insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, detail)
     select attempt_id, ${at}::timestamptz, step, outcome, reason, coalesce(detail, '{}')
-    from json_to_recordset(${JSON.stringify(withoutNul(steps))}::json) as s (attempt_id text, step text, outcome text,
+    from json_to_recordset(${jsonText(steps)}::json) as s (attempt_id text, step text, outcome text,
       reason text, detail jsonb)`.execute(db)
 }
 

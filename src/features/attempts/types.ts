@@ -67,14 +67,20 @@ export interface Contact {
   request_id?: string
 }
 
-/** What contacts come to, ready to be written. An attempt with an outcome ends with it. */
+/**
+ * What a contact comes to, ready to be written as long as the attempt `seen` has not changed, or there is still none. An
+ * attempt with an outcome ends with it.
+ */
 export interface ContactPlan {
-  /** The attempt that each contact belongs to. */
-  ids: readonly string[]
-  opened: readonly (NewAttempt & { id: string; outcome?: Outcome; reason?: ReasonCode })[]
-  joined: readonly (AttemptFacts & { id: string; outcome?: Outcome; reason?: ReasonCode })[]
-  /** Attempts that the contacts put an end to. */
-  abandoned: readonly string[]
+  /** The attempt that the contact belongs to. */
+  id: string
+  serial: string
+  /** The attempt that was in progress, and its version. */
+  seen?: { id: string; version: string }
+  opened?: NewAttempt & { outcome?: Outcome; reason?: ReasonCode }
+  joined?: AttemptFacts & { outcome?: Outcome; reason?: ReasonCode }
+  /** The attempt that the contact puts an end to. */
+  abandoned?: string
   steps: readonly (NewStep & { attempt_id: string })[]
   events: readonly NewEvent[]
 }

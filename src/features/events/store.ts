@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Db, Tx } from '../../db/index.ts'
-import { withoutNul } from '../../db/index.ts'
+import { jsonText } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { EventType, NewEvent, PublishedEvent } from './types.ts'
 
@@ -13,7 +13,7 @@ export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at:
   await sql`
     insert into event_outbox (type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
     select type, ${at}::timestamptz, enrollment_id, serial_number, user_name, reason, attempt_id, coalesce(data, '{}')
-    from json_to_recordset(${JSON.stringify(withoutNul(events))}::json) as e (type text, enrollment_id text,
+    from json_to_recordset(${jsonText(events)}::json) as e (type text, enrollment_id text,
       serial_number text, user_name text, reason text, attempt_id text, data jsonb)`.execute(trx)
 }
 

@@ -37,7 +37,7 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
   const { db, clock, metrics } = deps
   const first = firstSteps()
   const writes = createGroupCommit<TokenWrite, TokenOutcome | undefined>({
-    key: (write) => write.enrollmentId,
+    key: ({ enrollmentId }) => enrollmentId,
     run: (batch) => {
       metrics.batchSize.observe({ statement: 'token_update' }, batch.length)
       return writeTokens(db, batch, first, clock.now())

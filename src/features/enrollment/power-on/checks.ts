@@ -20,7 +20,7 @@ export interface Checked {
 }
 
 /** Everything that is decided of a device before anybody signs in, in the order of the contract. */
-export function checkDevice(machine: Machine, known: Known & { policy: Policy }): Checked {
+export function checkDevice(machine: Machine, known: Omit<Known, 'open'> & { policy: Policy }): Checked {
   const { policy, assignment } = known
   const steps: NewStep[] = [{ step: 'contact', outcome: 'passed', detail: factsOf(machine) }]
   if (machine.distrust !== undefined)

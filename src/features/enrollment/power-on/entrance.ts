@@ -1,6 +1,6 @@
 import { addTime } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
-import type { AttemptFacts, Contact, NewStep } from '../../attempts/index.ts'
+import type { AttemptFacts, Contact, NewStep, OpenAttempt } from '../../attempts/index.ts'
 import type { Policy } from '../../enrollment-policies/index.ts'
 import { ATTEMPT_MINUTES } from '../attempt-deadline.ts'
 import { checkDevice, type Checked, type StepRefusal } from './checks.ts'
@@ -15,6 +15,8 @@ export interface Visit {
   machine: Machine
   policy: Policy
   topic: string | null
+  /** The attempt that the device had in progress when it came. */
+  open: OpenAttempt | undefined
   checked: Checked
   /** Whether the serial number is one of ours and the device is believed. */
   isOurs: boolean
@@ -62,7 +64,7 @@ export function createEntrance(deps: EntryDeps) {
       const way = 'header' in source ? 'ade_web' : 'ade'
       const machine = read(source)
       const facts = await known(key, machine instanceof AppError ? '' : machine.serial)
-      const { policy, assignment, topic } = facts
+      const { policy, assignment, open, topic } = facts
       if (policy === undefined) return 'unknown_key'
       if (machine instanceof AppError) {
         const data = { way, problem: machine.message }
@@ -71,7 +73,7 @@ export function createEntrance(deps: EntryDeps) {
         return 'unreadable'
       }
       return {
-        ...{ way, machine, policy, topic, requestId },
+        ...{ way, machine, policy, topic, open, requestId },
         checked: checkDevice(machine, { ...facts, policy }),
         isOurs: assignment !== undefined && machine.distrust === undefined,
       }
@@ -96,7 +98,7 @@ export function createEntrance(deps: EntryDeps) {
         ...(refusal && { refusal }),
         request_id: visit.requestId,
       }
-      return record({ contact, isOurs: visit.isOurs, isGranted })
+      return record({ contact, open: visit.open, isOurs: visit.isOurs, isGranted })
     },
   }
 }

@@ -1,5 +1,6 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
 import type { Ade, Assignment } from '../../ade/index.ts'
+import type { Attempts, OpenAttempt } from '../../attempts/index.ts'
 import type { EnrollmentPolicies, Policy } from '../../enrollment-policies/index.ts'
 import type { Push } from '../../push/index.ts'
 
@@ -9,6 +10,8 @@ export interface Known {
   policy: Policy | undefined
   adeServerId: string | undefined
   assignment: Assignment | undefined
+  /** The attempt that the device has in progress. */
+  open: OpenAttempt | undefined
   /** Of the push certificate in use; null without a valid one. */
   topic: string | null
 }
@@ -26,19 +29,22 @@ const LANES = 1
 export interface KnownDeps {
   db: Db
   ade: Pick<Ade, 'findKeys' | 'findAssignments'>
+  attempts: Pick<Attempts, 'findOpenOf'>
   policies: Pick<EnrollmentPolicies, 'find'>
   push: { certificates: Pick<Push['certificates'], 'current'> }
 }
 
 /** Makes the look-up: devices that come at the same time are looked up together, in a few statements for all of them. */
-export function createKnown({ db, ade, policies, push }: KnownDeps) {
+export function createKnown({ db, ade, attempts, policies, push }: KnownDeps) {
   let count = 0
 
   async function look(questions: Question[]): Promise<Known[]> {
     const unique = (texts: string[]) => [...new Set(texts)]
-    const [keys, assignments, current] = await Promise.all([
+    const serials = unique(questions.map(({ serial }) => serial))
+    const [keys, assignments, open, current] = await Promise.all([
       ade.findKeys(db.kysely, unique(questions.map(({ key }) => key))),
-      ade.findAssignments(db.kysely, unique(questions.map(({ serial }) => serial))),
+      ade.findAssignments(db.kysely, serials),
+      attempts.findOpenOf(db.kysely, serials),
       push.certificates.current(),
     ])
     const ids = unique([...keys.values()].map(({ policyId }) => policyId))
@@ -54,6 +60,7 @@ export function createKnown({ db, ade, policies, push }: KnownDeps) {
         policy: address && found.get(address.policyId),
         adeServerId: address?.adeServerId,
         assignment: assignments.get(serial),
+        open: open.get(serial),
         topic,
       }
     })

@@ -1,3 +1,4 @@
+import { withoutNul } from '../../../db/index.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { readMachineInfo, readMachineInfoHeader } from '../../../protocol/ade/index.ts'
@@ -32,13 +33,14 @@ export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log })
     if (serial === undefined || udid === undefined)
       throw new AppError('message_invalid', 'MachineInfo: SERIAL or UDID is missing')
     const verdict = deps.trust.judge(signer, certificates)
-    if (verdict.trusted) return { serial, udid, info, distrust: undefined }
+    const device = { serial: withoutNul(serial), udid: withoutNul(udid), info }
+    if (verdict.trusted) return { ...device, distrust: undefined }
     if (verdict.accepted)
       deps.log.warn(
         { event: 'machine_info.untrusted', serial_number: serial, detail: verdict.reason },
         'MachineInfo is not signed by a device that is trusted; it is taken all the same',
       )
-    return { serial, udid, info, distrust: verdict.accepted ? undefined : verdict.reason }
+    return { ...device, distrust: verdict.accepted ? undefined : verdict.reason }
   }
 
   return {

@@ -1,13 +1,16 @@
-import { afterCommit, createGroupCommit, type Db } from '../../../db/index.ts'
+import { createGroupCommit, type Db } from '../../../db/index.ts'
 import type { Clock } from '../../../kernel/clock.ts'
-import type { Attempts, Contact } from '../../attempts/index.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import type { Attempts, Contact, OpenAttempt } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
 import type { Events } from '../../events/index.ts'
-import { lockSerials, writeContacts } from './store.ts'
+import { writeContacts, type Writing } from './store.ts'
 
 /** What is to be written of a contact. */
 export interface Entry {
   contact: Contact
+  /** The attempt that the device had in progress when that was looked at. */
+  open: OpenAttempt | undefined
   /** Whether Apple has assigned the serial number to us, and the device is believed to be that one. */
   isOurs: boolean
   /** Whether the device gets its profile. */
@@ -20,48 +23,60 @@ export interface Recorded {
   challenge: string | null
 }
 
-const MAX_BATCH = 64
-const LANES = 1
+const MAX_BATCH = 32
+const LANES = 2
+/** Each failed try means that another contact of the same device came first. */
+const MAX_TRIES = 20
 
 export interface RecordDeps {
   db: Db
   clock: Clock
   events: Pick<Events, 'announce'>
-  attempts: Pick<Attempts, 'planContacts'>
+  attempts: Pick<Attempts, 'findOpenOf' | 'planContact'>
   identity: Pick<DeviceIdentity, 'makeChallenges'>
 }
 
 /**
- * Makes the writer: contacts at the same time share one transaction, each serial number once. Two contacts of a device,
- * on any number of processes, are written one after the other, so that one attempt of it is open at most.
+ * Makes the writer: contacts at the same time share one statement, each serial number once. What a contact comes to is
+ * decided by the attempt that was in progress before; when another contact of the device, here or in another process, has changed
+ * that meanwhile, it is decided again.
  */
 export function createRecorder({ db, clock, events, attempts, identity }: RecordDeps) {
-  function write(entries: Entry[]): Promise<Recorded[]> {
-    return db.transaction(async (trx) => {
-      const serialsOf = (some: Entry[]) => some.map(({ contact }) => contact.attempt.serial_number)
-      await lockSerials(trx, serialsOf(entries))
-      const plan = await attempts.planContacts(
-        trx,
-        entries.map(({ contact }) => contact),
-      )
-      const granted = entries.flatMap(({ contact, isGranted }, at) => {
-        const { serial_number, udid } = contact.attempt
-        return isGranted ? [{ attemptId: plan.ids[at] ?? '', serial_number, ...(udid && { udid }) }] : []
-      })
-      const { secrets, rows: challenges } = identity.makeChallenges(granted)
-      const ours = serialsOf(entries.filter(({ isOurs }) => isOurs))
-      await writeContacts(trx, { plan, ours, challenges }, clock.now())
-      afterCommit(trx, () => plan.events.forEach(events.announce))
-      const given = new Map(granted.map(({ attemptId }, at) => [attemptId, secrets[at]]))
-      return plan.ids.map((id) => ({ attemptId: id, challenge: given.get(id) ?? null }))
+  async function write(entries: Entry[]): Promise<(Recorded | undefined)[]> {
+    const made = entries.map((entry) => prepare(entry))
+    const holds = await writeContacts(db, made, clock.now())
+    return made.map(({ plan, secret }, n) => {
+      if (holds[n] !== true) return undefined
+      plan.events.forEach(events.announce)
+      return { attemptId: plan.id, challenge: secret ?? null }
     })
   }
 
-  const batches = createGroupCommit<Entry, Recorded>({
+  function prepare({ contact, open, isOurs, isGranted }: Entry): Writing & { secret?: string } {
+    const plan = attempts.planContact(contact, open)
+    if (!isGranted) return { plan, isOurs }
+    const { serial_number, udid } = contact.attempt
+    const purpose = { attemptId: plan.id, serial_number, ...(udid && { udid }) }
+    const { secrets, rows } = identity.makeChallenges([purpose])
+    const [secret, challenge] = [secrets[0], rows[0]]
+    return { plan, isOurs, ...(secret && challenge && { secret, challenge }) }
+  }
+
+  const batches = createGroupCommit<Entry, Recorded | undefined>({
     key: ({ contact }) => contact.attempt.serial_number,
     run: write,
     maxBatch: MAX_BATCH,
     lanes: LANES,
   })
-  return (entry: Entry): Promise<Recorded> => batches.submit(entry)
+
+  return async function record(entry: Entry): Promise<Recorded> {
+    const serial = entry.contact.attempt.serial_number
+    let { open } = entry
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const recorded = await batches.submit({ ...entry, open })
+      if (recorded !== undefined) return recorded
+      open = (await attempts.findOpenOf(db.kysely, [serial])).get(serial)
+    }
+    throw new AppError('overloaded', 'The device has too many contacts at once.')
+  }
 }
