@@ -3,7 +3,6 @@ import { newSecret } from '../../kernel/ids.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
 import { createReconciler } from './assignment/reconcile.ts'
 import { createWishes } from './assignment/wishes.ts'
-import { createContacts } from './contacts/contacts.ts'
 import type { AdeDeps, Reader } from './deps.ts'
 import { createAdeDevices, createDeviceNotes } from './devices/devices.ts'
 import { removeAllOf } from './devices/store.ts'
@@ -51,7 +50,6 @@ export function createAde(deps: AdeDeps) {
     /** For the API of this slice. */
     parts: { db, clock, servers, tokens, syncs, devices, wishes },
     ...createDeviceNotes(deps),
-    ...createContacts(),
     /** The policy and the ADE server whose devices enrol at the address with this key. */
     async findKey(
       reader: Reader,

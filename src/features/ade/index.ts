@@ -2,5 +2,4 @@
 export { createAde } from './ade.ts'
 export type { Ade } from './ade.ts'
 export { adeApi } from './api.ts'
-export type { Assignment } from './contacts/store.ts'
 export type { AdeDevice } from './devices/store.ts'

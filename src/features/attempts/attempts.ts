@@ -7,7 +7,6 @@ import {
   deleteAttempts,
   expireAttempts,
   findAttempt,
-  findOpenOf,
   insertAttempts,
   insertSteps,
   listAttempts,
@@ -17,11 +16,19 @@ import {
   setReason,
   updateFacts,
   type AttemptQuery,
-  type OpenAttempt,
   type Queries,
 } from './store.ts'
 import { planContact } from './contacts.ts'
-import type { Attempt, AttemptFacts, Contact, NewAttempt, NewStep, Rejection, TimelineStep } from './types.ts'
+import type {
+  Attempt,
+  AttemptFacts,
+  Contact,
+  NewAttempt,
+  NewStep,
+  OpenAttempt,
+  Rejection,
+  TimelineStep,
+} from './types.ts'
 import { nextStep, toEvent } from './timeline.ts'
 
 /** Attempts closed or deleted in one transaction of a job. */
@@ -181,11 +188,6 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     note,
     refuseStep,
     revoke,
-    /** The attempts in progress by which these serial numbers enrol at power-on, by serial number. */
-    async findOpenOf(queries: Queries, serials: readonly string[]): Promise<Map<string, OpenAttempt>> {
-      const found = await findOpenOf(queries, serials)
-      return new Map(found.map((attempt) => [attempt.serial_number ?? '', attempt]))
-    },
     /** See `planContact`. */
     planContact: (contact: Contact, seen: OpenAttempt | undefined) => planContact(contact, seen, clock.now()),
     /** The attempt, or undefined. */

@@ -1,9 +1,8 @@
 import { newId } from '../../kernel/ids.ts'
 import type { NewEvent } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
-import type { OpenAttempt } from './store.ts'
 import { toEvent } from './timeline.ts'
-import type { Attempt, Contact, ContactPlan, NewStep } from './types.ts'
+import type { Contact, ContactPlan, NewStep, OpenAttempt } from './types.ts'
 
 /**
  * Decides what a contact of a device at power-on comes to; `open` is the attempt that it had in progress when that was
@@ -16,7 +15,7 @@ export function planContact(contact: Contact, open: OpenAttempt | undefined, now
   const joined = mine && isOf(contact, mine) ? mine : undefined
   const abandoned = mine === joined ? undefined : mine
   const id = joined?.id ?? newId(now)
-  const told = eventsOf(id, joined, contact, now)
+  const told = eventsOf(id, joined, contact)
   const written = { ...facts, ...endOf(contact) }
   return {
     ...{ id, serial: attempt.serial_number },
@@ -77,9 +76,9 @@ function abandonedEvent(attempt: OpenAttempt, by: string): NewEvent {
   })
 }
 
-function eventsOf(id: string, joined: OpenAttempt | undefined, contact: Contact, now: Date): NewEvent[] {
+function eventsOf(id: string, joined: OpenAttempt | undefined, contact: Contact): NewEvent[] {
   const { refusal, request_id, facts = {} } = contact
-  const attempt = { ...asAttempt(id, contact, now), ...joined, ...facts }
+  const attempt = { id, enrollment_id: null, user_name: null, ...contact.attempt, ...joined, ...facts }
   const started = toEvent(attempt, { type: 'enrollment.started' })
   const told = joined === undefined ? [{ ...started, ...(request_id && { request_id }) }] : []
   if (refusal === undefined) return told
@@ -89,12 +88,4 @@ function eventsOf(id: string, joined: OpenAttempt | undefined, contact: Contact,
     data: { step: refusal.step, ...refusal.detail },
   })
   return [...told, { ...refused, ...(request_id && { request_id }) }]
-}
-
-function asAttempt(id: string, { attempt }: Contact, now: Date): Attempt {
-  return {
-    ...{ id, outcome: 'in_progress', reason: null, closed_at: null, created_at: now, updated_at: now },
-    ...{ udid: null, user_id: null, user_name: null, policy_id: null, link_id: null, enrollment_id: null },
-    ...attempt,
-  }
 }

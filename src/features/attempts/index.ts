@@ -1,7 +1,6 @@
 export { attemptsApi } from './api.ts'
 export { createAttempts, type Attempts } from './attempts.ts'
 export { explainReason, type ReasonCode } from './reasons.ts'
-export type { OpenAttempt } from './store.ts'
 export type {
   Attempt,
   AttemptFacts,
@@ -9,6 +8,7 @@ export type {
   ContactPlan,
   NewAttempt,
   NewStep,
+  OpenAttempt,
   Rejection,
   StepName,
 } from './types.ts'

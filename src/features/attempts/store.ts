@@ -32,26 +32,6 @@ export async function insertAttempts(
       user_id text, user_name text, policy_id text, link_id text, deadline timestamptz)`.execute(trx)
 }
 
-/** An attempt in progress, whether its device was given a profile, and what is another after each change of the row. */
-export type OpenAttempt = Attempt & { has_profile: boolean; version: string }
-
-/** The attempts in progress by which these serial numbers enrol at power-on: one of each at most, by a unique index. */
-export async function findOpenOf(db: Queries, serials: readonly string[]): Promise<OpenAttempt[]> {
-  if (serials.length === 0) return []
-  return db
-    .selectFrom('enrollment_attempts as a')
-    .selectAll('a')
-    .select([
-      sql<string>`a.xmin::text`.as('version'),
-      sql<boolean>`exists (select 1 from enrollment_attempt_steps s
-        where s.attempt_id = a.id and s.step = 'profile' and s.outcome = 'passed')`.as('has_profile'),
-    ])
-    .where(sql<boolean>`a.serial_number = any(${withoutNul(serials)}::text[])`)
-    .where('a.outcome', '=', 'in_progress')
-    .where('a.way', 'in', ['ade', 'ade_web'])
-    .execute()
-}
-
 /** Adds lines to the timelines of attempts, in the order given. */
 export async function insertSteps(
   db: Queries,

@@ -20,8 +20,10 @@ export function nextStep(reached: string | undefined): StepName {
   return (step && FOLLOWS[step]) ?? 'contact'
 }
 
+type EventSource = Pick<Attempt, 'id' | 'enrollment_id' | 'serial_number' | 'user_name' | 'way'>
+
 /** An event about an attempt, with everything that identifies it. */
-export function toEvent(attempt: Attempt, event: Pick<NewEvent, 'type' | 'reason' | 'data'>): NewEvent {
+export function toEvent(attempt: EventSource, event: Pick<NewEvent, 'type' | 'reason' | 'data'>): NewEvent {
   const { id, enrollment_id, serial_number, user_name, way } = attempt
   return { ...event, attempt_id: id, enrollment_id, serial_number, user_name, data: { way, ...event.data } }
 }

@@ -68,6 +68,15 @@ export interface Contact {
 }
 
 /**
+ * An attempt of a device at power-on that is in progress, of which each has one at most; whether it was given a profile, and
+ * what is another after each change of the row.
+ */
+export type OpenAttempt = Pick<
+  Attempt,
+  'id' | 'way' | 'serial_number' | 'udid' | 'user_name' | 'policy_id' | 'enrollment_id'
+> & { has_profile: boolean; version: string }
+
+/**
  * What a contact comes to, ready to be written as long as the attempt `seen` has not changed, or there is still none. An
  * attempt with an outcome ends with it.
  */

@@ -1,7 +1,7 @@
 /** The door of enrollment policies: what an administrator wants of new devices, and its rendering to ADE profiles. */
 export { renderAdeProfile } from './ade-profile.ts'
 export { enrollmentPoliciesApi } from './api.ts'
-export { configurationDeadlineMinutes } from './defaults.ts'
+export { adeWithDefaults, configurationDeadlineMinutes } from './defaults.ts'
 export { createEnrollmentPolicies } from './policies.ts'
 export type { EnrollmentPolicies } from './policies.ts'
 export type { Policy } from './types.ts'

@@ -1,9 +1,8 @@
 import type { NewStep, ReasonCode, StepName } from '../../attempts/index.ts'
-import type { Assignment } from '../../ade/index.ts'
-import type { Policy } from '../../enrollment-policies/index.ts'
-import type { Known } from './known.ts'
+import type { EntryPolicy, Known } from './known.ts'
 import type { Machine } from './machine.ts'
 import { meetsMinimum } from './os-version.ts'
+import type { Assignment } from './store.ts'
 
 /** A refusal of a step, for the timeline. */
 export interface StepRefusal {
@@ -20,7 +19,7 @@ export interface Checked {
 }
 
 /** Everything that is decided of a device before anybody signs in, in the order of the contract. */
-export function checkDevice(machine: Machine, known: Omit<Known, 'open'> & { policy: Policy }): Checked {
+export function checkDevice(machine: Machine, known: Omit<Known, 'open'> & { policy: EntryPolicy }): Checked {
   const { policy, assignment } = known
   const steps: NewStep[] = [{ step: 'contact', outcome: 'passed', detail: factsOf(machine) }]
   if (machine.distrust !== undefined)
@@ -45,7 +44,7 @@ export function checkDevice(machine: Machine, known: Omit<Known, 'open'> & { pol
 
 function checkAssignment(
   assignment: Assignment | undefined,
-  policy: Policy,
+  policy: EntryPolicy,
   adeServerId: string | undefined,
 ): [ReasonCode, Record<string, unknown>] | undefined {
   if (assignment === undefined) return ['unknown_serial', {}]

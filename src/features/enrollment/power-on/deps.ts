@@ -4,6 +4,7 @@ import type { MachineInfoTrust } from '../../../protocol/ade/index.ts'
 import type { Attempts } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
 import type { Events } from '../../events/index.ts'
+import type { Push } from '../../push/index.ts'
 import type { Settings } from '../../settings/index.ts'
 import type { Signin } from '../../signin/index.ts'
 import type { Users } from '../../users/index.ts'
@@ -18,7 +19,7 @@ export interface EntryDeps extends KnownDeps, PersonDeps {
   events: Pick<Events, 'announce'>
   attempts: RecordDeps['attempts'] &
     Pick<Attempts, 'lock' | 'note' | 'open' | 'refuseStep' | 'reject' | 'step'>
-  ade: KnownDeps['ade']
+  push: { certificates: Pick<Push['certificates'], 'current'> }
   users: PersonDeps['users'] & Pick<Users, 'find' | 'lock'>
   identity: RecordDeps['identity'] & Pick<DeviceIdentity, 'newChallenge' | 'signProfile' | 'voidChallenges'>
   signin: Pick<Signin, 'changePassword' | 'oidc' | 'sessions' | 'sources' | 'verify'>

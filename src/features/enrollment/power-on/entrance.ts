@@ -1,11 +1,10 @@
 import { addTime } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import type { AttemptFacts, Contact, NewStep, OpenAttempt } from '../../attempts/index.ts'
-import type { Policy } from '../../enrollment-policies/index.ts'
 import { ATTEMPT_MINUTES } from '../attempt-deadline.ts'
 import { checkDevice, type Checked, type StepRefusal } from './checks.ts'
 import type { EntryDeps } from './deps.ts'
-import { createKnown } from './known.ts'
+import { createKnown, type EntryPolicy } from './known.ts'
 import { createMachineReader, type Machine } from './machine.ts'
 import { createRecorder, type Recorded } from './record.ts'
 
@@ -13,7 +12,7 @@ import { createRecorder, type Recorded } from './record.ts'
 export interface Visit {
   way: 'ade' | 'ade_web'
   machine: Machine
-  policy: Policy
+  policy: EntryPolicy
   topic: string | null
   /** The attempt that the device had in progress when it came. */
   open: OpenAttempt | undefined
@@ -40,7 +39,7 @@ export type Entrance = ReturnType<typeof createEntrance>
 export function createEntrance(deps: EntryDeps) {
   const machines = createMachineReader(deps)
   const known = createKnown(deps)
-  const record = createRecorder(deps)
+  const record = createRecorder(deps, async (serial) => (await known('', serial)).open)
 
   function read(source: Source): Machine | AppError {
     try {

@@ -24,7 +24,7 @@ export interface Recorded {
 }
 
 const MAX_BATCH = 32
-const LANES = 2
+const LANES = 1
 /** Each failed try means that another contact of the same device came first. */
 const MAX_TRIES = 20
 
@@ -32,16 +32,19 @@ export interface RecordDeps {
   db: Db
   clock: Clock
   events: Pick<Events, 'announce'>
-  attempts: Pick<Attempts, 'findOpenOf' | 'planContact'>
+  attempts: Pick<Attempts, 'planContact'>
   identity: Pick<DeviceIdentity, 'makeChallenges'>
 }
 
 /**
- * Makes the writer: contacts at the same time share one statement, each serial number once. What a contact comes to is
+ * Makes the writer; `findOpen` gives the attempt that a device has in progress now. Contacts at the same time share one statement, each serial number once. What a contact comes to is
  * decided by the attempt that was in progress before; when another contact of the device, here or in another process, has changed
  * that meanwhile, it is decided again.
  */
-export function createRecorder({ db, clock, events, attempts, identity }: RecordDeps) {
+export function createRecorder(
+  { db, clock, events, attempts, identity }: RecordDeps,
+  findOpen: (serial: string) => Promise<OpenAttempt | undefined>,
+) {
   async function write(entries: Entry[]): Promise<(Recorded | undefined)[]> {
     const made = entries.map((entry) => prepare(entry))
     const holds = await writeContacts(db, made, clock.now())
@@ -75,7 +78,7 @@ export function createRecorder({ db, clock, events, attempts, identity }: Record
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const recorded = await batches.submit({ ...entry, open })
       if (recorded !== undefined) return recorded
-      open = (await attempts.findOpenOf(db.kysely, [serial])).get(serial)
+      open = await findOpen(serial)
     }
     throw new AppError('overloaded', 'The device has too many contacts at once.')
   }

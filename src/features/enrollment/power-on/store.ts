@@ -1,11 +1,69 @@
 import { jsonText, type Db } from '../../../db/index.ts'
-import type { ContactPlan } from '../../attempts/index.ts'
+import type { ContactPlan, OpenAttempt } from '../../attempts/index.ts'
 import type { NewChallenge } from '../../device-identity/index.ts'
+import type { Policy } from '../../enrollment-policies/index.ts'
 
 /**
- * What is written of devices at power-on, for a whole batch of them. The statement names tables of several slices, as what a
- * contact costs is mostly its number of statements.
+ * What is read and written of devices at power-on, for a whole batch of them. The statements name tables of several slices, as
+ * what a contact costs is mostly their number.
  */
+
+/** What is asked: the key of the address, and the serial number that the device gave. */
+export interface Question {
+  key: string
+  serial: string
+}
+
+/** What decides whether a serial number may enrol at an address. */
+export interface Assignment {
+  ade_server_id: string | null
+  policy_id: string | null
+  blocked_at: Date | null
+  released_at: Date | null
+  removed_at: Date | null
+}
+
+/** What was found. */
+interface Found {
+  n: number
+  /** Of the address; null when it is not ours. */
+  address_policy_id: string | null
+  address_server_id: string | null
+  /** As it was stored, once of each policy. */
+  policy: Omit<Policy, 'created_at' | 'updated_at'> | null
+  is_known: boolean
+  open: OpenAttempt | null
+  topic: string | null
+}
+
+const LOOK_UP = `
+select q.n, k.policy_id as address_policy_id, k.ade_server_id as address_server_id,
+  case when row_number() over (partition by k.policy_id order by q.n) = 1 then (
+    select to_jsonb(p) - 'created_at' - 'updated_at' from enrollment_policies p where p.id = k.policy_id
+  ) end as policy,
+  d.serial_number is not null as is_known, d.ade_server_id, d.policy_id, d.blocked_at, d.released_at, d.removed_at,
+  (select to_json(o) from (
+    select a.id, a.way, a.serial_number, a.udid, a.user_name, a.policy_id, a.enrollment_id, a.xmin::text as version,
+      exists (select from enrollment_attempt_steps s
+        where s.attempt_id = a.id and s.step = 'profile' and s.outcome = 'passed') as has_profile
+    from enrollment_attempts a
+    where a.serial_number = q.serial and a.outcome = 'in_progress' and a.way in ('ade', 'ade_web')
+  ) o) as open,
+  (select topic from push_certificates where in_use and not_after > $2) as topic
+from json_to_recordset($1::json) as q (n int, key text, serial text)
+left join ade_profiles k on k.key = q.key
+left join ade_devices d on d.serial_number = q.serial`
+
+/** Looks devices up; what is found of each, by position. */
+export async function lookUp(
+  db: Db,
+  questions: readonly Question[],
+  at: Date,
+): Promise<(Found & Assignment)[]> {
+  const asked = questions.map((question, n) => ({ n, ...question }))
+  const rows = await db.prepared<Found & Assignment>('power_on_look_up', LOOK_UP, [jsonText(asked), at])
+  return rows.toSorted((a, b) => a.n - b.n)
+}
 
 /** What a contact comes to. */
 export interface Writing {
