@@ -25,6 +25,7 @@ import { syncAndAssign } from './sync.ts'
 const DEVICES = 64
 const REST_MS = 12_000
 const WARM_UP = { connections: 16, seconds: 1 }
+const SERVERS = ['plain', 'firstboot'] as const
 export const CONNECTIONS = [1, 8, 64] as const
 const SECRETS = {
   FIRSTBOOT_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
@@ -80,13 +81,16 @@ export async function benchEngine(
     const seed = await seedServer(engine, settings('seeded'), apple, found.facts)
     if (postgres) await administer(postgres.url, 'create database plain template seeded')
     else cpSync(path.join(folder, 'seeded'), path.join(folder, 'plain'), { recursive: true })
-    for (const server of ['plain', 'firstboot'] as const) {
-      const running = await startServer(server, settings(server === 'plain' ? 'plain' : 'seeded'))
-      found.rows.push(...(await runScenarios(engine, server, running, seed, only)))
-      if (server === 'firstboot' && (only === undefined || only === 'extras'))
-        found.facts.push(...(await runExtras(engine, running, apple, seed)))
-      await running.stop()
-    }
+    const plain = await startServer('plain', {
+      ...settings('plain'),
+      FIRSTBOOT_PORT: String(await freePort()),
+    })
+    const firstboot = await startServer('firstboot', settings('seeded'))
+    found.rows.push(...(await runScenarios(engine, { plain, firstboot }, seed, only)))
+    await plain.stop()
+    if (only === undefined || only === 'extras')
+      found.facts.push(...(await runExtras(engine, firstboot, apple, seed)))
+    await firstboot.stop()
   } finally {
     await apple.cloud.close()
     await postgres?.stop()
@@ -108,10 +112,10 @@ async function seedServer(engine: Engine, settings: Settings, apple: Apple, fact
   return { linkPath, speakers, crowd, powerOn }
 }
 
+/** Both servers by turns, as the speed of a machine changes by the minute, and the ratio is not to. */
 async function runScenarios(
   engine: Engine,
-  server: 'plain' | 'firstboot',
-  running: ServerProcess,
+  servers: Record<'plain' | 'firstboot', ServerProcess>,
   { linkPath, speakers, powerOn }: Seed,
   only: string | undefined,
 ): Promise<Row[]> {
@@ -124,13 +128,14 @@ async function runScenarios(
   ]
   const rows: Row[] = []
   for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only)) {
-    // Lets the compiler settle before anything is counted.
-    await run(running, speakers, WARM_UP.connections, WARM_UP.seconds)
-    for (const connections of CONNECTIONS) {
-      const work = () => run(running, speakers, connections, SECONDS)
-      const figures = await measure(`${server} ${scenario}`, running, work, server === 'plain')
-      rows.push({ engine, scenario, server, connections, ...figures })
-    }
+    // Lets the compilers settle before anything is counted.
+    for (const server of SERVERS) await run(servers[server], speakers, WARM_UP.connections, WARM_UP.seconds)
+    for (const connections of CONNECTIONS)
+      for (const server of SERVERS) {
+        const work = () => run(servers[server], speakers, connections, SECONDS)
+        const figures = await measure(`${server} ${scenario}`, servers[server], work, server === 'plain')
+        rows.push({ engine, scenario, server, connections, ...figures })
+      }
   }
   return rows
 }

@@ -28,8 +28,7 @@ describeEachEngine('recording certificates of attempts', (database) => {
   })
   const take = (challenges: string[]) =>
     takeChallenges(server.db, challenges.map(takingOf), server.clock.now())
-  const issuedFor = (challenge: string) =>
-    server.identity.issued(server.db.kysely, takingOf(challenge).issued.fingerprint)
+  const issuedFor = (challenge: string) => server.issued(takingOf(challenge).issued.fingerprint)
 
   test('a batch takes what is worth something and leaves the rest as it is', async () => {
     const expired = await server.challengeFor()

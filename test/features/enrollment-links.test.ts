@@ -169,7 +169,7 @@ describeEachEngine('enrollment links', (database) => {
     const { certificate } = await scepRequest(server, { challenge })
     const fingerprint = Buffer.from(certificate!.fingerprint, 'hex')
     const [attempt] = await attemptsOf(id)
-    const issued = await server.identity.issued(server.db.kysely, fingerprint)
+    const issued = await server.issued(fingerprint)
     expect(issued?.attempt_id).toBe(attempt?.id)
     expect(server.logText()).not.toContain(challenge)
   })

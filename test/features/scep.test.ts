@@ -88,7 +88,7 @@ describeEachEngine('SCEP', (database) => {
     expect(await server.eventsOf(attemptId, 'certificate.issued')).toMatchObject([
       { serial_number: 'SERIAL1' },
     ])
-    const issued = await server.identity.issued(server.db.kysely, fingerprint(certificate!))
+    const issued = await server.issued(fingerprint(certificate!))
     expect(issued).toMatchObject({ attempt_id: attemptId, enrollment_id: null })
     expect(await server.identity.bindings(server.db.kysely, fingerprint(certificate!))).toEqual([])
     expect(server.logText()).not.toContain(challenge)
@@ -219,7 +219,7 @@ describeEachEngine('SCEP', (database) => {
     for (const [n, { attemptId }] of good.entries()) {
       const { certificate } = answers[n]!
       expect(certificate?.subject.map(({ value }) => value)).toEqual(['Firstboot', `MANY${n}`, attemptId])
-      const issued = await server.identity.issued(server.db.kysely, fingerprint(certificate!))
+      const issued = await server.issued(fingerprint(certificate!))
       expect(issued).toMatchObject({ attempt_id: attemptId, issued_at: server.clock.now() })
       expect(issued?.certificate).toEqual(certificate?.der)
       expect(await timelineOf(attemptId)).toMatchObject([{ step: 'certificate', outcome: 'passed' }])

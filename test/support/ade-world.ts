@@ -78,6 +78,13 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
       return db.kysely.selectFrom('ade_syncs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
     },
     device: (serial: string) => ade.parts.devices.get(serial),
+    /** What a contact of a device at power-on notes. */
+    noteContacted: (trx: Tx, serial: string) =>
+      trx
+        .updateTable('ade_devices')
+        .set((eb) => ({ contacted_at: clock.now(), running_profile_uuid: eb.ref('apple_profile_uuid') }))
+        .where('serial_number', '=', serial)
+        .executeTakeFirst(),
     /** What the first TokenUpdate of a device notes. */
     noteEnrolled: (trx: Tx, serial: string) =>
       trx

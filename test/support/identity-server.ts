@@ -62,7 +62,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
       nanomdm: [],
     },
   })
-  return { ...world, attempts, identity, users, links, push, http, challengeFor, close }
+  return { ...world, attempts, identity, users, links, push, http, issued, challengeFor, close }
 
   /** Opens an attempt and gives it a challenge. */
   async function challengeFor(facts: { serial_number?: string } = {}) {
@@ -71,6 +71,15 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
       const attemptId = await attempts.open(trx, { way: 'link', deadline, ...facts })
       return { attemptId, challenge: await identity.newChallenge(trx, { attemptId, ...facts }) }
     })
+  }
+
+  /** What was issued and for whom; undefined for a certificate that is not of our making. */
+  async function issued(fingerprint: Buffer) {
+    return db.kysely
+      .selectFrom('issued_certificates')
+      .selectAll()
+      .where('fingerprint', '=', fingerprint)
+      .executeTakeFirst()
   }
 
   async function close(): Promise<void> {

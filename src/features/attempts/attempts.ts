@@ -133,16 +133,6 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
       await events.emit(trx, toEvent(attempt, { type: 'enrollment.revoked', reason, data: detail }))
   }
 
-  /** Closes an attempt as enrolled. One that had counted as abandoned is enrolled after all; a rejected one stays so. */
-  async function complete(trx: Tx, id: string): Promise<Attempt | undefined> {
-    return closeAttempt(
-      trx,
-      id,
-      { from: ['in_progress', 'expired'], to: 'enrolled', reason: null },
-      clock.now(),
-    )
-  }
-
   /** Notes what became known; undefined when there is no such attempt. */
   async function note(trx: Tx, id: string, facts: AttemptFacts): Promise<Attempt | undefined> {
     return updateFacts(trx, id, facts, clock.now())
@@ -184,7 +174,6 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     openMany,
     step,
     reject,
-    complete,
     note,
     refuseStep,
     revoke,

@@ -24,7 +24,7 @@ export function planContact(contact: Contact, open: OpenAttempt | undefined, now
       ? { joined: { deadline: attempt.deadline, ...written } }
       : { opened: { ...attempt, ...written } }),
     ...(abandoned && { abandoned: abandoned.id }),
-    steps: [...(abandoned ? [abandonedStep(abandoned, id)] : []), ...stepsOf(id, contact)],
+    steps: stepsOf(contact),
     events: [...(abandoned ? [abandonedEvent(abandoned, id)] : []), ...told],
   }
 }
@@ -43,7 +43,7 @@ function endOf({ refusal }: Contact): { outcome?: 'rejected'; reason?: ReasonCod
   return refusal?.ends ? { outcome: 'rejected', reason: refusal.reason } : {}
 }
 
-function stepsOf(id: string, { steps, refusal }: Contact): (NewStep & { attempt_id: string })[] {
+function stepsOf({ steps, refusal }: Contact): NewStep[] {
   const last: NewStep[] =
     refusal === undefined
       ? []
@@ -55,17 +55,7 @@ function stepsOf(id: string, { steps, refusal }: Contact): (NewStep & { attempt_
             ...(refusal.detail && { detail: refusal.detail }),
           },
         ]
-  return [...steps, ...last].map((step) => ({ ...step, attempt_id: id }))
-}
-
-function abandonedStep(attempt: OpenAttempt, by: string) {
-  return {
-    attempt_id: attempt.id,
-    step: 'contact',
-    outcome: 'refused',
-    reason: 'abandoned',
-    detail: { newer_attempt_id: by },
-  } as const
+  return [...steps, ...last]
 }
 
 function abandonedEvent(attempt: OpenAttempt, by: string): NewEvent {

@@ -32,7 +32,7 @@ export async function insertAttempts(
       user_id text, user_name text, policy_id text, link_id text, deadline timestamptz)`.execute(trx)
 }
 
-/** Adds lines to the timelines of attempts, in the order given. */
+/** Adds lines to the timelines of attempts, in the order given; one that is kept no more gets none. */
 export async function insertSteps(
   db: Queries,
   steps: readonly (NewStep & { attempt_id: string })[],
@@ -43,7 +43,8 @@ export async function insertSteps(
     insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, detail)
     select attempt_id, ${at}::timestamptz, step, outcome, reason, coalesce(detail, '{}')
     from json_to_recordset(${jsonText(steps)}::json) as s (attempt_id text, step text, outcome text,
-      reason text, detail jsonb)`.execute(db)
+      reason text, detail jsonb)
+    where exists (select from enrollment_attempts a where a.id = s.attempt_id)`.execute(db)
 }
 
 /** Notes facts; undefined when there is no such attempt. */

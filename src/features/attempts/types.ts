@@ -90,7 +90,8 @@ export interface ContactPlan {
   joined?: AttemptFacts & { outcome?: Outcome; reason?: ReasonCode }
   /** The attempt that the contact puts an end to. */
   abandoned?: string
-  steps: readonly (NewStep & { attempt_id: string })[]
+  /** Of this attempt; that another one was abandoned is a step of that one. */
+  steps: readonly NewStep[]
   events: readonly NewEvent[]
 }
 

@@ -1,7 +1,6 @@
 import type { Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import {
-  findIssued,
   listBindings,
   lockActive,
   newestActive,
@@ -10,7 +9,7 @@ import {
   voidChallengesOf,
   type Queries,
 } from './store.ts'
-import type { Binding, IssuedCertificate } from './types.ts'
+import type { Binding } from './types.ts'
 
 /** Which certificate is which enrollment. */
 export function createBindings(deps: { clock: Clock }) {
@@ -18,16 +17,15 @@ export function createBindings(deps: { clock: Clock }) {
 
   /**
    * Makes a certificate that of an enrollment. At Authenticate (`renewal` false) every other one of the enrollment is
-   * replaced and what was given out for its renewal is void; a renewal leaves the earlier ones active. `isFirst`: of an
-   * enrollment that was made just now, which has no other.
+   * replaced and what was given out for its renewal is void; a renewal leaves the earlier ones active.
    */
   async function bind(
     trx: Tx,
-    binding: { enrollmentId: string; fingerprint: Buffer; renewal: boolean; isFirst?: boolean },
+    binding: { enrollmentId: string; fingerprint: Buffer; renewal: boolean },
   ): Promise<void> {
-    const { enrollmentId, fingerprint, renewal, isFirst = false } = binding
-    if (!isFirst) await lockActive(trx, enrollmentId)
-    if (!renewal && !isFirst) {
+    const { enrollmentId, fingerprint, renewal } = binding
+    await lockActive(trx, enrollmentId)
+    if (!renewal) {
       await retireBindings(trx, enrollmentId, 'replaced', fingerprint)
       await voidChallengesOf(trx, { enrollment_id: enrollmentId }, clock.now())
     }
@@ -48,8 +46,5 @@ export function createBindings(deps: { clock: Clock }) {
     /** Which enrollments a certificate is or was. */
     bindings: (queries: Queries, fingerprint: Buffer): Promise<Binding[]> =>
       listBindings(queries, fingerprint),
-    /** What we issued and for whom; undefined for a certificate that is not of our making. */
-    issued: (queries: Queries, fingerprint: Buffer): Promise<IssuedCertificate | undefined> =>
-      findIssued(queries, fingerprint),
   }
 }

@@ -136,15 +136,6 @@ export async function insertIssued(trx: Tx, issued: IssuedCertificate): Promise<
   await trx.insertInto('issued_certificates').values(issued).execute()
 }
 
-/** The issued certificate with this fingerprint, or undefined. */
-export async function findIssued(db: Queries, fingerprint: Buffer): Promise<IssuedCertificate | undefined> {
-  return db
-    .selectFrom('issued_certificates')
-    .selectAll()
-    .where('fingerprint', '=', fingerprint)
-    .executeTakeFirst()
-}
-
 /** The newest active certificate of an enrollment for this key that was issued after `since`, or undefined. */
 export async function findRenewed(
   trx: Tx,

@@ -68,7 +68,7 @@ describeEachEngine('assignment', (database) => {
     await world.first.reconcile()
     world.fake.activate('A')
     await database().transaction(async (trx) => {
-      await world.ade.noteContact(trx, 'A')
+      await world.noteContacted(trx, 'A')
       await world.noteEnrolled(trx, 'A')
     })
     await world.policies.update(policyId, { description: 'only for us' }, world.by)

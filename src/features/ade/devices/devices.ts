@@ -93,9 +93,6 @@ export function createAdeDevices(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'> 
 export function createDeviceNotes({ clock }: { clock: Clock }) {
   return {
     findDevice: store.findDevice,
-    /** Notes that a device has come to enrol, with the profile it runs, if that is known; false for an unknown one. */
-    noteContact: (trx: Tx, serial: string, profileUuid?: string | null) =>
-      store.noteContact(trx, { serial, profileUuid: profileUuid ?? null, at: clock.now() }),
     noteUnenrolled: (trx: Tx, serial: string, at: Date) => store.noteUnenrolled(trx, serial, at),
     /** Serial numbers that newly got a policy, each told once; locked until `trx` ends. */
     takeUnjudged: (trx: Tx, limit: number) => store.takeUnjudged(trx, limit, clock.now()),

@@ -120,21 +120,6 @@ export async function removeAllOf(trx: Tx, serverId: string, now: Date): Promise
   return Number(result.numAffectedRows ?? 0n)
 }
 
-/**
- * Notes that a device has come to enrol: without a profile named, it runs the one that Apple has for it. False for a
- * serial number that is not known.
- */
-export async function noteContact(
-  trx: Tx,
-  contact: { serial: string; profileUuid: string | null; at: Date },
-): Promise<boolean> {
-  const result = await sql`
-    update ade_devices set contacted_at = ${contact.at},
-      running_profile_uuid = coalesce(${contact.profileUuid}::text, apple_profile_uuid)
-    where serial_number = ${withoutNul(contact.serial)}`.execute(trx)
-  return (result.numAffectedRows ?? 0n) > 0n
-}
-
 /** Notes when the enrollment of a device ended; when it enrolled is noted with its first TokenUpdate. */
 export async function noteUnenrolled(trx: Tx, serial: string, at: Date): Promise<void> {
   await trx

@@ -92,7 +92,8 @@ with input as materialized (
   returning e.n, a.user_name
 ), passed as (
   insert into enrollment_attempt_steps (attempt_id, at, step, outcome)
-  select attempt_id, $13::timestamptz, 'token_update', 'passed' from enrolled where attempt_id is not null
+  select attempt_id, $13::timestamptz, 'token_update', 'passed' from enrolled e
+  where exists (select from enrollment_attempts a where a.id = e.attempt_id)
 ), asked as (
   insert into commands (uuid, request_type, purpose, body, target_ids, created_at)
   select uuid, 'DeviceInformation', 'inventory', $14::bytea || convert_to(uuid, 'UTF8') || $15::bytea, array[id],

@@ -118,8 +118,11 @@ with contact as materialized (
   where voided_at is null and attempt_id = any(array(select abandoned from held))
 ), step as (
   insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, detail)
-  select attempt_id, $2, step, outcome, reason, coalesce(detail, '{}')
-  from held h, json_to_recordset(h.steps) as s (attempt_id text, step text, outcome text, reason text, detail jsonb)
+  select abandoned, $2, 'contact', 'refused', 'abandoned', jsonb_build_object('newer_attempt_id', id)
+  from held where abandoned is not null
+  union all
+  select h.id, $2, step, outcome, reason, coalesce(detail, '{}')
+  from held h, json_to_recordset(h.steps) as s (step text, outcome text, reason text, detail jsonb)
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
   select type, $2, enrollment_id, serial_number, user_name, reason, attempt_id, coalesce(data, '{}')
@@ -127,11 +130,7 @@ with contact as materialized (
     reason text, attempt_id text, data jsonb)
 ), noted as (
   update ade_devices d set contacted_at = $2, running_profile_uuid = d.apple_profile_uuid
-  from (
-    select a.serial_number from held h join ade_devices a on a.serial_number = h.ours
-    order by a.serial_number for update of a
-  ) o
-  where d.serial_number = o.serial_number
+  from held h where d.serial_number = h.ours
 ), granted as (
   insert into scep_challenges (hash, attempt_id, serial_number, udid, expires_at, created_at)
   select hash::bytea, attempt_id, serial_number, udid, expires_at, $2
