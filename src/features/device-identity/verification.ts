@@ -18,7 +18,6 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
 
 /** What a certificate is worth whatever the time: whether one of our CAs issued it. Dates are looked at each time. */
 interface Known {
-  readonly fingerprint: Buffer
   readonly notBefore: number
   readonly notAfter: number
 }
@@ -58,7 +57,6 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
       if (!isIssuedByUs(certificate)) return undefined
     }
     const known = {
-      fingerprint: Buffer.from(certificate.fingerprint, 'hex'),
       notBefore: certificate.notBefore.getTime(),
       notAfter: certificate.notAfter.getTime(),
     }
@@ -72,10 +70,8 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
     const certificate = Buffer.isBuffer(input) ? read(input) : input
     if (certificate === undefined) return { fingerprint: sha256(input as Buffer), problem: 'foreign' }
     const known = await look(certificate)
-    if (known === undefined) {
-      return { fingerprint: Buffer.from(certificate.fingerprint, 'hex'), problem: 'foreign' }
-    }
-    const { fingerprint } = known
+    const fingerprint = Buffer.from(certificate.fingerprint, 'hex')
+    if (known === undefined) return { fingerprint, problem: 'foreign' }
     const problem = problemAt(known, now.getTime())
     return problem === undefined ? { fingerprint } : { fingerprint, problem }
   }

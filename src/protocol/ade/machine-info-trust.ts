@@ -1,3 +1,4 @@
+import { ownCopy } from '../../kernel/bytes.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { fingerprintOf, parseCertificate, verifyChain } from '../x509/index.ts'
 import type { Certificate } from '../x509/index.ts'
@@ -39,8 +40,7 @@ export function createMachineInfoTrust(options: {
   function pinnedAmong(certificates: readonly Uint8Array[]): readonly Certificate[] {
     const der = certificates.find((each) => fingerprintOf(each) === pinned)
     if (der === undefined) return []
-    // A copy, because the message's buffer would be kept alive by the views into it.
-    apple ??= parseCertificate(Buffer.from(der))
+    apple ??= parseCertificate(ownCopy(der))
     return [apple]
   }
 

@@ -1,3 +1,4 @@
+import { ownCopy } from '../../kernel/bytes.ts'
 import { TAG } from './reader.ts'
 
 /** Nearly all identifiers are those of a few dozen constants. */
@@ -60,7 +61,7 @@ export function integer(value: number | Uint8Array): Buffer {
 export function oid(dotted: string): Buffer {
   const before = known.get(dotted)
   if (before !== undefined) return before
-  const made = encodeOid(dotted)
+  const made = ownCopy(encodeOid(dotted))
   if (known.size < MAX_KNOWN) known.set(dotted, made)
   return made
 }

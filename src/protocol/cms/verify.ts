@@ -1,4 +1,5 @@
 import { hash as digestOf } from 'node:crypto'
+import { ownCopy } from '../../kernel/bytes.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { TAG, sorted, tlv, childrenOf } from '../asn1/index.ts'
 import { parseCertificate, verifySignature } from '../x509/index.ts'
@@ -167,8 +168,7 @@ function createCertificateCache(size: number): (der: Buffer) => Certificate {
   return (der) => {
     const key = digestOf('sha256', der, 'hex')
     const known = cache.get(key)
-    // A copy, because the message's buffer would be kept alive by the views into it.
-    const certificate = known ?? parseCertificate(Buffer.from(der), 'cms_invalid')
+    const certificate = known ?? parseCertificate(ownCopy(der), 'cms_invalid')
     cache.delete(key)
     if (size > 0) cache.set(key, certificate)
     if (cache.size > size) cache.delete(cache.keys().next().value ?? '')
