@@ -98,6 +98,7 @@ export async function benchEngine(
 }
 
 async function seedServer(engine: Engine, settings: Settings, apple: Apple, facts: Fact[]): Promise<Seed> {
+  tell(engine, 'a first start, and devices to begin with')
   const before = performance.now()
   const server = await startServer('firstboot', settings)
   facts.push({
@@ -128,6 +129,7 @@ async function runScenarios(
   ]
   const rows: Row[] = []
   for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only)) {
+    tell(engine, scenario)
     // Lets the compilers settle before anything is counted.
     for (const server of SERVERS) await run(servers[server], speakers, WARM_UP.connections, WARM_UP.seconds)
     for (const connections of CONNECTIONS)
@@ -140,6 +142,11 @@ async function runScenarios(
   return rows
 }
 
+/** Says on the standard error what is being measured, as all of it takes minutes. */
+function tell(engine: Engine, what: string): void {
+  console.error(`${engine}: ${what}`)
+}
+
 async function runExtras(
   engine: Engine,
   server: ServerProcess,
@@ -147,12 +154,15 @@ async function runExtras(
   { speakers, powerOn, crowd }: Seed,
 ): Promise<Fact[]> {
   const ids = speakers.map(({ id }) => id)
-  const facts = [
-    ...(await syncAndAssign(engine, server, apple)),
-    ...(await firstDay(engine, server, apple, powerOn, crowd, FIRST_DAY[engine])),
-    await heavyBodyDelay(engine, server, speakers),
-    await historyFlatness(engine, server, speakers, (count) => server.sql(historySql(ids, count))),
-  ]
+  const facts: Fact[] = []
+  tell(engine, 'serial numbers from Apple')
+  facts.push(...(await syncAndAssign(engine, server, apple)))
+  tell(engine, 'phones that enrol beside others that poll')
+  facts.push(...(await firstDay(engine, server, apple, powerOn, crowd, FIRST_DAY[engine])))
+  tell(engine, 'polls beside heavy bodies')
+  facts.push(await heavyBodyDelay(engine, server, speakers))
+  tell(engine, 'polls with a long history')
+  facts.push(await historyFlatness(engine, server, speakers, (count) => server.sql(historySql(ids, count))))
   // V8 gives back what a thread held some 8 seconds after its end.
   await pause(REST_MS)
   const { rss, maxRss } = await server.usage()
