@@ -37,9 +37,9 @@ export interface RecordDeps {
 }
 
 /**
- * Makes the writer; `findOpen` gives the attempt that a device has in progress now. Contacts at the same time share one statement, each serial number once. What a contact comes to is
- * decided by the attempt that was in progress before; when another contact of the device, here or in another process, has changed
- * that meanwhile, it is decided again.
+ * Makes the writer; `findOpen` gives the attempt that a device has in progress now. Contacts at the same time share one
+ * statement, each serial number once. What a contact comes to is decided by the attempt that was in progress before; when
+ * another contact of the device, here or in another process, has changed that meanwhile, it is decided again.
  */
 export function createRecorder(
   { db, clock, events, attempts, identity }: RecordDeps,
