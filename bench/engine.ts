@@ -86,7 +86,11 @@ export async function benchEngine(
       FIRSTBOOT_PORT: String(await freePort()),
     })
     const firstboot = await startServer('firstboot', settings('seeded'))
-    found.rows.push(...(await runScenarios(engine, { plain, firstboot }, seed, only)))
+    // So that neither pays for writes that the other has left behind.
+    const settle = async () => {
+      if (postgres) await administer(postgres.url, 'checkpoint')
+    }
+    found.rows.push(...(await runScenarios(engine, { plain, firstboot }, seed, settle, only)))
     await plain.stop()
     if (only === undefined || only === 'extras')
       found.facts.push(...(await runExtras(engine, firstboot, apple, seed)))
@@ -118,6 +122,7 @@ async function runScenarios(
   engine: Engine,
   servers: Record<'plain' | 'firstboot', ServerProcess>,
   { linkPath, speakers, powerOn }: Seed,
+  settle: () => Promise<void>,
   only: string | undefined,
 ): Promise<Row[]> {
   const scenarios: [string, Scenario][] = [
@@ -134,6 +139,7 @@ async function runScenarios(
     for (const server of SERVERS) await run(servers[server], speakers, WARM_UP.connections, WARM_UP.seconds)
     for (const connections of CONNECTIONS)
       for (const server of SERVERS) {
+        await settle()
         const work = () => run(servers[server], speakers, connections, SECONDS)
         const figures = await measure(`${server} ${scenario}`, servers[server], work, server === 'plain')
         rows.push({ engine, scenario, server, connections, ...figures })
