@@ -73,7 +73,11 @@ describeEachEngine('Mdm-Signature', (database) => {
     const changed = Buffer.from(header, 'base64')
     changed[changed.length - 5]! ^= 1
     expect(await verify(changed.toString('base64'))).toMatchObject({ problem: 'bad_signature' })
-    for (const bad of ['', '*', 'AAA', `${header}\n${header}`, 'A'.repeat(100_000)]) {
+    const spoiled = ['*', '-', '_', '=', ' ', '\u00e9', '\u0100'].map(
+      (letter) => `${header.slice(0, 40)}${letter}${header.slice(41)}`,
+    )
+    const odd = ['', '*', 'AAA', 'A===', 'AA=A', '====', `${header}\n${header}`, 'A'.repeat(100_000)]
+    for (const bad of [...odd, ...spoiled]) {
       expect(await verify(bad)).toMatchObject({ problem: 'malformed' })
     }
     expect(await verify('AAAA')).toMatchObject({ problem: 'bad_signature' })

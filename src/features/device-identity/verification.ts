@@ -13,8 +13,6 @@ const READY_SIGNERS = 1_000
 const REMEMBERED = 50_000
 /** A header longer than this holds no signature of one device. */
 const MAX_HEADER_LENGTH = 32 * 1024
-/** Standard base64 and nothing else; lines cannot stand in a header. */
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
 
 /** What a certificate is worth whatever the time: whether one of our CAs issued it. Dates are looked at each time. */
 interface Known {
@@ -85,11 +83,8 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
     body: Buffer,
     digests: BodyDigests = {},
   ): Promise<SignatureResult> {
-    const text = header.trim()
-    if (text.length > MAX_HEADER_LENGTH || text.length % 4 !== 0 || !BASE64.test(text)) {
-      return { problem: 'malformed', message: 'the header is not base64' }
-    }
-    const message = Buffer.from(text, 'base64')
+    const message = decodeBase64(header.trim())
+    if (message === undefined) return { problem: 'malformed', message: 'the header is not base64' }
     let signer: Certificate
     try {
       // Apple's devices write the outermost length as indefinite, others write DER, which is quicker to read.
@@ -112,6 +107,19 @@ const MESSAGES: Record<CertificateProblem, string> = {
   foreign: 'the certificate was not issued by the device CA',
   expired: 'the certificate has expired',
   not_yet_valid: 'the certificate is not valid yet',
+}
+
+/**
+ * The bytes of standard base64 and of nothing else. What the decoder skips makes the bytes too few; only the letters of the
+ * URL-safe alphabet, which it takes too, must be looked for.
+ */
+function decodeBase64(text: string): Buffer | undefined {
+  const { length } = text
+  if (length === 0 || length > MAX_HEADER_LENGTH || length % 4 !== 0) return undefined
+  if (text.includes('-') || text.includes('_')) return undefined
+  const bytes = Buffer.from(text, 'base64')
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
+  return bytes.length === (length / 4) * 3 - padding ? bytes : undefined
 }
 
 /** The digests that are known, and the others when they are asked for. */

@@ -3,9 +3,22 @@ import type { Element } from './reader.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Nearly all identifiers that are read are those of a few dozen algorithms and attributes. */
+const MAX_KNOWN = 256
+const known = new Map<string, string>()
+
 /** OBJECT IDENTIFIER in its dotted form. */
 export function readOid(element: Element, what: string): string {
   const { content } = expectTag(element, TAG.oid, what)
+  const key = content.toString('latin1')
+  const before = known.get(key)
+  if (before !== undefined) return before
+  const dotted = decodeOid(element, content, what)
+  if (known.size < MAX_KNOWN) known.set(key, dotted)
+  return dotted
+}
+
+function decodeOid(element: Element, content: Buffer, what: string): string {
   const last = content.at(-1)
   if (last === undefined || last >= 0x80 || content.length > 64) refuse(element, `ASN.1: ${what} is no OID`)
   const arcs: number[] = []

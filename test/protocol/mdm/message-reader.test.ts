@@ -39,7 +39,6 @@ describe('a small result', () => {
       },
       packed: packBytes(body),
       sha256: digest('sha256', body),
-      sha1: digest('sha1', body),
     })
   })
 

@@ -239,7 +239,10 @@ describe('limits', () => {
 })
 
 describe('against the plist package', () => {
-  const text = fc.string({ unit: 'grapheme', maxLength: 30 }).filter((value) => !value.includes('\ufffd'))
+  // The reference reads U+0085 and U+2028 as line ends, which they are in XML 1.1 only.
+  const text = fc
+    .string({ unit: 'grapheme', maxLength: 30 })
+    .filter((value) => !/[\u0085\u2028\ufffd]/.test(value))
   const key = text.filter((name) => name !== '__proto__' && name !== '')
   const { value } = fc.letrec<{ value: ReferenceValue }>((tie) => ({
     value: fc.oneof(
