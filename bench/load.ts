@@ -33,29 +33,47 @@ export function openConnection(port: number): Connection {
 }
 
 class SmallClient {
-  readonly #socket: Socket
+  readonly #port: number
+  #socket: Socket | undefined
   #buffered: Buffer = Buffer.alloc(0)
   #waiting: ((answer: Answer) => void) | undefined
   #failed: ((error: Error) => void) | undefined
 
   constructor(port: number) {
-    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true })
-    this.#socket.on('data', (chunk) => this.#take(chunk))
-    this.#socket.on('error', (error) => this.#failed?.(error))
-    this.#socket.on('close', () => this.#failed?.(new Error('the server closed the connection')))
+    this.#port = port
+    this.#socket = this.#connect()
   }
 
+  #connect(): Socket {
+    const socket = connect({ host: '127.0.0.1', port: this.#port, noDelay: true })
+    socket.on('data', (chunk) => this.#take(chunk))
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      if (this.#socket !== socket) return
+      this.#socket = undefined
+      this.#buffered = Buffer.alloc(0)
+      this.#failed?.(new Error('the server closed the connection'))
+    })
+    return socket
+  }
+
+  /** A server may close a connection that was idle, also in the moment when it is used again; then there is another one. */
   send(request: Buffer): Promise<Answer> {
+    return this.#try(request).catch(() => this.#try(request))
+  }
+
+  #try(request: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#waiting = resolve
       this.#failed = reject
+      this.#socket ??= this.#connect()
       this.#socket.write(request)
     })
   }
 
   close(): void {
     this.#failed = undefined
-    this.#socket.destroy()
+    this.#socket?.destroy()
   }
 
   #take(chunk: Buffer): void {
