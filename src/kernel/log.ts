@@ -37,8 +37,7 @@ export function createLog(options: {
       level: (label: string) => ({ level: label }),
       log: (fields: Record<string, unknown>) => censor(fields),
     },
-    // Before it is serialized an error is no plain object.
-    serializers: { err: (error: Error) => censor({ ...pino.stdSerializers.err(error) }) },
+    serializers: { err: serializeError },
   }
   if (options.destination) return pino(settings, options.destination)
   if (options.pretty) return pino({ ...settings, transport: { target: 'pino-pretty' } })
@@ -53,7 +52,8 @@ function censor(fields: Record<string, unknown>, depth = 0): Record<string, unkn
   let result = fields
   for (const name in fields) {
     const value = fields[name]
-    const clean = CENSORED.has(name) ? '[secret]' : depth === 0 && isNested(value) ? censor(value, 1) : value
+    const isLooked = depth === 0 && name !== 'err' && isNested(value)
+    const clean = CENSORED.has(name) ? '[secret]' : isLooked ? censor(value, 1) : value
     if (clean === value) continue
     if (result === fields) result = { ...fields }
     result[name] = clean
@@ -62,5 +62,11 @@ function censor(fields: Record<string, unknown>, depth = 0): Record<string, unkn
 }
 
 function isNested(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What is thrown may be anything; of an error its message and stack are told, which are no fields before that. */
+function serializeError(thrown: Error): unknown {
+  const told: unknown = pino.stdSerializers.err(thrown)
+  return isNested(told) ? censor({ ...told }, 1) : told
 }

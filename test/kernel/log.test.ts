@@ -16,13 +16,16 @@ test('what bears the name of a secret is censored, at the top and one level down
     list: [{ token: 'in a list' }],
   }
   log.info(given, 'told')
-  log.info({ err: Object.assign(new Error('no'), { secret: 's-1' }) })
-  const [first, second] = read()
+  const failure = () => Object.assign(new Error('no'), { secret: 's-1', kept: 1 })
+  log.info({ err: failure() })
+  log.info({ problem: failure() })
+  const [first, second, third] = read()
   expect(first).toMatchObject({
     ...{ level: 'info', msg: 'told', token: '[secret]', reason: 'x' },
     detail: { PushMagic: '[secret]', kept: 1 },
   })
   expect(second).toMatchObject({ err: { message: 'no', secret: '[secret]' } })
+  expect(third).toMatchObject({ problem: { secret: '[secret]', kept: 1 } })
   expect(given).toMatchObject({ token: 't-1', detail: { PushMagic: 'm-1' } })
 })
 
@@ -32,4 +35,6 @@ test('an error is told with its type, message, stack and cause', () => {
   const [line] = read()
   expect(line?.['err']).toMatchObject({ type: 'TypeError' })
   expect(JSON.stringify(line?.['err'])).toMatch(/outer.*inner/)
+  log.error({ err: 'no error at all' }, 'failed')
+  expect(read()[1]?.['err']).toBe('no error at all')
 })
