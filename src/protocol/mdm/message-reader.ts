@@ -3,11 +3,9 @@ import type { ThreadPool } from '../../kernel/threads.ts'
 import type { MessageTask } from './message-worker.ts'
 import { readPackedList } from './packed-list.ts'
 import type { ListPage } from './packed-list.ts'
-import { readCheckin, readResult } from './read-message.ts'
+import { LARGEST_INLINE, readCheckin, readResult } from './read-message.ts'
 import type { ReadCheckin, ReadResult } from './read-message.ts'
 
-/** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
-const LARGEST_INLINE = 256 * 1024
 /** The same of a packed list, which unfolds to some ten times as much. */
 const LARGEST_INLINE_LIST = 32 * 1024
 

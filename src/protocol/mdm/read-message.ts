@@ -8,14 +8,15 @@ import { packBytes } from './pack.ts'
 import { parseResult } from './result.ts'
 import type { ResultStatus } from './result.ts'
 
-const SHORT_BYTES = 64 * 1024
+/** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
+export const LARGEST_INLINE = 256 * 1024
 
 /** A message body as it is kept, and its digests, against which a detached signature is checked. */
 interface ReadBody {
   /** The body: see `packBytes`. */
   packed: Buffer<ArrayBuffer>
   sha256: Buffer<ArrayBuffer>
-  /** Of a long body only; few signers use it, and of a short one it is computed when it is needed. */
+  /** Of a body that is read elsewhere; few signers use it, and of another it is computed when it is needed. */
   sha1?: Buffer<ArrayBuffer>
   /** The body, when it was moved to another thread and back: the one that was given is empty then. */
   returned?: Buffer<ArrayBuffer>
@@ -72,6 +73,6 @@ function readBody(body: Uint8Array): ReadBody {
   return {
     packed: packBytes(body),
     sha256: hash('sha256', body, 'buffer'),
-    ...(body.length > SHORT_BYTES && { sha1: hash('sha1', body, 'buffer') }),
+    ...(body.length > LARGEST_INLINE && { sha1: hash('sha1', body, 'buffer') }),
   }
 }
