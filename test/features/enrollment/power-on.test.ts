@@ -78,6 +78,8 @@ describeEachEngine('power-on', (database) => {
     ])
     const device = (await world.api('GET', `/devices/${phone.facts.udid}`)).body
     expect(device).toMatchObject({ policy_id: open, state: 'enrolled' })
+    const serial = (await world.api('GET', `/ade-devices/${phone.facts.serialNumber}`)).body
+    expect(serial).toMatchObject({ state: 'enrolled', device_runs_current_profile: true })
     expect((await world.api('GET', `/ade-devices/${phone.facts.serialNumber}`)).body.state).toBe('enrolled')
     const groups = (await world.api('GET', '/groups')).body.items as {
       id: string
