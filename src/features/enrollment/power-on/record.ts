@@ -25,7 +25,7 @@ export interface Recorded {
 
 const MAX_BATCH = 32
 const LANES = 1
-/** Each failed try means that another contact of the same device came first. */
+/** Each failed try means that another contact of the same device came first, in another process but for the first one. */
 const MAX_TRIES = 20
 
 export interface RecordDeps {
@@ -39,7 +39,8 @@ export interface RecordDeps {
 /**
  * Makes the writer; `findOpen` gives the attempt that a device has in progress now. Contacts at the same time share one
  * statement, each serial number once. What a contact comes to is decided by the attempt that was in progress before; when
- * another contact of the device, here or in another process, has changed that meanwhile, it is decided again.
+ * another contact of the device, here or in another process, has changed that meanwhile, it is decided again. Contacts of
+ * one device here take turns until they are written, so that any number of them at once are written in their order.
  */
 export function createRecorder(
   { db, clock, events, attempts, identity }: RecordDeps,
@@ -66,20 +67,31 @@ export function createRecorder(
   }
 
   const batches = createGroupCommit<Entry, Recorded | undefined>({
-    key: ({ contact }) => contact.attempt.serial_number,
+    key: serialOf,
     run: write,
     maxBatch: MAX_BATCH,
     lanes: LANES,
   })
 
-  return async function record(entry: Entry): Promise<Recorded> {
-    const serial = entry.contact.attempt.serial_number
+  async function record(entry: Entry): Promise<Recorded> {
     let { open } = entry
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const recorded = await batches.submit({ ...entry, open })
       if (recorded !== undefined) return recorded
-      open = await findOpen(serial)
+      open = await findOpen(serialOf(entry))
     }
     throw new AppError('overloaded', 'The device has too many contacts at once.')
   }
+
+  const turns = createGroupCommit<Entry, Recorded>({
+    key: serialOf,
+    run: (entries) => Promise.all(entries.map(record)),
+    maxBatch: 1,
+    lanes: Number.POSITIVE_INFINITY,
+  })
+  return (entry: Entry): Promise<Recorded> => turns.submit(entry)
+}
+
+function serialOf({ contact }: Entry): string {
+  return contact.attempt.serial_number
 }
