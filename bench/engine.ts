@@ -24,7 +24,7 @@ import { syncAndAssign } from './sync.ts'
 
 const DEVICES = 64
 const REST_MS = 12_000
-const WARM_UP = { connections: 16, seconds: 1 }
+const WARM_UP = { connections: 64, seconds: 4 }
 const SERVERS = ['plain', 'firstboot'] as const
 export const CONNECTIONS = [1, 8, 64] as const
 const SECRETS = {
@@ -133,7 +133,9 @@ async function runScenarios(
     ['Setup Assistant', setupAssistantPosts(powerOn.posts)],
   ]
   const rows: Row[] = []
-  for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only)) {
+  for (const [scenario, run] of scenarios.filter(
+    ([name]) => only === undefined || only.split(',').includes(name),
+  )) {
     tell(engine, scenario)
     // Lets the compilers settle before anything is counted.
     for (const server of SERVERS) await run(servers[server], speakers, WARM_UP.connections, WARM_UP.seconds)

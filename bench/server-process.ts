@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import path from 'node:path'
-import { ALLOCATOR } from '../src/kernel/heap.ts'
+import { RUNTIME } from '../src/kernel/runtime.ts'
 import type { Ask, CrowdMember, Usage } from './servers/protocol.ts'
 
 /** A server under measurement, in a process of its own. */
@@ -23,7 +23,8 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith('FIRSTBOOT_'))
   const child = fork(path.join(import.meta.dirname, 'servers', `${name}.ts`), {
-    env: { ...Object.fromEntries(inherited), ...ALLOCATOR, ...settings },
+    env: { ...Object.fromEntries(inherited), ...RUNTIME.variables, ...settings },
+    execArgv: [...RUNTIME.flags],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const ready = await new Promise<{ port: number; token?: string }>((resolve, reject) => {

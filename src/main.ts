@@ -7,7 +7,7 @@ import { loadSecrets } from './config/secrets.ts'
 import { runCli } from './cli/index.ts'
 import { migrateToLatest, openDatabase } from './db/index.ts'
 import { AppError } from './kernel/errors.ts'
-import { ALLOCATOR, boundHeap } from './kernel/heap.ts'
+import { RUNTIME } from './kernel/runtime.ts'
 import { createLog } from './kernel/log.ts'
 import { version } from './version.ts'
 
@@ -22,8 +22,7 @@ function readSettings() {
 
 /** Runs the server until SIGTERM or SIGINT. */
 async function serve(): Promise<number> {
-  restartWith(ALLOCATOR)
-  boundHeap()
+  restartWith(RUNTIME)
   const { config, secrets, log } = readSettings()
   const app = await startApp({ config, secrets, log })
   log.info(

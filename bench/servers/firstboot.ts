@@ -5,7 +5,6 @@ import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
 import { loadSecrets } from '../../src/config/secrets.ts'
 import { openDatabase } from '../../src/db/index.ts'
-import { boundHeap } from '../../src/kernel/heap.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { buildCommand } from '../../src/protocol/mdm/index.ts'
@@ -13,7 +12,6 @@ import { enrolCrowd } from './crowd.ts'
 import { answerBench } from './protocol.ts'
 
 /** The real server, started as `firstboot serve` starts it, logging to nowhere but formatting every line. */
-boundHeap()
 const env = readEnv()
 const config = loadConfig(env)
 const secrets = loadSecrets(env, config.dataDir)

@@ -1,3 +1,5 @@
+import type { Runtime } from '../kernel/runtime.ts'
+
 /** Every setting of the server; README says what each means. */
 export const VARIABLES = [
   'FIRSTBOOT_DATABASE_URL',
@@ -63,15 +65,23 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
 }
 
 /**
- * Starts the program anew in the same process, with these variables of its environment as well; returns when it has them
- * already, or the system cannot do that. For what a library reads before the program runs.
+ * Starts the program anew in the same process, with these variables and options of Node as well; returns when it has them
+ * already, or the system cannot do that. What was chosen by whoever started the program stays.
  */
-export function restartWith(variables: Readonly<Record<string, string>>): void {
+export function restartWith({ variables, flags }: Runtime): void {
   const { env, execPath, execArgv, argv } = process
   // A forked child would lose the channel to its parent.
   if (process.platform !== 'linux' || process.channel !== undefined) return
-  if (Object.keys(variables).every((name) => env[name] !== undefined)) return
-  process.execve?.(execPath, [execPath, ...execArgv, ...argv.slice(1)], { ...variables, ...definedOf(env) })
+  const chosen = [...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)].map(nameOf)
+  const missing = flags.filter((flag) => !chosen.includes(nameOf(flag)))
+  if (missing.length === 0 && Object.keys(variables).every((name) => env[name] !== undefined)) return
+  const args = [execPath, ...execArgv, ...missing, ...argv.slice(1)]
+  process.execve?.(execPath, args, { ...variables, ...definedOf(env) })
+}
+
+/** The name of an option, which Node takes with hyphens and with underscores. */
+function nameOf(flag: string): string {
+  return (flag.split('=')[0] ?? '').replaceAll('_', '-')
 }
 
 function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {

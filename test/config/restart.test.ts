@@ -7,12 +7,13 @@ const run = promisify(execFile)
 const env = path.resolve('src/config/env.ts')
 const PROGRAM = `
   import { restartWith } from ${JSON.stringify(env)}
+  const flags = process.execArgv.filter((flag) => flag.startsWith('--stack')).join()
   console.log('begins', process.pid, process.env.FOR_LIBRARY ?? 'without')
-  restartWith({ FOR_LIBRARY: 'chosen', OTHER: 'x' })
-  console.log('runs', process.pid, process.env.FOR_LIBRARY, process.argv.slice(1).join())`
+  restartWith({ variables: { FOR_LIBRARY: 'chosen', OTHER: 'x' }, flags: ['--stack-size=900', '--stack-trace-limit=20'] })
+  console.log('runs', process.pid, process.env.FOR_LIBRARY, flags, process.argv.slice(1).join())`
 
-async function start(variables: Record<string, string>): Promise<string[]> {
-  const args = ['--input-type=module-typescript', '--eval', PROGRAM, 'serve']
+async function start(variables: Record<string, string>, ...flags: string[]): Promise<string[]> {
+  const args = [...flags, '--input-type=module-typescript', '--eval', PROGRAM, 'serve']
   const { stdout, stderr } = await run(process.execPath, args, { env: { ...process.env, ...variables } })
   expect(stderr).toBe('')
   return stdout.trim().split('\n')
@@ -20,14 +21,28 @@ async function start(variables: Record<string, string>): Promise<string[]> {
 
 const restarts = process.platform === 'linux'
 
-test('where the system can, the program starts anew once, as the same process, and has the variables', async () => {
+test('where the system can, the program starts anew once, as the same process, with variables and options', async () => {
   const lines = await start({})
   const pid = lines[0]?.split(' ')[1]
-  const anew = [`begins ${pid} without`, `begins ${pid} chosen`, `runs ${pid} chosen serve`]
-  expect(lines).toEqual(restarts ? anew : [`begins ${pid} without`, `runs ${pid} undefined serve`])
+  const anew = [
+    `begins ${pid} without`,
+    `begins ${pid} chosen`,
+    `runs ${pid} chosen --stack-size=900,--stack-trace-limit=20 serve`,
+  ]
+  expect(lines).toEqual(restarts ? anew : [`begins ${pid} without`, `runs ${pid} undefined  serve`])
 })
 
 test('what was chosen by whoever starts the program stays', async () => {
-  const lines = await start({ FOR_LIBRARY: 'theirs', OTHER: 'y' })
-  expect(lines.map((line) => line.replace(/\d+/, '1'))).toEqual(['begins 1 theirs', 'runs 1 theirs serve'])
+  const variables = { FOR_LIBRARY: 'theirs', OTHER: 'y', NODE_OPTIONS: '--stack-trace-limit=5' }
+  const lines = await start(variables, '--stack_size=950')
+  expect(lines.map((line) => line.replace(/\d+/, '1'))).toEqual([
+    'begins 1 theirs',
+    'runs 1 theirs --stack_size=950 serve',
+  ])
+})
+
+test('one option that is missing is enough', async () => {
+  const lines = await start({ FOR_LIBRARY: 'theirs', OTHER: 'y' }, '--stack-size=950')
+  const last = `runs 1 theirs --stack-size=950,--stack-trace-limit=20 serve`
+  expect(lines.at(-1)?.replace(/\d+/, '1')).toBe(restarts ? last : 'runs 1 theirs --stack-size=950 serve')
 })
