@@ -31,9 +31,9 @@ type Entry<Req, Res> = {
 }
 
 /**
- * Coalesces requests into batches: with a lane free a request runs at once, alone; what comes while all lanes are at
- * work is collected and goes together into the next batch. So an idle server adds no wait, and a busy one pays for one
- * commit where it would have paid for many. When a batch fails its requests are run again one by one, so that one bad
+ * Coalesces requests into batches: with a lane free, what comes in one turn of the event loop runs together at its end; what
+ * comes while all lanes are at work is collected and goes into the next batch. So an idle server adds no wait, and a busy one
+ * pays for one commit where it would have paid for many. When a batch fails its requests are run again one by one, so that one bad
  * request fails alone, except when the database is gone: then all fail with that.
  */
 export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res>): GroupCommit<Req, Res> {
@@ -45,6 +45,7 @@ export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res
   const idlers: (() => void)[] = []
   let waiting = 0
   let busyLanes = 0
+  let isScheduled = false
 
   function submit(request: Req): Promise<Res> {
     if (waiting >= maxWaiting) return Promise.reject(new AppError('overloaded'))
@@ -56,7 +57,17 @@ export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res
       else queue.push(entry)
       waiting += 1
       if (!inFlight.has(key)) ready.add(key)
+      schedule()
+    })
+  }
+
+  function schedule(): void {
+    if (isScheduled || busyLanes === lanes) return
+    isScheduled = true
+    setImmediate(() => {
+      isScheduled = false
       dispatch()
+      tellIdle()
     })
   }
 
@@ -68,9 +79,13 @@ export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res
         busyLanes -= 1
         for (const { key } of batch) release(key)
         dispatch()
-        if (busyLanes === 0) for (const wake of idlers.splice(0)) wake()
+        tellIdle()
       })
     }
+  }
+
+  function tellIdle(): void {
+    if (busyLanes === 0 && !isScheduled) for (const wake of idlers.splice(0)) wake()
   }
 
   function take(): Entry<Req, Res>[] {
@@ -123,7 +138,7 @@ export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res
   }
 
   async function idle(): Promise<void> {
-    if (busyLanes === 0) return
+    if (busyLanes === 0 && !isScheduled) return
     await new Promise<void>((resolve) => idlers.push(resolve))
   }
 

@@ -23,11 +23,14 @@ const settled = () => new Promise((resolve) => setImmediate(resolve))
 const key = (request: Request) => request.key
 
 describe('an idle server', () => {
-  test('runs a request at once, alone', () => {
+  test('runs what came in one turn of the event loop together, at its end', async () => {
     const { batches, run } = manualRun()
     const { submit } = createGroupCommit({ key, run, maxBatch: 10 })
     void submit({ key: 'a', id: 1 })
-    expect(batches.map(({ requests }) => requests)).toEqual([[{ key: 'a', id: 1 }]])
+    void submit({ key: 'b', id: 2 })
+    expect(batches).toEqual([])
+    await settled()
+    expect(batches.map(({ requests }) => requests.map(({ id }) => id))).toEqual([[1, 2]])
   })
 
   test('answers idle() at once', async () => {
@@ -41,35 +44,37 @@ describe('while a batch is in flight', () => {
     const { batches, run } = manualRun()
     const { submit } = createGroupCommit({ key, run, maxBatch: 2 })
     for (const [id, name] of ['a', 'a', 'b', 'b', 'c'].entries()) void submit({ key: name, id })
-    expect(batches).toHaveLength(1)
-
-    batches[0]?.finish()
-    await settled()
-    expect(batches[1]?.requests.map(({ id }) => id)).toEqual([2, 4])
-    batches[1]?.finish()
-    await settled()
-    expect(batches[2]?.requests.map(({ id }) => id)).toEqual([1, 3])
+    const seen = []
+    for (let turn = 0; turn < 3; turn++) {
+      await settled()
+      expect(batches).toHaveLength(turn + 1)
+      seen.push(batches[turn]?.requests.map(({ id }) => id))
+      batches[turn]?.finish()
+    }
+    expect(seen).toEqual([[0, 2], [4, 1], [3]])
   })
 
-  test('a second lane takes other keys only', () => {
+  test('a second lane takes other keys only', async () => {
     const { batches, run } = manualRun()
     const { submit } = createGroupCommit({ key, run, maxBatch: 10, lanes: 2 })
-    for (const [id, name] of ['a', 'a', 'b', 'c'].entries()) void submit({ key: name, id })
-    expect(batches.map(({ requests }) => requests.map(({ id }) => id))).toEqual([[0], [2]])
+    void submit({ key: 'a', id: 0 })
+    await settled()
+    for (const [id, name] of ['a', 'b', 'c'].entries()) void submit({ key: name, id: id + 1 })
+    await settled()
+    expect(batches.map(({ requests }) => requests.map(({ id }) => id))).toEqual([[0], [2, 3]])
   })
 
   test('more than maxWaiting are refused as overloaded, and there is room again afterwards', async () => {
     const { batches, run } = manualRun()
     const { submit } = createGroupCommit({ key, run, maxBatch: 10, maxWaiting: 2 })
-    for (const id of [0, 1, 2]) void submit({ key: String(id), id })
+    for (const id of [0, 1]) void submit({ key: String(id), id })
     await expect(submit({ key: 'x', id: 9 })).rejects.toMatchObject({ code: 'overloaded' })
 
-    batches[0]?.finish()
     await settled()
     const late = submit({ key: 'x', id: 10 })
-    batches[1]?.finish()
+    batches[0]?.finish()
     await settled()
-    batches[2]?.finish()
+    batches[1]?.finish()
     expect(await late).toBe(10)
   })
 
@@ -80,6 +85,8 @@ describe('while a batch is in flight', () => {
     void submit({ key: 'a', id: 2 })
     let isIdle = false
     void idle().then(() => (isIdle = true))
+    await settled()
+    expect(isIdle).toBe(false)
     batches[0]?.finish()
     await settled()
     expect(isIdle).toBe(false)
@@ -104,7 +111,7 @@ describe('a batch that fails', () => {
     expect(
       results.map((result) => (result.status === 'fulfilled' ? result.value : String(result.reason))),
     ).toEqual([0, 1, 'Error: bad 2', 3])
-    expect(calls).toEqual([[0], [1, 2, 3], [1], [2], [3]])
+    expect(calls).toEqual([[0, 1, 2, 3], [0], [1], [2], [3]])
   })
 
   test('because the database is gone fails as a whole, without another try', async () => {
@@ -118,7 +125,7 @@ describe('a batch that fails', () => {
     expect(results.map((result) => (result.status === 'rejected' ? result.reason.code : ''))).toEqual(
       Array(3).fill('database_unavailable'),
     )
-    expect(calls).toEqual([[0], [1, 2]])
+    expect(calls).toEqual([[0, 1, 2]])
   })
 
   test('by giving too few results fails its request as internal', async () => {
