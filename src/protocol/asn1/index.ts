@@ -32,4 +32,5 @@ export {
   time,
   tlv,
   utf8String,
+  wrap,
 } from './writer.ts'

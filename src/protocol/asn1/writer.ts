@@ -7,20 +7,46 @@ const known = new Map<string, Buffer>()
 
 /** One DER value: the identifier octet, the minimal length, the parts. */
 export function tlv(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  let length = 0
-  for (const part of parts) length += part.length
-  let more = 0
-  if (length >= 0x80) while (length >= 256 ** more) more++
-  const bytes = Buffer.allocUnsafe(2 + more + length)
-  bytes[0] = tag
-  bytes[1] = more === 0 ? length : 0x80 + more
-  if (more > 0) bytes.writeUIntBE(length, 2, more)
-  let offset = 2 + more
+  const length = lengthOf(parts)
+  const start = headerLength(length)
+  const bytes = Buffer.allocUnsafe(start + length)
+  writeHeader(bytes, tag, length)
+  let offset = start
   for (const part of parts) {
     bytes.set(part, offset)
     offset += part.length
   }
   return bytes
+}
+
+/**
+ * The same, not yet joined: the header, then the parts as they are. For large contents with several values around them, each of
+ * which would copy all of it.
+ */
+export function wrap(tag: number, parts: readonly Uint8Array[]): Uint8Array[] {
+  const length = lengthOf(parts)
+  const header = Buffer.allocUnsafe(headerLength(length))
+  writeHeader(header, tag, length)
+  return [header, ...parts]
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0
+  for (const part of parts) length += part.length
+  return length
+}
+
+function headerLength(length: number): number {
+  let more = 0
+  if (length >= 0x80) while (length >= 256 ** more) more++
+  return 2 + more
+}
+
+function writeHeader(bytes: Buffer, tag: number, length: number): void {
+  const more = headerLength(length) - 2
+  bytes[0] = tag
+  bytes[1] = more === 0 ? length : 0x80 + more
+  if (more > 0) bytes.writeUIntBE(length, 2, more)
 }
 
 /** SEQUENCE or SEQUENCE OF. */
@@ -113,7 +139,9 @@ export function ia5String(text: string): Buffer {
 
 /** Time in whole seconds: UTCTime until 2049, GeneralizedTime after (RFC 5280, section 4.1.2.5). */
 export function time(date: Date): Buffer {
-  const digits = date.toISOString().replace(/\.\d+/, '').replaceAll(/[-:T]/g, '')
+  const iso = date.toISOString()
+  const [day, clock] = [iso.slice(0, -14), iso.slice(-13, -5)]
+  const digits = `${day.replaceAll('-', '')}${clock.replaceAll(':', '')}Z`
   const year = date.getUTCFullYear()
   if (year >= 1950 && year < 2050) return tlv(TAG.utcTime, Buffer.from(digits.slice(2), 'latin1'))
   return tlv(TAG.generalizedTime, Buffer.from(digits, 'latin1'))

@@ -10,6 +10,7 @@ import {
   setOf,
   sorted,
   tlv,
+  wrap,
   TAG,
   time,
   algorithm,
@@ -48,7 +49,10 @@ export async function signData(options: {
       : signatureAlgorithm(signer.key, hash),
     octetString(signature),
   )
-  const inside = content === undefined || options.detached === true ? [] : [context(0, octetString(content))]
+  const inside =
+    content === undefined || options.detached === true
+      ? []
+      : wrap(TAG.context(0), wrap(TAG.octetString, [content]))
   return signedData(setOf(hashAlgorithm(hash)), inside, certificates, setOf(signerInfo))
 }
 
@@ -68,25 +72,26 @@ export function certificateReference({ issuerDer, serialBytes }: Certificate): B
 }
 
 /** ContentInfo around the DER of the given content type. */
-export function contentInfo(type: string, content: Buffer): Buffer {
-  return sequence(oid(type), context(0, content))
+export function contentInfo(type: string, ...content: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(wrap(TAG.sequence, [oid(type), ...wrap(TAG.context(0), content)]))
 }
 
 function signedData(
   hashes: Buffer,
-  inside: Buffer[],
+  inside: readonly Uint8Array[],
   certificates: readonly Certificate[],
   signers: Buffer,
 ): Buffer {
+  const ders = certificates.map(({ der }) => der)
   return contentInfo(
     OID.signedData,
-    sequence(
+    ...wrap(TAG.sequence, [
       integer(1),
       hashes,
-      sequence(oid(OID.data), ...inside),
-      context(0, ...certificates.map(({ der }) => der)),
+      ...wrap(TAG.sequence, [oid(OID.data), ...inside]),
+      ...wrap(TAG.context(0), ders),
       signers,
-    ),
+    ]),
   )
 }
 
