@@ -133,16 +133,14 @@ async function runScenarios(
     ['Setup Assistant', setupAssistantPosts(powerOn.posts)],
   ]
   const rows: Row[] = []
-  for (const [scenario, run] of scenarios.filter(
-    ([name]) => only === undefined || only.split(',').includes(name),
-  )) {
+  for (const [scenario, run] of scenarios.filter(([name]) => only === undefined || name === only)) {
     tell(engine, scenario)
     // Lets the compilers settle before anything is counted.
     for (const server of SERVERS) await run(servers[server], speakers, WARM_UP.connections, WARM_UP.seconds)
     for (const connections of CONNECTIONS)
       for (const server of SERVERS) {
         await settle()
-        const work = () => run(servers[server], speakers, connections, SECONDS)
+        const work = () => run(servers[server], speakers, connections, SECONDS[connections])
         const figures = await measure(`${server} ${scenario}`, servers[server], work, server === 'plain')
         rows.push({ engine, scenario, server, connections, ...figures })
       }

@@ -37,7 +37,8 @@ try {
   const empty = await startServer('empty')
   for (const connections of CONNECTIONS) {
     const request = Buffer.from('PUT /mdm/connect HTTP/1.1\r\nHost: bench\r\nContent-Length: 2\r\n\r\nhi')
-    const run = () => load({ port: empty.port, connections, seconds: SECONDS, next: () => request })
+    const run = () =>
+      load({ port: empty.port, connections, seconds: SECONDS[connections], next: () => request })
     const figures = await measure('empty', empty, run)
     found.rows.push({
       ...{ engine: 'none', scenario: 'nothing (ceiling)', server: 'empty', connections },
