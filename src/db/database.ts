@@ -18,11 +18,12 @@ const MAX_PREPARED_CONNECTIONS = 4
  * since the last vacuum, each time, where an index scan remembers it as dead. The same goes for statements that are planned
  * anew each time: for tables of middle size a plan that reads all of them looks cheap, and is not for a batch of a few rows.
  */
-const BY_INDEX = optionsOf(
+const BY_INDEX = [
   ...['TimeZone=UTC', 'enable_seqscan=off', 'enable_bitmapscan=off', 'enable_hashjoin=off'],
   ...['enable_mergejoin=off', 'jit=off'],
-)
-const PLANNED_ONCE = `${BY_INDEX} ${optionsOf('plan_cache_mode=force_generic_plan')}`
+]
+/** For statements by name alone: others may need their parameters to be planned, as a condition on a partial index does. */
+const PLANNED_ONCE = [...BY_INDEX, 'plan_cache_mode=force_generic_plan']
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
@@ -64,11 +65,10 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
     return assemble('postgres', { general, prepared }, log, () => endWatches.forEach((end) => end()))
   }
 
-  const embedded = await openEmbedded(options.dataDir)
+  const embedded = await openEmbedded(options.dataDir, BY_INDEX)
   const connection: PoolConfig = {
     ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
     stream: () => embedded.connect(),
-    options: PLANNED_ONCE,
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
@@ -82,11 +82,14 @@ function postgres(url: string): { general: PoolConfig; prepared: PoolConfig } {
   const general = {
     connectionString: url,
     max: MAX_CONNECTIONS,
-    options: BY_INDEX,
+    options: optionsOf(BY_INDEX),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   }
-  return { general, prepared: { ...general, max: MAX_PREPARED_CONNECTIONS, options: PLANNED_ONCE } }
+  return {
+    general,
+    prepared: { ...general, max: MAX_PREPARED_CONNECTIONS, options: optionsOf(PLANNED_ONCE) },
+  }
 }
 
 function assemble(
@@ -122,6 +125,6 @@ function assemble(
   }
 }
 
-function optionsOf(...settings: string[]): string {
+function optionsOf(settings: readonly string[]): string {
   return settings.map((setting) => `-c ${setting}`).join(' ')
 }

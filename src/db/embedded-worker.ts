@@ -5,16 +5,19 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { PGlite } from '@electric-sql/pglite'
 import { DurableFiles } from './embedded-files.ts'
-import type { FromEngine, ToEngine } from './embedded.ts'
+import type { EngineData, FromEngine, ToEngine } from './embedded.ts'
 
 if (parentPort === null) throw new Error('This file is the entry of a worker thread.')
 const port = parentPort
-const { folder } = workerData as { folder: string }
+const { folder, settings } = workerData as EngineData
 
 const SESSION_RESET = [Buffer.from([0x53, 0, 0, 0, 4]), simpleQuery('rollback'), simpleQuery('discard all')]
 const START_PARAMETERS = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
-  ...['-c', 'fsync=on', '-c', 'wal_sync_method=fsync', '-c', 'shared_buffers=64MB'],
+  ...['fsync=on', 'wal_sync_method=fsync', 'shared_buffers=64MB', ...settings].flatMap((each) => [
+    '-c',
+    each,
+  ]),
 ]
 
 const files = new DurableFiles(folder)

@@ -10,6 +10,9 @@ import { createEngineStream } from './embedded-stream.ts'
 import type { EngineReceiver, EngineSession } from './embedded-stream.ts'
 import { lockFolder } from './folder-lock.ts'
 
+/** What the worker thread starts with: where the database is, and its settings (`name=value`). */
+export type EngineData = { folder: string; settings: readonly string[] }
+
 /** To the worker thread: wire protocol bytes of a session, a question for its counters, or the end. */
 export type ToEngine =
   { kind: 'bytes'; session: number; bytes: Uint8Array<ArrayBuffer> } | { kind: 'stats' } | { kind: 'close' }
@@ -38,10 +41,10 @@ type Engine = {
 }
 
 /**
- * Opens (and at the first start makes) the embedded database in `<dataDir>/database`. Throws AppError `conflict` when
- * another process has it open.
+ * Opens (and at the first start makes) the embedded database in `<dataDir>/database`, with these settings (`name=value`).
+ * Throws AppError `conflict` when another process has it open.
  */
-export async function openEmbedded(dataDir: string): Promise<Embedded> {
+export async function openEmbedded(dataDir: string, settings: readonly string[] = []): Promise<Embedded> {
   const folder = join(dataDir, 'database')
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(folder)
@@ -50,7 +53,7 @@ export async function openEmbedded(dataDir: string): Promise<Embedded> {
   let engine: Promise<Engine> | undefined
 
   function start(): Promise<Engine> {
-    const starting = startEngine(folder, receivers)
+    const starting = startEngine({ folder, settings }, receivers)
     const forget = (): void => {
       if (engine === starting) engine = undefined
     }
@@ -131,8 +134,8 @@ function besideThisFile(name: string): URL {
   return new URL(`./${name}${extname(import.meta.url)}`, import.meta.url)
 }
 
-async function startEngine(folder: string, receivers: Map<number, EngineReceiver>): Promise<Engine> {
-  const worker = new Worker(besideThisFile('embedded-worker'), { workerData: { folder }, stdin: false })
+async function startEngine(workerData: EngineData, receivers: Map<number, EngineReceiver>): Promise<Engine> {
+  const worker = new Worker(besideThisFile('embedded-worker'), { workerData, stdin: false })
   const waiting: {
     kind: FromEngine['kind']
     resolve: (message: FromEngine) => void
