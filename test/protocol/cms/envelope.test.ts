@@ -137,16 +137,23 @@ describe('refusals', () => {
 
   test('a wrong key, a changed key, a changed or cut ciphertext all look alike', async () => {
     const message = envelop(content, { recipient: identity.certificate, cipher: 'aes-128-cbc' })
-    const wrongKey = { certificate: identity.certificate, key: stranger.key }
-    expect(await reasonOf(message, wrongKey)).toBe(failed)
-    for (const fromEnd of [1, 17, 40]) {
+    // Once in 256 times what a wrong key makes of the last block happens to end as it should; then it is other content.
+    const looksAlike = async (changed: Uint8Array, by?: Identity) => {
+      const reason = await reasonOf(changed, by)
+      if (reason === undefined) expect((await open(changed, by)).content).not.toEqual(content)
+      else expect(reason).toBe(failed)
+    }
+    await looksAlike(message, { certificate: identity.certificate, key: stranger.key })
+    const flipped = (fromEnd: number) => {
       const changed = Buffer.from(message)
       changed[message.length - fromEnd] = (changed.at(-fromEnd) ?? 0) ^ 0x80
-      expect(await reasonOf(changed)).toBe(fromEnd === 40 ? undefined : failed)
+      return changed
     }
+    await looksAlike(flipped(1))
+    expect(await reasonOf(flipped(17))).toBe(failed)
+    expect(await reasonOf(flipped(40))).toBe(undefined)
     const at = message.indexOf(Buffer.from('04820100', 'hex')) + 4
-    for (const fill of [0x00, 0x01, 0xff])
-      expect(await reasonOf(Buffer.from(message).fill(fill, at, at + 256))).toBe(failed)
+    for (const fill of [0x00, 0x01, 0xff]) await looksAlike(Buffer.from(message).fill(fill, at, at + 256))
   })
 
   test('other key transports, ciphers and vectors are told', async () => {
