@@ -13,11 +13,23 @@ export interface Subject {
   readonly displayName?: string
 }
 
+/** What a fault says. `namespace` is that of the code (default WS-Security); `entra`: the details of Entra ID's own service. */
+export interface FaultFields {
+  readonly code: string
+  readonly reason: string
+  readonly namespace?: string
+  readonly entra?: string
+}
+
 /** A SOAP 1.2 fault as AD FS writes it. */
-export function faultAnswer(code: string, reason: string, namespace: string = NS.wsse): string {
+export function faultAnswer({ code, reason, namespace = NS.wsse, entra }: FaultFields): string {
+  const detail =
+    entra === undefined
+      ? ''
+      : `<s:Detail><psf:error xmlns:psf="${NS.psf}"><psf:value>0x80048821</psf:value><psf:internalerror><psf:text>${escapeXml(entra)}</psf:text></psf:internalerror></psf:error></s:Detail>`
   return envelope(
     `${NS.wsa}/soap/fault`,
-    `<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value xmlns:b="${namespace}">b:${code}</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang="en-US">${escapeXml(reason)}</s:Text></s:Reason></s:Fault>`,
+    `<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value xmlns:b="${namespace}">b:${code}</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang="en-US">${escapeXml(reason)}</s:Text></s:Reason>${detail}</s:Fault>`,
   )
 }
 

@@ -5,7 +5,7 @@ import { systemClock } from '../kernel/clock.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { NS } from '../protocol/wstrust/index.ts'
 import { faultAnswer, mexAnswer, tokenAnswer } from './wstrust-answers.ts'
-import type { Subject } from './wstrust-answers.ts'
+import type { FaultFields, Subject } from './wstrust-answers.ts'
 import { checkTokenRequest, RequestViolation } from './wstrust-check.ts'
 import type { TokenRequest } from './wstrust-check.ts'
 
@@ -45,17 +45,29 @@ const MAX_SKEW_MS = 5 * 60 * 1000
 const MAX_BODY = 256 * 1024
 const ID3242 = 'ID3242: The security token could not be authenticated or authorized.'
 
-/** Subcode and reason for an account whose password is right. Locked and disabled ones look like a wrong password. */
-const STATES: Record<
-  NonNullable<DirectoryUser['state']>,
-  readonly [code: string, reason: string] | undefined
-> = {
+/**
+ * The fault for an account whose password is right. Locked and disabled ones look like a wrong password; what AD FS has no
+ * code for is told as Entra ID's token service does.
+ */
+const STATES: Record<NonNullable<DirectoryUser['state']>, FaultFields | undefined> = {
   ok: undefined,
-  locked: ['FailedAuthentication', ID3242],
-  disabled: ['FailedAuthentication', ID3242],
-  expired: ['FailedAuthentication', `${ID3242} The password of the user has expired.`],
-  must_change: ['FailedAuthentication', `${ID3242} The password must be changed at next logon.`],
-  mfa: ['RequestFailed', 'MSIS3127: The specified request failed: multi-factor authentication is required.'],
+  locked: { code: 'FailedAuthentication', reason: ID3242 },
+  disabled: { code: 'FailedAuthentication', reason: ID3242 },
+  expired: {
+    code: 'FailedAuthentication.ExpiredPassword',
+    reason: 'MSIS3125: The user password has expired.',
+    namespace: NS.adfs,
+  },
+  must_change: {
+    code: 'FailedAuthentication',
+    reason: 'Authentication Failure',
+    entra: 'AADSTS50142: Password change is required due to a conditional access policy.',
+  },
+  mfa: {
+    code: 'FailedAuthentication',
+    reason: 'Authentication Failure',
+    entra: 'AADSTS50076: Due to a configuration change, multi-factor authentication must be used.',
+  },
 }
 
 interface Answer {
@@ -117,16 +129,16 @@ function createDesk(options: FakeDirectoryOptions, violations: string[]) {
     if (messageIds.has(messageId)) throw new RequestViolation('a MessageID that was used before')
     messageIds.add(messageId)
     if (now.getTime() < created.getTime() - MAX_SKEW_MS || now.getTime() > expires.getTime() + MAX_SKEW_MS) {
-      return fault('MessageExpired', 'ID: the message has expired', NS.wsu)
+      return fault({ code: 'MessageExpired', reason: 'ID: the message has expired', namespace: NS.wsu })
     }
     if (request.appliesTo !== appliesTo) {
-      return fault('InvalidScope', 'ID3082: The request scope is not valid or is unsupported.', NS.wst)
+      const reason = 'ID3082: The request scope is not valid or is unsupported.'
+      return fault({ code: 'InvalidScope', reason, namespace: NS.wst })
     }
     const user = users.find((each) => each.userName.toLowerCase() === userName.toLowerCase())
-    if (user?.password !== password) return fault('FailedAuthentication', ID3242)
+    if (user?.password !== password) return fault({ code: 'FailedAuthentication', reason: ID3242 })
     const problem = STATES[user.state ?? 'ok']
-    if (problem !== undefined)
-      return fault(problem[0], problem[1], problem[0] === 'RequestFailed' ? NS.wst : NS.wsse)
+    if (problem !== undefined) return fault(problem)
     return { status: 200, body: tokenAnswer(user, { appliesTo, messageId, now, saml }) }
   }
 
@@ -139,14 +151,14 @@ function createDesk(options: FakeDirectoryOptions, violations: string[]) {
     } catch (error) {
       if (!(error instanceof RequestViolation)) throw error
       violations.push(error.message)
-      return fault('InvalidRequest', `ID: ${error.message}`, NS.wst)
+      return fault({ code: 'InvalidRequest', reason: `ID: ${error.message}`, namespace: NS.wst })
     }
   }
 }
 
 /** AD FS answers 500 whatever the fault. */
-function fault(code: string, reason: string, namespace?: string): Answer {
-  return { status: 500, body: faultAnswer(code, reason, namespace) }
+function fault(fields: FaultFields): Answer {
+  return { status: 500, body: faultAnswer(fields) }
 }
 
 function send(response: ServerResponse, { status, body }: Answer): void {

@@ -82,7 +82,10 @@ export function createTrial(deps: {
 
 function placeOf({ url }: WsTrustSource, { endpoint }: DirectoryAnswer): string {
   if (endpoint === undefined) return `No endpoint was found through ${url}`
-  return endpoint === url ? endpoint : `${endpoint} (found through ${url})`
+  if (endpoint === url) return endpoint
+  const { host } = new URL(endpoint)
+  const other = host === new URL(url).host ? '' : `, on another host: ${host}`
+  return `${endpoint} (found through ${url}${other})`
 }
 
 function sentence(detail: string): string {

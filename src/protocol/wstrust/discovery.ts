@@ -14,7 +14,8 @@ export type Discovery =
 /**
  * Finds the endpoint for WS-Trust 1.3 Username/Mixed. An address whose path ends in `/usernamemixed` is the endpoint itself
  * and costs no request. Every other one is fetched: a WSDL is the MEX document that names the endpoint; when something else
- * is there, the address is the endpoint, unless its path ends in `/mex`. The answer may be kept for as long as the address
+ * is there, the address is the endpoint, unless its path ends in `/mex`. A document that was read over https leads to https
+ * alone, one from loopback over http also to http on loopback. The answer may be kept for as long as the address
  * stays the same.
  */
 export async function discoverEndpoint(options: {
@@ -36,14 +37,15 @@ export async function discoverEndpoint(options: {
   const document = readDocument(answer)
   if ('ok' in document) return isMex ? document : given
   const isWsdl = [...elementsOf(document)].some((element) => is(element, NS.wsdl, 'definitions'))
-  return isMex || isWsdl ? endpointIn(document) : given
+  return isMex || isWsdl ? endpointIn(document, new URL(url).protocol) : given
 }
 
 function hasPathEnd(url: string, end: RegExp): boolean {
   return URL.canParse(url) && end.test(new URL(url).pathname)
 }
 
-function endpointIn(document: XmlElement): Discovery {
+/** `protocol` is that by which the document came: one that came by https leads to https alone. */
+function endpointIn(document: XmlElement, protocol: string): Discovery {
   const all = [...elementsOf(document)]
   const policies = new Set(all.filter(isUserNamePolicy).map((policy) => attributeOf(policy, 'Id', NS.wsu)))
   const bindings = new Set(
@@ -56,13 +58,18 @@ function endpointIn(document: XmlElement): Discovery {
         bindings.has(qualifiedName(each, attributeOf(each, 'binding') ?? '').name),
     )
     .flatMap((port) => addressOf(port) ?? [])
-  const endpoint = addresses.find(isAllowed)
+  const endpoint = addresses.find((address) => isAllowed(address, protocol))
   if (endpoint !== undefined) return { ok: true, endpoint, source: 'mex' }
+  const [refused] = addresses
   return unavailable(
-    addresses.length > 0
-      ? 'the MEX document names an endpoint for user name and password that is not https'
-      : 'the MEX document names no endpoint for WS-Trust 1.3 with user name and password: is usernamemixed enabled?',
+    refused === undefined
+      ? 'the MEX document names no endpoint for WS-Trust 1.3 with user name and password: is usernamemixed enabled?'
+      : `the MEX document names an endpoint for user name and password that is not https${hostOf(refused)}`,
   )
+}
+
+function hostOf(address: string): string {
+  return URL.canParse(address) ? ` (at ${new URL(address).host})` : ''
 }
 
 /** A policy of TLS with a user name token in the header. */
@@ -103,10 +110,10 @@ function addressOf(port: XmlElement): string | undefined {
   return reference || (soap && attributeOf(soap, 'location'))
 }
 
-function isAllowed(address: string): boolean {
+function isAllowed(address: string, from: string): boolean {
   if (!URL.canParse(address)) return false
   const { protocol, hostname } = new URL(address)
-  return protocol === 'https:' || (protocol === 'http:' && isLoopbackHost(hostname))
+  return protocol === 'https:' || (protocol === 'http:' && from === 'http:' && isLoopbackHost(hostname))
 }
 
 function is(element: XmlElement, namespace: string, name: string): boolean {

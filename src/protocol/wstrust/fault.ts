@@ -5,16 +5,19 @@ import type { PasswordProblem, PasswordRefusal } from './result.ts'
 import { NS } from './vocabulary.ts'
 
 interface Fault {
-  /** Local name of the most exact code that is of a namespace known here. */
-  readonly code: string | undefined
+  /** The codes in namespaces that are known here, from the most general one to the most exact. */
+  readonly codes: readonly FaultCode[]
   readonly reason: string
-  /** All text of the fault, for Entra ID's codes. */
-  readonly everything: string
+}
+
+interface FaultCode {
+  /** Undefined for a prefix that is not declared. */
+  readonly namespace: string | undefined
+  readonly name: string
 }
 
 const MAX_REASON = 300
-const MAX_TEXT = 16_384
-const CODE_NAMESPACES: readonly string[] = [NS.wsse, NS.wst, NS.wsu]
+const CODE_NAMESPACES: readonly string[] = [NS.wsse, NS.wst, NS.wst2005, NS.wsu, NS.adfs]
 
 /** What Entra ID's numbers mean (Microsoft: Microsoft Entra authentication and authorization error codes). */
 const AADSTS: Record<string, PasswordProblem> = {
@@ -33,21 +36,9 @@ const AADSTS: Record<string, PasswordProblem> = {
   50034: 'user_unknown',
 }
 
-/** What the texts of AD FS give away where its codes do not. The order counts. */
-const TELLING: readonly (readonly [pattern: RegExp, problem: PasswordProblem])[] = [
-  [/password[^.]{0,40}\bexpired|expired[^.]{0,20}\bpassword/i, 'password_expired'],
-  [
-    /must (be )?change|change (the|your|his|her) password|password change|next (logon|log ?in|sign)/i,
-    'password_change_required',
-  ],
-  [
-    /multi-?factor|\bMFA\b|second(ary)? (authentication|factor)|(strong|additional|stronger) authentication/i,
-    'mfa_required',
-  ],
-  [/(account|user)[^.]{0,40}\bdisabled/i, 'user_disabled'],
-]
-
-const SIGN_IN_CODES = new Set(['FailedAuthentication', 'RequestFailed'])
+/** The one class of AD FS's own codes that is about the person; what follows its dot is the reason. */
+const FAILED_AUTHENTICATION = 'FailedAuthentication'
+const EXPIRED_PASSWORD = `${FAILED_AUTHENTICATION}.ExpiredPassword`
 
 const ABOUT_THE_DIRECTORY: Record<string, string> = {
   InvalidScope:
@@ -65,28 +56,32 @@ export function faultIn(body: XmlElement | undefined): XmlElement | undefined {
   return childOf(body, NS.soap12, 'Fault') ?? childOf(body, NS.soap11, 'Fault')
 }
 
-/** What a fault means. `password` is looked for in the directory's text, which is then left out. */
+/**
+ * What a fault means: its codes alone decide, as the text is in whatever language the directory speaks. `password` is looked for
+ * in that text, which is then left out.
+ */
 export function explainFault(element: XmlElement, password: string): PasswordRefusal {
   const fault = element.namespace === NS.soap12 ? readFault12(element) : readFault11(element)
   const said = quote(fault.reason, password)
-  const number = /\bAADSTS(\d{5,7})\b/.exec(fault.everything)?.[1]
+  const number = entraNumberIn(element)
   const known = number !== undefined && Object.hasOwn(AADSTS, number) ? AADSTS[number] : undefined
   if (known !== undefined) return refuse(known, `Entra ID says AADSTS${number}${said}`)
-  if (fault.code !== undefined && SIGN_IN_CODES.has(fault.code)) {
-    const told = TELLING.find(([pattern]) => pattern.test(fault.reason))?.[1]
-    if (told !== undefined) return refuse(told, `the directory says ${fault.code}${said}`)
-  }
-  if (fault.code === 'FailedAuthentication') {
+  // AD FS's own code says more than a general one, wherever it stands.
+  const code = fault.codes.findLast(({ namespace }) => namespace === NS.adfs) ?? fault.codes.at(-1)
+  const { name = '' } = code ?? {}
+  const isOwn = code?.namespace === NS.adfs
+  if (isOwn && name === EXPIRED_PASSWORD) return refuse('password_expired', `AD FS says ${name}${said}`)
+  if (name === FAILED_AUTHENTICATION || (isOwn && name.startsWith(`${FAILED_AUTHENTICATION}.`))) {
     return refuse(
       'invalid_credentials',
-      `the directory says FailedAuthentication, which stands for a wrong name or password, a locked or disabled account, or no access to the relying party${said}`,
+      `the directory says ${name}, which stands for a wrong name or password, a locked or disabled account, or no access to the relying party${said}`,
     )
   }
-  const { code = '' } = fault
-  const hint = Object.hasOwn(ABOUT_THE_DIRECTORY, code)
-    ? ABOUT_THE_DIRECTORY[code]
-    : 'the directory answers with a fault that is not about the password'
-  return unavailable(`${hint}${code === '' ? '' : ` (${code})`}${said}`)
+  const hint =
+    !isOwn && Object.hasOwn(ABOUT_THE_DIRECTORY, name)
+      ? ABOUT_THE_DIRECTORY[name]
+      : 'the directory answers with a fault that is not about the password'
+  return unavailable(`${hint}${name === '' ? '' : ` (${name})`}${said}`)
 }
 
 function readFault12(fault: XmlElement): Fault {
@@ -98,41 +93,32 @@ function readFault12(fault: XmlElement): Fault {
     at = childOf(at, NS.soap12, 'Subcode')
   }
   const texts = childOf(fault, NS.soap12, 'Reason')?.children.filter(({ name }) => name === 'Text') ?? []
-  return {
-    code: codes.map(codeIn).findLast((code) => code !== undefined),
-    reason: texts.map(({ text }) => text).join(' '),
-    everything: allText(fault),
-  }
+  return { codes: codes.flatMap(codeIn), reason: texts.map(({ text }) => text).join(' ') }
 }
 
 /** SOAP 1.1 has no namespace on these, and no subcode. */
 function readFault11(fault: XmlElement): Fault {
   const child = (name: string) => fault.children.find((each) => each.name === name)
   const code = child('faultcode')
-  return {
-    code: code === undefined ? undefined : codeIn(code),
-    reason: child('faultstring')?.text ?? '',
-    everything: allText(fault),
-  }
+  return { codes: code === undefined ? [] : codeIn(code), reason: child('faultstring')?.text ?? '' }
 }
 
-/** The name, if its prefix stands for a namespace that has such codes; one that is not declared is passed over. */
-function codeIn(element: XmlElement): string | undefined {
+/** The code, if its prefix stands for a namespace that has such codes; one that is not declared is passed over. */
+function codeIn(element: XmlElement): FaultCode[] {
   const { namespace, name } = qualifiedName(element, element.text)
-  if (!/^\w{1,64}$/.test(name)) return undefined
+  if (!/^[\w.]{1,128}$/.test(name)) return []
   const lenient = namespace === undefined && element.name === 'faultcode'
-  return lenient || CODE_NAMESPACES.includes(namespace ?? '') ? name : undefined
+  return lenient || CODE_NAMESPACES.includes(namespace ?? '') ? [{ namespace, name }] : []
 }
 
-function allText(fault: XmlElement): string {
-  const pieces: string[] = []
-  let size = 0
-  for (const { text } of elementsOf(fault)) {
-    if (size > MAX_TEXT) break
-    pieces.push(text)
-    size += text.length
+/** The number that Entra ID's own token service gives in the fault's details (`psf:internalerror`, `psf:text`). */
+function entraNumberIn(fault: XmlElement): string | undefined {
+  for (const error of elementsOf(fault)) {
+    if (error.namespace !== NS.psf || error.name !== 'internalerror') continue
+    const number = /\bAADSTS(\d{5,7})\b/.exec(childOf(error, NS.psf, 'text')?.text ?? '')?.[1]
+    if (number !== undefined) return number
   }
-  return pieces.join(' ').slice(0, MAX_TEXT)
+  return undefined
 }
 
 function quote(reason: string, password: string): string {

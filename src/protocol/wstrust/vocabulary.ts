@@ -6,6 +6,11 @@ export const NS = {
   wsu: 'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd',
   wsse: 'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd',
   wst: 'http://docs.oasis-open.org/ws-sx/ws-trust/200512',
+  wst2005: 'http://schemas.xmlsoap.org/ws/2005/02/trust',
+  /** AD FS's own reasons. */
+  adfs: 'http://schemas.microsoft.com/ws/2009/12/identityserver/',
+  /** Details of Entra ID's token service. */
+  psf: 'http://schemas.microsoft.com/Passport/SoapServices/SOAPFault',
   wsp: 'http://schemas.xmlsoap.org/ws/2004/09/policy',
   wsp15: 'http://www.w3.org/ns/ws-policy',
   sp: 'http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702',

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { type DirectoryUser, startFakeDirectory } from '../../../src/simulator/wstrust.ts'
+import { mexAnswer } from '../../../src/simulator/wstrust-answers.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { change, newName, signinWorld } from './signin-world.ts'
 
@@ -179,6 +180,21 @@ describeEachEngine('directories', (database) => {
       reason: 'directory_unavailable',
       message: expect.stringMatching(/^No endpoint was found through .*503/),
     })
+  })
+
+  test('a try names the other host to which a MEX document leads', async () => {
+    const { directory, signin, people, clock } = await world()
+    const elsewhere = await startFakeDirectory({ users: [], host: '127.0.0.2', clock })
+    onTestFinished(() => elsewhere.close())
+    const page = createServer((_, response) => response.end(mexAnswer(elsewhere.endpoint)))
+    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void page.close())
+    const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}/mex`
+    const { id } = await signin.sources.create('ws_trust', { name: newName(), url }, change)
+    const { host } = new URL(elsewhere.endpoint)
+    const { message } = await signin.trySource({ id, userName: people.anna.userName, password: 'x' })
+    expect(message).toContain(`${elsewhere.endpoint} (found through ${url}, on another host: ${host})`)
+    expect(directory.requests()).toBe(0)
   })
 
   test('a try through the API: local accounts, pages instead of XML, names that do not exist', async () => {

@@ -295,10 +295,11 @@ describeEachEngine('OpenID providers', (database) => {
     const { key, cert } = serverCertificate()
     let issuer = ''
     const server = createTlsServer({ key, cert }, (_request, response) => {
-      const answer = { issuer, authorization_endpoint: `${issuer}/authorize` }
+      const answer = { issuer, authorization_endpoint: page() }
       response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
     })
     issuer = await listen(server, 'https')
+    let page = () => `${issuer}/authorize`
     const fields = { name: newName(), issuer, client_id: 'a', client_secret: 'b' }
     const { id: sourceId } = await signin.sources.create('oidc', fields, change)
     const { session } = await signin.sessions.open()
@@ -309,6 +310,12 @@ describeEachEngine('OpenID providers', (database) => {
     })
     await signin.sources.update(sourceId, { ca_pem: cert }, change)
     expect(await start()).toMatchObject({ ok: true, url: expect.stringContaining(`${issuer}/authorize?`) })
+    page = () => 'http://127.0.0.1/authorize'
+    await signin.sources.update(sourceId, { scopes: null }, change)
+    expect(await start()).toMatchObject({
+      reason: 'directory_unavailable',
+      detail: expect.stringContaining('not https'),
+    })
   })
 })
 

@@ -100,20 +100,48 @@ describe('tokens', () => {
 })
 
 describe('faults', () => {
+  const adfs = (code: string, reason?: string) => fault(code, reason, NS.adfs)
   test.each([
     [fault('FailedAuthentication', 'ID3242: The security token'), 'invalid_credentials'],
     [fault('FailedAuthentication', 'said', NS.wst), 'invalid_credentials'],
-    [fault('FailedAuthentication', 'the user password has expired'), 'password_expired'],
+    [fault('FailedAuthentication', 'said', NS.wst2005), 'invalid_credentials'],
+    // The text never decides, whatever it says and in whatever language.
+    [fault('FailedAuthentication', 'the user password has expired'), 'invalid_credentials'],
+    [fault('FailedAuthentication', 'user must change password at next logon'), 'invalid_credentials'],
+    [fault('FailedAuthentication', 'Multi-factor authentication is required'), 'invalid_credentials'],
+    [fault('FailedAuthentication', 'AADSTS50055'), 'invalid_credentials'],
+    [fault('RequestFailed', 'additional authentication needed', NS.wst), 'directory_unavailable'],
+    // AD FS's own codes: Class.Reason.
     [
-      fault('FailedAuthentication', 'Your password has expired. You must change your password.'),
+      adfs('FailedAuthentication.ExpiredPassword', 'MSIS3125: The user password expired.'),
       'password_expired',
     ],
-    [fault('FailedAuthentication', 'user must change password at next logon'), 'password_change_required'],
-    [fault('FailedAuthentication', 'Multi-factor authentication is required'), 'mfa_required'],
-    [fault('FailedAuthentication', 'The user account is disabled.'), 'user_disabled'],
+    [
+      adfs('FailedAuthentication.ExpiredPassword', 'MSIS3125: Das Kennwort ist abgelaufen.'),
+      'password_expired',
+    ],
+    [
+      adfs('FailedAuthentication.ExpiredPassword', 'パスワードの有効期限が切れています。'),
+      'password_expired',
+    ],
+    [adfs('FailedAuthentication.ExpiredPassword', ''), 'password_expired'],
+    [adfs('FailedAuthentication', 'the password has expired'), 'invalid_credentials'],
+    [adfs('FailedAuthentication.'), 'invalid_credentials'],
+    [adfs('FailedAuthentication.AccountLocked', 'the password has expired'), 'invalid_credentials'],
+    [adfs('FailedAuthentication.ExpiredPassword.Soon'), 'invalid_credentials'],
+    [adfs('FailedAuthenticationExpiredPassword'), 'directory_unavailable'],
+    [adfs('failedauthentication.expiredpassword'), 'directory_unavailable'],
+    [adfs('UnsupportedRequest.ExpiredPassword', 'the password has expired'), 'directory_unavailable'],
+    [adfs('ExpiredPassword'), 'directory_unavailable'],
+    [adfs('InvalidScope'), 'directory_unavailable'],
+    // A dot in a code of another namespace means nothing.
+    [fault('FailedAuthentication.ExpiredPassword'), 'directory_unavailable'],
+    [fault('FailedAuthentication.ExpiredPassword', 'said', NS.wst), 'directory_unavailable'],
+    [fault('FailedAuthentication.ExpiredPassword', 'said', NS.wst2005), 'directory_unavailable'],
+    [fault('FailedAuthentication.ExpiredPassword', 'said', NS.adfs.slice(0, -1)), 'directory_unavailable'],
     [fault('RequestFailed', 'MSIS3127: The specified request failed.', NS.wst), 'directory_unavailable'],
-    [fault('RequestFailed', 'additional authentication needed', NS.wst), 'mfa_required'],
     [fault('InvalidScope', 'ID3082', NS.wst), 'directory_unavailable'],
+    [fault('InvalidScope', 'ID3082', NS.wst2005), 'directory_unavailable'],
     [fault('InvalidSecurity'), 'directory_unavailable'],
     [fault('SomethingElse', 'the password has expired'), 'directory_unavailable'],
     [fault('FailedAuthentication', 'said', 'urn:mine'), 'directory_unavailable'],
@@ -122,6 +150,19 @@ describe('faults', () => {
   ])('%#: %s', async (body, reason) => {
     expect(await resultOf(500, body)).toMatchObject({ reason })
     expect(await resultOf(200, body)).toMatchObject({ reason })
+  })
+
+  test.each([
+    ['inside a general one', `xmlns:q="${NS.wsse}"`, `xmlns:a="${NS.adfs}"`],
+    ['inside one that nobody knows', 'xmlns:q="urn:mine"', `xmlns:a="${NS.adfs}"`],
+  ])("AD FS's code %s", async (_, outer, inner) => {
+    const both = (first: string, second: string) =>
+      envelope(
+        `<E:Fault><E:Code><E:Value>E:Sender</E:Value><E:Subcode><E:Value ${outer} ${inner}>${first}</E:Value><E:Subcode><E:Value ${outer} ${inner}>${second}</E:Value></E:Subcode></E:Subcode></E:Code></E:Fault>`,
+      )
+    const codes = ['q:FailedAuthentication', '\n a:FailedAuthentication.ExpiredPassword\n'] as const
+    expect(await resultOf(500, both(...codes))).toMatchObject({ reason: 'password_expired' })
+    expect(await resultOf(500, both(codes[1], codes[0]))).toMatchObject({ reason: 'password_expired' })
   })
 
   test.each([
@@ -144,6 +185,9 @@ describe('faults', () => {
     ['q:FailedAuthentication', `xmlns:q="${NS.wsse}"`, 'invalid_credentials'],
     ['wsse:FailedAuthentication', '', 'invalid_credentials'],
     ['q:FailedAuthentication', 'xmlns:q="urn:mine"', 'directory_unavailable'],
+    ['q:FailedAuthentication.ExpiredPassword', `xmlns:q="${NS.adfs}"`, 'password_expired'],
+    ['a:FailedAuthentication.ExpiredPassword', '', 'directory_unavailable'],
+    ['q:FailedAuthentication', `xmlns:q="${NS.wst2005}"`, 'invalid_credentials'],
     ['E:Server', '', 'directory_unavailable'],
   ])('SOAP 1.1 with %s %s', async (code, declaration, reason) => {
     const body = envelope(
@@ -242,6 +286,27 @@ describe('MEX documents', () => {
       reason: 'directory_unavailable',
       detail: expect.stringContaining(detail) as string,
     })
+  })
+
+  test.each([
+    ['https', 'https://fs.example.com/t', true],
+    ['https', 'http://fs.example.com/t', false],
+    ['https', 'http://127.0.0.1:8080/t', false],
+    ['https', 'http://localhost/t', false],
+    ['https', 'http://[::1]/t', false],
+    ['https', 'ftp://127.0.0.1/t', false],
+    ['https', 'HTTP://127.0.0.1/t', false],
+    ['https', 'not an address', false],
+    ['http', 'http://127.0.0.1:8080/t', true],
+    ['http', 'https://fs.example.com/t', true],
+    ['http', 'http://127.0.0.1.example.com/t', false],
+  ])('one read over %s may lead to %s: %s', async (protocol, address, isAllowed) => {
+    const body = Buffer.from(mex({ address }))
+    const seen = { request: async () => ({ status: 200, headers: {}, body }), close: () => undefined }
+    const found = await discoverEndpoint({ url: `${protocol}://127.0.0.1/mex`, http: seen })
+    expect(found).toMatchObject(
+      isAllowed ? { ok: true, endpoint: address } : { ok: false, reason: 'directory_unavailable' },
+    )
   })
 
   test('an address where no WSDL is, is the endpoint itself', async () => {

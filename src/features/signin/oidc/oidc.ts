@@ -71,7 +71,8 @@ export function createOidc(deps: {
         code_challenge: challenge,
         code_challenge_method: 'S256',
       })
-      if (isAllowedAddress(href)) return href
+      // What was read over https never leads to plain http, loopback included.
+      if (isAllowedAddress(href) && (!isSecure(source.issuer) || isSecure(href))) return href
       return refuse('directory_unavailable', 'the provider names a sign-in page that is not https')
     } catch (error) {
       // Nobody has tried anything yet: whatever is wrong is wrong with the provider.
@@ -144,4 +145,8 @@ export function createOidc(deps: {
   }
 
   return { start, finish }
+}
+
+function isSecure(address: string): boolean {
+  return new URL(address).protocol === 'https:'
 }
