@@ -1,5 +1,4 @@
 import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -11,15 +10,7 @@ import type { Clock } from './kernel/clock.ts'
 import { createLog } from './kernel/log.ts'
 import { createDemoClock, runDemo } from './simulator/demo/index.ts'
 import type { DemoServer, LogLine, StartServer } from './simulator/demo/index.ts'
-
-/** A port that nobody listens on at this moment. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
+import { freePort } from './simulator/index.ts'
 
 /** Starts servers of this program on the embedded database, with everything they keep below `folder`. */
 function serverIn(folder: string, clock: Clock): StartServer {

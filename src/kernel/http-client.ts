@@ -47,9 +47,6 @@ export interface HttpClientOptions {
 /** An idle connection is closed before the other side does it in the very moment of the next request. */
 const IDLE_MS = 4_000
 
-// What may be sent again when a kept connection turns out to be dead (RFC 9110, section 9.2.2).
-const IDEMPOTENT = new Set(['GET', 'PUT', 'DELETE'])
-
 /** Makes a client with connections of its own: https, or plain http to the loopback addresses. */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const plain = new HttpAgent({ keepAlive: true, timeout: IDLE_MS })
@@ -112,7 +109,9 @@ function exchange(
     sent.on('response', (message) => void collect(message, limits).then(resolve, fail))
     sent.on('error', (error: Error & { code?: string }) => {
       const stale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
-      if (stale && IDEMPOTENT.has(request.method) && !signal.aborted) {
+      // Nothing but GET is sent again: another request may have been done, and were the second one refused, it would be
+      // taken for one that was not.
+      if (stale && request.method === 'GET' && !signal.aborted) {
         exchange(send, request, limits).then(resolve, reject)
       } else fail(error)
     })

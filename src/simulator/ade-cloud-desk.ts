@@ -34,6 +34,8 @@ type Handler = (context: CallContext, twist: ScriptedCall) => AdeAnswer
 const SESSION = 'x-adm-auth-session'
 const NEWEST_VERSION = 10
 const PAGES = ['/server/devices', '/devices/sync']
+/** What was done is told in a way that no client can read. */
+const UNREADABLE: readonly ScriptedCall[] = ['html', 'half']
 const HTML =
   '<!DOCTYPE html><html><head><title>Sign in to the guest network</title></head><body></body></html>'
 
@@ -126,7 +128,7 @@ export function createAdeDesk(deps: AdeDeskDeps) {
       ...(trouble(twist, server, token) ?? work(arrived, call, twist)),
     }
     response.on('close', () => {
-      if (!response.writableFinished) calls.unsure(call)
+      if (!response.writableFinished || UNREADABLE.includes(twist)) calls.unsure(call)
       end?.()
     })
     await wait(twist)

@@ -15,6 +15,8 @@ import { createApnsCertificates, type ApnsCertificates } from './apns-certificat
 import { checkPush, type ValidPush, type Violation } from './apns-check.ts'
 
 const OID_UID = '0.9.2342.19200300.100.1.1'
+/** How Node tells that a connection ended during the TLS handshake, where no call of the system failed. */
+const GONE = new Set<string | undefined>(['ECONNRESET', 'EPIPE', 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING'])
 
 /** A push that was received and found right, with what was answered. */
 interface ReceivedPush extends ValidPush {
@@ -114,7 +116,10 @@ function watchSessions(server: Http2SecureServer, note: (message: string) => voi
     session.on('error', () => open.delete(session))
     session.on('close', () => open.delete(session))
   })
-  server.on('tlsClientError', () => note('the TLS handshake failed'))
+  server.on('tlsClientError', (error: NodeJS.ErrnoException) => {
+    // A client that is gone in the middle of it, as one that was killed, has broken no rule.
+    if (error.syscall === undefined && !GONE.has(error.code)) note('the TLS handshake failed')
+  })
   return { open, total: () => total }
 }
 

@@ -11,6 +11,7 @@ import {
   createKeyPool,
   createPhoneMaker,
   deliverPushes,
+  freePort,
   startFakeAde,
   startFakeApns,
   type FakeAde,
@@ -19,7 +20,6 @@ import {
 } from '../../src/simulator/index.ts'
 import type { Engine } from '../support/database.ts'
 import { testKey } from '../support/keys.ts'
-import { freePort } from '../support/free-port.ts'
 import { placeOf } from '../support/process-place.ts'
 import { PROCESS_ADMIN_TOKEN, serverProcess, type ServerProcess } from '../support/server-process.ts'
 

@@ -10,11 +10,11 @@ import {
   createDeviceHttp,
   createFleet,
   createKeyPool,
+  freePort,
   startFakeApns,
   type Fleet,
 } from '../../src/simulator/index.ts'
 import { testKey } from '../support/keys.ts'
-import { freePort } from '../support/free-port.ts'
 import { placeOf } from '../support/process-place.ts'
 import { serverProcess, type ServerProcess } from '../support/server-process.ts'
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { freePort } from '../../src/simulator/index.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const read = (name: string) => readFileSync(path.join(ROOT, name), 'utf8')
@@ -68,8 +69,8 @@ test.each(['http', 'https'])('the health check asks the server by %s whether it 
   server.on('request', (request, response) => {
     response.writeHead(request.url === '/healthz' ? status : 404).end()
   })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as { port: number }
+  const port = await freePort()
+  await once(server.listen(port, '127.0.0.1'), 'listening')
   const settings = {
     FIRSTBOOT_PORT: String(port),
     ...(scheme === 'https' && { FIRSTBOOT_TLS_CERT_FILE: '/tls.pem' }),

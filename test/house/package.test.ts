@@ -5,7 +5,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../src/simulator/index.ts'
 
 /*
  * The package as a stranger gets it: packed from a copy of the tree (so that nothing else sees the build), installed

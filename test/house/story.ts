@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../src/simulator/index.ts'
 
 /** A shell block of a page: what is typed, whether it keeps running, and the output that is shown below it. */
 export interface Block {

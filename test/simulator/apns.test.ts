@@ -1,4 +1,6 @@
 import { connect, type ClientHttp2Session } from 'node:http2'
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import {
   createApnsCertificates,
@@ -74,6 +76,46 @@ test('a right push is answered with 200, recorded and handed on', async () => {
   expect(apns.pushes).toMatchObject([{ token: 'abcdef0123', magic: 'the magic', topic: TOPIC, status: 200 }])
   expect(woken).toEqual([['abcdef0123', 'the magic']])
   expect(apns.violations).toEqual([])
+})
+
+/** What a client says first in a TLS handshake. */
+async function clientHello(): Promise<Buffer> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const hello = new Promise<Buffer>((resolve) =>
+    server.once('connection', (socket) =>
+      socket.once('data', (bytes) => {
+        socket.destroy()
+        server.close(() => resolve(bytes))
+      }),
+    ),
+  )
+  connectTls({ port: (server.address() as AddressInfo).port, ALPNProtocols: ['h2'] }).on(
+    'error',
+    () => undefined,
+  )
+  return hello
+}
+
+test('a client that is gone in the middle of the handshake has broken no rule, one that speaks no TLS has', async () => {
+  const hello = await clientHello()
+  const port = Number(new URL(apns.url).port)
+  const open = (bytes: Buffer | string, then: (socket: Socket) => void) =>
+    new Promise((resolve) => {
+      const socket = connectTcp(port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.on('close', resolve)
+      socket.write(bytes, () => then(socket))
+    })
+  for (const bytes of [hello.subarray(0, 3), hello.subarray(0, 100), hello]) {
+    await open(bytes, (socket) => socket.destroy())
+    await open(bytes, (socket) => socket.resetAndDestroy())
+  }
+  await open(hello, (socket) => socket.once('data', () => socket.resetAndDestroy()))
+  expect(await send()).toEqual({ status: 200 })
+  expect(apns.violations).toEqual([])
+  await open('GET / HTTP/1.1\r\n\r\n', (socket) => socket.resume())
+  expect(apns.violations).toEqual(['the TLS handshake failed'])
 })
 
 const seconds = (ahead: number) => String(Math.floor(Date.now() / 1000) + ahead)

@@ -13,13 +13,13 @@ import {
   createDeviceHttp,
   createKeyPool,
   createRandom,
+  freePort,
   inventDevice,
   startFakeApns,
   type Device,
   type DeviceOptions,
   type FakeApns,
 } from '../../src/simulator/index.ts'
-import { freePort } from './free-port.ts'
 import { testKey } from './keys.ts'
 import { manualClock, type ManualClock } from './manual-clock.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
-import { freePort } from './free-port.ts'
+import { freePort } from '../../src/simulator/free-port.ts'
 import { tiedToThisProcess } from './temporary-folder.ts'
 
 const run = promisify(execFile)

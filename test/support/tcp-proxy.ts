@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { freePort } from '../../src/simulator/index.ts'
 
 /** A way to a server that a test can cut, mute and restore. */
 export type TcpProxy = {
@@ -16,14 +17,14 @@ export type TcpProxy = {
 export async function tcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isMute = false
-  let server = await listen(0)
-  const { port } = server.address() as AddressInfo
+  const port = await freePort()
+  let server = await listen()
 
-  function listen(onPort: number): Promise<Server> {
+  function listen(): Promise<Server> {
     const opened = createServer(accept)
     return new Promise((resolve, reject) => {
       opened.once('error', reject)
-      opened.listen(onPort, '127.0.0.1', () => {
+      opened.listen(port, '127.0.0.1', () => {
         resolve(opened)
       })
     })
@@ -55,7 +56,7 @@ export async function tcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     async restore() {
       isMute = false
-      if (!server.listening) server = await listen(port)
+      if (!server.listening) server = await listen()
     },
   }
 }

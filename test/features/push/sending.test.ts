@@ -7,6 +7,7 @@ import {
   type PemPair,
 } from '../../../src/simulator/apns-certificates.ts'
 import { startFakeApns, type FakeApns } from '../../../src/simulator/apns.ts'
+import { freePort } from '../../../src/simulator/free-port.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { addChannels, emptyPushTables, pushWorld, tokenOf, type PushWorld } from '../../support/push-world.ts'
 
@@ -37,7 +38,7 @@ describeEachEngine('sending pushes', (database) => {
 
   beforeEach(async () => {
     await emptyPushTables(database())
-    apns = await startFakeApns({ certificates })
+    apns = await startFakeApns({ certificates, port: await freePort() })
     world = pushWorld(database(), apns)
     others = []
     await world.push.certificates.store({ pem: pemOf(pair) })

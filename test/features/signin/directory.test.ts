@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../../../src/simulator/free-port.ts'
 import { type DirectoryUser, startFakeDirectory } from '../../../src/simulator/wstrust.ts'
 import { mexAnswer } from '../../../src/simulator/wstrust-answers.ts'
 import { describeEachEngine } from '../../support/database.ts'
@@ -26,7 +27,11 @@ describeEachEngine('directories', (database) => {
       mfa: person('mfa', { state: 'mfa' }),
       locked: person('locked', { state: 'locked' }),
     }
-    const directory = await startFakeDirectory({ users: Object.values(people), clock: made.clock })
+    const directory = await startFakeDirectory({
+      ...{ users: Object.values(people), clock: made.clock },
+      // It is closed while the port is still asked for.
+      port: await freePort(),
+    })
     onTestFinished(() => directory.close())
     const { way = 'endpoint', ...rest } = fields
     const source = await made.signin.sources.create(

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../../../src/simulator/free-port.ts'
 import { type OidcTrouble, startFakeOidc } from '../../../src/simulator/oidc.ts'
 import { openssl } from '../../support/openssl.ts'
 import { describeEachEngine } from '../../support/database.ts'
@@ -27,6 +28,8 @@ describeEachEngine('OpenID providers', (database) => {
       redirectUris: [`${PUBLIC_URL}/enroll/oidc/callback`],
       key: testKey('other'),
       clock: made.clock,
+      // It is closed while the port is still asked for.
+      port: await freePort(),
       users: {
         [name]: { password: PASSWORD, ...(options.claims && { claims: options.claims }) },
       },

@@ -7,6 +7,7 @@ import {
   type PemPair,
 } from '../../../src/simulator/apns-certificates.ts'
 import { startFakeApns, type FakeApns, type FakeApnsOptions } from '../../../src/simulator/apns.ts'
+import { freePort } from '../../../src/simulator/free-port.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 
 const TOPIC = 'com.apple.mgmt.External.session-test'
@@ -125,7 +126,7 @@ test('a push that is not answered ends after ten seconds, and the dead connectio
 
 describe('without a connection', () => {
   test('pushes come back at once, and the pause grows', async () => {
-    const { apns, clock } = await start()
+    const { apns, clock } = await start({ port: await freePort() })
     await apns.close()
     const session = sessionTo(apns.url, clock)
     expect(await session.push(pushTo('aa'))).toEqual({
