@@ -58,7 +58,7 @@ export function plainPowerOn(deps: {
     const { info, signer, certificates } = readMachineInfo(request.body as Buffer)
     const { serial, udid } = info
     if (serial === undefined || udid === undefined) return reply.code(403).send()
-    if (!trust.judge(signer, certificates).accepted) return reply.code(403).send()
+    if (!(await trust.judge(signer, certificates)).accepted) return reply.code(403).send()
     const made = await db.transaction(async (trx) => {
       const decision = await decide(trx, { serial, udid, info, distrust: undefined }, request.params.key)
       if (decision === undefined) return undefined

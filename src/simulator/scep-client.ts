@@ -6,7 +6,7 @@ import { readCertificates } from '../protocol/cms/index.ts'
 import type { ContentCipher } from '../protocol/cms/index.ts'
 import { buildRequest, parseCertRep } from '../protocol/scep/index.ts'
 import type { CertRep } from '../protocol/scep/index.ts'
-import { createCsr, createLeaf, keyMatches, parseCertificate } from '../protocol/x509/index.ts'
+import { createCsr, createLeaf, keyMatches, parseCertificate, verifyChain } from '../protocol/x509/index.ts'
 import type { Certificate, HashName, Identity } from '../protocol/x509/index.ts'
 import { ConnectionLost } from './http.ts'
 import type { DeviceHttp, HttpAnswer } from './http.ts'
@@ -69,7 +69,7 @@ export async function requestCertificate(
     breach(deps, messageOf(error)),
   )
   checkAnswer(deps, rep, { transactionId, senderNonce, cas })
-  return { key, certificate: checkIssued(deps, rep, key, cas) }
+  return { key, certificate: await checkIssued(deps, rep, key, cas) }
 }
 
 async function getCapabilities(deps: ScepDeps, settings: ScepSettings): Promise<ReadonlySet<string>> {
@@ -185,14 +185,19 @@ function checkAnswer(
   throw new AppError('scep_invalid', `the server refused the certificate: ${reason}`)
 }
 
-function checkIssued(deps: ScepDeps, rep: CertRep, key: KeyObject, cas: readonly Certificate[]): Certificate {
+async function checkIssued(
+  deps: ScepDeps,
+  rep: CertRep,
+  key: KeyObject,
+  cas: readonly Certificate[],
+): Promise<Certificate> {
   const [issued] = rep.certificates
   if (issued === undefined || !keyMatches(issued, key)) {
     return breach(deps, 'the first certificate of the answer is not for the key that was sent')
   }
   const now = deps.clock.now()
   if (now < issued.notBefore || now > issued.notAfter) return breach(deps, 'the certificate is not valid now')
-  if (!cas.some((ca) => ca.subjectDer.equals(issued.issuerDer) && issued.signedBy(ca.publicKey()))) {
+  if (!(await verifyChain(issued, { trusted: cas, at: null })).ok) {
     return breach(deps, 'the certificate is signed by none of the certificates of GetCACert')
   }
   if (issued.extendedKeyUsage?.includes(CLIENT_AUTH) === false)

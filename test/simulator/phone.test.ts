@@ -47,11 +47,15 @@ describe('out of the box', () => {
       canRequestSoftwareUpdate: false,
     })
     const caCertificates = readPem(stage.ca.pem).map(({ der }) => parseCertificate(der))
-    expect(createMachineInfoTrust({ mode: 'enforce', caCertificates }).judge(signer, certificates)).toEqual({
+    expect(
+      await createMachineInfoTrust({ mode: 'enforce', caCertificates }).judge(signer, certificates),
+    ).toEqual({
       accepted: true,
       trusted: true,
     })
-    expect(createMachineInfoTrust({ mode: 'enforce' }).judge(signer, certificates).accepted).toBe(false)
+    expect((await createMachineInfoTrust({ mode: 'enforce' }).judge(signer, certificates)).accepted).toBe(
+      false,
+    )
   })
 
   test('an old system has no OS_VERSION; a liar says what it likes', async () => {

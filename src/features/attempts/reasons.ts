@@ -24,7 +24,8 @@ const REASONS = {
     'The certificate request came with a challenge that was not given out or no longer counts.',
   challenge_used: 'The challenge of the certificate request had already been used for another key.',
   challenge_expired: 'The certificate request came after its challenge had expired.',
-  csr_rejected: 'The certificate request is damaged, or its key is not RSA of at least 2048 bits.',
+  csr_rejected:
+    'The certificate request is damaged, or its key is not RSA of 2048 to 4096 bits with a usual exponent.',
   certificate_mismatch: 'The device presented a certificate that was issued for another attempt or device.',
   topic_mismatch: 'The device was set up for another push topic than the one in use.',
   link_used_up: 'The enrollment link has been used as often as it may be.',

@@ -1,5 +1,6 @@
 import { createGroupCommit, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import { OID } from '../../protocol/asn1/index.ts'
@@ -241,8 +242,16 @@ const REFUSALS = {
 
 /** What is wrong with a certificate request, whoever sent it; undefined when nothing is. */
 function checkRequest(csr: CertificateRequest): string | undefined {
-  if (!csr.verify()) return 'the request is not signed with its own key'
-  const { asymmetricKeyType, asymmetricKeyDetails } = csr.publicKey
+  try {
+    return csr.verify() ? checkKey(csr) : 'the request is not signed with its own key'
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'csr_invalid') return error.message
+    throw error
+  }
+}
+
+function checkKey(csr: CertificateRequest): string | undefined {
+  const { asymmetricKeyType, asymmetricKeyDetails } = csr.publicKey()
   if (asymmetricKeyType !== 'rsa') return `the key is of type ${asymmetricKeyType}, not RSA`
   const bits = asymmetricKeyDetails?.modulusLength ?? 0
   return bits < MIN_RSA_BITS ? `the key has ${bits} bits, not ${MIN_RSA_BITS} or more` : undefined

@@ -41,18 +41,18 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
     return known
   }
 
-  function isIssuedByUs(certificate: Certificate): boolean {
+  async function isIssuedByUs(certificate: Certificate): Promise<boolean> {
     const trusted = authority.trusted().map((ca) => ca.certificate)
-    return verifyChain(certificate, { trusted, at: null }).ok
+    return hasKey(certificate) && (await verifyChain(certificate, { trusted, at: null })).ok
   }
 
   async function look(certificate: Certificate): Promise<Known | undefined> {
     const before = remembered(certificate)
     if (before !== undefined) return before
-    if (!isIssuedByUs(certificate)) {
+    if (!(await isIssuedByUs(certificate))) {
       // Another process may have made or imported the CA.
       await authority.refresh()
-      if (!isIssuedByUs(certificate)) return undefined
+      if (!(await isIssuedByUs(certificate))) return undefined
     }
     const known = {
       notBefore: certificate.notBefore.getTime(),
@@ -146,6 +146,16 @@ function read(der: Buffer): Certificate | undefined {
     return parseCertificate(der)
   } catch (error) {
     if (error instanceof AppError) return undefined
+    throw error
+  }
+}
+
+/** Whether the key is one that signatures are checked with; a certificate in a header or handshake shows none of them. */
+function hasKey(certificate: Certificate): boolean {
+  try {
+    return certificate.publicKey().type === 'public'
+  } catch (error) {
+    if (error instanceof AppError) return false
     throw error
   }
 }

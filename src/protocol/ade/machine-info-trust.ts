@@ -17,14 +17,15 @@ type TrustVerdict =
 /** Judges signers of MachineInfo. */
 export interface MachineInfoTrust {
   /** `certificates`: DER, as they came with the message. */
-  judge(signer: Certificate, certificates: readonly Uint8Array[]): TrustVerdict
+  judge(signer: Certificate, certificates: readonly Uint8Array[]): Promise<TrustVerdict>
 }
 
 /**
  * Makes a judge: trusted is who has a certificate from Apple's device CA, which the message itself carries and which is
  * known by its SHA-256, or from one of the given CAs. Dates do not count, because Apple's CA of 2007 expired in 2014 and
  * its devices still sign. `pinned`: another fingerprint instead of Apple's. `remember`: so many signers that were found to be
- * trusted are not looked into again, about 0.1 kB each; a CA is never taken back, so it stays true.
+ * trusted are not looked into again, about 0.1 kB each; a CA is never taken back, so it stays true. Refuses `x509_invalid`
+ * for a CA with a key that signatures are not checked with.
  */
 export function createMachineInfoTrust(options: {
   mode: MachineInfoTrustMode
@@ -35,6 +36,7 @@ export function createMachineInfoTrust(options: {
   const { mode, caCertificates = [], pinned = APPLE_IPHONE_DEVICE_CA, remember = 0 } = options
   let apple: Certificate | undefined
   const trusted = new Set<string>()
+  caCertificates.forEach((ca) => ca.publicKey())
 
   /** Apple's CA, if the message brings it: the same bytes each time, read once. */
   function pinnedAmong(certificates: readonly Uint8Array[]): readonly Certificate[] {
@@ -45,10 +47,10 @@ export function createMachineInfoTrust(options: {
   }
 
   return {
-    judge(signer, certificates) {
+    async judge(signer, certificates) {
       if (mode === 'off' || trusted.has(signer.fingerprint)) return { accepted: true, trusted: true }
       const others = certificates.filter((der) => !signer.der.equals(der))
-      const reason = problemOf(signer, others, () => [...caCertificates, ...pinnedAmong(others)])
+      const reason = await problemOf(signer, others, () => [...caCertificates, ...pinnedAmong(others)])
       if (reason !== undefined) return { accepted: mode !== 'enforce', trusted: false, reason }
       trusted.add(signer.fingerprint)
       if (trusted.size > remember) trusted.delete(trusted.values().next().value ?? '')
@@ -57,28 +59,29 @@ export function createMachineInfoTrust(options: {
   }
 }
 
-type ChainFailure = Extract<ReturnType<typeof verifyChain>, { ok: false }>['reason']
+type ChainFailure = Extract<Awaited<ReturnType<typeof verifyChain>>, { ok: false }>['reason']
 
 const PROBLEMS: Record<ChainFailure, string> = {
   untrusted_issuer: "the certificate comes neither from Apple's device CA nor from a configured one",
   bad_signature: 'the certificate claims an issuer that has not signed it',
   issuer_not_ca: 'the certificate was issued by one that is no CA',
   unsupported_extension: 'a certificate of the chain has a critical extension that is not known here',
+  unsupported_key: 'a CA of the chain has a key of a kind or size that is not taken',
   // Dates are left out of this chain.
   expired: 'a certificate of the chain has expired',
   not_yet_valid: 'a certificate of the chain is not yet valid',
 }
 
-function problemOf(
+async function problemOf(
   signer: Certificate,
   others: readonly Uint8Array[],
   trustedAmongThem: () => readonly Certificate[],
-): string | undefined {
+): Promise<string | undefined> {
   try {
     const trusted = trustedAmongThem()
-    if (verifyChain(signer, { trusted, at: null }).ok) return undefined
+    if ((await verifyChain(signer, { trusted, at: null })).ok) return undefined
     const intermediates = others.map((der) => parseCertificate(der))
-    const result = verifyChain(signer, { trusted, intermediates, at: null })
+    const result = await verifyChain(signer, { trusted, intermediates, at: null })
     return result.ok ? undefined : `${PROBLEMS[result.reason]} (${result.message})`
   } catch (error) {
     if (error instanceof AppError) return `a certificate of the chain cannot be read: ${error.message}`

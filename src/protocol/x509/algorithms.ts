@@ -1,4 +1,4 @@
-import { constants, createPublicKey, sign as signWith, verify } from 'node:crypto'
+import { constants, sign as signWith, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import {
@@ -11,8 +11,8 @@ import {
   refuse,
   TAG,
 } from '../asn1/index.ts'
-import type { DecodeErrorCode, Element } from '../asn1/index.ts'
-import { AppError } from '../../kernel/errors.ts'
+import type { Element } from '../asn1/index.ts'
+import { MAX_RSA_BITS } from './public-key.ts'
 
 /** Digests by the names of node:crypto. */
 export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512'
@@ -44,14 +44,15 @@ const SCHEMES: Record<string, SignatureScheme> = {
   [OID.ecdsaWithSha512]: { kind: 'ec', hash: 'sha512' },
 }
 
-// A public key is chosen by the sender: beyond these bounds one verification would take milliseconds.
-const MAX_RSA_BITS = 8192
-const MAX_RSA_EXPONENT = 2n ** 33n
-const MIN_RSA_BITS = 1024
-
 const signAsync = promisify<string, Uint8Array, KeyObject, Buffer>(
   (hash: string, data: Uint8Array, key: KeyObject, done: (error: Error | null, signature: Buffer) => void) =>
     signWith(hash, data, key, done),
+)
+
+type VerifyKey = KeyObject | { key: KeyObject; padding: number; saltLength: number }
+
+const verifyAsync = promisify<string, Uint8Array, VerifyKey, Uint8Array, boolean>(
+  (hash, data, key, signature, done) => verify(hash, data, key, signature, done),
 )
 
 /** Reads the AlgorithmIdentifier of a digest. */
@@ -80,12 +81,29 @@ export function verifySignature(
   key: KeyObject,
   signature: Uint8Array,
 ): boolean {
+  const verifyKey = keyFor(scheme, key)
+  return verifyKey !== undefined && verify(hash, data, verifyKey, signature)
+}
+
+/** The same on the thread pool. */
+export async function verifySignatureAside(
+  scheme: SignatureScheme,
+  hash: HashName,
+  data: Uint8Array,
+  key: KeyObject,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const verifyKey = keyFor(scheme, key)
+  return verifyKey !== undefined && verifyAsync(hash, data, verifyKey, signature)
+}
+
+/** The key with what the scheme says of it; undefined when the two do not fit. */
+function keyFor(scheme: SignatureScheme, key: KeyObject): VerifyKey | undefined {
   const type = key.asymmetricKeyType
-  if (scheme.kind === 'ec') return type === 'ec' && verify(hash, data, key, signature)
-  if (scheme.kind === 'rsa') return type === 'rsa' && verify(hash, data, key, signature)
+  if (scheme.kind !== 'rsa-pss') return type === scheme.kind ? key : undefined
   const padding = constants.RSA_PKCS1_PSS_PADDING
   const saltLength = scheme.saltLength ?? 20
-  return (type === 'rsa' || type === 'rsa-pss') && verify(hash, data, { key, padding, saltLength }, signature)
+  return type === 'rsa' || type === 'rsa-pss' ? { key, padding, saltLength } : undefined
 }
 
 /** The AlgorithmIdentifier of the signatures that `sign` makes with this key. */
@@ -112,31 +130,6 @@ const ECDSA: Record<HashName, string> = {
 /** Signs on the thread pool: RSA with PKCS#1 v1.5 padding, or ECDSA. */
 export async function sign(key: KeyObject, hash: HashName, data: Uint8Array): Promise<Buffer> {
   return signAsync(hash, data, key)
-}
-
-/**
- * The key of a SubjectPublicKeyInfo. RSA of 1024 to 8192 bits and elliptic curves are taken; the caller asks for
- * more where a policy does.
- */
-export function publicKeyOf(spki: Buffer, code: DecodeErrorCode): KeyObject {
-  const key = loadPublicKey(spki, code)
-  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
-  if (key.asymmetricKeyType === 'ec') return key
-  if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'rsa-pss') {
-    throw new AppError(code, `public keys of type ${key.asymmetricKeyType} are not supported`)
-  }
-  if (modulusLength < MIN_RSA_BITS || modulusLength > MAX_RSA_BITS || publicExponent > MAX_RSA_EXPONENT) {
-    throw new AppError(code, `an RSA key of ${modulusLength} bits and this exponent is not supported`)
-  }
-  return key
-}
-
-function loadPublicKey(spki: Buffer, code: DecodeErrorCode): KeyObject {
-  try {
-    return createPublicKey({ key: spki, format: 'der', type: 'spki' })
-  } catch (error) {
-    throw new AppError(code, 'the public key cannot be read', { cause: error })
-  }
 }
 
 function readPss(element: Element, parameters: Element | undefined): SignatureScheme {

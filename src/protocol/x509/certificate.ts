@@ -13,7 +13,7 @@ import {
   refuse,
 } from '../asn1/index.ts'
 import type { DecodeErrorCode, Element } from '../asn1/index.ts'
-import { publicKeyOf, readSignatureScheme, verifySignature } from './algorithms.ts'
+import { readSignatureScheme, verifySignatureAside } from './algorithms.ts'
 import type { SignatureScheme } from './algorithms.ts'
 import {
   readAlternativeNames,
@@ -27,6 +27,7 @@ import type { AlternativeName, Extensions, KeyUsage } from './extensions.ts'
 import { readName } from './name.ts'
 import type { Name } from './name.ts'
 import { readPem } from './pem.ts'
+import { publicKeyOf } from './public-key.ts'
 
 const MAX_CERTIFICATE_BYTES = 64 * 1024
 
@@ -60,8 +61,8 @@ export interface Certificate {
   readonly extensions: Extensions
   /** Made at first use and kept. Refuses key types and sizes that are not supported. */
   publicKey(): KeyObject
-  /** Whether this key made the certificate's signature. */
-  signedBy(key: KeyObject): boolean
+  /** Whether this key made the certificate's signature; found out on the thread pool. */
+  signedBy(key: KeyObject): Promise<boolean>
 }
 
 /**
@@ -115,8 +116,13 @@ function fromDer(der: Buffer, code: DecodeErrorCode): Certificate {
   }
 }
 
-function checkSignature(scheme: SignatureScheme, tbs: Element, key: KeyObject, signature: Buffer): boolean {
-  return scheme.hash !== undefined && verifySignature(scheme, scheme.hash, tbs.encoded, key, signature)
+async function checkSignature(
+  scheme: SignatureScheme,
+  tbs: Element,
+  key: KeyObject,
+  signature: Buffer,
+): Promise<boolean> {
+  return scheme.hash !== undefined && verifySignatureAside(scheme, scheme.hash, tbs.encoded, key, signature)
 }
 
 function readBody(tbs: Element) {

@@ -20,7 +20,7 @@ import {
   utf8String,
 } from '../asn1/index.ts'
 import type { Element } from '../asn1/index.ts'
-import { publicKeyOf, readSignatureScheme, sign, signatureAlgorithm, verifySignature } from './algorithms.ts'
+import { readSignatureScheme, sign, signatureAlgorithm, verifySignature } from './algorithms.ts'
 import type { HashName } from './algorithms.ts'
 import type { Certificate } from './certificate.ts'
 import { encodeAlternativeNames, encodeExtension, encodeKeyUsage, readExtensions } from './extensions.ts'
@@ -28,6 +28,7 @@ import type { AlternativeName, Extensions, KeyUsage } from './extensions.ts'
 import { spkiOf } from './keys.ts'
 import { encodeName, readName } from './name.ts'
 import type { Name, NameInput } from './name.ts'
+import { publicKeyOf } from './public-key.ts'
 
 const MAX_CSR_BYTES = 64 * 1024
 
@@ -38,11 +39,11 @@ export interface CertificateRequest {
   readonly subjectDer: Buffer
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Buffer
-  /** Refuses `csr_invalid` for key types and sizes that are not supported. */
-  readonly publicKey: KeyObject
+  /** Refuses `csr_invalid` for keys that are not taken (see `publicKeyOf`). */
+  publicKey(): KeyObject
   readonly challengePassword: string | undefined
   readonly extensionRequest: Extensions | undefined
-  /** Whether the request is signed with its own key. */
+  /** Whether the request is signed with its own key. Refuses as `publicKey` does. */
   verify(): boolean
 }
 
@@ -67,7 +68,9 @@ export function parseCsr(
   const spki = fields.next(TAG.sequence, 'public key').encoded
   const attributes = readAttributes(fields.optional(TAG.context(0)))
   fields.end()
-  const publicKey = signer?.spki.equals(spki) ? signer.publicKey() : publicKeyOf(spki, 'csr_invalid')
+  let key: KeyObject | undefined
+  const publicKey = () =>
+    (key ??= signer?.spki.equals(spki) ? signer.publicKey() : publicKeyOf(spki, 'csr_invalid'))
   const challenge = attributes.get(OID.challengePassword)
   const extensions = attributes.get(OID.extensionRequest)
   return {
@@ -79,7 +82,7 @@ export function parseCsr(
     challengePassword: challenge && readText(challenge, 'challenge password'),
     extensionRequest: extensions && readExtensions(extensions),
     verify: () =>
-      scheme.hash !== undefined && verifySignature(scheme, scheme.hash, info.encoded, publicKey, signature),
+      scheme.hash !== undefined && verifySignature(scheme, scheme.hash, info.encoded, publicKey(), signature),
   }
 }
 

@@ -27,7 +27,7 @@ describe('what a device says of itself', () => {
     async (mode, counts, isLogged) => {
       lines.length = 0
       const reader = createMachineReader({ trust: createMachineInfoTrust({ mode }), log })
-      const machine = reader.fromBody(await signed(INFO))
+      const machine = await reader.fromBody(await signed(INFO))
       expect(machine).toMatchObject({ serial: 'SERIAL1', udid: 'udid-1' })
       expect(machine.distrust === undefined).toBe(counts)
       expect(lines.some((line) => line.includes('machine_info.untrusted'))).toBe(isLogged)
@@ -38,11 +38,11 @@ describe('what a device says of itself', () => {
     const reader = createMachineReader({ trust: createMachineInfoTrust({ mode: 'off' }), log })
     const refusal = (problem: string) =>
       expect.objectContaining({ code: 'message_invalid', message: problem })
-    expect(() => reader.fromBody(undefined)).toThrow(refusal('MachineInfo: there is no body'))
+    await expect(reader.fromBody(undefined)).rejects.toThrow(refusal('MachineInfo: there is no body'))
     const { SERIAL: _serial, ...without } = INFO
     const body = await signed(without)
-    expect(() => reader.fromBody(body)).toThrow(refusal('MachineInfo: SERIAL or UDID is missing'))
-    expect(reader.fromHeader((await signed(INFO)).toString('base64')).serial).toBe('SERIAL1')
+    await expect(reader.fromBody(body)).rejects.toThrow(refusal('MachineInfo: SERIAL or UDID is missing'))
+    expect((await reader.fromHeader((await signed(INFO)).toString('base64'))).serial).toBe('SERIAL1')
   })
 })
 

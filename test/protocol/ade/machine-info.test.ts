@@ -265,19 +265,19 @@ describe('trust', () => {
     const [first, second] = await Promise.all(
       [device, ecDevice].map(async (each) => readMachineInfo(await signMachineInfo(INFO, each, { chain }))),
     )
-    const alone = (read: typeof first) => trust.judge(read!.signer, []).trusted
-    expect(alone(first)).toBe(false)
-    expect(trust.judge(first!.signer, first!.certificates).trusted).toBe(true)
-    expect(alone(first)).toBe(true)
-    expect(alone(second)).toBe(false)
-    expect(trust.judge(second!.signer, second!.certificates).trusted).toBe(true)
-    expect([alone(first), alone(second)]).toEqual([false, true])
+    const alone = async (read: typeof first) => (await trust.judge(read!.signer, [])).trusted
+    expect(await alone(first)).toBe(false)
+    expect((await trust.judge(first!.signer, first!.certificates)).trusted).toBe(true)
+    expect(await alone(first)).toBe(true)
+    expect(await alone(second)).toBe(false)
+    expect((await trust.judge(second!.signer, second!.certificates)).trusted).toBe(true)
+    expect([await alone(first), await alone(second)]).toEqual([false, true])
   })
 
   test('certificates that cannot be read are told, not thrown', async () => {
     const { signer } = readMachineInfo(await signMachineInfo(INFO, device))
     expect(
-      createMachineInfoTrust({ mode: 'enforce' }).judge(signer, [Buffer.from([0x30, 3, 1, 2, 3])]),
+      await createMachineInfoTrust({ mode: 'enforce' }).judge(signer, [Buffer.from([0x30, 3, 1, 2, 3])]),
     ).toMatchObject({ accepted: false, reason: expect.stringContaining('cannot be read') as string })
   })
 

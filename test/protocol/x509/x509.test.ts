@@ -17,7 +17,7 @@ import {
   validity,
   writePem,
 } from '../../../src/protocol/x509/index.ts'
-import type { Identity } from '../../../src/protocol/x509/index.ts'
+import type { Certificate, Identity } from '../../../src/protocol/x509/index.ts'
 import { OID, octetString, sequence } from '../../../src/protocol/asn1/index.ts'
 import { TEST_VALIDITY, testCa, testDevice } from '../../support/identities.ts'
 import { testKey } from '../../support/keys.ts'
@@ -77,7 +77,7 @@ describe('issued certificates', () => {
     expect(verify(stranger).ok).toBe(false)
   })
 
-  test('what is read is what node reads', () => {
+  test('what is read is what node reads', async () => {
     for (const { certificate } of [ca, device]) {
       const reference = new X509Certificate(certificate.der)
       expect(certificate.fingerprint).toBe(reference.fingerprint256.replaceAll(':', '').toLowerCase())
@@ -87,9 +87,9 @@ describe('issued certificates', () => {
       expect(certificate.notBefore).toEqual(reference.validFromDate)
       expect(certificate.isCa).toBe(reference.ca)
       expect(certificate.publicKey().equals(reference.publicKey)).toBe(true)
-      expect(certificate.signedBy(ca.certificate.publicKey())).toBe(true)
-      expect(certificate.signedBy(createPublicKey(testKey('other')))).toBe(false)
-      expect(certificate.signedBy(createPublicKey(testKey('ec')))).toBe(false)
+      expect(await certificate.signedBy(ca.certificate.publicKey())).toBe(true)
+      expect(await certificate.signedBy(createPublicKey(testKey('other')))).toBe(false)
+      expect(await certificate.signedBy(createPublicKey(testKey('ec')))).toBe(false)
     }
   })
 
@@ -130,7 +130,7 @@ describe('issued certificates', () => {
       ...TEST_VALIDITY,
     })
     const leaf = await testDevice(issuer)
-    expect(leaf.certificate.signedBy(issuer.certificate.publicKey())).toBe(true)
+    expect(await leaf.certificate.signedBy(issuer.certificate.publicKey())).toBe(true)
     expect(new X509Certificate(leaf.certificate.der).verify(issuer.certificate.publicKey())).toBe(true)
   })
 
@@ -160,7 +160,7 @@ describe('issued certificates', () => {
 })
 
 describe('reading certificates', () => {
-  test('openssl certificates are read, RSA and EC', () => {
+  test('openssl certificates are read, RSA and EC', async () => {
     for (const key of ['device', 'ec'] as const) {
       const pem = readFileSync(new URL(`../../fixtures/keys/${key}.pem`, import.meta.url))
       const args = [
@@ -181,7 +181,7 @@ describe('reading certificates', () => {
       const certificate = parseCertificate(files.c)
       expect(formatName(certificate.subject)).toBe('C=CH, O=Ä, CN=x')
       expect(keyMatches(certificate, testKey(key))).toBe(true)
-      expect(certificate.signedBy(certificate.publicKey())).toBe(true)
+      expect(await certificate.signedBy(certificate.publicKey())).toBe(true)
     }
   })
 
@@ -209,18 +209,16 @@ describe('reading certificates', () => {
     )
   })
 
-  test('a changed certificate is refused or not signed any more', () => {
+  test('a changed certificate is refused or not signed any more', async () => {
     const { der } = device.certificate
     const issuerKey = ca.certificate.publicKey()
-    fc.assert(
-      fc.property(fc.nat(der.length - 1), fc.integer({ min: 1, max: 255 }), (position, change) => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(der.length - 1), fc.integer({ min: 1, max: 255 }), async (position, change) => {
         const changed = Buffer.from(der)
         changed[position] = (changed[position] ?? 0) ^ change
-        let good = false
-        const error = refusal(() => {
-          good = parseCertificate(changed).signedBy(issuerKey)
-        })
-        expect(good).toBe(false)
+        let read: Certificate | undefined
+        const error = refusal(() => (read = parseCertificate(changed)))
+        expect((await read?.signedBy(issuerKey)) ?? false).toBe(false)
         expect(error?.code ?? 'x509_invalid').toBe('x509_invalid')
       }),
       { numRuns: 400 },
@@ -259,7 +257,7 @@ describe('certificate requests', () => {
     expect(formatName(parsed.subject)).toBe('CN=from openssl')
     expect(parsed.challengePassword).toBe('geheim')
     expect(parsed.verify()).toBe(true)
-    expect(parsed.publicKey.equals(createPublicKey(key))).toBe(true)
+    expect(parsed.publicKey().equals(createPublicKey(key))).toBe(true)
   })
 
   test('a changed request is refused or does not verify', async () => {
@@ -298,10 +296,10 @@ describe('certificate requests', () => {
       format: 'jwk',
     })
     const algorithm = parseCsrParts(spkiOf(rsa))
-    expect(refusal(() => parseCsr(algorithm))?.message).toContain('8800 bits')
+    expect(refusal(() => parseCsr(algorithm).publicKey())?.message).toContain('8800 bits')
     const ed = 'MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE='
-    expect(refusal(() => parseCsr(parseCsrParts(Buffer.from(ed, 'base64'))))?.message).toContain(
-      'type ed25519',
+    expect(refusal(() => parseCsr(parseCsrParts(Buffer.from(ed, 'base64'))).publicKey())?.message).toContain(
+      'type 1.3.101.112',
     )
   })
 })

@@ -8,6 +8,9 @@ import { createKnown, type EntryPolicy } from './known.ts'
 import { createMachineReader, type Machine } from './machine.ts'
 import { createRecorder, type Recorded } from './record.ts'
 
+/** Addresses that exist, one a policy and ADE server, about 0.1 kB each. */
+const REMEMBERED_ADDRESSES = 1_000
+
 /** A device at the door: who it says it is, the policy of the address, and what was decided so far. */
 export interface Visit {
   way: 'ade' | 'ade_web'
@@ -41,9 +44,21 @@ export function createEntrance(deps: EntryDeps) {
   const known = createKnown(deps)
   const record = createRecorder(deps, async (serial) => (await known('', serial)).open)
 
-  function read(source: Source): Machine | AppError {
+  const addresses = new Set<string>()
+
+  /** Whether there is such an address, before anything is done for it; the look-up of the device finds it out anew. */
+  async function isAddress(key: string): Promise<boolean> {
+    if (addresses.has(key)) return true
+    if ((await known(key, '')).policy === undefined) return false
+    addresses.add(key)
+    const [oldest = ''] = addresses
+    if (addresses.size > REMEMBERED_ADDRESSES) addresses.delete(oldest)
+    return true
+  }
+
+  async function read(source: Source): Promise<Machine | AppError> {
     try {
-      return 'header' in source ? machines.fromHeader(source.header) : machines.fromBody(source.body)
+      return await ('header' in source ? machines.fromHeader(source.header) : machines.fromBody(source.body))
     } catch (error) {
       if (error instanceof AppError && error.code === 'message_invalid') return error
       throw error
@@ -61,7 +76,8 @@ export function createEntrance(deps: EntryDeps) {
       requestId: string,
     ): Promise<Visit | 'unknown_key' | 'unreadable'> {
       const way = 'header' in source ? 'ade_web' : 'ade'
-      const machine = read(source)
+      if (!(await isAddress(key))) return 'unknown_key'
+      const machine = await read(source)
       const facts = await known(key, machine instanceof AppError ? '' : machine.serial)
       const { policy, assignment, open, topic } = facts
       if (policy === undefined) return 'unknown_key'

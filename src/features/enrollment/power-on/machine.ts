@@ -19,20 +19,20 @@ export interface Machine {
 /** Reads what devices say of themselves at power-on, and judges who signed it. Refuses `message_invalid`. */
 interface MachineReader {
   /** The body of the POST. */
-  fromBody(body: unknown): Machine
+  fromBody(body: unknown): Promise<Machine>
   /** The header `x-apple-aspen-deviceinfo` of the web view. */
-  fromHeader(header: string): Machine
+  fromHeader(header: string): Promise<Machine>
 }
 
 /** Makes the reader. A signer that is not trusted is logged; whether it counts is up to the mode of `trust`. */
 export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log }): MachineReader {
   const verify = createSignatureVerifier({ cacheSize: READY_SIGNERS })
 
-  function judge({ info, signer, certificates }: ReturnType<typeof readMachineInfo>): Machine {
+  async function judge({ info, signer, certificates }: ReturnType<typeof readMachineInfo>): Promise<Machine> {
     const { serial, udid } = info
     if (serial === undefined || udid === undefined)
       throw new AppError('message_invalid', 'MachineInfo: SERIAL or UDID is missing')
-    const verdict = deps.trust.judge(signer, certificates)
+    const verdict = await deps.trust.judge(signer, certificates)
     const device = { serial: withoutNul(serial), udid: withoutNul(udid), info }
     if (verdict.trusted) return { ...device, distrust: undefined }
     if (verdict.accepted)
@@ -44,10 +44,10 @@ export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log })
   }
 
   return {
-    fromBody(body) {
+    async fromBody(body) {
       if (!Buffer.isBuffer(body)) throw new AppError('message_invalid', 'MachineInfo: there is no body')
       return judge(readMachineInfo(body, verify))
     },
-    fromHeader: (header) => judge(readMachineInfoHeader(header, verify)),
+    fromHeader: async (header) => judge(readMachineInfoHeader(header, verify)),
   }
 }

@@ -20,10 +20,10 @@ export function createTravel(deps: EntryDeps) {
   const machines = createMachineReader(deps)
 
   /** Whether the header of a web view, where there is one, speaks of the journey's own device. */
-  function isOwnDevice({ deviceInfo }: WebRequest, { device }: Journey): boolean {
+  async function isOwnDevice({ deviceInfo }: WebRequest, { device }: Journey): Promise<boolean> {
     if (deviceInfo === undefined) return true
     try {
-      const { serial, udid } = machines.fromHeader(deviceInfo)
+      const { serial, udid } = await machines.fromHeader(deviceInfo)
       return device?.serial === serial && device.udid === udid
     } catch (error) {
       if (error instanceof AppError) return false
@@ -49,7 +49,7 @@ export function createTravel(deps: EntryDeps) {
       const session = await signin.sessions.find(request.cookie)
       const journey = session && journeyIn(session.state)
       if (session === undefined || journey === undefined) return undefined
-      const isOwn = journey.browser === browserOf(request.userAgent) && isOwnDevice(request, journey)
+      const isOwn = journey.browser === browserOf(request.userAgent) && (await isOwnDevice(request, journey))
       if (isOwn) return { session, journey }
       tellStranger(request, journey)
       return undefined
