@@ -73,7 +73,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 }
 
 const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?(api|routes)\.ts$)/
-const SCHEMA = /^src\/(http\/|kernel\/paging\.ts$|features\/[^/]+\/([^/]+\/)?(api|schema|view)\.ts$)/
+const SCHEMA = /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/[^/]+\/([^/]+\/)?(api|schema|view)\.ts$)/
 const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?store\.ts$|migrations\/)/
 const PROTOCOL = /^src\/protocol\//
 const DB = /^src\/db\//

@@ -1,6 +1,8 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import { STATUS_CODES } from 'node:http'
+import { isDeepStrictEqual } from 'node:util'
 import { type TSchema, Type } from 'typebox'
 import { PROBLEM_TYPE, problemSchema } from './problem.ts'
 import { NOTHING, strict } from './validation.ts'
@@ -42,6 +44,8 @@ export async function describeApi(api: FastifyInstance, version: string): Promis
       },
     },
     refResolver: { buildLocalReference: (json, _base, _fragment, index) => nameOf(json, index) },
+    transformObject: (given) =>
+      'openapiObject' in given ? nameSchemas(given.openapiObject) : given.swaggerObject,
   })
 }
 
@@ -72,9 +76,7 @@ export function completeRoute(route: RouteOptions, prefix: string): void {
     ...roleOf(route),
     ...schema,
     querystring: strict(schema.querystring ?? NOTHING),
-    ...(schema.body === undefined
-      ? {}
-      : { body: route.config?.rawBody ? schema.body : strict(schema.body as TSchema) }),
+    ...(schema.body === undefined ? {} : { body: strict(schema.body as TSchema) }),
     headers: headersOf(method, route),
     response: { ...(schema.response as object), ...problemsOf(method, route) },
   }
@@ -83,6 +85,24 @@ export function completeRoute(route: RouteOptions, prefix: string): void {
 /** The least role that may call, where programs look for such things. */
 function roleOf(route: RouteOptions): object {
   return { 'x-role': route.config?.role }
+}
+
+/** The description with each schema that has a title told once, by that name, and referred to everywhere else. */
+function nameSchemas<T extends { paths?: unknown; components?: { schemas?: unknown } }>(document: T): T {
+  const schemas = { ...(document.components?.schemas as Record<string, unknown>) }
+  const refer = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(refer)
+    if (typeof node !== 'object' || node === null) return node
+    const { title, ...copy } = Object.fromEntries(
+      Object.entries(node).map(([key, value]) => [key, refer(value)]),
+    )
+    if (typeof title !== 'string') return title === undefined ? copy : { title, ...copy }
+    schemas[title] ??= copy
+    if (!isDeepStrictEqual(schemas[title], copy)) throw new Error(`Two schemas have the name ${title}.`)
+    return { $ref: `#/components/schemas/${title}` }
+  }
+  const paths = refer(document.paths)
+  return { ...document, paths, components: { ...document.components, schemas } }
 }
 
 /** Whether a call changes something that has a version, and may therefore name the one that it means. */
@@ -114,8 +134,13 @@ function problemsOf(method: string, route: RouteOptions): Record<string, unknown
     ...(hasBody ? [413, 415, 422] : []),
     ...[500, 503],
   ]
-  const problem = { description: 'A problem.', content: { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' } } } }
-  return Object.fromEntries(statuses.map((status) => [String(status), problem]))
+  const content = { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' } } }
+  return Object.fromEntries(
+    statuses.map((status) => [
+      String(status),
+      { description: `${STATUS_CODES[status]}: a problem.`, content },
+    ]),
+  )
 }
 
 /** `/api-tokens/:id` belongs to `Api tokens`. */

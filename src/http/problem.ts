@@ -10,14 +10,20 @@ export const problemSchema = Type.Object(
   {
     type: Type.String({ description: 'A URI of this kind of problem; it ends in `code`.' }),
     title: Type.String({ description: 'What `code` means, the same for every occurrence.' }),
-    status: Type.Integer(),
+    status: Type.Integer({ description: 'The HTTP status.' }),
     detail: Type.String({ description: 'What is wrong in this case.' }),
     code: Type.String({ description: 'A stable name to act on.' }),
     request_id: Type.String({ description: 'Names the log line of this request.' }),
     errors: Type.Optional(
-      Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
-        description: 'Each bad field or query parameter.',
-      }),
+      Type.Array(
+        Type.Object({
+          path: Type.String({ description: 'The field, its parts separated by dots.' }),
+          message: Type.String({ description: 'What is wrong with it.' }),
+        }),
+        {
+          description: 'Bad fields or query parameters, at most 100.',
+        },
+      ),
     ),
   },
   { $id: 'Problem', description: 'A problem document (RFC 9457).' },

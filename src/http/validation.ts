@@ -30,7 +30,10 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   }
 }
 
-/** The schema with unknown properties refused at every level that does not say otherwise. */
+/**
+ * The schema of what is sent, with unknown properties refused at every level that does not say otherwise, and without
+ * the need to send what has a default.
+ */
 export function strict<T extends TSchema>(schema: T): T {
   return walk(schema) as T
 }
@@ -45,8 +48,16 @@ function walk(node: unknown): unknown {
     copy['patternProperties'] === undefined
   ) {
     copy['additionalProperties'] ??= false
+    const needed = neededOf(copy)
+    if (needed.length > 0) copy['required'] = needed
+    else delete copy['required']
   }
   return copy
+}
+
+function neededOf({ properties, required = [] }: { properties?: unknown; required?: unknown }): string[] {
+  const known = properties as Record<string, Node>
+  return (required as string[]).filter((name) => known[name]?.default === undefined)
 }
 
 /** The value with defaults for what is left out and, where it `isText`, with what its texts spell. */

@@ -24,9 +24,20 @@ export const pageQuery = {
   ),
 }
 
-/** The schema of a page of `item`. */
-export function pageOf<T extends TSchema>(item: T) {
-  return Type.Object({ items: Type.Array(item), next_cursor: Type.Union([Type.String(), Type.Null()]) })
+/** The schema of a page of `item`, in the API's description `<title of item>List`. */
+export function pageOf<T extends TSchema & { title?: string }>(item: T) {
+  return Type.Object(
+    {
+      items: Type.Array(item, { description: 'The items, at most `limit`.' }),
+      next_cursor: Type.Union([Type.String(), Type.Null()], {
+        description: 'What the next page is asked for with; null at the end.',
+      }),
+    },
+    {
+      ...(item.title === undefined ? {} : { title: `${item.title}List` }),
+      description: 'A page of the list.',
+    },
+  )
 }
 
 /** An opaque, URL-safe cursor for a sort key. */

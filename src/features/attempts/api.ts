@@ -2,47 +2,59 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import { dates, idParam, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import type { Attempts } from './attempts.ts'
 import { explainReason, REASON_CODES } from './reasons.ts'
 import { OUTCOMES, WAYS, type Attempt, type TimelineStep } from './types.ts'
 
 const TAGS = ['Enrollment attempts']
 
-const text = Type.Union([Type.String(), Type.Null()])
-const time = Type.String({ format: 'date-time' })
+const timelineSchema = Type.Object(
+  {
+    at: time('When it was.'),
+    step: text('The contact or decision.'),
+    outcome: Type.Enum(['passed', 'refused'], { description: 'How it went.' }),
+    reason: textOrNull('Why it was refused, as a stable code.'),
+    reason_text: textOrNull('The reason in plain words.'),
+    detail: Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, by step.' }),
+  },
+  { title: 'EnrollmentStep', description: 'A contact or a decision of an enrollment attempt.' },
+)
 
-const timelineSchema = Type.Object({
-  at: time,
-  step: Type.String({ description: 'The contact or decision.' }),
-  outcome: Type.Union([Type.Literal('passed'), Type.Literal('refused')]),
-  reason: text,
-  reason_text: Type.Union([Type.String(), Type.Null()], { description: 'The reason in plain words.' }),
-  detail: Type.Record(Type.String(), Type.Unknown()),
-})
-
-const attemptSchema = Type.Object({
-  id: Type.String(),
-  way: Type.Enum(WAYS),
-  outcome: Type.Enum(OUTCOMES),
-  reason: text,
-  reason_text: Type.Union([Type.String(), Type.Null()], { description: 'The reason in plain words.' }),
-  serial_number: text,
-  udid: text,
-  user_name: text,
-  policy_id: text,
-  link_id: text,
-  enrollment_id: text,
-  timeline: Type.Array(timelineSchema),
-  created_at: time,
-  updated_at: time,
-  closed_at: Type.Union([time, Type.Null()]),
-})
+const attemptSchema = Type.Object(
+  {
+    id: text('The id of the attempt.'),
+    way: Type.Enum(WAYS, {
+      description:
+        'ade: Setup Assistant’s own form; ade_web: its web page; link: an enrollment link; page: `/enroll`.',
+    }),
+    outcome: Type.Enum(OUTCOMES, {
+      description: 'How it stands; rejected: it was refused; expired: it went nowhere.',
+    }),
+    reason: textOrNull('Why it did not enroll, as a stable code.'),
+    reason_text: textOrNull('The reason in plain words.'),
+    serial_number: textOrNull('Of the device, where it is known.'),
+    udid: textOrNull('Of the device, where it is known.'),
+    user_name: textOrNull('Who tried to enroll it, where that is known.'),
+    policy_id: textOrNull('The enrollment policy that applied.'),
+    link_id: textOrNull('The enrollment link that was used.'),
+    enrollment_id: textOrNull('The device (`/devices/{id}`) that came of it.'),
+    timeline: Type.Array(timelineSchema, { description: 'Each contact and decision, oldest first.' }),
+    ...dates,
+    closed_at: timeOrNull('When it ended.'),
+  },
+  { title: 'EnrollmentAttempt', description: 'One try of one device to enroll.' },
+)
 
 const filters = {
-  serial_number: Type.Optional(Type.String({ maxLength: 256 })),
-  user_name: Type.Optional(Type.String({ maxLength: 256, description: 'Whatever its case.' })),
-  outcome: Type.Optional(Type.Enum(OUTCOMES)),
-  reason: Type.Optional(Type.Enum(REASON_CODES)),
+  serial_number: Type.Optional(
+    Type.String({ maxLength: 256, description: 'Only those of this serial number.' }),
+  ),
+  user_name: Type.Optional(
+    Type.String({ maxLength: 256, description: 'Only those of this user, whatever its case.' }),
+  ),
+  outcome: Type.Optional(Type.Enum(OUTCOMES, { description: 'Only those that stand so.' })),
+  reason: Type.Optional(Type.Enum(REASON_CODES, { description: 'Only those with this reason.' })),
 }
 
 /** `/enrollment-attempts`, newest first, each with its timeline. */
@@ -56,6 +68,7 @@ export function attemptsApi(deps: { attempts: Pick<Attempts, 'list' | 'get'> }):
         schema: {
           tags: TAGS,
           summary: 'Tries of devices to enroll, newest first',
+          description: 'Why a device did not enroll stands here.',
           querystring: Type.Object({ ...filters, ...pageQuery }, { additionalProperties: false }),
           response: { 200: pageOf(attemptSchema) },
         },
@@ -80,7 +93,8 @@ export function attemptsApi(deps: { attempts: Pick<Attempts, 'list' | 'get'> }):
         schema: {
           tags: TAGS,
           summary: 'One try of a device to enroll, with its timeline',
-          params: Type.Object({ id: Type.String() }),
+          description: 'The timeline has each contact and each decision, passed or refused.',
+          params: idParam('The id of the enrollment attempt.'),
           response: { 200: attemptSchema },
         },
       },

@@ -5,6 +5,7 @@ import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import { idParam, nothing, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import { buildCommand, markDataKeys, parseCommand } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Push } from '../push/index.ts'
@@ -16,58 +17,93 @@ const TAGS = ['Commands']
 /** Deliveries shown with a command; the rest is told by the devices' own lists. */
 const MOST_DELIVERIES = 1_000
 
-const time = Type.String({ format: 'date-time' })
-const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
-  Type.Union([schema, Type.Null()])
+const commandParams = Type.Object({ uuid: text('The CommandUUID.') })
+const deviceParams = idParam('The id of the device (an enrollment id).')
 
-const deliverySchema = Type.Object({
-  device_id: Type.String(),
-  state: Type.String(),
-  not_now_count: Type.Integer(),
-  queued_at: time,
-  sent_at: nullable(time),
-  finished_at: nullable(time),
-  error_chain: Type.Unknown(),
-})
+const deliverySchema = Type.Object(
+  {
+    device_id: text('The device (`/devices/{id}`).'),
+    state: text('queued, sent, not_now, acknowledged, error, format_error, expired or cancelled.'),
+    not_now_count: Type.Integer({ description: 'How often the device has said NotNow.' }),
+    queued_at: time('When it was queued.'),
+    sent_at: timeOrNull('When it last went out to the device.'),
+    finished_at: timeOrNull('When it came to an end.'),
+    error_chain: Type.Unknown({
+      description: 'What the device gave as its error, in Apple’s names; null without one.',
+    }),
+  },
+  { title: 'Delivery', description: 'A command on its way to one device.' },
+)
 
-const commandSchema = Type.Object({
-  uuid: Type.String(),
-  request_type: Type.String(),
-  priority: Type.String(),
-  not_before: nullable(time),
-  expires_at: nullable(time),
-  created_at: time,
-  created_by: nullable(Type.String()),
-  device_count: Type.Integer(),
-})
+const commandSchema = Type.Object(
+  {
+    uuid: text('The CommandUUID on the wire.'),
+    request_type: text('Apple’s name of the command.'),
+    priority: text('low, normal or high.'),
+    not_before: timeOrNull('It is not sent before.'),
+    expires_at: timeOrNull('It is not sent after.'),
+    created_at: time('When it was queued.'),
+    created_by: textOrNull('Who asked for it, `<kind>:<id>`; null for the server itself.'),
+    device_count: Type.Integer({ description: 'How many devices it is for.' }),
+  },
+  { title: 'Command', description: 'A command that was queued.' },
+)
 
-const withDeliveries = Type.Intersect([
-  commandSchema,
-  Type.Object({
-    deliveries: Type.Array(deliverySchema),
-    plist: Type.Optional(
-      Type.String({ description: 'The whole command as base64; viewers are not shown it.' }),
+const withDeliveries = Type.Intersect(
+  [
+    commandSchema,
+    Type.Object({
+      deliveries: Type.Array(deliverySchema, {
+        description: 'Its way to each device, of the first 1,000 devices.',
+      }),
+      plist: Type.Optional(text('The whole command as base64; viewers are not shown it.')),
+    }),
+  ],
+  { title: 'CommandDetail', description: 'A command with its deliveries.' },
+)
+
+const newCommandSchema = Type.Object(
+  {
+    request_type: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'Apple’s name of the command.' }),
     ),
-  }),
-])
+    command: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description:
+          'Its parameters; `{"$data": "<base64>"}` is data, `{"$date": "<RFC 3339>"}` a date, and where Apple’s schema says data the plain base64 is.',
+      }),
+    ),
+    plist: Type.Optional(text('A whole command instead, as base64 of its property list.')),
+    device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
+      minItems: 1,
+      maxItems: 100_000,
+      description: 'Devices (`/devices/{id}`), each of them enrolled.',
+    }),
+    priority: Type.Optional(
+      Type.Enum(['low', 'normal', 'high'], { description: 'What goes first. By default normal.' }),
+    ),
+    not_before: Type.Optional(time('It is not sent before.')),
+    expires_at: Type.Optional(time('It is not sent after.')),
+    dry_run: Type.Optional(Type.Boolean({ description: 'Check everything and queue nothing.' })),
+  },
+  { title: 'NewCommand', description: 'A command by `request_type` and `command`, or by `plist`.' },
+)
 
-const newCommandSchema = Type.Object({
-  request_type: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-  command: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Its parameters.' })),
-  plist: Type.Optional(
-    Type.String({ description: 'A whole command instead, as base64 of its property list.' }),
-  ),
-  device_ids: Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 100_000 }),
-  priority: Type.Optional(Type.Enum(['low', 'normal', 'high'])),
-  not_before: Type.Optional(time),
-  expires_at: Type.Optional(time),
-  dry_run: Type.Optional(Type.Boolean({ description: 'Check everything and queue nothing.' })),
-})
+const deviceDeliverySchema = Type.Intersect(
+  [
+    deliverySchema,
+    Type.Object({
+      command_uuid: text('The command (`/commands/{uuid}`).'),
+      request_type: textOrNull('Apple’s name of the command; null when that is no longer kept.'),
+    }),
+  ],
+  { title: 'DeviceCommand', description: 'A command in the queue or history of a device.' },
+)
 
-const deviceDeliverySchema = Type.Intersect([
-  deliverySchema,
-  Type.Object({ command_uuid: Type.String(), request_type: nullable(Type.String()) }),
-])
+const pushedSchema = Type.Object(
+  { device_id: text('The device.'), push: text('requested: it goes out at once.') },
+  { title: 'PushRequested', description: 'The push was asked for.' },
+)
 
 /** `/commands`, and the queue and history of a device. */
 export function commandsApi(deps: {
@@ -85,6 +121,7 @@ export function commandsApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Queue a command for devices',
+          description: 'And wake them. All devices must be enrolled, else nothing is queued.',
           body: newCommandSchema,
           response: { 202: withDeliveries },
         },
@@ -109,7 +146,11 @@ export function commandsApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Commands, newest first',
-          querystring: Type.Object({ ...pageQuery, request_type: Type.Optional(Type.String()) }),
+          description: 'Without their deliveries.',
+          querystring: Type.Object({
+            ...pageQuery,
+            request_type: Type.Optional(text('Only commands of this type.')),
+          }),
           response: { 200: pageOf(commandSchema) },
         },
       },
@@ -133,7 +174,8 @@ export function commandsApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'A command and its deliveries',
-          params: Type.Object({ uuid: Type.String() }),
+          description: 'How far it has come with each device.',
+          params: commandParams,
           response: { 200: withDeliveries },
         },
       },
@@ -151,8 +193,10 @@ export function commandsApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Cancel what has not been sent of a command',
-          params: Type.Object({ uuid: Type.String() }),
-          response: { 204: Type.Null() },
+          description:
+            'What a device has already been given goes on. Refused when nothing of it waits any more.',
+          params: commandParams,
+          response: { 204: nothing },
         },
       },
       async (request, reply) => {
@@ -162,7 +206,7 @@ export function commandsApi(deps: {
             'conflict',
             'Nothing of this command waits any more: it was sent, or is finished.',
           )
-        return reply.code(204).send(null)
+        return reply.code(204).send()
       },
     )
 
@@ -173,7 +217,8 @@ export function commandsApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'What a device has to do, in order, and then what it has done, newest first',
-          params: Type.Object({ id: Type.String() }),
+          description: 'What it has to do stands on the first page, besides `limit`.',
+          params: deviceParams,
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(deviceDeliverySchema) },
         },
@@ -199,8 +244,9 @@ export function commandsApi(deps: {
         schema: {
           tags: ['Devices'],
           summary: 'Wake a device',
-          params: Type.Object({ id: Type.String() }),
-          response: { 202: Type.Object({ device_id: Type.String(), push: Type.String() }) },
+          description: 'It comes for its commands when the push reaches it.',
+          params: deviceParams,
+          response: { 202: pushedSchema },
         },
       },
       async (request, reply) => {

@@ -3,25 +3,30 @@ import { Type } from 'typebox'
 import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, encodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { renderEvent, type Events } from '../events/index.ts'
+import { idParam } from '../../kernel/schema.ts'
+import { eventSchema, renderEvent, type Events } from '../events/index.ts'
 import type { Devices } from './devices.ts'
 import type { Users } from '../users/index.ts'
 import type { Enrollment } from './store.ts'
 import { deviceSchema, detailSchema, renderDevice } from './view.ts'
 
 const TAGS = ['Devices']
-const params = Type.Object({ id: Type.String() })
-const anyList = pageOf(Type.Unknown())
+const params = idParam('The id of the device (an enrollment id).')
+const told = Type.Unknown({ title: 'InventoryItem', description: 'One entry of a list, in Apple’s names.' })
 
 const filters = {
-  state: Type.Optional(Type.Enum(['enrolled', 'unenrolled'])),
+  state: Type.Optional(Type.Enum(['enrolled', 'unenrolled'], { description: 'Only those of this state.' })),
   type: Type.Optional(
-    Type.Enum(['device', 'user', 'shared_ipad_user', 'user_enrollment_device', 'user_enrollment_user']),
+    Type.Enum(['device', 'user', 'shared_ipad_user', 'user_enrollment_device', 'user_enrollment_user'], {
+      description: 'Only channels of this kind.',
+    }),
   ),
-  serial_number: Type.Optional(Type.String({ maxLength: 256 })),
-  udid: Type.Optional(Type.String({ maxLength: 256 })),
-  user_name: Type.Optional(Type.String({ maxLength: 256 })),
-  policy_id: Type.Optional(Type.String({ maxLength: 256 })),
+  serial_number: Type.Optional(
+    Type.String({ maxLength: 256, description: 'Only those with this serial number.' }),
+  ),
+  udid: Type.Optional(Type.String({ maxLength: 256, description: 'Only those with this UDID.' })),
+  user_name: Type.Optional(Type.String({ maxLength: 256, description: 'Only those of this user.' })),
+  policy_id: Type.Optional(Type.String({ maxLength: 256, description: 'Only those of this policy.' })),
 }
 
 /** `/devices`: enrollments with what they said of themselves. */
@@ -54,6 +59,7 @@ export function devicesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Enrollments, device and user channels alike',
+          description: 'In the order of their ids; those that have ended too.',
           querystring: Type.Object({ ...filters, ...pageQuery }),
           response: { 200: pageOf(deviceSchema) },
         },
@@ -81,6 +87,7 @@ export function devicesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'A device with its inventory',
+          description: 'Long lists (profiles, apps, certificates) have addresses of their own.',
           params,
           response: { 200: detailSchema },
         },
@@ -107,9 +114,10 @@ export function devicesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'What happened to a device, oldest first',
+          description: 'Its events and those of the attempt by which it enrolled.',
           params,
           querystring: Type.Object(pageQuery),
-          response: { 200: anyList },
+          response: { 200: pageOf(eventSchema) },
         },
       },
       async (request) => {
@@ -138,9 +146,10 @@ export function devicesApi(deps: {
           schema: {
             tags: TAGS,
             summary,
+            description: 'Empty until the device has been asked and has answered.',
             params,
             querystring: Type.Object(pageQuery),
-            response: { 200: anyList },
+            response: { 200: pageOf(told) },
           },
         },
         async (request) => {

@@ -1,65 +1,85 @@
 import { Type } from 'typebox'
+import { dates, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import type { Enrollment } from './store.ts'
 
-const text = Type.Union([Type.String(), Type.Null()])
-const time = Type.Union([Type.String({ format: 'date-time' }), Type.Null()])
-const flag = Type.Union([Type.Boolean(), Type.Null()])
-
 /** A device as lists show it. */
-export const deviceSchema = Type.Object({
-  id: Type.String({ description: 'The enrollment id: UDID, EnrollmentID, or <device>:<user>.' }),
-  type: Type.String(),
-  state: Type.Enum(['enrolled', 'unenrolled']),
-  parent_id: text,
-  serial_number: text,
-  udid: text,
-  user_name: text,
-  user_short_name: text,
-  user_long_name: text,
-  policy_id: text,
-  attempt_id: text,
-  supervised: flag,
-  model: text,
-  model_name: text,
-  product_name: text,
-  device_name: text,
-  os_version: text,
-  build_version: text,
-  imei: text,
-  meid: text,
-  awaiting_configuration: Type.Boolean(),
-  token_update_tally: Type.Integer(),
-  has_unlock_token: Type.Boolean(),
-  has_bootstrap_token: Type.Boolean(),
-  authenticated_at: time,
-  enrolled_at: time,
-  unenrolled_at: time,
-  unenroll_reason: text,
-  last_seen_at: time,
-  push: Type.Object({
-    state: Type.Enum(['ok', 'waiting_for_token', 'gone']),
-    reason: text,
-    topic: text,
-    last_push_at: time,
-    last_push_result: text,
-  }),
-  created_at: Type.String({ format: 'date-time' }),
-  updated_at: Type.String({ format: 'date-time' }),
-})
+export const deviceSchema = Type.Object(
+  {
+    id: text('The enrollment id: UDID, EnrollmentID, or <device>:<user>.'),
+    type: text(
+      'device, user, shared_ipad_user, user_enrollment_device or user_enrollment_user: which channel this is.',
+    ),
+    state: Type.Enum(['enrolled', 'unenrolled'], { description: 'Whether it is managed now.' }),
+    parent_id: textOrNull('Of a user channel: the id of its device channel.'),
+    serial_number: textOrNull('As Apple gave it.'),
+    udid: textOrNull('The hardware id; null for an enrollment by a user’s own account.'),
+    user_name: textOrNull('Whose device it is (`/users`).'),
+    user_short_name: textOrNull('Of a user channel: the account’s short name.'),
+    user_long_name: textOrNull('Of a user channel: the account’s full name.'),
+    policy_id: textOrNull('The enrollment policy by which it enrolled.'),
+    attempt_id: textOrNull('The enrollment attempt by which it enrolled.'),
+    supervised: orNull(Type.Boolean(), 'Whether it is supervised; null until it has said so.'),
+    model: textOrNull('Apple’s order number.'),
+    model_name: textOrNull('Such as iPhone.'),
+    product_name: textOrNull('Such as iPhone15,2.'),
+    device_name: textOrNull('What its user calls it.'),
+    os_version: textOrNull('The version of its system.'),
+    build_version: textOrNull('The build of its system.'),
+    imei: textOrNull('Of its first modem.'),
+    meid: textOrNull('Of its first modem.'),
+    awaiting_configuration: Type.Boolean({ description: 'Whether it is held in Setup Assistant.' }),
+    token_update_tally: Type.Integer({ description: 'How many TokenUpdates it has sent since it enrolled.' }),
+    has_unlock_token: Type.Boolean({ description: 'Whether its passcode can be cleared.' }),
+    has_bootstrap_token: Type.Boolean({ description: 'Whether a Mac has left its bootstrap token.' }),
+    authenticated_at: timeOrNull('When its enrollment began.'),
+    enrolled_at: timeOrNull('When it could first be reached.'),
+    unenrolled_at: timeOrNull('When its enrollment ended.'),
+    unenroll_reason: textOrNull('Why it ended.'),
+    last_seen_at: timeOrNull('When it last spoke, to a minute or so.'),
+    push: Type.Object(
+      {
+        state: Type.Enum(['ok', 'waiting_for_token', 'gone'], {
+          description:
+            'ok; waiting_for_token: it has not sent one yet; gone: Apple says that its token is no longer valid.',
+        }),
+        reason: textOrNull('Apple’s word for why it is gone.'),
+        topic: textOrNull('The topic of the push certificate that it listens to.'),
+        last_push_at: timeOrNull('When it was last woken.'),
+        last_push_result: textOrNull('What Apple said to that.'),
+      },
+      { description: 'How it can be woken.' },
+    ),
+    ...dates,
+  },
+  { title: 'Device', description: 'An enrollment: the device channel or a user channel of a device.' },
+)
 
-const answer = Type.Union([
-  Type.Object({ received_at: Type.String({ format: 'date-time' }), answers: Type.Unknown() }),
-  Type.Null(),
-])
+const answer = (what: string) =>
+  orNull(
+    Type.Object({
+      received_at: time('When it came.'),
+      answers: Type.Unknown({ description: 'What the device said, in Apple’s names.' }),
+    }),
+    `${what}; null until it has come.`,
+  )
 
 /** A device with what it told of itself. */
-export const detailSchema = Type.Intersect([
-  deviceSchema,
-  Type.Object({
-    user_channels: Type.Array(Type.String()),
-    inventory: Type.Object({ device_information: answer, security_info: answer }),
-  }),
-])
+export const detailSchema = Type.Intersect(
+  [
+    deviceSchema,
+    Type.Object({
+      user_channels: Type.Array(Type.String(), { description: 'Ids of its user channels.' }),
+      inventory: Type.Object(
+        {
+          device_information: answer('Its last answers to DeviceInformation'),
+          security_info: answer('Its last answer to SecurityInfo'),
+        },
+        { description: 'What it told of itself.' },
+      ),
+    }),
+  ],
+  { title: 'DeviceDetail', description: 'A device with its inventory.' },
+)
 
 /** A row in the form of the API: no token, no push magic. */
 export function renderDevice(row: Enrollment, userName: string | null) {

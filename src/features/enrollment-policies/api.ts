@@ -3,6 +3,7 @@ import type { FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { idParam, nothing } from '../../kernel/schema.ts'
 import type { Change, EnrollmentPolicies } from './policies.ts'
 import { newPolicySchema, policyPatchSchema, policySchema } from './schema.ts'
 import type { Policy } from './types.ts'
@@ -11,8 +12,7 @@ const TAGS = ['Enrollment policies']
 /** What a device takes when it is set up, and keeps. */
 const FIXED_UNTIL_ERASE = ['ade.supervised', 'ade.locked']
 
-const params = Type.Object({ id: Type.String() })
-const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+const params = idParam('The id of the enrollment policy.')
 
 /** `/enrollment-policies`. */
 export function enrollmentPoliciesApi(deps: {
@@ -54,6 +54,7 @@ export function enrollmentPoliciesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Enrollment policies by name',
+          description: 'Each with every field, those that were left out with their defaults.',
           querystring: Type.Object({
             ...pageQuery,
             name: Type.Optional(Type.String({ minLength: 1, description: 'Only the policy of this name.' })),
@@ -71,7 +72,13 @@ export function enrollmentPoliciesApi(deps: {
       '/enrollment-policies/:id',
       {
         config: { role: 'viewer', etag: true },
-        schema: { tags: TAGS, summary: 'One enrollment policy', params, response: { 200: policySchema } },
+        schema: {
+          tags: TAGS,
+          summary: 'One enrollment policy',
+          description: 'With every field, those that were left out with their defaults.',
+          params,
+          response: { 200: policySchema },
+        },
       },
       async (request, reply) => {
         const policy = await policies.get(request.params.id)

@@ -3,12 +3,13 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import { dates, idParam, nothing, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import type { EnrollmentDeps } from './deps.ts'
 import { deleteDevice, requestUnenroll } from './end.ts'
 import type { EnrollmentLink, Links } from './links.ts'
 
 const TAGS = ['Devices']
-const params = Type.Object({ id: Type.String() })
+const params = idParam('The id of the device (an enrollment id).')
 
 /** `POST /devices/{id}/unenroll` and `DELETE /devices/{id}`: how an administrator ends an enrollment. */
 export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
@@ -20,8 +21,17 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Remove the enrollment profile from a device',
+          description: 'By a command that is pushed; the enrollment ends when the device has done it.',
           params,
-          response: { 202: Type.Object({ device_id: Type.String(), command_uuid: Type.String() }) },
+          response: {
+            202: Type.Object(
+              {
+                device_id: text('The device.'),
+                command_uuid: text('The RemoveProfile command (`/commands/{uuid}`).'),
+              },
+              { title: 'Unenrolling', description: 'What was queued.' },
+            ),
+          },
         },
       },
       async (request, reply) => {
@@ -40,16 +50,17 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Forget a device',
+          description: 'One that is enrolled only by force: it is not told, and keeps its profile.',
           params,
           querystring: Type.Object({
             force: Type.Boolean({ default: false, description: 'Even if it is still enrolled.' }),
           }),
-          response: { 204: Type.Null() },
+          response: { 204: nothing },
         },
       },
       async (request, reply) => {
         await deleteDevice(deps, request.params.id, request.query.force)
-        return reply.code(204).send(null)
+        return reply.code(204).send()
       },
     )
   }
@@ -57,41 +68,46 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
 
 const LINK_TAGS = ['Enrollment links']
 const MAX_USES = 100_000
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
 
-const time = Type.String({ format: 'date-time' })
+const linkParams = idParam('The id of the enrollment link.')
 
-const linkSchema = Type.Object({
-  id: Type.String(),
-  url: Type.Union([Type.String(), Type.Null()], {
-    description: 'Whoever has this address can enroll a device, so viewers are not shown it (null).',
-  }),
-  uses: Type.Integer(),
-  used: Type.Integer({ description: 'Devices that began to enroll by it.' }),
-  user_name: Type.Union([Type.String(), Type.Null()]),
-  group_id: Type.Union([Type.String(), Type.Null()]),
-  expires_at: time,
-  revoked_at: Type.Union([time, Type.Null()]),
-  created_at: time,
-  updated_at: time,
-})
+const linkSchema = Type.Object(
+  {
+    id: text('The id of the link, not its key.'),
+    url: textOrNull('Whoever has this address can enroll a device, so viewers are not shown it (null).'),
+    uses: Type.Integer({ description: 'How many devices may enroll by it.' }),
+    used: Type.Integer({ description: 'Devices that began to enroll by it.' }),
+    user_name: textOrNull('Whose devices they will be.'),
+    group_id: textOrNull('The static group that its devices join.'),
+    expires_at: time('When it ends.'),
+    revoked_at: timeOrNull('When it was revoked.'),
+    ...dates,
+  },
+  { title: 'EnrollmentLink', description: 'An address by which devices enroll.' },
+)
 
 const newLinkSchema = Type.Object(
   {
     user_name: Type.Optional(
-      Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()], {
-        description: 'Whose devices they will be; must be a known user.',
-      }),
+      orNull(
+        Type.String({ minLength: 1, maxLength: 256 }),
+        'Whose devices they will be; must be a known user.',
+      ),
     ),
     group_id: Type.Optional(
-      Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()], {
-        description: 'The static group that its devices join.',
+      orNull(Type.String({ minLength: 1, maxLength: 64 }), 'The static group that its devices join.'),
+    ),
+    uses: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_USES,
+        default: 1,
+        description: 'How many devices may enroll by it.',
       }),
     ),
-    uses: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_USES, default: 1 })),
-    expires_at: Type.Optional(Type.Union([time, Type.Null()], { description: 'By default in seven days.' })),
+    expires_at: Type.Optional(timeOrNull('When it ends; by default in seven days.')),
   },
-  { additionalProperties: false },
+  { title: 'NewEnrollmentLink', description: 'What makes an enrollment link.', additionalProperties: false },
 )
 
 /** `/enrollment-links`: made, listed newest first, revoked. */
@@ -105,6 +121,7 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
         schema: {
           tags: LINK_TAGS,
           summary: 'Make an enrollment link',
+          description: 'The answer has its address, for one device and seven days unless told otherwise.',
           body: newLinkSchema,
           response: { 201: linkSchema },
         },
@@ -123,6 +140,7 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
         schema: {
           tags: LINK_TAGS,
           summary: 'Enrollment links, newest first',
+          description: 'Those that have ended or were revoked too.',
           querystring: Type.Object(pageQuery, { additionalProperties: false }),
           response: { 200: pageOf(linkSchema) },
         },
@@ -143,7 +161,8 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
         schema: {
           tags: LINK_TAGS,
           summary: 'One enrollment link',
-          params,
+          description: 'With how often it was used.',
+          params: linkParams,
           response: { 200: linkSchema },
         },
       },
@@ -161,26 +180,21 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
         schema: {
           tags: LINK_TAGS,
           summary: 'Revoke an enrollment link; it is kept as revoked',
-          params,
-          response: { 204: Type.Null() },
+          description: 'Nobody gets a profile by it any more, and who has one is refused at Authenticate.',
+          params: linkParams,
+          response: { 204: nothing },
         },
       },
       async (request, reply) => {
         await links.revoke(request.params.id)
-        return reply.code(204).send(null)
+        return reply.code(204).send()
       },
     )
   }
 }
 
-function toDate(text: string | null | undefined): Date | null {
-  if (text === undefined || text === null) return null
-  const date = new Date(text)
-  if (!RFC_3339.test(text) || Number.isNaN(date.getTime())) {
-    const field = { path: 'expires_at', message: 'must be a time as in RFC 3339' }
-    throw new AppError('invalid_request', `${field.path} ${field.message}.`, { fields: [field] })
-  }
-  return date
+function toDate(at: string | null | undefined): Date | null {
+  return at === undefined || at === null ? null : new Date(at)
 }
 
 function renderFor(request: FastifyRequest, link: EnrollmentLink) {

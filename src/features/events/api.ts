@@ -1,23 +1,35 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
+import { text, textOrNull, time } from '../../kernel/schema.ts'
 import type { Events } from './events.ts'
 import { EVENT_TYPES, type PublishedEvent } from './types.ts'
 
-const textOrNull = Type.Union([Type.String(), Type.Null()])
-
 /** An event as the API tells it. */
-const eventSchema = Type.Object({
-  id: Type.String(),
-  type: Type.String(),
-  at: Type.String({ format: 'date-time' }),
-  enrollment_id: textOrNull,
-  serial_number: textOrNull,
-  user_name: textOrNull,
-  reason: textOrNull,
-  attempt_id: textOrNull,
-  data: Type.Record(Type.String(), Type.Unknown()),
-})
+export const eventSchema = Type.Object(
+  {
+    id: text('Greater than that of every event before; in order and without gaps that fill later.'),
+    type: text('What happened, `<thing>.<what became of it>`.'),
+    at: time('When it happened.'),
+    enrollment_id: textOrNull('The device (`/devices/{id}`) that it is about.'),
+    serial_number: textOrNull('Its serial number.'),
+    user_name: textOrNull('Who it is about.'),
+    reason: textOrNull('Why, as a stable code.'),
+    attempt_id: textOrNull('The enrollment attempt that it belongs to.'),
+    data: Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, by type.' }),
+  },
+  { title: 'Event', description: 'A fact worth telling.' },
+)
+
+const eventList = Type.Object(
+  {
+    items: Type.Array(eventSchema, { description: 'The events, at most `limit`.' }),
+    next_cursor: textOrNull(
+      'The last event that was answered, or the one that was asked for; null when there is none yet.',
+    ),
+  },
+  { title: 'EventFeed', description: 'Events, and from where to go on.' },
+)
 
 /** `/events`, oldest first and without gaps: a reader goes on from the last id it has. */
 export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPluginAsyncTypebox {
@@ -29,6 +41,7 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
         schema: {
           tags: ['Events'],
           summary: 'What happened, oldest first',
+          description: 'Whoever goes on from the last id sees every event once.',
           querystring: Type.Object({
             limit: Type.Integer({
               minimum: 1,
@@ -38,9 +51,9 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
             }),
             after: Type.Optional(Type.String({ description: 'The id of the last event that is known.' })),
             cursor: Type.Optional(Type.String({ description: 'The same as `after`.' })),
-            type: Type.Optional(Type.Enum(EVENT_TYPES)),
+            type: Type.Optional(Type.Enum(EVENT_TYPES, { description: 'Only events of this type.' })),
           }),
-          response: { 200: Type.Object({ items: Type.Array(eventSchema), next_cursor: textOrNull }) },
+          response: { 200: eventList },
         },
       },
       async (request) => {
@@ -62,7 +75,7 @@ export function renderEvent(event: PublishedEvent) {
   return { ...event, id: String(event.id), at: event.at.toISOString() }
 }
 
-function toId(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new AppError('invalid_request', 'after is not the id of an event.')
-  return Number(text)
+function toId(after: string): number {
+  if (!/^\d{1,15}$/.test(after)) throw new AppError('invalid_request', 'after is not the id of an event.')
+  return Number(after)
 }

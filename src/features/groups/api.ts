@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { dates, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
 import type { Groups } from './groups.ts'
 import type { Change, GroupView } from './types.ts'
 
@@ -11,10 +12,10 @@ const MAX_NAME = 255
 /** Members that one call may name. */
 const MAX_MEMBERS = 100_000
 
-const time = Type.String({ format: 'date-time' })
-const kind = Type.Enum(['static', 'dynamic'])
-const params = Type.Object({ id: Type.String() })
-const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+const kind = Type.Enum(['static', 'dynamic'], {
+  description: 'static: its members are named by hand; dynamic: they follow from a policy.',
+})
+const params = idParam('The id of the group.')
 
 const name = Type.String({
   minLength: 1,
@@ -23,32 +24,46 @@ const name = Type.String({
   description: 'One of its kind; `EnrollmentProfile:...` are the groups of policies.',
 })
 
-const groupSchema = Type.Object({
-  id: Type.String(),
-  name: Type.String(),
-  kind,
-  policy_id: Type.Union([Type.String(), Type.Null()], {
-    description: 'The policy that owns a dynamic group; its members are the live devices of that policy.',
-  }),
-  member_count: Type.Integer(),
-  created_at: time,
-  updated_at: time,
-})
+const groupSchema = Type.Object(
+  {
+    id: text('The id of the group.'),
+    name: text('Its name.'),
+    kind,
+    policy_id: textOrNull(
+      'The policy that owns a dynamic group; its members are the live devices of that policy.',
+    ),
+    member_count: Type.Integer({ description: 'How many devices are in it.' }),
+    ...dates,
+  },
+  { title: 'Group', description: 'A set of devices.' },
+)
 
-const memberSchema = Type.Object({
-  id: Type.String({ description: 'The device id (`/devices/{id}`).' }),
-  serial_number: Type.Union([Type.String(), Type.Null()]),
-  device_name: Type.Union([Type.String(), Type.Null()]),
-})
+const memberSchema = Type.Object(
+  {
+    id: text('The device id (`/devices/{id}`).'),
+    serial_number: textOrNull('Its serial number, where it has told it.'),
+    device_name: textOrNull('Its name, where it has told it.'),
+  },
+  { title: 'GroupMember', description: 'A device in a group.' },
+)
 
-const deviceIds = Type.Object({
-  device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: MAX_MEMBERS }),
-})
+const deviceIds = Type.Object(
+  {
+    device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+      maxItems: MAX_MEMBERS,
+      description: 'Ids of devices (`/devices/{id}`).',
+    }),
+  },
+  { title: 'GroupMemberIds', description: 'Devices by their ids.' },
+)
 
-const changedSchema = Type.Object({
-  added: Type.Integer({ description: 'Devices that were no members before.' }),
-  removed: Type.Integer(),
-})
+const changedSchema = Type.Object(
+  {
+    added: Type.Integer({ description: 'Devices that were no members before.' }),
+    removed: Type.Integer({ description: 'Devices that are members no more.' }),
+  },
+  { title: 'GroupMembersChanged', description: 'What the call changed.' },
+)
 
 /** `/groups` and their members. */
 export function groupsApi(deps: { groups: Groups }): FastifyPluginAsyncTypebox {
@@ -67,7 +82,16 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Make a static group',
-          body: Type.Object({ name, kind: Type.Optional(Type.Enum(['static'])) }),
+          description: 'Empty at first. Dynamic groups come with their policies.',
+          body: Type.Object(
+            {
+              name,
+              kind: Type.Optional(
+                Type.Enum(['static'], { description: 'The only kind that is made by hand.' }),
+              ),
+            },
+            { title: 'NewGroup', description: 'What makes a group.' },
+          ),
           response: { 201: groupSchema },
         },
       },
@@ -87,10 +111,11 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Groups by name',
+          description: 'Static ones and those of policies.',
           querystring: Type.Object({
             ...pageQuery,
             kind: Type.Optional(kind),
-            name: Type.Optional(Type.String({ minLength: 1 })),
+            name: Type.Optional(Type.String({ minLength: 1, description: 'Only the group of this name.' })),
             policy_id: Type.Optional(
               Type.String({ minLength: 1, description: 'Only the group of this policy.' }),
             ),
@@ -108,7 +133,13 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
       '/groups/:id',
       {
         config: { role: 'viewer', etag: true },
-        schema: { tags: TAGS, summary: 'One group', params, response: { 200: groupSchema } },
+        schema: {
+          tags: TAGS,
+          summary: 'One group',
+          description: 'Its members are a list of their own.',
+          params,
+          response: { 200: groupSchema },
+        },
       },
       async (request, reply) => {
         const group = await groups.get(request.params.id)
@@ -123,8 +154,12 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Rename a static group',
+          description: 'A JSON merge patch. The group of a policy is renamed with the policy.',
           params,
-          body: Type.Object({ name: Type.Optional(name) }),
+          body: Type.Object(
+            { name: Type.Optional(name) },
+            { title: 'GroupPatch', description: 'What is to change.' },
+          ),
           response: { 200: groupSchema },
         },
       },
@@ -163,6 +198,7 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'The devices in a group, by id',
+          description: 'Those of a dynamic group are the live devices of its policy.',
           params,
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(memberSchema) },
@@ -171,15 +207,27 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
       async (request) => groups.listMembers(request.params.id, request.query),
     )
 
-    for (const [method, summary, edit] of [
-      ['POST', 'Add devices to a static group', groups.addMembers],
-      ['PUT', 'Make these devices the only members of a static group', groups.replaceMembers],
+    for (const [method, summary, description, edit] of [
+      ['POST', 'Add devices to a static group', 'Those that are in it already stay.', groups.addMembers],
+      [
+        'PUT',
+        'Make these devices the only members of a static group',
+        'All others leave it; an empty list empties it.',
+        groups.replaceMembers,
+      ],
     ] as const)
       app.route({
         method,
         url: '/groups/:id/members',
         config: { role: 'operator', etag: true },
-        schema: { tags: TAGS, summary, params, body: deviceIds, response: { 200: changedSchema } },
+        schema: {
+          tags: TAGS,
+          summary,
+          description,
+          params,
+          body: deviceIds,
+          response: { 200: changedSchema },
+        },
         async handler(request, reply) {
           const { version, ...done } = await edit(
             request.params.id,
@@ -197,7 +245,8 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Take a device out of a static group',
-          params: Type.Object({ id: Type.String(), device_id: Type.String() }),
+          description: 'The device itself is not told.',
+          params: Type.Object({ ...params.properties, device_id: text('The id of the device.') }),
           response: { 204: nothing },
         },
       },

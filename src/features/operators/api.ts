@@ -1,36 +1,46 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { dates, idParam, nothing, text, timeOrNull } from '../../kernel/schema.ts'
 import type { Operators } from './operators.ts'
 import { ROLES } from './roles.ts'
 import type { ApiToken } from './store.ts'
 
-const time = Type.String({ format: 'date-time' })
-const optionalTime = Type.Union([time, Type.Null()])
 const roleSchema = Type.Enum([...ROLES], { description: 'viewer reads, operator acts, admin configures.' })
-const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
-const params = Type.Object({ id: Type.String() })
+const params = idParam('The id of the API token.')
+const expiry = timeOrNull('When it ends by itself; null = never.')
 
 const tokenFields = {
-  id: Type.String(),
-  name: Type.String(),
+  id: text('The id of the token, not its secret.'),
+  name: text('What it is for.'),
   role: roleSchema,
-  expires_at: optionalTime,
-  last_used_at: optionalTime,
-  created_at: time,
-  updated_at: time,
+  expires_at: expiry,
+  last_used_at: timeOrNull('When it was last used, to a minute or so; null = never.'),
+  ...dates,
 }
-
-const newToken = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 200, pattern: String.raw`^[^\x00-\x1f\x7f]+$` }),
-  role: roleSchema,
-  expires_at: Type.Optional(optionalTime),
+const tokenSchema = Type.Object(tokenFields, {
+  title: 'ApiToken',
+  description: 'An API token, without its secret.',
 })
 
-const createdToken = Type.Object({
-  ...tokenFields,
-  secret: Type.String({ description: 'Shown this once; only its hash is kept.' }),
-})
+const newToken = Type.Object(
+  {
+    name: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      pattern: String.raw`^[^\x00-\x1f\x7f]+$`,
+      description: 'What it is for.',
+    }),
+    role: roleSchema,
+    expires_at: Type.Optional(expiry),
+  },
+  { title: 'NewApiToken', description: 'What makes an API token.' },
+)
+
+const createdToken = Type.Object(
+  { ...tokenFields, secret: text('Shown this once; only its hash is kept.') },
+  { title: 'CreatedApiToken', description: 'A new API token with its secret.' },
+)
 
 /** `/api-tokens`: who may call the operator API. */
 export function apiTokensApi(deps: {
@@ -42,7 +52,12 @@ export function apiTokensApi(deps: {
       '/api-tokens',
       {
         config: { role: 'admin' },
-        schema: { summary: 'Make an API token', body: newToken, response: { 201: createdToken } },
+        schema: {
+          summary: 'Make an API token',
+          description: 'The answer is the only place that shows its secret.',
+          body: newToken,
+          response: { 201: createdToken },
+        },
       },
       async (request, reply) => {
         const { name, role, expires_at: expires } = request.body
@@ -64,8 +79,9 @@ export function apiTokensApi(deps: {
         config: { role: 'viewer' },
         schema: {
           summary: 'List API tokens',
+          description: 'Oldest first, without their secrets.',
           querystring: Type.Object(pageQuery),
-          response: { 200: pageOf(Type.Object(tokenFields)) },
+          response: { 200: pageOf(tokenSchema) },
         },
       },
       async (request) => {
@@ -78,7 +94,12 @@ export function apiTokensApi(deps: {
       '/api-tokens/:id',
       {
         config: { role: 'viewer' },
-        schema: { summary: 'One API token', params, response: { 200: Type.Object(tokenFields) } },
+        schema: {
+          summary: 'One API token',
+          description: 'Without its secret.',
+          params,
+          response: { 200: tokenSchema },
+        },
       },
       async (request) => render(await operators.get(request.params.id)),
     )
@@ -87,7 +108,13 @@ export function apiTokensApi(deps: {
       '/api-tokens/:id',
       {
         config: { role: 'admin' },
-        schema: { summary: 'Delete an API token', params, response: { 204: nothing } },
+        schema: {
+          summary: 'Delete an API token',
+          description:
+            'It is refused from then on, by every process within 2 seconds. The last valid admin token stays.',
+          params,
+          response: { 204: nothing },
+        },
       },
       async (request, reply) => {
         await operators.remove(request.params.id, { actor: request.actor, requestId: request.id })

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
+import { dates, text, textOrNull, time } from '../../kernel/schema.ts'
 import type { PushCertificates } from './certificates.ts'
 import type { Upload } from './read-certificate.ts'
 import type { PushCertificate } from './store.ts'
@@ -10,30 +11,39 @@ const TAGS = ['Push certificates']
 const PEM_TYPES = ['application/x-pem-file', 'text/plain', 'application/octet-stream']
 const MAX_BODY_BYTES = 1024 * 1024
 
-const time = Type.String({ format: 'date-time' })
-
-const certificateSchema = Type.Object({
-  id: Type.String({ description: 'The topic.' }),
-  topic: Type.String({ description: 'The UID in the subject of the certificate; devices keep it for good.' }),
-  not_after: time,
-  apple_id: Type.Union([Type.String(), Type.Null()], {
-    description: 'The Apple ID with which it is renewed.',
-  }),
-  in_use: Type.Boolean({ description: 'Whether new enrollments get this topic.' }),
-  rejected_reason: Type.Union([Type.String(), Type.Null()], {
-    description:
+const certificateSchema = Type.Object(
+  {
+    id: text('The topic.'),
+    topic: text('The UID in the subject of the certificate; devices keep it for good.'),
+    not_after: time('When it ends.'),
+    apple_id: textOrNull('The Apple ID with which it is renewed.'),
+    in_use: Type.Boolean({ description: 'Whether new enrollments get this topic.' }),
+    rejected_reason: textOrNull(
       "Why Apple refuses it: nothing is sent until it is replaced. Apple's own word, null when all is well.",
-  }),
-  created_at: time,
-  updated_at: time,
-})
+    ),
+    ...dates,
+  },
+  { title: 'PushCertificate', description: 'A certificate with which devices are woken.' },
+)
+
+const storedSchema = Type.Intersect(
+  [
+    certificateSchema,
+    Type.Object({ warnings: Type.Array(Type.String(), { description: 'What is worth knowing of it.' }) }),
+  ],
+  { title: 'StoredPushCertificate', description: 'The certificate as it was stored.' },
+)
 
 const pkcs12Schema = Type.Object(
   {
     pkcs12: Type.String({ minLength: 1, description: 'The file in base64.' }),
-    password: Type.String({ maxLength: 1024, default: '' }),
+    password: Type.String({ maxLength: 1024, default: '', description: 'Of the file.' }),
   },
-  { additionalProperties: false },
+  {
+    title: 'Pkcs12Upload',
+    description: 'A certificate with its key as PKCS #12.',
+    additionalProperties: false,
+  },
 )
 
 /** `/push-certificates`: the certificates with which devices are woken. */
@@ -56,8 +66,16 @@ export function pushCertificatesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Store a push certificate, or its renewal, with its private key',
+          description: 'PEM of both, or PKCS #12. A renewal has the same topic; devices go on with it.',
           querystring: Type.Object({
-            apple_id: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$' })),
+            apple_id: Type.Optional(
+              Type.String({
+                minLength: 1,
+                maxLength: 254,
+                pattern: '^[^\\u0000]*$',
+                description: 'The Apple ID with which it was made, to be remembered for its renewal.',
+              }),
+            ),
             force: Type.Boolean({
               default: false,
               description: 'Take it in use although it has another topic than the one in use.',
@@ -65,13 +83,18 @@ export function pushCertificatesApi(deps: {
           }),
           body: {
             content: {
-              ...Object.fromEntries(PEM_TYPES.map((type) => [type, { schema: Type.Unknown() }])),
+              ...Object.fromEntries(
+                PEM_TYPES.map((type) => [
+                  type,
+                  {
+                    schema: Type.Unknown({ description: 'Certificate and key in PEM, one after the other.' }),
+                  },
+                ]),
+              ),
               'application/json': { schema: pkcs12Schema },
             },
           },
-          response: {
-            200: Type.Intersect([certificateSchema, Type.Object({ warnings: Type.Array(Type.String()) })]),
-          },
+          response: { 200: storedSchema },
         },
       },
       async (request) => {
@@ -92,6 +115,7 @@ export function pushCertificatesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Push certificates by topic',
+          description: 'Their private keys are never told.',
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(certificateSchema) },
         },
@@ -111,7 +135,10 @@ export function pushCertificatesApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'One push certificate',
-          params: Type.Object({ topic: Type.String({ maxLength: 256, pattern: '^[^\\u0000]*$' }) }),
+          description: 'With what Apple says of it.',
+          params: Type.Object({
+            topic: Type.String({ maxLength: 256, pattern: '^[^\\u0000]*$', description: 'Its topic.' }),
+          }),
           response: { 200: certificateSchema },
         },
       },

@@ -1,23 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
+import { dates, orNull } from '../../kernel/schema.ts'
 import type { SettingsDoor, SettingsView } from './settings.ts'
 import { settingsSchema } from './schema.ts'
 
-const settingsView = Type.Object({
-  ...settingsSchema.properties,
-  created_at: Type.String({ format: 'date-time' }),
-  updated_at: Type.String({ format: 'date-time' }),
+/** Without their defaults, which are told in words: an answer has every setting, and a patch leaves what it does not name. */
+const told = Object.entries<object>(settingsSchema.properties).map(([name, schema]) => {
+  const { default: value, description, ...rest } = schema as { default: unknown; description: string }
+  return [name, Type.Unsafe({ ...rest, description: `${description} Default ${String(value)}.` })] as const
 })
 
-/** A merge patch names what changes; its properties have no defaults, or they would change too. */
+const settingsView = Type.Object(
+  { ...Object.fromEntries(told), ...dates },
+  { title: 'Settings', description: 'The settings as they are now.' },
+)
+
 const settingsPatch = Type.Object(
-  Object.fromEntries(
-    Object.entries<object>(settingsSchema.properties).map(([name, schema]) => {
-      const withoutDefault = Object.fromEntries(Object.entries(schema).filter(([key]) => key !== 'default'))
-      return [name, Type.Optional(Type.Union([Type.Unsafe(withoutDefault), Type.Null()]))]
-    }),
-  ),
+  Object.fromEntries(told.map(([name, schema]) => [name, Type.Optional(orNull(schema))])),
+  { title: 'SettingsPatch', description: 'What is to change; null gives the default.' },
 )
 
 /** `/settings`: what an administrator may change at any time. */
@@ -30,7 +31,11 @@ export function settingsApi(deps: {
       '/settings',
       {
         config: { role: 'viewer', etag: true },
-        schema: { summary: 'The settings', response: { 200: settingsView } },
+        schema: {
+          summary: 'The settings',
+          description: 'What may be changed while the server runs.',
+          response: { 200: settingsView },
+        },
       },
       async (_request, reply) => {
         const view = await settings.view()
@@ -42,7 +47,12 @@ export function settingsApi(deps: {
       '/settings',
       {
         config: { role: 'admin', etag: true },
-        schema: { summary: 'Change settings', body: settingsPatch, response: { 200: settingsView } },
+        schema: {
+          summary: 'Change settings',
+          description: 'A JSON merge patch: what is left out stays.',
+          body: settingsPatch,
+          response: { 200: settingsView },
+        },
       },
       async (request, reply) => {
         const view = await settings.update(request.body, {

@@ -3,13 +3,13 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { idParam, nothing } from '../../kernel/schema.ts'
 import { newSourceSchema, sourcePatchSchema, sourceSchema, trialResultSchema, trialSchema } from './schema.ts'
 import type { Signin } from './signin.ts'
 import type { Change, Source } from './sources/types.ts'
 
 const TAGS = ['Sign-in sources']
-const params = Type.Object({ id: Type.String() })
-const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+const params = idParam('The id of the sign-in source.')
 
 /** `/sign-in-sources`: where people prove who they are. */
 export function signinApi(deps: {
@@ -24,6 +24,7 @@ export function signinApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Add a directory (ws_trust) or an OpenID provider (oidc)',
+          description: 'Which fields are needed depends on its kind. It is asked nothing yet.',
           body: newSourceSchema,
           response: { 201: sourceSchema },
         },
@@ -45,6 +46,7 @@ export function signinApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Sign-in sources by name',
+          description: 'The local one is among them.',
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(sourceSchema) },
         },
@@ -59,7 +61,13 @@ export function signinApi(deps: {
       '/sign-in-sources/:id',
       {
         config: { role: 'viewer', etag: true },
-        schema: { tags: TAGS, summary: 'One sign-in source', params, response: { 200: sourceSchema } },
+        schema: {
+          tags: TAGS,
+          summary: 'One sign-in source',
+          description: 'Without its client secret.',
+          params,
+          response: { 200: sourceSchema },
+        },
       },
       async (request, reply) => {
         const source = await sources.get(request.params.id)
@@ -74,6 +82,7 @@ export function signinApi(deps: {
         schema: {
           tags: TAGS,
           summary: 'Change a sign-in source',
+          description: 'A JSON merge patch; null gives the default. The kind stays.',
           params,
           body: sourcePatchSchema,
           response: { 200: sourceSchema },

@@ -1,14 +1,14 @@
 import { Type } from 'typebox'
+import { dates, orNull, text as plain, textOrNull } from '../../kernel/schema.ts'
 
-const nullable = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
-  Type.Union([schema, Type.Null()])
-const time = Type.String({ format: 'date-time' })
-
-const kind = Type.Enum(['local', 'ws_trust', 'oidc'])
+const kind = Type.Enum(['local', 'ws_trust', 'oidc'], {
+  description: 'local accounts, a directory by WS-Trust 1.3, or an OpenID provider.',
+})
 const name = Type.String({
   minLength: 1,
   maxLength: 255,
   pattern: String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`,
+  description: 'What people see of it.',
 })
 const text = (maxLength: number, description: string) =>
   Type.String({ minLength: 1, maxLength, pattern: String.raw`^[^\x00-\x1f\x7f]+$`, description })
@@ -25,10 +25,10 @@ const issuer = text(2048, 'oidc: the issuer, as in its discovery document.')
 const clientId = text(1024, 'oidc: the client id.')
 const clientSecret = text(4096, 'oidc: the client secret. Never told again.')
 const scope = Type.String({ minLength: 1, maxLength: 255, pattern: String.raw`^[\x21\x23-\x5b\x5d-\x7e]+$` })
-const scopes = Type.Union([
-  Type.Array(scope, { minItems: 1, maxItems: 50 }),
-  text(2048, 'Separated by spaces.'),
-])
+const scopes = Type.Union(
+  [Type.Array(scope, { minItems: 1, maxItems: 50 }), text(2048, 'Separated by spaces.')],
+  { description: 'oidc: what is asked for, as a list or separated by spaces.' },
+)
 const claim = text(
   255,
   'oidc: the claim that names the user; null = preferred_username, else a verified email.',
@@ -43,28 +43,30 @@ const createUsers = Type.Boolean({
 })
 
 /** A sign-in source as the API tells it: the fields of its kind. */
-export const sourceSchema = Type.Object({
-  id: Type.String(),
-  kind,
-  name: Type.String(),
-  url: Type.Optional(Type.String()),
-  applies_to: Type.Optional(Type.String()),
-  issuer: Type.Optional(Type.String()),
-  client_id: Type.Optional(Type.String()),
-  scopes: Type.Optional(Type.Array(Type.String())),
-  user_name_claim: Type.Optional(nullable(Type.String())),
-  ca_pem: Type.Optional(nullable(Type.String())),
-  create_users: Type.Optional(Type.Boolean()),
-  created_at: time,
-  updated_at: time,
-})
+export const sourceSchema = Type.Object(
+  {
+    id: plain('The id of the source.'),
+    kind,
+    name: plain('What people see of it.'),
+    url: Type.Optional(url),
+    applies_to: Type.Optional(appliesTo),
+    issuer: Type.Optional(issuer),
+    client_id: Type.Optional(clientId),
+    scopes: Type.Optional(Type.Array(Type.String(), { description: 'oidc: what is asked for.' })),
+    user_name_claim: Type.Optional(orNull(claim)),
+    ca_pem: Type.Optional(orNull(caPem)),
+    create_users: Type.Optional(createUsers),
+    ...dates,
+  },
+  { title: 'SignInSource', description: 'Where people prove who they are.' },
+)
 
 const optional = {
-  applies_to: Type.Optional(nullable(appliesTo)),
-  scopes: Type.Optional(nullable(scopes)),
-  user_name_claim: Type.Optional(nullable(claim)),
-  ca_pem: Type.Optional(nullable(caPem)),
-  create_users: Type.Optional(nullable(createUsers)),
+  applies_to: Type.Optional(orNull(appliesTo)),
+  scopes: Type.Optional(orNull(scopes)),
+  user_name_claim: Type.Optional(orNull(claim)),
+  ca_pem: Type.Optional(orNull(caPem)),
+  create_users: Type.Optional(orNull(createUsers)),
   url: Type.Optional(url),
   issuer: Type.Optional(issuer),
   client_id: Type.Optional(clientId),
@@ -72,20 +74,32 @@ const optional = {
 }
 
 /** What makes a source; which fields it needs depends on its kind. */
-export const newSourceSchema = Type.Object({ kind, name, ...optional })
+export const newSourceSchema = Type.Object(
+  { kind, name, ...optional },
+  { title: 'NewSignInSource', description: 'What makes a sign-in source.' },
+)
 
 /** A merge patch of a source (RFC 7396). The kind stays. */
-export const sourcePatchSchema = Type.Object({ name: Type.Optional(name), ...optional })
+export const sourcePatchSchema = Type.Object(
+  { name: Type.Optional(name), ...optional },
+  { title: 'SignInSourcePatch', description: 'What is to change; null gives the default.' },
+)
 
 /** Whose sign-in to try. */
-export const trialSchema = Type.Object({
-  user_name: Type.String({ minLength: 1, maxLength: 255 }),
-  password: Type.String({ minLength: 1, maxLength: 1024, description: 'Neither kept nor told.' }),
-})
+export const trialSchema = Type.Object(
+  {
+    user_name: Type.String({ minLength: 1, maxLength: 255, description: 'Who signs in.' }),
+    password: Type.String({ minLength: 1, maxLength: 1024, description: 'Neither kept nor told.' }),
+  },
+  { title: 'SignInTrial', description: 'Whose sign-in to try.' },
+)
 
 /** What came of it. */
-export const trialResultSchema = Type.Object({
-  ok: Type.Boolean(),
-  reason: nullable(Type.String({ description: 'The reason code of a refusal.' })),
-  message: Type.String({ description: 'What happened, in plain words.' }),
-})
+export const trialResultSchema = Type.Object(
+  {
+    ok: Type.Boolean({ description: 'Whether the person would be let in.' }),
+    reason: textOrNull('The reason code of a refusal.'),
+    message: plain('What happened, in plain words.'),
+  },
+  { title: 'SignInTrialResult', description: 'What came of it.' },
+)

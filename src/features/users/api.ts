@@ -3,12 +3,12 @@ import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { idParam, nothing } from '../../kernel/schema.ts'
 import { newUserSchema, userPatchSchema, userSchema } from './schema.ts'
 import type { User } from './store.ts'
 import type { Change, UserFields, Users } from './users.ts'
 
-const params = Type.Object({ id: Type.String() })
-const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+const params = idParam('The id of the user, not the name.')
 
 const DEFAULTS = {
   display_name: '',
@@ -31,7 +31,12 @@ export function usersApi(deps: {
       '/users',
       {
         config: { role: 'admin', etag: true },
-        schema: { summary: 'Add a user', body: newUserSchema, response: { 201: userSchema } },
+        schema: {
+          summary: 'Add a user',
+          description: 'Only the name is needed. Somebody without a password signs in by a sign-in source.',
+          body: newUserSchema,
+          response: { 201: userSchema },
+        },
       },
       async (request, reply) => {
         const { user_name: userName } = request.body
@@ -52,6 +57,7 @@ export function usersApi(deps: {
         config: { role: 'viewer' },
         schema: {
           summary: 'List users by name',
+          description: 'People who enrol devices, those whom a sign-in source made too.',
           querystring: Type.Object({
             ...pageQuery,
             user_name: Type.Optional(
@@ -71,7 +77,12 @@ export function usersApi(deps: {
       '/users/:id',
       {
         config: { role: 'viewer', etag: true },
-        schema: { summary: 'One user', params, response: { 200: userSchema } },
+        schema: {
+          summary: 'One user',
+          description: 'Without the password, which nobody is told.',
+          params,
+          response: { 200: userSchema },
+        },
       },
       async (request, reply) => {
         const user = await users.get(request.params.id)
@@ -83,7 +94,13 @@ export function usersApi(deps: {
       '/users/:id',
       {
         config: { role: 'admin', etag: true },
-        schema: { summary: 'Change a user', params, body: userPatchSchema, response: { 200: userSchema } },
+        schema: {
+          summary: 'Change a user',
+          description: 'A JSON merge patch; null gives the default.',
+          params,
+          body: userPatchSchema,
+          response: { 200: userSchema },
+        },
       },
       async (request, reply) => {
         const user = await users.update(request.params.id, toFields(request.body), changeOf(request))

@@ -1,61 +1,84 @@
 import { Type } from 'typebox'
+import { dates, orNull, text, textOrNull, timeOrNull } from '../../kernel/schema.ts'
 import { EMAIL_PATTERN, MAX_DISPLAY_NAME, MAX_EMAIL, MAX_USER_NAME, USER_NAME_PATTERN } from './names.ts'
-
-const nullable = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
-  Type.Union([schema, Type.Null()])
-const time = Type.String({ format: 'date-time' })
 
 const userName = Type.String({
   minLength: 1,
   maxLength: MAX_USER_NAME,
   pattern: USER_NAME_PATTERN,
-  description: 'Compared in NFC and case-folded.',
+  description: 'What the person signs in with; compared in NFC and case-folded.',
 })
-const displayName = Type.String({ maxLength: MAX_DISPLAY_NAME })
-const email = nullable(Type.String({ maxLength: MAX_EMAIL, pattern: EMAIL_PATTERN }))
-const password = nullable(Type.String({ minLength: 1, maxLength: 1024, description: 'Never told again.' }))
-const deviceLimit = nullable(
-  Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'null = the default limit.' }),
+const displayName = Type.String({
+  maxLength: MAX_DISPLAY_NAME,
+  description: 'What the person is called. Default empty.',
+})
+const email = orNull(
+  Type.String({ maxLength: MAX_EMAIL, pattern: EMAIL_PATTERN }),
+  'Where the person gets mail.',
 )
-const expiry = nullable(time)
+const password = orNull(
+  Type.String({ minLength: 1, maxLength: 1024 }),
+  'Kept as a hash and never told again; null = none, so that only a sign-in source proves who this is.',
+)
+const deviceLimit = orNull(
+  Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+  'How many devices the person may have enrolled; null = the default limit of the settings.',
+)
+const manager = Type.Boolean({
+  description:
+    'An enrollment manager enrols devices for others, and may not be used with ADE. Default false.',
+})
+const disabled = Type.Boolean({ description: 'Refuses every sign-in. Default false.' })
+const mustChange = Type.Boolean({
+  description: 'Refuses to enrol until the password was changed. Default false.',
+})
+const expiry = timeOrNull('When the local password counts as expired; null = never.')
 
 /** A user as the API tells it. */
-export const userSchema = Type.Object({
-  id: Type.String(),
-  user_name: userName,
-  display_name: displayName,
-  email: nullable(Type.String()),
-  device_limit: deviceLimit,
-  enrollment_manager: Type.Boolean(),
-  disabled: Type.Boolean(),
-  must_change_password: Type.Boolean(),
-  password_expires_at: expiry,
-  created_at: time,
-  updated_at: time,
-})
+export const userSchema = Type.Object(
+  {
+    id: text('The id of the user.'),
+    user_name: userName,
+    display_name: displayName,
+    email: textOrNull('Where the person gets mail.'),
+    device_limit: deviceLimit,
+    enrollment_manager: manager,
+    disabled,
+    must_change_password: mustChange,
+    password_expires_at: expiry,
+    ...dates,
+  },
+  { title: 'User', description: 'A person who enrols devices.' },
+)
 
 /** What makes a user: only the name is needed. */
-export const newUserSchema = Type.Object({
-  user_name: userName,
-  display_name: Type.Optional(displayName),
-  email: Type.Optional(email),
-  password: Type.Optional(password),
-  device_limit: Type.Optional(deviceLimit),
-  enrollment_manager: Type.Optional(Type.Boolean()),
-  disabled: Type.Optional(Type.Boolean()),
-  must_change_password: Type.Optional(Type.Boolean()),
-  password_expires_at: Type.Optional(expiry),
-})
+export const newUserSchema = Type.Object(
+  {
+    user_name: userName,
+    display_name: Type.Optional(displayName),
+    email: Type.Optional(email),
+    password: Type.Optional(password),
+    device_limit: Type.Optional(deviceLimit),
+    enrollment_manager: Type.Optional(manager),
+    disabled: Type.Optional(disabled),
+    must_change_password: Type.Optional(mustChange),
+    password_expires_at: Type.Optional(expiry),
+  },
+  { title: 'NewUser', description: 'What makes a user.' },
+)
 
 /** A merge patch of a user (RFC 7396): null takes a value away, so that its default holds. */
-export const userPatchSchema = Type.Object({
-  user_name: Type.Optional(userName),
-  display_name: Type.Optional(nullable(displayName)),
-  email: Type.Optional(email),
-  password: Type.Optional(password),
-  device_limit: Type.Optional(deviceLimit),
-  enrollment_manager: Type.Optional(nullable(Type.Boolean())),
-  disabled: Type.Optional(nullable(Type.Boolean())),
-  must_change_password: Type.Optional(nullable(Type.Boolean())),
-  password_expires_at: Type.Optional(expiry),
-})
+export const userPatchSchema = Type.Object(
+  {
+    user_name: Type.Optional(userName),
+    display_name: Type.Optional(orNull(displayName)),
+    email: Type.Optional(email),
+    password: Type.Optional(password),
+    device_limit: Type.Optional(deviceLimit),
+    enrollment_manager: Type.Optional(orNull(manager)),
+    disabled: Type.Optional(orNull(disabled)),
+    must_change_password: Type.Optional(orNull(mustChange)),
+    password_expires_at: Type.Optional(expiry),
+  },
+  { title: 'UserPatch', description: 'What is to change; null gives the default.' },
+)

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { parseTime } from '../../kernel/rfc3339.ts'
 import type { PlistDict, PlistValue } from '../plist/index.ts'
 
 /** A value of JSON. */
@@ -6,9 +7,6 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | { [key:
 
 /** Deepest nesting of a command given as JSON; a property list of it stays within the reader's limit. */
 const DEEPEST = 60
-
-/** RFC 3339, section 5.6, without leap seconds. */
-const RFC3339 = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/i
 
 /**
  * JSON to property list values: `{"$data": "<base64>"}` becomes data, `{"$date": "<RFC 3339>"}` a date (to the
@@ -49,14 +47,7 @@ function convertTagged(value: object, path: string): PlistValue {
       return refuse(path, '$data is not base64')
     }
   }
-  const date = new Date(RFC3339.test(content) ? content.toUpperCase() : NaN)
-  // The engine takes 30 February for 2 March.
-  const day = Number(content.slice(8, 10))
-  const daysInMonth = new Date(
-    Date.UTC(Number(content.slice(0, 4)), Number(content.slice(5, 7)), 0),
-  ).getUTCDate()
-  if (Number.isNaN(date.getTime()) || day > daysInMonth)
-    refuse(path, '$date is not an RFC 3339 date and time')
+  const date = parseTime(content) ?? refuse(path, '$date is not an RFC 3339 date and time')
   return new Date(Math.floor(date.getTime() / 1000) * 1000)
 }
 

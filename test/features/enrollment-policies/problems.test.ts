@@ -200,14 +200,16 @@ describeEachEngine('policies that are refused', (database) => {
 
   test('the description of the API says what a policy may be', async () => {
     const { call } = await world()
-    const { paths } = (await call('GET', '/openapi.json')).body
-    const body = paths['/api/v1/enrollment-policies'].post.requestBody.content['application/json'].schema
+    const { paths, components } = (await call('GET', '/openapi.json')).body
+    const sent = paths['/api/v1/enrollment-policies'].post.requestBody.content['application/json'].schema
+    expect(sent).toEqual({ $ref: '#/components/schemas/NewEnrollmentPolicy' })
+    const body = components.schemas.NewEnrollmentPolicy
     expect(body.required).toEqual(['name'])
     expect(body.additionalProperties).toBe(false)
     expect(Object.keys(body.properties)).toEqual(
       expect.arrayContaining(['name', 'user_affinity', 'group_id', 'ade']),
     )
-    expect(JSON.stringify(body)).toContain('require_certificate')
+    expect(JSON.stringify(components.schemas.AdePolicyPatch)).toContain('require_certificate')
   })
 
   test('unknown query parameters are refused here too', async () => {

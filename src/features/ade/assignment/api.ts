@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
+import { idParam, text } from '../../../kernel/schema.ts'
 import { changeOf } from '../change.ts'
 import { readSerialList } from './serial-list.ts'
 import type { createWishes, Wish } from './wishes.ts'
@@ -11,26 +12,41 @@ const MAX_BODY_BYTES = 8 * 1024 * 1024
 const MAX_SERIALS = 200_000
 
 const bySerials = Type.Object(
-  { serial_numbers: Type.Array(Type.String({ maxLength: 256 }), { minItems: 1, maxItems: MAX_SERIALS }) },
-  { additionalProperties: false },
+  {
+    serial_numbers: Type.Array(Type.String({ maxLength: 256 }), {
+      minItems: 1,
+      maxItems: MAX_SERIALS,
+      description: 'Serial numbers, in any case.',
+    }),
+  },
+  { title: 'SerialNumbers', description: 'Devices by their serial numbers.', additionalProperties: false },
 )
 const byServer = Type.Object(
-  { all: Type.Literal(true), ade_server_id: Type.String() },
-  { additionalProperties: false },
+  {
+    all: Type.Literal(true, { description: 'That all are meant.' }),
+    ade_server_id: text('The ADE server whose devices they are.'),
+  },
+  { title: 'AllOfAdeServer', description: 'All devices of an ADE server.', additionalProperties: false },
 )
 const devices = Type.Union([bySerials, byServer])
 
-const answer = Type.Object({
-  changed: Type.Integer({ description: 'Devices for which this is new; Apple is told in the background.' }),
-  unchanged: Type.Integer({ description: 'Devices for which it was so before.' }),
-  problems: Type.Array(
-    Type.Object({
-      serial_number: Type.String(),
-      line: Type.Optional(Type.Integer({ description: 'Of the CSV.' })),
-      problem: Type.Enum(['not_a_serial_number', 'unknown', 'not_ours_any_more', 'has_another_policy']),
-    }),
-  ),
-})
+const answer = Type.Object(
+  {
+    changed: Type.Integer({ description: 'Devices for which this is new; Apple is told in the background.' }),
+    unchanged: Type.Integer({ description: 'Devices for which it was so before.' }),
+    problems: Type.Array(
+      Type.Object({
+        serial_number: text('What was asked for.'),
+        line: Type.Optional(Type.Integer({ description: 'Of the CSV.' })),
+        problem: Type.Enum(['not_a_serial_number', 'unknown', 'not_ours_any_more', 'has_another_policy'], {
+          description: 'Why it was not done.',
+        }),
+      }),
+      { description: 'What could not be done.' },
+    ),
+  },
+  { title: 'Assigned', description: 'What the call changed.' },
+)
 
 const VERBS = {
   assign: 'Give devices this policy',
@@ -54,9 +70,14 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
             summary: VERBS[verb],
             description:
               'All devices of an ADE server, or those of a list: JSON, or a CSV with a serial number in the first field of each line. What cannot be done is reported, the rest is done.',
-            params: Type.Object({ id: Type.String() }),
+            params: idParam('The id of the enrollment policy.'),
             body: {
-              content: { 'application/json': { schema: devices }, [CSV]: { schema: Type.Unknown() } },
+              content: {
+                'application/json': { schema: devices },
+                [CSV]: {
+                  schema: Type.Unknown({ description: 'A serial number in the first field of each line.' }),
+                },
+              },
             },
             response: { 202: answer },
           },

@@ -7,7 +7,9 @@ import { deviceSchema, deviceState } from './schema.ts'
 import { showDevice } from './view.ts'
 
 const TAGS = ['ADE devices']
-const params = Type.Object({ serial_number: Type.String({ maxLength: 64 }) })
+const params = Type.Object({
+  serial_number: Type.String({ maxLength: 64, description: 'The serial number.' }),
+})
 
 /** `/ade-devices`: the serial numbers that Apple assigned to us. */
 export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
@@ -19,12 +21,19 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Serial numbers in their order',
+          description: 'All that Apple has ever told, those that are no longer ours too.',
           querystring: Type.Object({
             ...pageQuery,
             state: Type.Optional(deviceState),
-            serial_number: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-            policy_id: Type.Optional(Type.String({ minLength: 1 })),
-            ade_server_id: Type.Optional(Type.String({ minLength: 1 })),
+            serial_number: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 64, description: 'Only this serial number.' }),
+            ),
+            policy_id: Type.Optional(
+              Type.String({ minLength: 1, description: 'Only those of this policy.' }),
+            ),
+            ade_server_id: Type.Optional(
+              Type.String({ minLength: 1, description: 'Only those of this ADE server.' }),
+            ),
           }),
           response: { 200: pageOf(deviceSchema) },
         },
@@ -39,7 +48,13 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
       '/ade-devices/:serial_number',
       {
         config: { role: 'viewer' },
-        schema: { tags: TAGS, summary: 'One serial number', params, response: { 200: deviceSchema } },
+        schema: {
+          tags: TAGS,
+          summary: 'One serial number',
+          description: 'What Apple says of it, and how far it has come here.',
+          params,
+          response: { 200: deviceSchema },
+        },
       },
       async (request) => showDevice(await devices.get(request.params.serial_number)),
     )
@@ -55,6 +70,9 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
           schema: {
             tags: TAGS,
             summary: isBlocked ? 'Refuse the device at power-on' : 'Let the device enrol again',
+            description: isBlocked
+              ? 'Its next try ends with an empty refusal; an enrollment that lives goes on.'
+              : 'From its next try on. One that is not blocked stays as it is.',
             params,
             response: { 200: deviceSchema },
           },
@@ -74,7 +92,10 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
           description:
             'Apple forgets, for good, that it belongs to the organisation. Confirmed with the serial number.',
           params,
-          body: Type.Object({ confirm: Type.String({ maxLength: 64 }) }),
+          body: Type.Object(
+            { confirm: Type.String({ maxLength: 64, description: 'The serial number once more.' }) },
+            { title: 'AdeDeviceRelease', description: 'That this is meant.' },
+          ),
           response: { 200: deviceSchema },
         },
       },

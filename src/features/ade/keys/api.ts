@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
 import { etagOf } from '../../../kernel/etag.ts'
+import { idParam } from '../../../kernel/schema.ts'
 import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
 import { serverSchema } from '../servers/schema.ts'
@@ -12,7 +13,7 @@ import { showServers } from '../servers/view.ts'
 const TAGS = ['ADE servers']
 const MAX_TOKEN_BYTES = 256 * 1024
 const PEM_TYPE = 'application/x-pem-file'
-const params = Type.Object({ id: Type.String() })
+const params = idParam('The id of the ADE server.')
 
 /** `/ade-servers/{id}/encryption-key` and `/token`: what is exchanged with Apple's portal. */
 export function keysApi(
@@ -29,7 +30,12 @@ export function keysApi(
           summary: "Download the encryption key for Apple's portal",
           description: 'A certificate in PEM; the same until a new key is asked for.',
           params,
-          response: { 200: { content: { [PEM_TYPE]: { schema: Type.String() } } } },
+          response: {
+            200: {
+              description: 'The encryption key.',
+              content: { [PEM_TYPE]: { schema: Type.String({ description: 'A certificate in PEM.' }) } },
+            },
+          },
         },
       },
       async (request, reply) => {
@@ -87,14 +93,27 @@ export function keysApi(
           description: 'The first one starts a sync by itself.',
           params,
           querystring: Type.Object({
-            apple_id: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$' })),
+            apple_id: Type.Optional(
+              Type.String({
+                minLength: 1,
+                maxLength: 254,
+                pattern: '^[^\\u0000]*$',
+                description: 'The Apple ID with which it was made, to be remembered for its renewal.',
+              }),
+            ),
             force: Type.Boolean({
               default: false,
               description:
                 "Take it although it is of another of Apple's servers, or made with another Apple ID.",
             }),
           }),
-          body: { content: { 'application/pkcs7-mime': { schema: Type.Unknown() } } },
+          body: {
+            content: {
+              'application/pkcs7-mime': {
+                schema: Type.Unknown({ description: 'The .p7m file as Apple gave it.' }),
+              },
+            },
+          },
           response: { 200: serverSchema },
         },
       },

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { etagOf } from '../../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
+import { idParam, nothing, textOrNull } from '../../../kernel/schema.ts'
 import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
 import { keysApi } from '../keys/api.ts'
@@ -12,8 +13,7 @@ import type { createTokens } from './tokens.ts'
 import { showServers } from './view.ts'
 
 const TAGS = ['ADE servers']
-const params = Type.Object({ id: Type.String() })
-const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+const params = idParam('The id of the ADE server.')
 
 /** `/ade-servers`. */
 export function serversApi(
@@ -32,7 +32,12 @@ export function serversApi(
         schema: {
           tags: TAGS,
           summary: "Add an ADE server: an entry of Apple's portal",
-          body: Type.Object({ name: serverName }),
+          description:
+            'It has an encryption key at once, and needs a server token of Apple’s made for that key.',
+          body: Type.Object(
+            { name: serverName },
+            { title: 'NewAdeServer', description: 'What makes an ADE server.' },
+          ),
           response: { 201: serverSchema },
         },
       },
@@ -52,6 +57,7 @@ export function serversApi(
         schema: {
           tags: TAGS,
           summary: 'ADE servers',
+          description: 'Each with its token and how its syncs stand.',
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(serverSchema) },
         },
@@ -66,7 +72,13 @@ export function serversApi(
       '/ade-servers/:id',
       {
         config: { role: 'viewer', etag: true },
-        schema: { tags: TAGS, summary: 'One ADE server', params, response: { 200: serverSchema } },
+        schema: {
+          tags: TAGS,
+          summary: 'One ADE server',
+          description: 'With its token and how its syncs stand.',
+          params,
+          response: { 200: serverSchema },
+        },
       },
       async (request, reply) => {
         const server = await servers.get(request.params.id)
@@ -81,8 +93,12 @@ export function serversApi(
         schema: {
           tags: TAGS,
           summary: 'Rename an ADE server',
+          description: 'A JSON merge patch. Apple is not told.',
           params,
-          body: Type.Object({ name: Type.Optional(serverName) }),
+          body: Type.Object(
+            { name: Type.Optional(serverName) },
+            { title: 'AdeServerPatch', description: 'What is to change.' },
+          ),
           response: { 200: serverSchema },
         },
       },
@@ -99,8 +115,12 @@ export function serversApi(
         schema: {
           tags: TAGS,
           summary: 'Set the policy that new serial numbers get',
+          description: 'Those that are there already keep what they have.',
           params,
-          body: Type.Object({ policy_id: Type.Union([Type.String(), Type.Null()]) }),
+          body: Type.Object(
+            { policy_id: textOrNull('The enrollment policy; null = none.') },
+            { title: 'DefaultPolicy', description: 'The policy of new serial numbers.' },
+          ),
           response: { 200: serverSchema },
         },
       },
@@ -120,7 +140,9 @@ export function serversApi(
           summary: 'Forget an ADE server',
           description: 'Refused while Apple has devices on it, unless forced; these stay here as removed.',
           params,
-          querystring: Type.Object({ force: Type.Boolean({ default: false }) }),
+          querystring: Type.Object({
+            force: Type.Boolean({ default: false, description: 'Even if Apple has devices on it.' }),
+          }),
           response: { 204: nothing },
         },
       },

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../../kernel/paging.ts'
+import { idParam, text } from '../../../kernel/schema.ts'
 import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
 import { findServer } from '../servers/store.ts'
@@ -12,7 +13,7 @@ import type { Syncs } from './syncs.ts'
 import { showRun } from './view.ts'
 
 const TAGS = ['ADE servers']
-const params = Type.Object({ id: Type.String() })
+const params = idParam('The id of the ADE server.')
 
 /** `/ade-servers/{id}/syncs`. */
 export function syncsApi({
@@ -50,6 +51,7 @@ export function syncsApi({
         schema: {
           tags: TAGS,
           summary: 'Syncs of an ADE server, newest first',
+          description: 'Those that run or have ended, started by hand or by themselves.',
           params,
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(runSchema) },
@@ -77,7 +79,8 @@ export function syncsApi({
         schema: {
           tags: TAGS,
           summary: 'One sync',
-          params: Type.Object({ id: Type.String(), sync_id: Type.String() }),
+          description: 'How far it has come.',
+          params: Type.Object({ ...params.properties, sync_id: text('The id of the sync.') }),
           response: { 200: runSchema },
         },
       },

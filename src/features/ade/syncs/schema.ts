@@ -1,23 +1,25 @@
 import { Type } from 'typebox'
-
-const time = Type.String({ format: 'date-time' })
-const text = Type.Union([Type.String(), Type.Null()])
+import { dates, text, textOrNull, time, timeOrNull } from '../../../kernel/schema.ts'
 
 /** A sync as the API tells it. */
-export const runSchema = Type.Object({
-  id: Type.String(),
-  kind: Type.Enum(['full', 'incremental']),
-  state: Type.Enum(['running', 'succeeded', 'failed', 'timed_out']),
-  trigger: Type.Enum(['operator', 'schedule', 'first_token']),
-  started_at: time,
-  ends_by: time,
-  finished_at: Type.Union([time, Type.Null()]),
-  seen: Type.Integer({ description: 'Serial numbers that Apple has told.' }),
-  added: Type.Integer({ description: 'Those that are new, or have come back.' }),
-  changed: Type.Integer(),
-  removed: Type.Integer({ description: 'Those that are no longer assigned to this server.' }),
-  error: text,
-  error_code: text,
-  created_at: time,
-  updated_at: time,
-})
+export const runSchema = Type.Object(
+  {
+    id: text('The id of the sync.'),
+    kind: Type.Enum(['full', 'incremental'], {
+      description: 'full: everything; incremental: what has changed.',
+    }),
+    state: Type.Enum(['running', 'succeeded', 'failed', 'timed_out'], { description: 'How it stands.' }),
+    trigger: Type.Enum(['operator', 'schedule', 'first_token'], { description: 'What started it.' }),
+    started_at: time('When it began.'),
+    ends_by: time('When it ends at the latest.'),
+    finished_at: timeOrNull('When it ended.'),
+    seen: Type.Integer({ description: 'Serial numbers that Apple has told.' }),
+    added: Type.Integer({ description: 'Those that are new, or have come back.' }),
+    changed: Type.Integer({ description: 'Those of which Apple tells something new.' }),
+    removed: Type.Integer({ description: 'Those that are no longer assigned to this server.' }),
+    error: textOrNull('Why it failed, in plain words.'),
+    error_code: textOrNull('Why it failed, as a stable code.'),
+    ...dates,
+  },
+  { title: 'AdeSync', description: 'A sync: serial numbers fetched from Apple.' },
+)

@@ -1,0 +1,53 @@
+import { type TSchema, Type } from 'typebox'
+import { Set as setFormat } from 'typebox/format'
+import { parseTime } from './rfc3339.ts'
+
+// The library's own takes leap seconds and 30 February, which then are no time at all.
+setFormat('date-time', (value) => parseTime(value) !== undefined)
+
+/*
+ * What many schemas of the operator API are made of. A schema with a `title` is a thing of its own in the API's
+ * description; a title stands for one schema.
+ */
+
+/** A time as RFC 3339 spells it, without leap seconds. */
+export function time(description: string) {
+  return Type.String({ format: 'date-time', description })
+}
+
+/** A value or null; what is said of the value is said of both. */
+export function orNull<T extends TSchema & { description?: string }>(
+  schema: T,
+  description = schema.description,
+) {
+  return Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
+}
+
+/** A text or null. */
+export function textOrNull(description: string) {
+  return Type.Union([Type.String(), Type.Null()], { description })
+}
+
+/** A time or null. */
+export function timeOrNull(description: string) {
+  return Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description })
+}
+
+/** A text. */
+export function text(description: string) {
+  return Type.String({ description })
+}
+
+/** When a thing was made and last changed. */
+export const dates = {
+  created_at: time('When it was made.'),
+  updated_at: time('When it was last changed.'),
+}
+
+/** The answer without a body (204). */
+export const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
+
+/** The parameters of an address that names one thing by its id. */
+export function idParam(description: string) {
+  return Type.Object({ id: Type.String({ description }) })
+}
