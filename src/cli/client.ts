@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { withoutFinalSlashes } from '../kernel/urls.ts'
 import type { ApiCall } from './verb.ts'
 
 /** A problem document of the server, or what stands in for it. */
@@ -33,7 +34,7 @@ export type ApiClient = (call: ApiCall) => Promise<unknown>
 /** Makes a client; `url` is the server's address without `/api/v1`. */
 export function createApiClient(options: { url: string; token: string; fetch?: typeof fetch }): ApiClient {
   const { url, token, fetch: send = fetch } = options
-  const base = url.replace(/\/+$/, '')
+  const base = withoutFinalSlashes(url)
   return async (call) => {
     const { method, path, query, body, contentType = 'application/json' } = call
     const target = new URL(`${base}/api/v1${path}`)

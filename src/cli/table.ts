@@ -38,7 +38,7 @@ function formatMember(key: string, value: unknown, width: number, indent: string
   }
   if (isRecord(value) && Object.keys(value).length > 0)
     return `${indent}${key}\n${formatRecord(value, inner)}`
-  return `${indent}${key.padEnd(width)}${GAP}${plain(value)}\n`.replace(/ +\n$/, '\n')
+  return `${indent}${key.padEnd(width)}${GAP}${plain(value)}`.trimEnd() + '\n'
 }
 
 function valueAt(row: unknown, member: string): unknown {

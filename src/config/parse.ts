@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { isLoopbackHost } from '../kernel/loopback.ts'
+import { withoutFinalSlashes } from '../kernel/urls.ts'
 
 /*
  * One function per kind of setting. Each takes the text and gives the value, or throws an Error whose message goes
@@ -10,6 +11,8 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 const TRUSTS = ['off', 'log', 'enforce'] as const
 const ADMIN_TOKEN_MIN_LENGTH = 32
 const SECRET_KEY_BYTES = 32
+/** RFC 1035, section 2.3.4. */
+const MAX_HOST_NAME = 253
 
 /** Levels of pino, lowest first. */
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -40,7 +43,7 @@ export function parsePort(text: string): number {
 
 /** An address or host name to listen on, without scheme and port. */
 export function parseHost(text: string): string {
-  const isName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text)
+  const isName = text.length <= MAX_HOST_NAME && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text)
   // Digits and dots alone are a mistyped address, not a name.
   if (isIP(text) === 0 && (!isName || /^[\d.]+$/.test(text))) {
     throw new Error(`must be an IP address or a host name, not "${text}"`)
@@ -69,7 +72,7 @@ export function parsePublicUrl(text: string): string {
 /** The base address of a service that we call, without a final slash; it may have a path. */
 export function parseServiceUrl(text: string): string {
   const url = parseHttpUrl(text)
-  return url.origin + url.pathname.replace(/\/+$/, '')
+  return url.origin + withoutFinalSlashes(url.pathname)
 }
 
 /** A PostgreSQL address. It may hold a password, so no message repeats it. */

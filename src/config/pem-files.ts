@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs'
 /** A certificate (with the rest of its chain, if the file has one) and the private key that belongs to it. */
 export type CertificateAndKey = { readonly certificatePem: string; readonly keyPem: string }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-const PRIVATE_KEY = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/
+const KEY_LABELS = ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY']
 const ENCRYPTED_KEY = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m
 
 function codeOf(error: unknown): string {
@@ -21,8 +20,18 @@ export function readText(path: string): string {
   }
 }
 
+/** The PEM blocks of that label, with their first and last lines. */
+function blocksIn(text: string, label: string): string[] {
+  const begin = `-----BEGIN ${label}-----`
+  const end = `-----END ${label}-----`
+  const pieces = text.split(begin).slice(1)
+  return pieces
+    .filter((piece) => piece.includes(end))
+    .map((piece) => `${begin}${piece.split(end, 1)[0]}${end}`)
+}
+
 function certificatesIn(path: string, text: string): [X509Certificate, ...X509Certificate[]] {
-  const [first, ...rest] = text.match(CERTIFICATE) ?? []
+  const [first, ...rest] = blocksIn(text, 'CERTIFICATE')
   if (first === undefined) throw new Error(`names a file without a certificate in PEM: ${path}`)
   try {
     return [new X509Certificate(first), ...rest.map((pem) => new X509Certificate(pem))]
@@ -34,7 +43,7 @@ function certificatesIn(path: string, text: string): [X509Certificate, ...X509Ce
 function keyIn(path: string, text: string): string {
   if (ENCRYPTED_KEY.test(text))
     throw new Error(`names a file whose key is encrypted; decrypt it first: ${path}`)
-  const pem = PRIVATE_KEY.exec(text)?.[0]
+  const pem = KEY_LABELS.flatMap((label) => blocksIn(text, label))[0]
   if (pem === undefined) throw new Error(`names a file without a private key in PEM: ${path}`)
   return pem
 }

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import { readCertificateHeader } from './certificate-header.ts'
 import type { TrustsPeer } from './proxies.ts'
 
 /** How often to tell of a header from an address that is not a trusted proxy. */
 const WARNING_INTERVAL_MS = 60_000
-const MAX_HEADER_LENGTH = 32_768
 
 /** Finds the certificate (DER) that the client of a request proved to own; undefined when there is none. */
 export type ClientCertificateOf = (request: IncomingMessage) => Buffer | undefined
@@ -48,34 +48,8 @@ export function createClientCertificates(deps: {
     if (value !== undefined && !isProxy) warn('http.client_certificate_header_ignored', socket.remoteAddress)
     if (!isProxy) return socket instanceof TLSSocket ? ofSocket(socket) : undefined
     if (value === undefined || value === '') return undefined
-    const certificate = typeof value === 'string' ? parseHeader(value) : undefined
+    const certificate = typeof value === 'string' ? readCertificateHeader(value) : undefined
     if (certificate === undefined) warn('http.client_certificate_header_invalid', socket.remoteAddress)
     return certificate
   }
-}
-
-/** An RFC 9440 byte sequence (`:base64:`) or a URL-escaped PEM certificate, as proxies send it. */
-function parseHeader(value: string): Buffer | undefined {
-  if (value.length > MAX_HEADER_LENGTH) return undefined
-  const base64 = /^\s*:([A-Za-z0-9+/=]+):\s*$/.exec(value)?.[1] ?? pemBody(value)
-  const der = base64 === undefined ? undefined : Buffer.from(base64, 'base64')
-  return der !== undefined && isOneSequence(der) ? der : undefined
-}
-
-/** The base64 between the lines of the first certificate, whatever the proxy made of its line ends. */
-function pemBody(escaped: string): string | undefined {
-  try {
-    const pem = decodeURIComponent(escaped)
-    return /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem)?.[1]
-  } catch {
-    return undefined
-  }
-}
-
-/**
- * Whether the bytes are one DER sequence of 256 to 65,535 bytes, as every certificate is. What is in it is for those who
- * identify the device: they remember certificates, and parsing each anew at every poll would cost more than the poll.
- */
-function isOneSequence(der: Buffer): boolean {
-  return der.length > 4 && der.readUInt16BE(0) === 0x3082 && der.readUInt16BE(2) === der.length - 4
 }

@@ -10,26 +10,28 @@ export type RoutesTable = {
 
 /** A table of the routes by pattern, for telling 405 from 404 (RFC 9110, section 15.5.6). */
 export function createRoutesTable(): RoutesTable {
-  const patterns = new Map<string, { matches: RegExp; methods: Set<string> }>()
+  const patterns = new Map<string, { parts: readonly string[]; methods: Set<string> }>()
   return {
     watch(app) {
       app.addHook('onRoute', ({ url, method }) => {
-        const pattern = patterns.get(url) ?? { matches: toRegExp(url), methods: new Set() }
+        const pattern = patterns.get(url) ?? { parts: url.split('/'), methods: new Set() }
         ;[method].flat().forEach((name) => pattern.methods.add(name))
         patterns.set(url, pattern)
       })
     },
     methodsOf(path) {
-      const found = [...patterns.values()].filter(({ matches }) => matches.test(path))
+      const given = path.split('/')
+      const found = [...patterns.values()].filter(({ parts }) => matches(parts, given))
       return [...new Set(found.flatMap(({ methods }) => [...methods]))].toSorted()
     },
   }
 }
 
-function toRegExp(url: string): RegExp {
-  const source = url
-    .replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')
-    .replaceAll(/:\w+/g, '[^/]+')
-    .replaceAll('*', '.*')
-  return new RegExp(`^${source}$`)
+/** Whether the parts of a path are those of a pattern, where `:name` is any part and a final `*` any number of them. */
+function matches(parts: readonly string[], given: readonly string[]): boolean {
+  const isOpen = parts.at(-1) === '*'
+  if (isOpen ? given.length < parts.length : given.length !== parts.length) return false
+  return parts.every(
+    (part, at) => part === '*' || part === given[at] || (part.startsWith(':') && given[at] !== ''),
+  )
 }

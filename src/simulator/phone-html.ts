@@ -38,8 +38,7 @@ interface Tag {
 
 type Piece = Tag | string
 
-const PIECES =
-  /<!--[\s\S]*?-->|<(script|style)\b[\s\S]*?<\/\1\s*>|<![^>]*>|<(\/?)([a-z][a-z0-9]*)((?:[^>"']|"[^"]*"|'[^']*')*)>|[^<]+|</gi
+const TAG_START = /<(\/?)([a-z][a-z0-9]*)/iy
 const ATTRIBUTES = /([^\s=/"'>]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?/g
 const ENTITIES: Readonly<Record<string, string>> = {
   ...{ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' },
@@ -65,13 +64,52 @@ export function readPage(html: string): PageContent {
 
 function split(html: string): Piece[] {
   const pieces: Piece[] = []
-  for (const [whole, skipped, slash, name, attributes = ''] of html.matchAll(PIECES)) {
-    if (skipped !== undefined || whole.startsWith('<!')) continue
-    if (name === undefined) pieces.push(decode(whole))
-    else
-      pieces.push({ name: name.toLowerCase(), closes: slash === '/', attributes: readAttributes(attributes) })
+  for (let at = 0; at < html.length;) {
+    const open = indexOrEnd(html, '<', at)
+    if (open > at) pieces.push(decode(html.slice(at, open)))
+    at = open
+    if (html.startsWith('<!', at)) at = endOf(html, html.startsWith('<!--', at) ? '-->' : '>', at)
+    else if (at < html.length) at = takeTag(html, at, pieces)
   }
   return pieces
+}
+
+/** Takes the tag at that place, with the content of one that holds no text for people; a lone `<` is text. */
+function takeTag(html: string, at: number, pieces: Piece[]): number {
+  TAG_START.lastIndex = at
+  const [start, slash, name = ''] = TAG_START.exec(html) ?? []
+  const end = start === undefined ? -1 : endOfTag(html, at + start.length)
+  if (start === undefined || end < 0) {
+    pieces.push('<')
+    return at + 1
+  }
+  const tag = { name: name.toLowerCase(), closes: slash === '/' }
+  if (!tag.closes && (tag.name === 'script' || tag.name === 'style')) {
+    return endOf(html, '>', indexOrEnd(html, `</${tag.name}`, end))
+  }
+  pieces.push({ ...tag, attributes: readAttributes(html.slice(at + start.length, end - 1)) })
+  return end
+}
+
+/** Behind the `>` that ends a tag; one between quotes does not. -1 when there is none. */
+function endOfTag(html: string, from: number): number {
+  let quote = ''
+  for (let at = from; at < html.length; at += 1) {
+    const char = html[at] ?? ''
+    if (quote === '' && char === '>') return at + 1
+    if (char === quote) quote = ''
+    else if (quote === '' && (char === '"' || char === "'")) quote = char
+  }
+  return -1
+}
+
+function endOf(html: string, sign: string, from: number): number {
+  return Math.min(html.length, indexOrEnd(html, sign, from) + sign.length)
+}
+
+function indexOrEnd(html: string, sign: string, from: number): number {
+  const at = html.indexOf(sign, from)
+  return at < 0 ? html.length : at
 }
 
 function readAttributes(text: string): Map<string, string> {
@@ -167,8 +205,16 @@ function readLinks(pieces: readonly Piece[]): PageContent['links'] {
 function readRefresh(pieces: readonly Piece[]): string | undefined {
   for (const piece of pieces) {
     if (typeof piece === 'string' || piece.attributes.get('http-equiv')?.toLowerCase() !== 'refresh') continue
-    const target = /^\s*\d+\s*;\s*url\s*=\s*(.+)$/i.exec(piece.attributes.get('content') ?? '')?.[1]
-    if (target !== undefined) return target.trim().replace(/^(['"])(.*)\1$/, '$2')
+    const [, ...rest] = (piece.attributes.get('content') ?? '').split(';')
+    const where = rest.join(';').trim()
+    const name = /^url\s*=/i.exec(where)?.[0]
+    if (name !== undefined) return unquoted(where.slice(name.length).trim())
   }
   return undefined
+}
+
+function unquoted(text: string): string {
+  const quote = text[0]
+  const isQuoted = text.length > 1 && (quote === '"' || quote === "'") && text.endsWith(quote)
+  return isQuoted ? text.slice(1, -1) : text
 }

@@ -14,6 +14,7 @@ const second = selfSigned('second.example', 'ec')
 const phone = selfSigned('phone', 'device')
 const proxy = selfSigned('proxy', 'ca')
 const phoneDer = new X509Certificate(phone.certPem).raw
+const proxyDer = new X509Certificate(proxy.certPem).raw
 
 const device: FastifyPluginAsync = async (app) => {
   app.put('/mdm', async ({ clientCertificate }) => clientCertificate?.toString('base64') ?? 'none')
@@ -87,7 +88,8 @@ describe('client certificates in TLS', () => {
 })
 
 describe('the header of a proxy', () => {
-  const rfc9440 = `:${phoneDer.toString('base64')}:`
+  const base64 = phoneDer.toString('base64')
+  const rfc9440 = `:${base64}:`
   const config = (trustedProxies: string[]) => ({ trustedProxies, clientCertHeader: 'client-cert' })
   const ask = async (trustedProxies: string[], value: string | undefined) => {
     const { http, lines, clock } = await httpWorld({ scopes: { device }, config: config(trustedProxies) })
@@ -104,6 +106,15 @@ describe('the header of a proxy', () => {
     ['as in RFC 9440', rfc9440],
     ['as escaped PEM', encodeURIComponent(phone.certPem)],
     ['as PEM with its line ends turned into spaces', phone.certPem.trim().replaceAll('\n', ' ')],
+    ['as base64 of DER (HAProxy)', base64],
+    ['as PEM without its first and last lines (Traefik)', base64],
+    ['as the same, escaped', encodeURIComponent(base64)],
+    [
+      'as escaped PEM with plain + / =',
+      encodeURIComponent(phone.certPem).replaceAll('%2B', '+').replaceAll('%2F', '/'),
+    ],
+    ['as Cert of Envoy', `By=a;Hash=b;Cert="${encodeURIComponent(phone.certPem)}";Subject="CN=\\"x;,Cert=y"`],
+    ['as Cert of the nearest Envoy', `By=a;URI=b,By=c;Cert="${encodeURIComponent(phone.certPem)}"`],
   ])('counts from a trusted address %s', async (_, value) => {
     expect((await ask(['127.0.0.1'], value)).body).toBe(phoneDer.toString('base64'))
   })
@@ -113,6 +124,22 @@ describe('the header of a proxy', () => {
     ['empty', ''],
     ['no certificate', ':aGVsbG8=:'],
     ['two of them', `${rfc9440}, ${rfc9440}`],
+    ['two in base64 (Traefik)', `${base64},${base64}`],
+    ['two in one base64', Buffer.concat([phoneDer, proxyDer]).toString('base64')],
+    ['two escaped', encodeURIComponent(`${base64},${base64}`)],
+    ['two PEM', encodeURIComponent(phone.certPem + proxy.certPem)],
+    [
+      'two PEM, one after the other',
+      `${encodeURIComponent(phone.certPem)}, ${encodeURIComponent(proxy.certPem)}`,
+    ],
+    [
+      'two of Envoy',
+      `Cert="${encodeURIComponent(phone.certPem)}",Cert="${encodeURIComponent(proxy.certPem)}"`,
+    ],
+    ['one of Envoy behind a forged one', `Cert="${encodeURIComponent(phone.certPem)}",Hash=x`],
+    ['a forged one in the subject', `Hash=x;Subject="CN=;Cert=${encodeURIComponent(phone.certPem)}"`],
+    ['60,000 blanks', `:${' '.repeat(60_000)}x`],
+    ['60,000 beginnings', '-----BEGIN CERTIFICATE-----'.repeat(1_000)],
     ['a broken escape', '-----BEGIN%zz'],
     ['a PEM with something else', encodeURIComponent(phone.keyPem)],
   ])('gives none when it is %s', async (_, value) => {

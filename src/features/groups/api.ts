@@ -20,7 +20,7 @@ const params = idParam('The id of the group.')
 const name = Type.String({
   minLength: 1,
   maxLength: MAX_NAME,
-  pattern: String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`,
+  pattern: String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`,
   description: 'One of its kind; `EnrollmentProfile:...` are the groups of policies.',
 })
 

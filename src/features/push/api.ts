@@ -158,7 +158,7 @@ function uploadOf(body: unknown): Upload {
     throw new AppError('push_certificate_invalid', 'There is no certificate: the body is empty.')
   }
   const { pkcs12, password } = body as { pkcs12: string; password: string }
-  if (!/^[A-Za-z0-9+/\s]+=*\s*$/.test(pkcs12)) {
+  if (!/^[A-Za-z0-9+/\s=]+$/.test(pkcs12)) {
     throw new AppError('invalid_request', 'pkcs12 is not base64.', {
       fields: [{ path: 'pkcs12', message: 'is not base64' }],
     })

@@ -63,7 +63,7 @@ function passwordProblem(
 ): string | undefined {
   const fresh = password.normalize('NFC')
   const lower = fresh.toLowerCase()
-  const account = userName.toLowerCase().replace(/^.*\\|@.*$/g, '')
+  const account = accountOf(userName.toLowerCase())
   const characters = Array.from(fresh)
   if (characters.length < MIN_LENGTH) return `The new password needs ${MIN_LENGTH} characters or more.`
   if (fresh.length > MAX_LENGTH) return `The new password may have ${MAX_LENGTH} characters at most.`
@@ -75,4 +75,11 @@ function passwordProblem(
   return account.length >= TELLING_NAME && lower.includes(account)
     ? 'The new password may not hold the user name.'
     : undefined
+}
+
+/** `smith` of `CORP\smith` and of `smith@corp.example`. */
+function accountOf(userName: string): string {
+  const name = userName.slice(userName.lastIndexOf('\\') + 1)
+  const at = name.indexOf('@')
+  return at < 0 ? name : name.slice(0, at)
 }

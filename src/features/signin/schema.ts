@@ -7,7 +7,7 @@ const kind = Type.Enum(['local', 'ws_trust', 'oidc'], {
 const name = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`,
+  pattern: String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`,
   description: 'What people see of it.',
 })
 const text = (maxLength: number, description: string) =>

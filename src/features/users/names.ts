@@ -5,7 +5,7 @@ const DOTLESS_I = 'ı'
 export const MAX_USER_NAME = 255
 
 /** What a user name looks like, as a regular expression: no control characters, no space at its ends. */
-export const USER_NAME_PATTERN = String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`
+export const USER_NAME_PATTERN = String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`
 
 const USER_NAME = new RegExp(USER_NAME_PATTERN)
 

@@ -9,8 +9,7 @@ const SALT_BYTES = 16
 const MAX_MEMORY = 64 * 1024 * 1024
 const OPTIONS = { N: 2 ** LOG_N, r: BLOCK_SIZE, p: PARALLELISM, maxmem: MAX_MEMORY }
 
-const BASE64 = '([A-Za-z0-9+/]+)'
-const PHC = new RegExp(String.raw`^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$${BASE64}\$${BASE64}$`)
+const PHC = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
 type Kept = { salt: Buffer; hash: Buffer; options: ScryptOptions }
 

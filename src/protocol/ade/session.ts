@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
 import type { HttpClient, UpstreamAnswer, UpstreamRequest } from '../../kernel/http-client.ts'
+import { withoutFinalSlashes } from '../../kernel/urls.ts'
 import { asRecord } from './answer-values.ts'
 import { AdeError, appleCodeOf, errorOf, errorOfFailure } from './error.ts'
 import { signOAuth } from './oauth.ts'
@@ -39,7 +40,7 @@ interface Session {
 
 /** Makes a session that keeps to Apple's rules: each answer may bring a new token; one that ended is opened anew, once. */
 export function createSession(options: SessionOptions): AdeSession {
-  const base = options.baseUrl.replace(/\/+$/, '')
+  const base = withoutFinalSlashes(options.baseUrl)
   let current: Promise<Session> | undefined
 
   async function exchange(request: UpstreamRequest, call: string): Promise<UpstreamAnswer> {

@@ -12,10 +12,15 @@ export class TransportError extends Error {
 }
 
 /** Alerts (RFC 8446, section 6.2) by which a server refuses the certificate that we showed it. */
-const CERTIFICATE_ALERT =
-  /^ERR_SSL_.*ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/
-/** OpenSSL could not load our certificate or key. */
-const UNUSABLE_CERTIFICATE = /^ERR_OSSL_/
+const CERTIFICATE_ALERTS = [
+  'CERTIFICATE_',
+  'BAD_CERTIFICATE',
+  'UNSUPPORTED_CERTIFICATE',
+  'UNKNOWN_CA',
+  'ACCESS_DENIED',
+].map((alert) => `ALERT_${alert}`)
+/** Begins the codes of what OpenSSL could not load: our certificate or key. */
+const UNUSABLE_CERTIFICATE = 'ERR_OSSL_'
 
 /** http2-wrapper's code for a connection that ended before the server's SETTINGS came. */
 const NO_SETTINGS = 'HTTP2WRAPPER_NOSETTINGS'
@@ -29,10 +34,15 @@ export function transportErrorOf(error: unknown, fallback: string): TransportErr
 /** What a failed connection means: a certificate that is refused, or something that may pass. */
 export function outcomeOfFailure(error: TransportError, afterMs: number): ApnsOutcome {
   const { reason } = error
-  if (CERTIFICATE_ALERT.test(reason) || UNUSABLE_CERTIFICATE.test(reason)) {
+  if (isAboutOurCertificate(reason)) {
     return { action: 'config_error', reason }
   }
   return { action: 'retry', reason, afterMs }
+}
+
+function isAboutOurCertificate(reason: string): boolean {
+  if (reason.startsWith(UNUSABLE_CERTIFICATE)) return true
+  return reason.startsWith('ERR_SSL_') && CERTIFICATE_ALERTS.some((alert) => reason.includes(alert))
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -78,13 +78,12 @@ function writeDate(value: Date, path: string): string {
 
 // eslint-disable-next-line no-control-regex
 const SPECIAL = /[&<>\u0000-\u0008\u000b-\u001f\ufffe\uffff]/
+const EVERY_SPECIAL = new RegExp(SPECIAL, 'g')
 
 function escapeText(text: string, path: string): string {
   if (!text.isWellFormed()) refuse(path, 'a lone surrogate cannot be written')
   // Nearly no text has any of them, and looking is much cheaper than replacing.
-  return SPECIAL.test(text)
-    ? text.replace(new RegExp(SPECIAL, 'g'), (char) => escapeCharacter(char, path))
-    : text
+  return SPECIAL.test(text) ? text.replace(EVERY_SPECIAL, (char) => escapeCharacter(char, path)) : text
 }
 
 function escapeCharacter(char: string, path: string): string {

@@ -16,7 +16,7 @@ export function parseInteger(cursor: XmlCursor, text: string, pos: number): numb
 /** `<real>`: as Apple writes it, with `nan` and infinities. */
 export function parseReal(cursor: XmlCursor, text: string, pos: number): number {
   const trimmed = short(text).trim()
-  if (/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(trimmed)) return Number(trimmed)
+  if (/^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(trimmed)) return Number(trimmed)
   const [, sign, word] = /^([+-]?)(nan|inf|infinity)$/i.exec(trimmed) ?? []
   if (word === undefined) fail(cursor, 'not a real number', pos)
   if (word.toLowerCase() === 'nan') return NaN

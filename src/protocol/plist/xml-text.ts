@@ -109,7 +109,7 @@ function resolveReferences(cursor: XmlCursor, run: string, start: number): strin
   let result = ''
   let from = 0
   for (let amp = run.indexOf('&'); amp !== -1; amp = run.indexOf('&', from)) {
-    const name = /^[^;&]*(?=;)/.exec(run.slice(amp + 1, amp + 2 + LONGEST_REFERENCE))?.[0]
+    const name = /^([^;&]*);/.exec(run.slice(amp + 1, amp + 2 + LONGEST_REFERENCE))?.[1]
     const resolved = name === undefined ? undefined : resolveReference(name)
     if (name === undefined || resolved === undefined) fail(cursor, 'unknown entity reference', start)
     result += run.slice(from, amp) + resolved

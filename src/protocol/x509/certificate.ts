@@ -86,6 +86,13 @@ export function fingerprintOf(der: Uint8Array): string {
   return hash('sha256', der, 'hex')
 }
 
+/** Without the zero bytes at its beginning, one of which shows that a number is positive. */
+function withoutZeros(bytes: Buffer): Buffer {
+  let start = 0
+  while (bytes[start] === 0 && start < bytes.length - 1) start += 1
+  return bytes.subarray(start)
+}
+
 function fromDer(der: Buffer, code: DecodeErrorCode): Certificate {
   const outer = fieldsOf(decodeDer(der, code, MAX_CERTIFICATE_BYTES), TAG.sequence, 'certificate')
   const tbs = outer.next(TAG.sequence, 'the signed part')
@@ -101,7 +108,7 @@ function fromDer(der: Buffer, code: DecodeErrorCode): Certificate {
   return {
     der,
     fingerprint: fingerprintOf(der),
-    serialNumber: serialBytes.toString('hex').replace(/^(00)+(?=..)/, ''),
+    serialNumber: withoutZeros(serialBytes).toString('hex'),
     serialBytes,
     issuerDer: body.issuer.encoded,
     subjectDer: body.subject.encoded,

@@ -9,8 +9,7 @@ export interface PemBlock {
 }
 
 const MAX_PEM_BYTES = 1024 * 1024
-const BEGIN = /^\s*-----BEGIN ([A-Z0-9 ]{1,64})-----\s*$/
-const END = /^\s*-----END ([A-Z0-9 ]{1,64})-----\s*$/
+const LABEL = /^[A-Z0-9 ]{1,64}$/
 
 /**
  * Reads all blocks of a PEM text (RFC 7468); text between them, a byte order mark and any line ends are fine.
@@ -24,8 +23,8 @@ export function readPem(input: Uint8Array | string): PemBlock[] {
   let label: string | undefined
   let lines: string[] = []
   for (const line of text.replace(/^(\uFEFF|\u00EF\u00BB\u00BF)/, '').split(/\r\n|\n|\r/)) {
-    const begin = BEGIN.exec(line)?.[1]
-    const end = END.exec(line)?.[1]
+    const begin = labelIn(line, '-----BEGIN ')
+    const end = labelIn(line, '-----END ')
     if (begin !== undefined) {
       if (label !== undefined) throw new AppError('x509_invalid', `PEM: ${label} has no end`)
       label = begin
@@ -47,6 +46,13 @@ export function writePem(label: string, der: Uint8Array): string {
       .toString('base64')
       .match(/.{1,64}/g) ?? []
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n')
+}
+
+function labelIn(line: string, start: string): string | undefined {
+  const text = line.trim()
+  if (!text.startsWith(start) || !text.endsWith('-----')) return undefined
+  const label = text.slice(start.length, -5)
+  return LABEL.test(label) ? label : undefined
 }
 
 function finish(label: string, lines: string[]): PemBlock {

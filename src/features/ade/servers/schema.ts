@@ -7,7 +7,7 @@ export const serverName = Type.String({
   minLength: 1,
   maxLength: 100,
   // Neither control characters nor space at the ends.
-  pattern: String.raw`^(?!\s)[^\x00-\x1f\x7f]+(?<!\s)$`,
+  pattern: String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`,
   description: 'As Apple shows it, for the sake of those who look at both.',
 })
 

@@ -105,8 +105,7 @@ export function createServers(
     /** The `.pem` that Apple's portal is to be given. */
     async encryptionKey(id: string): Promise<{ pem: string; fileName: string }> {
       const server = await get(id)
-      const name = server.name.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replaceAll(/^[-.]+|-+$/g, '')
-      return { pem: encryptionKeyPem(server), fileName: `${name === '' ? 'firstboot' : name}.pem` }
+      return { pem: encryptionKeyPem(server), fileName: `${fileNameOf(server.name)}.pem` }
     },
     /** Forgets a server. Refuses `conflict` while it has devices, unless forced; these stay here, removed. */
     async remove(id: string, force: boolean, { actorId, requestId, check }: Change): Promise<void> {
@@ -140,4 +139,11 @@ function taken(): AppError {
   return new AppError('conflict', 'There is an ADE server with this name already.', {
     fields: [{ path: 'name', message: 'is taken' }],
   })
+}
+
+/** A name that every file system takes. */
+function fileNameOf(name: string): string {
+  const words = name.split(/[^A-Za-z0-9._]/).filter((word) => word !== '')
+  const text = words.join('-').replace(/^[-.]+/, '')
+  return text === '' ? 'firstboot' : text
 }

@@ -37,7 +37,7 @@ export async function judgePerson(
 }
 
 /** Names as directories write them; anything else that nobody is called may be a password in the wrong field. */
-const DIRECTORY_NAME = /^(?:[^\s@\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+|[a-z0-9.-]{1,64}\\[^\s@\\]{1,64})$/i
+const DIRECTORY_NAMES = [/^[^\s@\\]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i, /^[a-z0-9.-]+\\[^\s@\\]+$/i]
 
 /** The name to tell administrators of a sign-in that failed; undefined when it is nobody's. */
 export async function tellableName(
@@ -47,5 +47,5 @@ export async function tellableName(
   const text = typed.trim()
   if (text === '' || text.length > 255 || /\p{Cc}/u.test(text)) return undefined
   const user = await users.findByName(db.kysely, text)
-  return user?.user_name ?? (DIRECTORY_NAME.test(text) ? text : undefined)
+  return user?.user_name ?? (DIRECTORY_NAMES.some((form) => form.test(text)) ? text : undefined)
 }

@@ -49,7 +49,7 @@ export function createOidc(deps: {
       state: client.randomState(),
       nonce: client.randomNonce(),
       codeVerifier: client.randomPKCECodeVerifier(),
-      returnTo: /^\/enroll(?![\w-])[^\\\s]*$/.test(options.returnTo) ? options.returnTo : '/enroll',
+      returnTo: /^\/enroll(?:[^\w\s\\-][^\\\s]*)?$/.test(options.returnTo) ? options.returnTo : '/enroll',
     }
     const url = await authorizationUrl(source, pending)
     if (typeof url !== 'string') return url

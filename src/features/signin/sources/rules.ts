@@ -111,8 +111,7 @@ function caProblem(pem: string): string | undefined {
     if (pem.includes('PRIVATE KEY')) return 'holds a private key, which nobody should have sent'
     const { certificates } = readPemBundle(pem)
     if (certificates.length === 0) return 'holds no certificate in PEM'
-    for (const block of pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [])
-      void new X509Certificate(block)
+    for (const { der } of certificates) void new X509Certificate(der)
     return undefined
   } catch {
     return 'is not a list of certificates in PEM'
