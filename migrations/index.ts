@@ -13,6 +13,7 @@ import * as policiesAndGroups from './0011_policies_and_groups.ts'
 import * as ade from './0012_ade.ts'
 import * as releaseFromSetup from './0013_release_from_setup.ts'
 import * as oneOpenAttempt from './0014_one_open_attempt.ts'
+import * as recordsLeftOut from './0020_records_left_out.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -30,4 +31,5 @@ export const migrations: Record<string, Migration> = {
   '0012_ade': ade,
   '0013_release_from_setup': releaseFromSetup,
   '0014_one_open_attempt': oneOpenAttempt,
+  '0020_records_left_out': recordsLeftOut,
 }

@@ -21,6 +21,10 @@ export function refused(status: number, code: string): AdeAnswer {
 export type ScriptedCall =
   /** That status with an error word; `retryAfter` in seconds. */
   | { status: number; code?: string; retryAfter?: number }
+  /** That body (200, unless said otherwise), and nothing is done. */
+  | { raw: string; answerStatus?: number; headers?: Record<string, string> }
+  /** The right answer with something about it changed. */
+  | { edit: (json: Record<string, unknown>) => unknown }
   /** 200 with a page of a proxy. */
   | 'html'
   /** 200 with the first half of the right answer. */

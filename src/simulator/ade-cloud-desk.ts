@@ -85,7 +85,9 @@ export function createAdeDesk(deps: AdeDeskDeps) {
 
   /** A scripted refusal, and what goes with it. */
   function trouble(twist: ScriptedCall, server: AppleServer | undefined, token: string | undefined) {
-    if (typeof twist !== 'object' || !('status' in twist)) return undefined
+    if (typeof twist !== 'object') return undefined
+    if ('raw' in twist) return { answer: { status: twist.answerStatus ?? 200, code: '' } }
+    if (!('status' in twist)) return undefined
     const { status, code = '', retryAfter } = twist
     if (status === 401 || code === 'FORBIDDEN') sessions.lose(token)
     if (retryAfter !== undefined && server !== undefined) watch.pause(server, retryAfter)
@@ -100,12 +102,17 @@ export function createAdeDesk(deps: AdeDeskDeps) {
 
   function send(response: ServerResponse, answer: AdeAnswer, twist: ScriptedCall): void {
     response.statusCode = answer.status
+    if (typeof twist === 'object' && 'raw' in twist) {
+      for (const [name, value] of Object.entries(twist.headers ?? {})) response.setHeader(name, value)
+      return void response.end(twist.raw)
+    }
     if ('code' in answer) {
       const { type, body } = writeError(answer.code, shape)
       if (answer.retryAfter !== undefined) response.setHeader('retry-after', String(answer.retryAfter))
       return void response.setHeader('content-type', type).end(body)
     }
-    const text = JSON.stringify(answer.json)
+    const isEdited = typeof twist === 'object' && 'edit' in twist
+    const text = JSON.stringify(isEdited ? twist.edit(answer.json) : answer.json)
     response.setHeader('content-type', twist === 'html' ? 'text/html' : 'application/json;charset=UTF-8')
     response.end(twist === 'html' ? HTML : twist === 'half' ? text.slice(0, text.length >> 1) : text)
   }

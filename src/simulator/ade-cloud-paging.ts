@@ -9,7 +9,7 @@ interface Cursor {
   server: AppleServer
   /** How many operations of the server it is past. */
   position: number
-  /** It comes from a fetch that brought everything. */
+  /** Everything was fetched before it: it comes from the last page of a fetch, or from a sync. */
   exhausted: boolean
   at: Date
 }
@@ -59,7 +59,7 @@ export function createPaging(clock: Clock): Paging {
     const { records, position, more } = slice
     const cursor = randomBytes(24).toString('hex')
     const at = clock.now()
-    cursors.set(cursor, { server, position, at, exhausted: isFetch && !more })
+    cursors.set(cursor, { server, position, at, exhausted: !isFetch || !more })
     const page = { devices: records, cursor, fetched_until: isoTime(at), more_to_follow: more }
     if (twist === 'same_cursor') return ok({ ...page, cursor: request.cursor, more_to_follow: true })
     if (twist === 'doubled') return ok({ ...page, devices: [...records, ...records] })

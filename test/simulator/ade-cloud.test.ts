@@ -163,7 +163,7 @@ describe('pages', () => {
       const page = await stage.client.fetchDevices({ limit: 1000, ...(cursor && { cursor }) })
       serialsOf(page).forEach((serial) => seen.add(serial))
       cursor = page.cursor
-      more = page.moreToFollow
+      more = page.moreToFollow === true
     }
     expect(seen.size).toBe(100_000)
     expect(stage.ade.counts()).toEqual({ 'GET /session': 1, 'POST /server/devices': 100 })
@@ -174,16 +174,18 @@ describe('pages', () => {
     portal.addDevices(['A', 'B', 'C'], 'phones')
     const page = await stage.client.fetchDevices({ limit: 10 })
     expect(page).toMatchObject({ moreToFollow: false })
-    const again = stage.client.fetchDevices({ cursor: page.cursor, limit: 10 })
+    const again = stage.client.fetchDevices({ cursor: page.cursor!, limit: 10 })
     expect(await stage.failure(again)).toMatchObject({ kind: 'cursor_exhausted' })
-    expect(await stage.client.syncDevices({ cursor: page.cursor, limit: 10 })).toMatchObject({ devices: [] })
+    expect(await stage.client.syncDevices({ cursor: page.cursor!, limit: 10 })).toMatchObject({ devices: [] })
 
     stage.clock.advance(60_000)
     portal.addDevices(['D'], 'phones')
     portal.moveDevice('A', null)
     portal.removeDevice('B')
     portal.moveDevice('A', 'phones')
-    const changes = await stage.client.syncDevices({ cursor: page.cursor, limit: 10 })
+    const changes = await stage.client.syncDevices({ cursor: page.cursor!, limit: 10 })
+    const fetched = stage.client.fetchDevices({ cursor: changes.cursor!, limit: 10 })
+    expect(await stage.failure(fetched)).toMatchObject({ kind: 'cursor_exhausted' })
     expect(changes.devices.map(({ serialNumber, opType }) => [serialNumber, opType])).toEqual([
       ['D', 'added'],
       ['A', 'deleted'],
@@ -197,7 +199,7 @@ describe('pages', () => {
     stage.ade.portal.addDevices(['A', 'B', 'C'], 'phones')
     const first = await stage.client.fetchDevices({ limit: 1 })
     stage.ade.portal.setProfile('B', null)
-    const second = await stage.client.fetchDevices({ cursor: first.cursor, limit: 10 })
+    const second = await stage.client.fetchDevices({ cursor: first.cursor!, limit: 10 })
     expect([...serialsOf(first), ...serialsOf(second)]).toEqual(['A', 'C', 'B'])
   })
 
@@ -207,10 +209,10 @@ describe('pages', () => {
     expect(await sync('')).toMatchObject({ kind: 'cursor_required' })
     expect(await sync('beef')).toMatchObject({ kind: 'cursor_invalid' })
     stage.clock.advance(7 * 86_400_000 + 1)
-    expect(await sync(cursor)).toMatchObject({ kind: 'cursor_expired' })
+    expect(await sync(cursor!)).toMatchObject({ kind: 'cursor_expired' })
     const fresh = await stage.client.fetchDevices({ limit: 10 })
     stage.ade.forgetCursors()
-    expect(await sync(fresh.cursor)).toMatchObject({ kind: 'cursor_invalid' })
+    expect(await sync(fresh.cursor!)).toMatchObject({ kind: 'cursor_invalid' })
   })
 
   test('fields appear with the protocol version', async () => {
@@ -231,15 +233,15 @@ describe('pages', () => {
     ade.script('/server/devices', 'empty_page', 'reordered', 'doubled', 'same_cursor')
     const empty = await client.fetchDevices({ limit: 10 })
     expect(empty).toMatchObject({ devices: [], moreToFollow: true })
-    expect(serialsOf(await client.fetchDevices({ cursor: empty.cursor, limit: 10 }))).toEqual(['B', 'A'])
-    expect(serialsOf(await client.fetchDevices({ cursor: empty.cursor, limit: 10 }))).toEqual([
+    expect(serialsOf(await client.fetchDevices({ cursor: empty.cursor!, limit: 10 }))).toEqual(['B', 'A'])
+    expect(serialsOf(await client.fetchDevices({ cursor: empty.cursor!, limit: 10 }))).toEqual([
       'A',
       'B',
       'A',
       'B',
     ])
-    const same = await client.fetchDevices({ cursor: empty.cursor, limit: 1 })
-    expect(same).toMatchObject({ cursor: empty.cursor, moreToFollow: true })
+    const same = await client.fetchDevices({ cursor: empty.cursor!, limit: 1 })
+    expect(same).toMatchObject({ cursor: empty.cursor!, moreToFollow: true })
   })
 })
 

@@ -23,6 +23,7 @@ const TABLES = [
 export interface AdeProcess {
   ade: Ade
   emitted: ReturnType<typeof doorsOf>['emitted']
+  logged: ReturnType<typeof doorsOf>['logged']
   /** Waits until no sync runs in it. With `pauses` the clock is moved through the pauses that syncs make. */
   idle(options?: { pauses?: boolean }): Promise<void>
   reconcile(): Promise<void>
@@ -151,7 +152,7 @@ function process(
 
   return {
     ade,
-    emitted: doors.emitted,
+    ...{ emitted: doors.emitted, logged: doors.logged },
     idle: ({ pauses = false } = {}) => (pauses ? throughPauses(ade.idle()) : ade.idle()),
     reconcile: ade.reconcile,
   }

@@ -16,7 +16,8 @@ type Json = any
 
 /** What every door needs, over a test's database. */
 export function doorsOf(db: Db, clock: ManualClock = manualClock()) {
-  const log = createLog({ level: 'silent' })
+  const lines: string[] = []
+  const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
   const metrics = createMetrics()
   const events = createEvents({ db, clock, log, metrics })
   const secretBox = createSecretBox({ key: Buffer.alloc(32, 7) })
@@ -28,7 +29,8 @@ export function doorsOf(db: Db, clock: ManualClock = manualClock()) {
       await events.emit(trx, ...facts)
     },
   }
-  return { db, clock, log, metrics, events: watched, emitted, secretBox }
+  const logged = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { db, clock, log, logged, metrics, events: watched, emitted, secretBox }
 }
 
 /** An operator API over a test's database, with a valid admin token, as the server builds it. */

@@ -57,6 +57,8 @@ export interface AdeSyncsTable {
   added: Generated<number>
   changed: Generated<number>
   removed: Generated<number>
+  /** Records of Apple's that named no device. */
+  left_out: Generated<number>
   error: string | null
   error_code: string | null
   /** The process that works on it, and until when it is believed to live. */

@@ -17,6 +17,7 @@ const WARNINGS: ReadonlySet<EventType> = new Set([
   'ade_server.stopped',
   'ade_server.token_expiring',
   'ade_sync.failed',
+  'ade_sync.records_left_out',
   'ade_sync.timed_out',
   'certificate.refused',
   'command.failed',

@@ -18,6 +18,7 @@ export const EVENT_TYPES = [
   'ade_server.token_stored',
   'ade_server.updated',
   'ade_sync.failed',
+  'ade_sync.records_left_out',
   'ade_sync.started',
   'ade_sync.succeeded',
   'ade_sync.timed_out',

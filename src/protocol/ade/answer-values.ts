@@ -5,13 +5,24 @@ export function asRecord(value: unknown): Record<string, unknown> | undefined {
 }
 
 const ISO_TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|([+-]\d\d):?(\d\d))?$/i
+const MAX_TIME = 64
+/** Apple's program is younger than the first and no date in it is later than the second; `0001-01-01` and the like say nothing. */
+const EARLIEST = Date.UTC(2000, 0, 1)
+const LATEST = Date.UTC(2100, 0, 1)
 
-/** An ISO 8601 instant in whole seconds, UTC when it names no zone; undefined when it is none. */
+/** An ISO 8601 instant in whole seconds, UTC when it names no zone; undefined when it is none, or none of this century. */
 export function parseTime(text: string): Date | undefined {
-  const [, day, time, hours = '+00', minutes = '00'] = ISO_TIME.exec(text) ?? []
-  if (day === undefined || time === undefined) return undefined
+  if (text.length > MAX_TIME) return undefined
+  const [, day, time, hours = '+00', minutes = '00'] = ISO_TIME.exec(text.trim()) ?? []
+  if (day === undefined || time === undefined || !isDay(day)) return undefined
   const date = new Date(`${day}T${time}${hours}:${minutes}`)
-  return Number.isNaN(date.getTime()) ? undefined : date
+  return date.getTime() >= EARLIEST && date.getTime() < LATEST ? date : undefined
+}
+
+/** Node takes the 30th of February for a day in March. */
+function isDay(day: string): boolean {
+  const date = new Date(`${day}T00:00:00Z`)
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day)
 }
 
 /** Says what of an answer is wrong. */
@@ -22,56 +33,55 @@ export class MalformedValue extends Error {
 const MAX_TEXT = 2000
 const MAX_SERIAL = 64
 
-/** Reads fields of one JSON object, with its place in the answer for messages. Absent, null and `""` are the same. */
+/**
+ * Reads fields of one JSON object. What is advice counts as absent when it is of another type or length than Apple says, as
+ * null and `""` do; what is needed throws MalformedValue.
+ */
 export function readerOf(value: unknown, place: string) {
   const fields = asRecord(value)
-  if (fields === undefined) throw new MalformedValue(`${place} is no JSON object`)
-  const at = (name: string) => (place === '' ? name : `${place}.${name}`)
+  if (fields === undefined) throw new MalformedValue(`${place || 'it'} is no JSON object`)
   const given = (name: string): unknown => {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined
     return field === null || field === '' ? undefined : field
   }
-  const need = <T>(name: string, found: T | undefined): T => {
-    if (found === undefined) throw new MalformedValue(`${at(name)} is missing`)
-    return found
-  }
   const text = (name: string, max = MAX_TEXT): string | undefined => {
     const field = given(name)
-    if (field === undefined) return undefined
-    if (typeof field !== 'string') throw new MalformedValue(`${at(name)} is no text`)
-    if (field.length > max) throw new MalformedValue(`${at(name)} has more than ${max} characters`)
-    return field
+    return typeof field === 'string' && field.length <= max ? field : undefined
   }
   return {
     raw: fields,
     text,
-    needText: (name: string, max?: number) => need(name, text(name, max)),
     time(name: string): Date | undefined {
       const field = text(name)
-      const time = field === undefined ? undefined : parseTime(field)
-      if (field !== undefined && time === undefined) throw new MalformedValue(`${at(name)} is no date`)
-      return time
+      return field === undefined ? undefined : parseTime(field)
     },
-    needBoolean(name: string): boolean {
-      const field = need(name, given(name))
-      if (typeof field !== 'boolean') throw new MalformedValue(`${at(name)} is neither true nor false`)
-      return field
+    /** True and false, also as text or number. */
+    flag(name: string): boolean | undefined {
+      const field = given(name)
+      if (typeof field === 'boolean') return field
+      const word = typeof field === 'string' ? field.trim().toLowerCase() : field
+      return word === 'true' || word === 1 ? true : word === 'false' || word === 0 ? false : undefined
     },
-    needList(name: string): readonly unknown[] {
-      const field = need(name, given(name))
-      if (!Array.isArray(field)) throw new MalformedValue(`${at(name)} is no list`)
-      return field as unknown[]
+    needText(name: string, max?: number): string {
+      const found = text(name, max)
+      if (found === undefined) throw new MalformedValue(`${name} is missing, or no text`)
+      return found
+    },
+    list(name: string): readonly unknown[] | undefined {
+      const field = given(name)
+      return Array.isArray(field) ? (field as unknown[]) : undefined
     },
     needRecord(name: string): Record<string, unknown> {
-      const field = asRecord(need(name, given(name)))
-      if (field === undefined) throw new MalformedValue(`${at(name)} is no JSON object`)
+      const field = asRecord(given(name))
+      if (field === undefined) throw new MalformedValue(`${name} is missing, or no JSON object`)
       return field
     },
   }
 }
 
-/** A serial number as Apple gives it: printable ASCII without spaces, 64 characters at most. */
-export function readSerial(value: unknown, place: string): string {
-  if (typeof value === 'string' && value.length <= MAX_SERIAL && /^[!-~]+$/.test(value)) return value
-  throw new MalformedValue(`${place} is no serial number`)
+/** The serial number in capitals, without space around it: printable ASCII, 64 characters at most; undefined for others. */
+export function readSerial(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > 2 * MAX_SERIAL) return undefined
+  const serial = value.trim()
+  return serial.length <= MAX_SERIAL && /^[!-~]+$/.test(serial) ? serial.toUpperCase() : undefined
 }

@@ -1,9 +1,9 @@
 import { asRecord, MalformedValue, readerOf, readSerial } from './answer-values.ts'
 
-/** GET /account. */
+/** GET /account; all of it is advice. */
 export interface AdeAccount {
-  readonly serverName: string
-  readonly serverUuid: string
+  readonly serverName: string | undefined
+  readonly serverUuid: string | undefined
   /** The Apple ID of the administrator. */
   readonly adminId: string | undefined
   readonly orgName: string | undefined
@@ -40,9 +40,13 @@ export interface AdeDevice {
 /** One page of fetch or sync. */
 export interface DevicePage {
   readonly devices: readonly AdeDevice[]
-  readonly cursor: string
+  /** Records that name no device: where they stand in the page, and what is wrong. */
+  readonly leftOut: readonly { readonly index: number; readonly problem: string }[]
+  /** Undefined: Apple gives none that can be used. */
+  readonly cursor: string | undefined
   readonly fetchedUntil: Date | undefined
-  readonly moreToFollow: boolean
+  /** Undefined: Apple does not say. */
+  readonly moreToFollow: boolean | undefined
 }
 
 /** What Apple did with one device. `text` is its own word. */
@@ -58,9 +62,11 @@ export interface AssignAnswer {
   readonly retryAfterSeconds: number | undefined
 }
 
-const MAX_CURSOR = 1000
+/** Apple says 1,000; what it gives is given back to it, so a longer one does no harm. */
+const MAX_CURSOR = 4000
 const MAX_DEVICES = 10_000
 const MAX_UUID = 64
+const MAX_RESULT = 200
 const MAX_RETRY_SECONDS = 7 * 24 * 60 * 60
 const RESULTS = ['SUCCESS', 'NOT_ACCESSIBLE', 'FAILED', 'THROTTLED'] as const
 const STATUSES = ['empty', 'assigned', 'pushed', 'removed'] as const
@@ -68,10 +74,10 @@ const OPERATIONS = ['added', 'modified', 'deleted'] as const
 
 /** Reads GET /account. */
 export function readAccount(value: unknown): AdeAccount {
-  const fields = readerOf(value, '')
+  const fields = readerOf(asRecord(value) ?? {}, '')
   return {
-    serverName: fields.needText('server_name'),
-    serverUuid: fields.needText('server_uuid', MAX_UUID),
+    serverName: fields.text('server_name'),
+    serverUuid: fields.text('server_uuid', MAX_UUID),
     adminId: fields.text('admin_id') ?? fields.text('facilitator_id'),
     orgName: fields.text('org_name'),
     orgId: fields.text('org_id'),
@@ -99,82 +105,109 @@ function readLimits(urls: unknown): AdeAccount['limits'] {
 }
 
 function pageSize(value: unknown): number | undefined {
-  return Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : undefined
+  const size = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
+  return Number.isSafeInteger(size) && (size as number) > 0
+    ? Math.min(size as number, MAX_DEVICES)
+    : undefined
 }
 
-/** Reads a page of POST /server/devices or POST /devices/sync. */
-export function readPage(value: unknown): DevicePage {
+/** Reads a page of POST /server/devices or POST /devices/sync. What a fetch does not list is gone, so it has to hold a list. */
+export function readPage(value: unknown, { isFetch }: { isFetch: boolean }): DevicePage {
   const fields = readerOf(value, '')
-  const devices = fields.needList('devices')
-  if (devices.length > MAX_DEVICES) throw new MalformedValue(`devices has more than ${MAX_DEVICES} members`)
+  const records = fields.list('devices') ?? (isFetch ? undefined : [])
+  if (records === undefined) throw new MalformedValue('devices is missing, or no list')
+  if (records.length > MAX_DEVICES) throw new MalformedValue(`devices has more than ${MAX_DEVICES} members`)
+  const devices: AdeDevice[] = []
+  const leftOut: { index: number; problem: string }[] = []
+  for (const [index, record] of records.entries()) {
+    const device = readDevice(record)
+    if (typeof device === 'string') leftOut.push({ index, problem: device })
+    else devices.push(device)
+  }
   return {
-    devices: devices.map((device, index) => readDevice(device, `devices[${index}]`)),
-    cursor: fields.needText('cursor', MAX_CURSOR),
+    ...{ devices, leftOut },
+    cursor: fields.text('cursor', MAX_CURSOR),
     fetchedUntil: fields.time('fetched_until'),
-    moreToFollow: fields.needBoolean('more_to_follow'),
+    moreToFollow: fields.flag('more_to_follow'),
   }
 }
 
-function readDevice(value: unknown, place: string): AdeDevice {
-  const fields = readerOf(value, place)
+/** A record of a device, or why it is none. */
+function readDevice(value: unknown): AdeDevice | string {
+  const record = asRecord(value)
+  if (record === undefined) return 'it is no JSON object'
+  const fields = readerOf(record, '')
+  const serialNumber = readSerial(record['serial_number'])
+  if (serialNumber === undefined) {
+    return Object.hasOwn(record, 'serial_number')
+      ? 'its serial_number is no serial number'
+      : 'it has no serial_number'
+  }
   return {
-    serialNumber: readSerial(fields.raw['serial_number'], `${place}.serial_number`),
+    serialNumber,
     model: fields.text('model'),
     description: fields.text('description'),
     color: fields.text('color'),
     assetTag: fields.text('asset_tag'),
     deviceFamily: fields.text('device_family'),
     os: fields.text('os'),
-    profileStatus: oneOf(STATUSES, fields.text('profile_status')?.toLowerCase()),
-    profileUuid: fields.text('profile_uuid', MAX_UUID),
+    profileStatus: oneOf(STATUSES, fields.text('profile_status')),
+    profileUuid: readUuid(fields.text('profile_uuid', MAX_UUID)),
     profileAssignedAt: fields.time('profile_assign_time'),
     profilePushedAt: fields.time('profile_push_time'),
     assignedAt: fields.time('device_assigned_date'),
     assignedBy: fields.text('device_assigned_by'),
     migrationDeadline: fields.time('mdm_migration_deadline'),
-    opType: oneOf(OPERATIONS, fields.text('op_type')?.toLowerCase()),
+    opType: oneOf(OPERATIONS, fields.text('op_type')),
     opDate: fields.time('op_date'),
-    raw: fields.raw,
+    raw: record,
   }
 }
 
-/** Reads POST /devices. Serials without an answer are left out. */
+/** Apple's are 32 hex digits; anything that is made of such characters may be one. */
+function readUuid(text: string | undefined): string | undefined {
+  return text !== undefined && /^[\w-]+$/.test(text) ? text : undefined
+}
+
+/** Reads POST /devices. Serials without an answer that can be read are left out. */
 export function readDetails(
   value: unknown,
 ): ReadonlyMap<string, DeviceResult & { readonly device?: AdeDevice }> {
-  const devices = Object.entries(readerOf(value, '').needRecord('devices'))
+  const entries = Object.entries(readerOf(value, '').needRecord('devices'))
   return new Map(
-    devices.map(([serial, entry]) => {
-      const place = `devices.${readSerial(serial, 'a name in devices')}`
-      const fields = readerOf(entry, place)
-      const result = readResult(fields.needText('response_status'))
+    entries.flatMap(([name, entry]) => {
+      const serial = readSerial(name)
+      const record = asRecord(entry)
+      if (serial === undefined || record === undefined) return []
+      const result = readResult(record['response_status'])
       // The name is the serial number, whether or not the object repeats it.
-      const device =
-        result.result === 'SUCCESS' ? readDevice({ ...fields.raw, serial_number: serial }, place) : undefined
-      return [serial, { ...result, ...(device && { device }) }] as const
+      const device = result.result === 'SUCCESS' ? readDevice({ ...record, serial_number: serial }) : ''
+      return [[serial, { ...result, ...(typeof device !== 'string' && { device }) }] as const]
     }),
   )
 }
 
 /** Reads the results for the serials asked for; one that Apple passed over has failed. */
 export function readResults(value: unknown, serials: readonly string[]): ReadonlyMap<string, DeviceResult> {
-  const devices = readerOf(value, '').needRecord('devices')
-  return new Map(
-    serials.map((serial) => {
-      const text = Object.hasOwn(devices, serial) ? devices[serial] : 'no result in the answer'
-      if (typeof text !== 'string') throw new MalformedValue(`devices.${serial} is no text`)
-      return [serial, readResult(text)] as const
-    }),
-  )
+  const results = namedResults(readerOf(value, '').needRecord('devices'))
+  const passedOver = { result: 'FAILED', text: 'no result in the answer' } as const
+  return new Map(serials.map((serial) => [serial, results.get(serial.toUpperCase()) ?? passedOver]))
 }
 
 /** Reads the results that Apple gives with a new profile: of the serial numbers that it names. */
 export function readNamedAssignment(value: unknown): AssignAnswer {
-  const results = Object.entries(asRecord(asRecord(value)?.['devices']) ?? {})
-  const devices = new Map(
-    results.flatMap(([serial, text]) => (typeof text === 'string' ? [[serial, readResult(text)]] : [])),
-  )
+  const devices = namedResults(asRecord(asRecord(value)?.['devices']) ?? {})
   return { devices, retryAfterSeconds: readPause(value) }
+}
+
+/** Results by serial number in capitals. */
+function namedResults(devices: Readonly<Record<string, unknown>>): ReadonlyMap<string, DeviceResult> {
+  return new Map(
+    Object.entries(devices).flatMap(([name, value]) => {
+      const serial = readSerial(name)
+      return serial === undefined ? [] : [[serial, readResult(value)] as const]
+    }),
+  )
 }
 
 /** Reads the answer to an assignment. */
@@ -184,7 +217,8 @@ export function readAssignment(value: unknown, serials: readonly string[]): Assi
 
 /** The devices have been assigned by now: an unreadable pause must not hide that. */
 function readPause(value: unknown): number | undefined {
-  const wait = asRecord(value)?.['retry_after_seconds']
+  const given = asRecord(value)?.['retry_after_seconds']
+  const wait = typeof given === 'string' && /^\d{1,9}$/.test(given) ? Number(given) : given
   return typeof wait === 'number' && wait >= 0 ? Math.min(Math.ceil(wait), MAX_RETRY_SECONDS) : undefined
 }
 
@@ -193,10 +227,15 @@ export function readProfileUuid(value: unknown): string {
   return readerOf(value, '').needText('profile_uuid', MAX_UUID)
 }
 
-function readResult(text: string): DeviceResult {
-  return { result: oneOf(RESULTS, text.trim().toUpperCase()) ?? 'FAILED', text: text.slice(0, 200) }
+/** Apple's word for what became of a device, bare or as details give it; what is no word of Apple's has failed. */
+function readResult(value: unknown): DeviceResult {
+  const word = asRecord(value)?.['response_status'] ?? value
+  if (typeof word !== 'string') return { result: 'FAILED', text: 'a result that is no text' }
+  return { result: oneOf(RESULTS, word) ?? 'FAILED', text: word.slice(0, MAX_RESULT) }
 }
 
+/** The word among those that are known, in any case, with or without space around it. */
 function oneOf<T extends string>(known: readonly T[], text: string | undefined): T | undefined {
-  return known.find((value) => value === text)
+  const word = text?.trim().toLowerCase()
+  return known.find((value) => value.toLowerCase() === word)
 }

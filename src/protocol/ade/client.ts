@@ -60,10 +60,12 @@ export function createAdeClient(options: SessionOptions): AdeClient {
     fetchDevices: ({ cursor, limit }, more) =>
       call(
         { method: 'POST', path: '/server/devices', body: { limit, ...(cursor && { cursor }) }, ...more },
-        readPage,
+        (value) => readPage(value, { isFetch: true }),
       ),
     syncDevices: ({ cursor, limit }, more) =>
-      call({ method: 'POST', path: '/devices/sync', body: { cursor, limit }, ...more }, readPage),
+      call({ method: 'POST', path: '/devices/sync', body: { cursor, limit }, ...more }, (value) =>
+        readPage(value, { isFetch: false }),
+      ),
     deviceDetails: async (serials, more) =>
       call({ method: 'POST', path: '/devices', body: { devices: atMost(serials) }, ...more }, readDetails),
     defineProfile: (profile, more) =>
@@ -140,7 +142,7 @@ function createAssign(call: Call): AdeClient['assignProfile'] {
 }
 
 function parse(body: Buffer): unknown {
-  const text = body.toString('utf8')
+  const text = body.toString('utf8').replace(/^\uFEFF/, '')
   try {
     return JSON.parse(text)
   } catch {

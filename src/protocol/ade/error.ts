@@ -1,7 +1,7 @@
 import { AppError } from '../../kernel/errors.ts'
 import { UpstreamError } from '../../kernel/upstream-error.ts'
 import type { UpstreamAnswer } from '../../kernel/http-client.ts'
-import { asRecord } from './answer-values.ts'
+import { appleCodeOf } from './error-code.ts'
 
 /** What an ADE call came to, by what has to be done about it. */
 export type AdeErrorKind =
@@ -49,7 +49,7 @@ export class AdeError extends AppError {
   }
 }
 
-const MAX_CODE = 100
+/** Whatever Apple asks for, after so long it is asked again. */
 const MAX_WAIT_MS = 24 * 60 * 60 * 1000
 
 const CURSOR_KINDS: Record<string, AdeErrorKind> = {
@@ -59,24 +59,6 @@ const CURSOR_KINDS: Record<string, AdeErrorKind> = {
   CURSOR_REQUIRED: 'cursor_required',
 }
 
-/** Apple's word in an error body: bare, in double quotes, or in a JSON object as `code` or `error`. */
-export function appleCodeOf(body: Buffer): string | undefined {
-  const text = body.toString('utf8', 0, 4096).trim()
-  const word = wordOf(text) ?? text
-  return /^[A-Za-z][\w .-]*$/.test(word) && word.length <= MAX_CODE ? word : undefined
-}
-
-function wordOf(text: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    const object = asRecord(value)
-    const word = object === undefined ? value : (object['code'] ?? object['error'])
-    return typeof word === 'string' ? word.trim() : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** The error for an answer other than 2xx. `login`: it is that of GET /session; `profile`: the call names a profile. */
 export function errorOf(
   answer: UpstreamAnswer,
@@ -84,8 +66,10 @@ export function errorOf(
 ): AdeError {
   const appleCode = appleCodeOf(answer.body)
   const { status } = answer
+  // A gateway on the way refuses with a page; Apple's service never does.
+  const isPage = appleCode === undefined && answer.body.toString('latin1', 0, 64).trimStart().startsWith('<')
   const retryAfterMs = retryAfter(answer.headers['retry-after'], context.now)
-  const kind = kindOf(status, appleCode, context)
+  const kind = status === 403 && isPage ? 'unavailable' : kindOf(status, appleCode?.toUpperCase(), context)
   return new AdeError(kind, explain(kind, context.call, status, appleCode), {
     status,
     ...(appleCode !== undefined && { appleCode }),
@@ -107,8 +91,9 @@ function kindOf(
 ): AdeErrorKind {
   if (status === 429) return 'throttled'
   if (status >= 500) return 'unavailable'
+  if (status >= 400 && code === 'T_C_NOT_SIGNED') return 'terms_not_signed'
   if (status === 401) return 'token_rejected'
-  if (status === 403) return code === 'T_C_NOT_SIGNED' ? 'terms_not_signed' : 'access_denied'
+  if (status === 403) return 'access_denied'
   if (status < 400) return 'malformed_answer'
   if (!login && code !== undefined && Object.hasOwn(CURSOR_KINDS, code)) {
     return CURSOR_KINDS[code] ?? 'invalid'
@@ -133,8 +118,12 @@ function explain(kind: AdeErrorKind, call: string, status: number, code: string 
   return `${call}: ${text} (${status}${code === undefined ? '' : ` ${code}`}).`
 }
 
+const HTTP_DATE = /^[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT$/
+
+/** Seconds or a date (RFC 9110, section 10.2.3); another value says nothing. */
 function retryAfter(header: string | undefined, now: Date): number | undefined {
-  if (header === undefined) return undefined
-  const wait = /^\d{1,9}$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now.getTime()
-  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), MAX_WAIT_MS) : undefined
+  const text = header?.trim().slice(0, 64) ?? ''
+  const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : undefined
+  const wait = seconds ?? (HTTP_DATE.test(text) ? Date.parse(text) - now.getTime() : NaN)
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), MAX_WAIT_MS)
 }

@@ -3,7 +3,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { HttpClient, UpstreamAnswer, UpstreamRequest } from '../../kernel/http-client.ts'
 import { withoutFinalSlashes } from '../../kernel/urls.ts'
 import { asRecord } from './answer-values.ts'
-import { AdeError, appleCodeOf, errorOf, errorOfFailure } from './error.ts'
+import { appleCodeOf } from './error-code.ts'
+import { AdeError, errorOf, errorOfFailure } from './error.ts'
 import { signOAuth } from './oauth.ts'
 import type { OAuthCredentials } from './oauth.ts'
 
@@ -119,7 +120,7 @@ export function createSession(options: SessionOptions): AdeSession {
 }
 
 function isSessionOver({ status, body }: UpstreamAnswer): boolean {
-  return status === 401 || (status === 403 && appleCodeOf(body)?.toUpperCase() === 'FORBIDDEN')
+  return status === 401 || (status === 403 && appleCodeOf(body) === 'FORBIDDEN')
 }
 
 function sessionToken(answer: UpstreamAnswer): string {

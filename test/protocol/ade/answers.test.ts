@@ -42,6 +42,7 @@ describe('answers', () => {
     const read = await client.syncDevices({ cursor: 'c0', limit: 1000 })
     expect(read).toEqual({
       cursor: 'c1',
+      leftOut: [],
       fetchedUntil: new Date('2026-11-25T10:00:00Z'),
       moreToFollow: true,
       devices: [
@@ -73,26 +74,83 @@ describe('answers', () => {
     ['{"devices":[{"serial', 'it is not valid JSON'],
     ['', 'it is not valid JSON'],
     [[], 'no JSON object'],
-    [{ ...PAGE, devices: undefined }, 'devices is missing'],
-    [{ ...PAGE, devices: {} }, 'devices is no list'],
-    [{ ...PAGE, cursor: '' }, 'cursor is missing'],
-    [{ ...PAGE, cursor: 7 }, 'cursor is no text'],
-    [{ ...PAGE, cursor: 'x'.repeat(1001) }, 'cursor has more than 1000 characters'],
-    [{ ...PAGE, more_to_follow: undefined }, 'more_to_follow is missing'],
-    [{ ...PAGE, more_to_follow: 'true' }, 'more_to_follow is neither true nor false'],
-    [{ ...PAGE, fetched_until: 'today' }, 'fetched_until is no date'],
-    [{ ...PAGE, devices: ['F2L'] }, 'devices[0] is no JSON object'],
-    [{ ...PAGE, devices: [{}] }, 'devices[0].serial_number is no serial number'],
-    [{ ...PAGE, devices: [{ serial_number: '' }] }, 'devices[0].serial_number is no serial number'],
-    [{ ...PAGE, devices: [{ serial_number: 'A\u0000' }] }, 'devices[0].serial_number is no serial number'],
-    [{ ...PAGE, devices: [{ serial_number: 'A'.repeat(65) }] }, 'is no serial number'],
-    [{ ...PAGE, devices: [{ serial_number: 'A', op_date: '2026-13-01T00:00:00Z' }] }, 'op_date is no date'],
-    [{ ...PAGE, devices: [{ serial_number: 'A', model: 1 }] }, 'devices[0].model is no text'],
+    [{ ...PAGE, devices: undefined }, 'devices is missing, or no list'],
+    [{ ...PAGE, devices: {} }, 'devices is missing, or no list'],
   ])('%j is refused', async (body, reason) => {
     apple.script = [[200, body]]
     const failure = await adeFailure(client.fetchDevices({ limit: 1 }))
     expect(failure).toMatchObject({ kind: 'malformed_answer', status: 200 })
     expect(failure.message).toContain(reason)
+  })
+
+  test('a page of changes without a list has none', async () => {
+    apple.script = [[200, { ...PAGE, devices: null }]]
+    expect(await client.syncDevices({ cursor: 'c0', limit: 1 })).toMatchObject({ devices: [], cursor: 'c1' })
+  })
+
+  test.each([
+    ...['', 7, null, [], {}, 'x'.repeat(4001)].map((cursor) => [{ cursor }, { cursor: undefined }] as const),
+    [{ cursor: 'x'.repeat(1001) }, { cursor: 'x'.repeat(1001) }],
+    [{ more_to_follow: 'true' }, { moreToFollow: true }],
+    [{ more_to_follow: 0 }, { moreToFollow: false }],
+    ...[null, 'perhaps', {}, [true], { toString: 1 }].map(
+      (value) => [{ more_to_follow: value }, { moreToFollow: undefined }] as const,
+    ),
+    [{ fetched_until: 'today' }, { fetchedUntil: undefined }],
+  ] as [object, object][])('%j of a page counts as %j', async (odd, read) => {
+    apple.script = [[200, { ...PAGE, ...odd }]]
+    expect(await client.fetchDevices({ limit: 1 })).toMatchObject(read)
+  })
+
+  test.each([
+    ['F2L', 'it is no JSON object'],
+    [null, 'it is no JSON object'],
+    [[], 'it is no JSON object'],
+    [{}, 'it has no serial_number'],
+    ...['', 'A\u0000', 'A B', 'É1', 'A'.repeat(65), 7, null, ['A'], { a: 1 }].map(
+      (serial) =>
+        [{ serial_number: serial, model: 'IPAD' }, 'its serial_number is no serial number'] as const,
+    ),
+  ] as [unknown, string][])('the record %j is left out, its page is not', async (record, problem) => {
+    apple.script = [[200, { ...PAGE, devices: [{ serial_number: ' ab12 ' }, record] }]]
+    const { devices, leftOut } = await client.fetchDevices({ limit: 1 })
+    expect(devices.map(({ serialNumber }) => serialNumber)).toEqual(['AB12'])
+    expect(leftOut).toEqual([{ index: 1, problem }])
+  })
+
+  test('an odd value of a record counts as absent', async () => {
+    const times = ['profile_assign_time', 'profile_push_time', 'device_assigned_date', 'op_date']
+    const texts = ['model', 'description', 'color', 'asset_tag', 'device_family', 'os', 'device_assigned_by']
+    const words = ['profile_status', 'profile_uuid', 'op_type']
+    const odd = (value: unknown) =>
+      Object.fromEntries([...times, ...texts, ...words].map((name) => [name, value]))
+    const values = [7, true, [], ['iPad'], {}, { a: { b: 1 } }, 'x'.repeat(3000), null, '']
+    const dates = ['N/A', 'today', '0000-01-01T00:00:00Z', '0001-01-01T00:00:00Z', '2026-02-30T00:00:00Z']
+    const more = ['9999-12-31T23:59:59-23:59', '2027-12-31T23:59:60Z', '2026-13-01T00:00:00Z', '10000-01-01']
+    apple.script = [
+      [
+        200,
+        {
+          ...PAGE,
+          devices: [
+            ...values.map((value, index) => ({ ...odd(value), serial_number: `V${index}` })),
+            ...[...dates, ...more].map((date, index) => ({
+              ...Object.fromEntries(times.map((name) => [name, date])),
+              ...{ serial_number: `D${index}`, mdm_migration_deadline: date, profile_uuid: 'N/A' },
+              ...{ op_type: 'vanished', profile_status: 'lost' },
+            })),
+          ],
+        },
+      ],
+    ]
+    const { devices } = await client.syncDevices({ cursor: 'c0', limit: 1000 })
+    expect(devices).toHaveLength(values.length + dates.length + more.length)
+    for (const { raw, serialNumber, ...rest } of devices) {
+      expect([serialNumber, Object.values(rest).filter((value) => value !== undefined)]).toEqual([
+        raw['serial_number'],
+        [],
+      ])
+    }
   })
 
   test('whatever JSON comes, a page or an AdeError', async () => {
@@ -111,7 +169,7 @@ describe('answers', () => {
         apple.script = [[200, body]]
         const outcome: unknown = await client.fetchDevices({ limit: 1 }).catch((error: unknown) => error)
         if (outcome instanceof Error) expect(outcome).toMatchObject({ kind: 'malformed_answer' })
-        else expect(typeof (outcome as { cursor: unknown }).cursor).toBe('string')
+        else expect(outcome).toHaveProperty('devices')
       }),
       { numRuns: 100 },
     )
@@ -147,8 +205,19 @@ describe('answers', () => {
         ['/devices/sync', {}],
       ]),
     )
-    apple.script = [[200, { server_name: 'x' }]]
-    expect((await adeFailure(client.account())).message).toContain('server_uuid is missing')
+    const odd = { server_name: 7, server_uuid: 'x'.repeat(65), admin_id: [], org_name: 'x'.repeat(3000) }
+    const limit = { default: '100', maximum: 1e15 }
+    apple.script = [
+      [200, { ...odd, urls: [{ uri: '/devices/sync', limit }, null, { uri: 5 }] }],
+      [200, ['strange']],
+      [200, { urls: 'none' }],
+    ]
+    const nothing = { serverName: undefined, serverUuid: undefined, adminId: undefined, orgName: undefined }
+    const { limits, ...rest } = await client.account()
+    expect(rest).toMatchObject(nothing)
+    expect(limits).toEqual(new Map([['/devices/sync', { default: 100, maximum: 10_000 }]]))
+    expect(await client.account()).toMatchObject(nothing)
+    expect(await client.account()).toMatchObject(nothing)
   })
 
   test('details', async () => {
@@ -159,6 +228,9 @@ describe('answers', () => {
           devices: {
             A1: { serial_number: 'A1', model: 'IPAD', response_status: 'SUCCESS' },
             B2: { response_status: 'NOT_ACCESSIBLE' },
+            'no serial': { response_status: 'SUCCESS' },
+            D4: 'SUCCESS',
+            E5: { response_status: 7, model: 'IPAD' },
           },
         },
       ],
@@ -170,7 +242,8 @@ describe('answers', () => {
       device: { serialNumber: 'A1', model: 'IPAD' },
     })
     expect(details.get('B2')).toEqual({ result: 'NOT_ACCESSIBLE', text: 'NOT_ACCESSIBLE' })
-    expect(details.has('C3')).toBe(false)
+    expect([...details.keys()]).toEqual(['A1', 'B2', 'E5'])
+    expect(details.get('E5')).toMatchObject({ result: 'FAILED' })
   })
 
   test('profiles', async () => {
@@ -198,7 +271,7 @@ describe('answers', () => {
   })
 
   test('an assignment has a result for every serial number', async () => {
-    const devices = { A: 'SUCCESS', B: 'not_accessible', C: 'THROTTLED', D: 'ON_HOLIDAY', X: 'SUCCESS' }
+    const devices = { a: ' Success', B: 'not_accessible', C: 'THROTTLED', D: 'ON_HOLIDAY', X: 'SUCCESS' }
     apple.script = [[200, { profile_uuid: 'P', devices, retry_after_seconds: 60 }]]
     const answer = await client.assignProfile('P', ['A', 'B', 'C', 'D', 'E'])
     expect(apple.asked.at(-1)).toMatchObject({
@@ -207,17 +280,25 @@ describe('answers', () => {
     })
     expect(answer.retryAfterSeconds).toBe(60)
     expect([...answer.devices].map(([serial, { result, text: word }]) => [serial, result, word])).toEqual([
-      ['A', 'SUCCESS', 'SUCCESS'],
+      ['A', 'SUCCESS', ' Success'],
       ['B', 'NOT_ACCESSIBLE', 'not_accessible'],
       ['C', 'THROTTLED', 'THROTTLED'],
       ['D', 'FAILED', 'ON_HOLIDAY'],
       ['E', 'FAILED', 'no result in the answer'],
     ])
     apple.script = [
-      [200, { devices: { A: 1 } }],
+      [200, { devices: { A: 1, B: { response_status: 'SUCCESS' }, C: null }, retry_after_seconds: '60' }],
+      [200, { devices: [], retry_after_seconds: 60 }],
       [404, 'NOT_FOUND'],
     ]
-    expect((await adeFailure(client.assignProfile('P', ['A']))).message).toContain('devices.A is no text')
+    const odd = await client.assignProfile('P', ['A', 'B', 'C'])
+    expect([...odd.devices].map(([serial, { result }]) => [serial, result])).toEqual([
+      ['A', 'FAILED'],
+      ['B', 'SUCCESS'],
+      ['C', 'FAILED'],
+    ])
+    expect(odd.retryAfterSeconds).toBe(60)
+    expect((await adeFailure(client.assignProfile('P', ['A']))).message).toContain('devices is missing')
     expect(await adeFailure(client.assignProfile('P', ['A']))).toMatchObject({ kind: 'profile_unknown' })
   })
 

@@ -136,6 +136,23 @@ describe('errors', () => {
     [400, { error: 'CURSOR_REQUIRED' }, 'cursor_required'],
     [400, 'MALFORMED_REQUEST_BODY', 'invalid'],
     [403, 'T_C_NOT_SIGNED', 'terms_not_signed'],
+    [403, 't_c_not_signed\r\n', 'terms_not_signed'],
+    [403, '\uFEFF"T&C_NOT_SIGNED"', 'terms_not_signed'],
+    [400, 'T_C_NOT_SIGNED', 'terms_not_signed'],
+    [403, { errors: [{ code: 'T_C_NOT_SIGNED', message: 'Terms.' }] }, 'terms_not_signed'],
+    [403, { errors: [{ code: 'FORBIDDEN' }, 'T_C_NOT_SIGNED'] }, 'terms_not_signed'],
+    [403, { error: { details: [{ errorCode: 'T-C-NOT-SIGNED' }] } }, 'terms_not_signed'],
+    [403, { code: 403, message: 'Terms and conditions not signed' }, 'terms_not_signed'],
+    [403, [{ reason: 'TERMS_NOT_SIGNED' }], 'terms_not_signed'],
+    [403, '<html><body>403 Forbidden: T_C_NOT_SIGNED</body></html>', 'terms_not_signed'],
+    [403, '<error><code>T_C_NOT_SIGNED</code></error>', 'terms_not_signed'],
+    [403, '<html>Access denied by the proxy: forbidden</html>', 'unavailable'],
+    [403, '', 'access_denied'],
+    [403, { code: 'ACCESS_DENIED' }, 'access_denied'],
+    [403, { toString: 1, errors: null, code: [] }, 'access_denied'],
+    [400, { errors: [{ code: 'expired_cursor' }] }, 'cursor_expired'],
+    [400, 'Error: INVALID_CURSOR (request 7)', 'cursor_invalid'],
+    [400, '', 'invalid'],
     [404, '<html>', 'invalid'],
     [500, '', 'unavailable'],
   ])('%i %j is %s', async (status, body, kind) => {
@@ -148,14 +165,24 @@ describe('errors', () => {
       [429, '', { 'retry-after': '17' }],
       [503, '', { 'retry-after': new Date(Date.now() + 100_000).toUTCString() }],
       [429, '', { 'retry-after': '999999999' }],
-      [429, '', { 'retry-after': 'later' }],
+      ...['later', '-5', '12abc', '60 seconds', '', 'Mon, 99 Foo 2026 00:00:00 GMT'].map((value): Reply => [
+        429,
+        '',
+        { 'retry-after': value },
+      ]),
+      [429, '', { 'retry-after': '1.5' }],
+      [429, '', { 'retry-after': '9'.repeat(400) }],
     ]
     expect(await adeFailure(client.account())).toMatchObject({ kind: 'throttled', retryAfterMs: 17_000 })
     const dated = (await adeFailure(client.account())).retryAfterMs ?? 0
     expect(dated).toBeGreaterThan(80_000)
     expect(dated).toBeLessThanOrEqual(100_000)
     expect((await adeFailure(client.account())).retryAfterMs).toBe(86_400_000)
-    expect((await adeFailure(client.account())).retryAfterMs).toBeUndefined()
+    for (let count = 0; count < 6; count += 1) {
+      expect((await adeFailure(client.account())).retryAfterMs).toBeUndefined()
+    }
+    expect((await adeFailure(client.account())).retryAfterMs).toBe(1_500)
+    expect((await adeFailure(client.account())).retryAfterMs).toBe(86_400_000)
   })
 
   test('nobody there, and too much', async () => {

@@ -9,6 +9,11 @@ import * as store from './store.ts'
 /** Apple may or may not have done what it was asked. */
 const UNCLEAR: readonly AdeErrorKind[] = ['unavailable', 'malformed_answer']
 
+/** Apple has answered, but not with what was asked for. */
+const USELESS: readonly AdeErrorKind[] = ['malformed_answer', 'invalid']
+/** Failures in a row after which a question that Apple cannot answer is given up. */
+const MAX_USELESS = 5
+
 /** Another process has the work of the server. */
 export class LostWork extends Error {
   override readonly name = 'LostWork'
@@ -40,23 +45,26 @@ export function createCalls(deps: Pick<AdeDeps, 'db' | 'clock' | 'log'> & { appl
     const failures = (server?.failed_calls ?? 0) + 1
     const retryAt = new Date(clock.now().getTime() + pauseAfter(failures, error.retryAfterMs))
     await servers.noteServer(db.kysely, serverId, { failed_calls: failures, calls_retry_at: retryAt })
-    log.warn(
-      { event: 'ade.put_off', ade_server_id: serverId, reason: error.kind, retry_at: retryAt, err: error },
-      'Apple is asked again later',
+    // Once for a time in which Apple cannot be reached, not at every try.
+    log[failures === 1 ? 'warn' : 'debug'](
+      { event: 'ade.put_off', ade_server_id: serverId, reason: error.kind, retry_at: retryAt },
+      `What is to be changed at Apple has to wait, and is tried again by itself: ${error.message}`,
     )
     throw new NotNow()
   }
 
-  /** Asks Apple something that changes nothing. */
+  /** Asks Apple something that changes nothing. Undefined: there is no use in asking any more. */
   async function ask<T>(
     serverId: string,
     work: (client: AdeClient, options: { signal: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<T | undefined> {
     try {
       return await apple.call(serverId, work)
     } catch (error) {
-      if (error instanceof AdeError && error.kind !== 'profile_unknown') return putOff(serverId, error)
-      throw error
+      if (!(error instanceof AdeError) || error.kind === 'profile_unknown') throw error
+      const server = await servers.findServer(db.kysely, serverId)
+      const isUseless = USELESS.includes(error.kind) && (server?.failed_calls ?? 0) >= MAX_USELESS
+      return isUseless ? undefined : putOff(serverId, error)
     }
   }
 

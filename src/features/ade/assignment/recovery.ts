@@ -43,9 +43,11 @@ export function createRecovery(
     const call = await store.findCall(reader, serverId)
     if (call === undefined) return
     const asOf = clock.now()
-    const found = await calls.ask(serverId, (client, options) =>
+    const answer = await calls.ask(serverId, (client, options) =>
       client.deviceDetails(call.serial_numbers, options),
     )
+    // Where Apple cannot tell, the devices go on waiting, and the call is made once more.
+    const found: Found = answer ?? new Map()
     const uuid = await uuidOf(call, found)
     const results = uuid === undefined ? new Map<string, DeviceResult>() : resultsOf(found, uuid)
     log.info(

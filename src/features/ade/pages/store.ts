@@ -17,7 +17,7 @@ interface PageContext {
   defaultPolicyId: string | null
 }
 
-/** What a page brought. `judged`: among its devices are some that newly got a policy. */
+/** What a page brought. `policySet`: its devices that newly got a policy. */
 export interface PageCounts {
   seen: number
   added: number
@@ -29,7 +29,8 @@ export interface PageCounts {
 /**
  * Writes one record for each serial number, in one statement. The record with the greatest `op_date` wins, against what is
  * stored too; a serial number that stands at another of our servers moves here when this is the later news, or when it
- * has left that one. What Apple was asked for before we changed a profile says nothing about that profile.
+ * has left that one; a record without a date is as old as the question. What Apple was asked for before we changed a profile
+ * says nothing about that profile, and one that has a profile but does not name it says nothing about which.
  */
 export async function writePage(
   trx: Tx,
@@ -105,7 +106,8 @@ export async function writePage(
           then ${now}::timestamptz else d.policy_set_at end,
         policy_judged_at = case when k.arrives then null else d.policy_judged_at end,
         apple_profile_uuid = case when k.gone then null when k.arrives then k.profile_uuid
-          when k.says_nothing then d.apple_profile_uuid else k.profile_uuid end,
+          when k.says_nothing or k.profile_uuid is null and k.profile_status in ('assigned', 'pushed')
+          then d.apple_profile_uuid else k.profile_uuid end,
         apple_profile_status = case when k.gone then null when k.arrives then k.profile_status
           when k.says_nothing then d.apple_profile_status else k.profile_status end,
         profile_assign_time = case when k.says_nothing then d.profile_assign_time else k.assign_time end,
@@ -126,7 +128,7 @@ export async function writePage(
           when d.ade_server_id = ${serverId} or d.ade_server_id is null
           then k.op_date is null or d.op_date is null or k.op_date >= d.op_date
           else not k.gone and (d.removed_at is not null or d.released_at is not null or d.op_date is null
-            or k.told_at >= d.op_date) end
+            or coalesce(k.told_at, ${asOf}::timestamptz) >= d.op_date) end
       returning k.arrives, k.gone, k.live, k.differs, d.policy_id is not null as has_policy
     )
     select ${records.length}::integer as seen,

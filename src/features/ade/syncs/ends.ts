@@ -19,14 +19,14 @@ export function createEnds({ clock, events }: Pick<AdeDeps, 'clock' | 'events'>)
       ...{ error: how.message ?? null, error_code: how.code ?? null },
     })
     if (ended === undefined) return
-    const { kind, trigger, seen, added, changed, removed } = ended
+    const { kind, trigger, seen, added, changed, removed, left_out } = ended
     await events.emit(trx, {
       type: `ade_sync.${how.state}`,
       ...(how.code !== undefined && { reason: how.code }),
       duration_ms: now.getTime() - ended.started_at.getTime(),
       data: {
         ...{ ade_server_id: ended.ade_server_id, sync_id: ended.id, kind, trigger },
-        ...{ seen, added, changed, removed },
+        ...{ seen, added, changed, removed, ...(left_out > 0 && { left_out }) },
         ...(how.message !== undefined && { error: how.message }),
         ...data,
       },

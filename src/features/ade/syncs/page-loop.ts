@@ -1,4 +1,4 @@
-import { afterCommit } from '../../../db/index.ts'
+import { afterCommit, type Tx } from '../../../db/index.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import { newId } from '../../../kernel/ids.ts'
 import { AdeError, type AdeClient, type AdeErrorKind, type DevicePage } from '../../../protocol/ade/index.ts'
@@ -11,62 +11,63 @@ import * as servers from '../servers/store.ts'
 import { createCommits } from './commits.ts'
 import type { Ends } from './ends.ts'
 import * as store from './store.ts'
+import { judgePage, noProgress, type Progress } from './verdict.ts'
 
 const ACCOUNT_LIFE_DAYS = 1
 const MAX_PAGE = 1_000
 /** Failures in a row after which a run is given up. */
 const MAX_FAILURES = 6
-/** Pages in a row that bring nothing although more is to follow. */
-const MAX_EMPTY_PAGES = 20
 /** How often a run may begin anew because Apple refuses a cursor. */
 const MAX_RESTARTS = 2
+/** Records that cannot be used of which an event tells more than that they came. */
+const TOLD_RECORDS = 20
 
 const REFUSED_CURSOR: readonly AdeErrorKind[] = ['cursor_expired', 'cursor_invalid', 'cursor_required']
 const PASSING: readonly AdeErrorKind[] = ['throttled', 'unavailable', 'malformed_answer']
+const STOPPING: readonly AdeErrorKind[] = ['token_rejected', 'terms_not_signed', 'access_denied']
 
 export { LostRun } from './commits.ts'
-
-/** Why a run cannot go on, in a word and a sentence. */
-export class SyncFailure extends Error {
-  readonly code: string
-
-  constructor(code: string, message: string) {
-    super(message)
-    this.name = 'SyncFailure'
-    this.code = code
-  }
-}
-
-/** What a run remembers of its pages; a cycle of cursors must not keep it for ever. */
-interface Progress {
-  cursors: Set<string>
-  emptyPages: number
-  restarts: number
-}
 
 /** Makes the loop that brings a run to its end, page by page. */
 export function createPageLoop(
   deps: AdeDeps & { apple: Apple; worker: string; ends: Ends; onChanged: () => void },
 ) {
-  const { db, clock, apple } = deps
+  const { db, clock, apple, log } = deps
   const commits = createCommits(deps)
+
+  function call<T>(
+    run: store.SyncRun,
+    signal: AbortSignal,
+    work: (client: AdeClient, options: { signal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    const timeoutMs = run.ends_by.getTime() - clock.now().getTime()
+    return apple.call(run.ade_server_id, work, { timeoutMs, signal })
+  }
+
+  function warn(run: store.SyncRun, error: AdeError): void {
+    const about = { ade_server_id: run.ade_server_id, sync_id: run.id, reason: error.kind }
+    const text = `Apple does not answer a sync as it should; it is tried again for a while: ${error.message}`
+    log.warn({ event: 'ade_sync.retrying', ...about }, text)
+  }
 
   /** Calls Apple, again after a pause when that may help, as long as the time of the run allows it. */
   async function patiently<T>(
     run: store.SyncRun,
     signal: AbortSignal,
+    progress: Progress,
     work: (client: AdeClient, options: { signal: AbortSignal }) => Promise<T>,
   ): Promise<T> {
     for (let failures = 1; ; failures += 1) {
       signal.throwIfAborted()
       try {
-        const timeoutMs = run.ends_by.getTime() - clock.now().getTime()
-        return await apple.call(run.ade_server_id, work, { timeoutMs, signal })
+        return await call(run, signal, work)
       } catch (error) {
         const mayPass = error instanceof AdeError && PASSING.includes(error.kind) && !signal.aborted
         if (!mayPass || failures === MAX_FAILURES) throw error
         const wait = pauseAfter(failures, error.retryAfterMs)
         if (clock.now().getTime() + wait >= run.ends_by.getTime()) throw error
+        if (!progress.isTold) warn(run, error)
+        progress.isTold = true
         await sleep(clock, wait, signal)
       }
     }
@@ -77,14 +78,16 @@ export function createPageLoop(
     const isFresh =
       server.account_read_at !== null && addTime(server.account_read_at, ACCOUNT_LIFE_DAYS, 'day') > now
     if (isFresh) return
-    const account = await patiently(run, signal, (client, options) => client.account(options)).catch(passOver)
-    if (account === undefined) return servers.noteServer(db.kysely, server.id, { account_read_at: now })
+    const account = await call(run, signal, (client, options) => client.account(options)).catch(passOver)
+    if (account === undefined) return
     const limit = (path: string) => account.limits.get(path)?.maximum ?? account.limits.get(path)?.default
     await servers.noteServer(db.kysely, server.id, {
-      ...{ server_uuid: account.serverUuid, server_name: account.serverName, account_read_at: now },
-      ...{ org_name: account.orgName ?? null, org_id: account.orgId ?? null },
-      fetch_limit: limit('/server/devices') ?? null,
-      sync_limit: limit('/devices/sync') ?? null,
+      server_uuid: account.serverUuid ?? server.server_uuid,
+      server_name: account.serverName ?? server.server_name,
+      org_name: account.orgName ?? server.org_name,
+      org_id: account.orgId ?? server.org_id,
+      ...{ fetch_limit: limit('/server/devices') ?? null, sync_limit: limit('/devices/sync') ?? null },
+      account_read_at: now,
     })
   }
 
@@ -92,10 +95,11 @@ export function createPageLoop(
     run: store.SyncRun,
     server: servers.ServerRow,
     signal: AbortSignal,
+    progress: Progress,
   ): Promise<{ page: DevicePage; asOf: Date }> {
     const { cursor, cursor_is_complete: isComplete } = server
     let asOf = clock.now()
-    const page = await patiently(run, signal, (client, options) => {
+    const page = await patiently(run, signal, progress, (client, options) => {
       asOf = clock.now()
       if (isComplete && cursor !== null)
         return client.syncDevices({ cursor, limit: sizeOf(server.sync_limit) }, options)
@@ -124,16 +128,17 @@ export function createPageLoop(
     if (!canRestart) throw error
     progress.restarts += 1
     progress.cursors.clear()
-    await commits.moveOn(
-      run,
-      { cursor: null, cursor_is_complete: false, full_sync_mark: newId(clock.now()) },
-      { isFull: true },
-    )
+    await commits.moveOn(run, fromTheBeginning(), { isFull: true })
     return false
   }
 
+  /** All devices are fetched anew. */
+  function fromTheBeginning() {
+    return { cursor: null, cursor_is_complete: false, full_sync_mark: newId(clock.now()) }
+  }
+
   return async function loop(run: store.SyncRun, signal: AbortSignal): Promise<void> {
-    const progress: Progress = { cursors: new Set(), emptyPages: 0, restarts: 0 }
+    const progress = noProgress()
     for (let isFirst = true; ; isFirst = false) {
       const server = await servers.findServer(db.kysely, run.ade_server_id)
       if (server === undefined) return
@@ -156,33 +161,52 @@ export function createPageLoop(
   ): Promise<boolean> {
     let got: { page: DevicePage; asOf: Date }
     try {
-      got = await nextPage(run, server, signal)
+      got = await nextPage(run, server, signal, progress)
     } catch (error) {
       return heedCursor(run, server, error, progress)
     }
     const { page, asOf } = got
-    refuseCircles(page, server, progress)
+    const { isMore, failure, isStuck = false } = judgePage(page, server.cursor, progress)
     await commits.write(run, async (trx, present) => {
-      const counts = await pages.writePage(trx, newestRecords(page.devices), {
+      const counts = await pages.writePage(trx, newestRecords(page.devices, asOf), {
         ...{ serverId: present.id, asOf, now: clock.now(), mark: present.full_sync_mark },
         defaultPolicyId: present.default_policy_id,
       })
-      await store.addCounts(trx, run.id, counts)
+      await store.addCounts(trx, run.id, { ...counts, leftOut: page.leftOut.length })
+      await tellLeftOut(trx, run, page)
       if (counts.policySet > 0) afterCommit(trx, deps.onChanged)
-      const isFetched = !server.cursor_is_complete && !page.moreToFollow
-      return { cursor: page.cursor, ...(isFetched && { cursor_is_complete: true }) }
+      if (isStuck) return server.cursor_is_complete ? {} : fromTheBeginning()
+      const isFetched = !server.cursor_is_complete && !isMore && failure === undefined
+      return {
+        ...(page.cursor !== undefined && { cursor: page.cursor }),
+        ...(isFetched && { cursor_is_complete: true }),
+      }
     })
-    return !page.moreToFollow
+    if (failure !== undefined) throw failure
+    return !isMore
+  }
+
+  async function tellLeftOut(trx: Tx, run: store.SyncRun, { leftOut }: DevicePage): Promise<void> {
+    if (leftOut.length === 0) return
+    await deps.events.emit(trx, {
+      type: 'ade_sync.records_left_out',
+      reason: 'no_serial_number',
+      data: {
+        ...{ ade_server_id: run.ade_server_id, sync_id: run.id, count: leftOut.length },
+        records: leftOut.slice(0, TOLD_RECORDS),
+      },
+    })
   }
 
   async function finish(run: store.SyncRun): Promise<void> {
     const now = clock.now()
     await commits.write(run, async (trx, server) => {
       const { id: serverId, full_sync_mark: mark } = server
-      const gone =
-        mark === null
-          ? { count: 0, serials: [] }
-          : await pages.removeUnseen(trx, { serverId, mark, startedAt: run.started_at, now })
+      // A record that could not be read may have been that of a device which would be taken for gone.
+      const isWhole = mark !== null && (await store.leftOutSince(trx, run, mark)) === 0
+      const gone = !isWhole
+        ? { count: 0, serials: [] }
+        : await pages.removeUnseen(trx, { serverId, mark, startedAt: run.started_at, now })
       await store.addCounts(trx, run.id, { removed: gone.count })
       const since = mark === null ? run.started_at : new Date(0)
       const drifted = await pages.takeDrifted(trx, { serverId, since, now })
@@ -195,7 +219,7 @@ export function createPageLoop(
   }
 
   async function tell(
-    trx: Parameters<typeof deps.events.emit>[0],
+    trx: Tx,
     type: 'ade_device.removed' | 'ade_device.drifted',
     serverId: string,
     found: { count: number; serials: string[] },
@@ -206,29 +230,11 @@ export function createPageLoop(
   }
 }
 
-/** What Apple says of the account is advice; a service that does not know the call is still a service. */
+/** What Apple says of the account is advice: only what will stop the rest too may stop a sync. */
 function passOver(error: unknown): undefined {
-  if (!(error instanceof AdeError && error.kind === 'invalid')) throw error
+  if (!(error instanceof AdeError) || STOPPING.includes(error.kind)) throw error
 }
 
 function sizeOf(limit: number | null): number {
   return Math.min(Math.max(limit ?? MAX_PAGE, 1), MAX_PAGE)
-}
-
-function refuseCircles(page: DevicePage, server: servers.ServerRow, progress: Progress): void {
-  if (!page.moreToFollow) return
-  if (page.cursor === server.cursor || progress.cursors.has(page.cursor)) {
-    throw new SyncFailure(
-      'repeated_cursor',
-      'Apple says that more devices follow, but gives a cursor that it gave before.',
-    )
-  }
-  progress.cursors.add(page.cursor)
-  progress.emptyPages = page.devices.length === 0 ? progress.emptyPages + 1 : 0
-  if (progress.emptyPages > MAX_EMPTY_PAGES) {
-    throw new SyncFailure(
-      'empty_pages',
-      'Apple says again and again that more devices follow, and sends none.',
-    )
-  }
 }

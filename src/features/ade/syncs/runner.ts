@@ -4,8 +4,9 @@ import { AdeError } from '../../../protocol/ade/index.ts'
 import { beat } from '../heartbeat.ts'
 import type { Apple } from '../servers/apple.ts'
 import type { Ends } from './ends.ts'
-import { createPageLoop, LostRun, SyncFailure } from './page-loop.ts'
+import { createPageLoop, LostRun } from './page-loop.ts'
 import * as store from './store.ts'
+import { SyncFailure } from './verdict.ts'
 
 /** What a run is told when this process stops. */
 const CLOSING = Symbol('closing')

@@ -17,6 +17,7 @@ export const runSchema = Type.Object(
     added: Type.Integer({ description: 'Those that are new, or have come back.' }),
     changed: Type.Integer({ description: 'Those of which Apple tells something new.' }),
     removed: Type.Integer({ description: 'Those that are no longer assigned to this server.' }),
+    left_out: Type.Integer({ description: 'Records that named no device and were passed over.' }),
     error: textOrNull('Why it failed, in plain words.'),
     error_code: textOrNull('Why it failed, as a stable code.'),
     ...dates,

@@ -11,7 +11,18 @@ export type SyncRun = Selectable<AdeSyncsTable>
 /** Adds a run; undefined when one of the server is running. */
 export function insertRun(
   trx: Tx,
-  run: Omit<SyncRun, 'seen' | 'added' | 'changed' | 'removed' | 'finished_at' | 'error' | 'error_code'>,
+  run: Pick<
+    SyncRun,
+    | 'id'
+    | 'ade_server_id'
+    | 'kind'
+    | 'state'
+    | 'trigger'
+    | 'started_at'
+    | 'ends_by'
+    | 'worker'
+    | 'worker_until'
+  >,
 ): Promise<SyncRun | undefined> {
   return trx
     .insertInto('ade_syncs')
@@ -106,7 +117,11 @@ export function holdRun(trx: Tx, id: string, worker: string): Promise<SyncRun | 
 }
 
 /** Adds what a page brought. */
-export async function addCounts(trx: Tx, id: string, counts: Partial<PageCounts>): Promise<void> {
+export async function addCounts(
+  trx: Tx,
+  id: string,
+  counts: Partial<PageCounts & { leftOut: number }>,
+): Promise<void> {
   await trx
     .updateTable('ade_syncs')
     .set((eb) => ({
@@ -114,9 +129,21 @@ export async function addCounts(trx: Tx, id: string, counts: Partial<PageCounts>
       added: eb('added', '+', counts.added ?? 0),
       changed: eb('changed', '+', counts.changed ?? 0),
       removed: eb('removed', '+', counts.removed ?? 0),
+      left_out: eb('left_out', '+', counts.leftOut ?? 0),
     }))
     .where('id', '=', id)
     .execute()
+}
+
+/** How many records could not be used since all devices began to be fetched with this mark, in this run and those before. */
+export async function leftOutSince(trx: Tx, run: SyncRun, mark: string): Promise<number> {
+  const { total } = await trx
+    .selectFrom('ade_syncs')
+    .select((eb) => eb.fn.coalesce(eb.fn.sum<number>('left_out'), eb.val(0)).as('total'))
+    .where('ade_server_id', '=', run.ade_server_id)
+    .where((eb) => eb.or([eb('id', '=', run.id), eb('id', '>=', mark)]))
+    .executeTakeFirstOrThrow()
+  return total
 }
 
 /** A run turns out to be a full one. */
