@@ -94,7 +94,13 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Promise<App> {
   const { config, secrets, log, clock } = options
-  await migrateToLatest(db)
+  const migrated = await migrateToLatest(db)
+  if (migrated.length > 0) {
+    log.info(
+      { event: 'database.migrated', migrations: migrated.length },
+      'the database has the tables of this version',
+    )
+  }
   await makePartitions(db, clock)
   const metrics = createMetrics()
   const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })

@@ -1,6 +1,9 @@
 import type { CommonOptions } from './arguments.ts'
 import type { ApiClient } from './client.ts'
+import { resolveReferences } from './references.ts'
 import { formatRecord, formatTable } from './table.ts'
+import { visibleLines } from './terminal.ts'
+import { waitFor } from './wait.ts'
 import type { ApiCall, Input, Verb } from './verb.ts'
 import { UsageError } from './verb.ts'
 
@@ -11,17 +14,26 @@ interface Page {
 
 const LARGEST_PAGE = '1000'
 
-/** Makes the call of a verb and gives what is to be printed. */
+/** Makes the call of a verb; gives what is to be printed, and whether all that was asked for is done or on its way. */
 export async function runApiVerb(
   verb: Verb,
   input: Input,
   common: CommonOptions,
-  api: ApiClient,
-): Promise<string> {
+  deps: { api: ApiClient; columns: number | undefined; signal: () => AbortSignal },
+): Promise<{ text: string; ok: boolean }> {
+  const { api } = deps
+  // What is wrong with the command line itself is told before the server is asked for anything.
+  await buildCall(verb, input)
+  await resolveReferences(verb, input, api)
   const call = await buildCall(verb, input)
   const paged = verb.call?.paged
-  const answer = common.all && paged !== undefined ? await readAll(call, paged, api) : await api(call)
-  return render(verb, answer, common.output, common.all)
+  const first = common.all && paged !== undefined ? await readAll(call, paged, api) : await api(call)
+  const partial = verb.isPartial?.(first) ?? false
+  const { answer, ok } =
+    common.waitMs === undefined
+      ? { answer: first, ok: true }
+      : await waitFor(verb, { input, answer: first }, { api, forMs: common.waitMs, signal: deps.signal() })
+  return { text: render(verb, answer, common, deps.columns), ok: ok && !partial }
 }
 
 async function buildCall(verb: Verb, input: Input): Promise<ApiCall> {
@@ -58,12 +70,18 @@ async function readAll(call: ApiCall, parameter: 'cursor' | 'after', api: ApiCli
   }
 }
 
-function render(verb: Verb, answer: unknown, output: 'json' | 'table', all: boolean): string {
-  if (output === 'json') return answer === undefined ? '' : `${JSON.stringify(answer, null, 2)}\n`
+function render(
+  verb: Verb,
+  answer: unknown,
+  { output, all }: CommonOptions,
+  columns: number | undefined,
+): string {
+  if (output === 'json')
+    return answer === undefined ? '' : `${visibleLines(JSON.stringify(answer, null, 2))}\n`
   if (answer === undefined || (verb.done !== undefined && !isPage(answer))) return `${verb.done ?? 'Done.'}\n`
-  if (typeof answer === 'string') return answer.endsWith('\n') ? answer : `${answer}\n`
-  if (!isPage(answer)) return formatRecord(answer as Record<string, unknown>)
-  const table = formatTable(answer.items, verb.columns)
+  if (typeof answer === 'string') return visibleLines(answer.endsWith('\n') ? answer : `${answer}\n`)
+  if (!isPage(answer)) return formatRecord(answer as Record<string, unknown>, columns)
+  const table = formatTable(answer.items, verb.columns, columns)
   const more = verb.call?.paged === 'cursor' && answer.next_cursor !== null && !all
   return more ? `${table}There are more: use --all.\n` : table
 }

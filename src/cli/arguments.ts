@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { suggestion } from './suggest.ts'
 import type { Input, Verb, VerbArgument, VerbOption } from './verb.ts'
 import { UsageError } from './verb.ts'
 
@@ -7,6 +8,8 @@ import { UsageError } from './verb.ts'
 export interface CommonOptions {
   help: boolean
   all: boolean
+  /** How long to wait for what was started, in milliseconds; undefined = not at all. */
+  waitMs: number | undefined
   output: 'json' | 'table'
   url: string | undefined
   token: string | undefined
@@ -15,6 +18,8 @@ export interface CommonOptions {
 
 type Given = Record<string, string | boolean | (string | boolean)[] | undefined>
 
+const DEFAULT_WAIT = '10m'
+const SPAN = /^(\d{1,6})([smhd])$/
 const SPAN_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** Reads what follows the verb's words. Throws UsageError with what is wrong. */
@@ -31,7 +36,10 @@ export async function readArguments(
   for (const [name, option] of Object.entries(verb.options ?? {})) {
     const given = values[name]
     if (given === undefined) {
-      if (option.required === true) throw new UsageError(`--${name} is missing`, verb)
+      if (option.required === true) {
+        const allowed = option.choices === undefined ? '' : `: one of ${option.choices.join(', ')}`
+        throw new UsageError(`--${name} is missing${allowed}`, verb)
+      }
       continue
     }
     const texts = Array.isArray(given) ? given : [given]
@@ -51,18 +59,38 @@ function parse(verb: Verb, args: readonly string[]): { values: Given; positional
     name,
     { ...(option.kind === 'flag' ? flag : text), multiple: option.multiple ?? false },
   ])
-  const common = { help: { ...flag, short: 'h' }, output: text, url: text, token: text, 'token-file': text }
-  const paging = verb.call?.paged === undefined ? {} : { all: flag }
-  try {
-    return parseArgs({
-      args: [...args],
-      options: { ...Object.fromEntries(own), ...common, ...paging },
-      allowPositionals: true,
-      strict: true,
-    })
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), verb)
+  const options = {
+    ...(Object.fromEntries(own) as object),
+    ...{ help: { ...flag, short: 'h' }, output: text, url: text, token: text, 'token-file': text },
+    ...(verb.call?.paged === undefined ? {} : { all: flag }),
+    ...(verb.progress === undefined ? {} : { wait: text }),
   }
+  const given = verb.progress === undefined ? [...args] : withSpan(args)
+  try {
+    return parseArgs({ args: given, options, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new UsageError(explain(error, given, Object.keys(options)), verb)
+  }
+}
+
+/** `--wait` may stand alone. */
+function withSpan(args: readonly string[]): string[] {
+  return args.flatMap((arg, index) =>
+    arg === '--wait' && !SPAN.test(args[index + 1] ?? '') ? [`--wait=${DEFAULT_WAIT}`] : [arg],
+  )
+}
+
+function explain(error: unknown, args: readonly string[], names: readonly string[]): string {
+  if (!(error instanceof Error)) return String(error)
+  if (!('code' in error) || error.code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return error.message
+  const given = args
+    .map((arg) => arg.split('=')[0] ?? '')
+    .find((arg) => arg.startsWith('-') && !names.includes(arg.slice(2)) && arg !== '-h' && arg !== '--')
+  if (given === undefined) return error.message
+  return `there is no option ${given}${suggestion(
+    given,
+    names.map((name) => `--${name}`),
+  )}`
 }
 
 function readCommon(values: Given, verb: Verb): CommonOptions {
@@ -72,11 +100,20 @@ function readCommon(values: Given, verb: Verb): CommonOptions {
   return {
     help: values['help'] === true,
     all: values['all'] === true,
+    waitMs: readWait(text('wait'), verb),
     output,
     url: text('url'),
     token: text('token'),
     tokenFile: text('token-file'),
   }
+}
+
+function readWait(given: string | undefined, verb: Verb): number | undefined {
+  if (given === undefined) return undefined
+  return (
+    span(given) ??
+    fail(new UsageError(`--wait: ${JSON.stringify(given)} is not a span such as 90s or 30m`, verb))
+  )
 }
 
 function readPositionals(verb: Verb, given: readonly string[], input: Input): void {
@@ -121,6 +158,8 @@ async function convert(
       return given === 'true' || given === 'false' ? given === 'true' : fail(wrong('true or false'))
     case 'time':
       return time(given, now) ?? fail(wrong('a time (2026-05-01T08:00:00Z, or 90m, 12h, 7d from now)'))
+    case 'past_time':
+      return time(given, now, -1) ?? fail(wrong('a time (2026-05-01T08:00:00Z, or 90m, 12h, 7d ago)'))
     case 'json':
       return json(given) ?? fail(wrong('a JSON object'))
     case 'base64_file':
@@ -147,11 +186,15 @@ function integer(text: string): number | undefined {
   return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-function time(text: string, now: Date): string | undefined {
-  const span = /^(\d{1,6})([smhd])$/.exec(text)
-  if (span !== null) {
-    return new Date(now.getTime() + Number(span[1]) * (SPAN_MS[span[2] ?? ''] ?? 0)).toISOString()
-  }
+/** Milliseconds of a span such as `90s`. */
+function span(text: string): number | undefined {
+  const [, count, unit] = SPAN.exec(text) ?? []
+  return count === undefined || unit === undefined ? undefined : Number(count) * (SPAN_MS[unit] ?? 0)
+}
+
+function time(text: string, now: Date, sign = 1): string | undefined {
+  const ms = span(text)
+  if (ms !== undefined) return new Date(now.getTime() + sign * ms).toISOString()
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)
   return isTime && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined
 }

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ApiClient } from './client.ts'
 import { Unreachable } from './client.ts'
 import { formatTable } from './table.ts'
+import { visible } from './terminal.ts'
 import { followEvents } from './verbs/index.ts'
 
 const INTERVAL_MS = 1_000
@@ -20,6 +21,7 @@ export async function follow(deps: {
   api: ApiClient
   query: Readonly<Record<string, string>>
   output: 'json' | 'table'
+  columns?: number | undefined
   write: (text: string) => void
   warn: (text: string) => void
   signal: AbortSignal
@@ -36,7 +38,7 @@ export async function follow(deps: {
     try {
       const { items, next_cursor: cursor } = await read(after)
       after = cursor ?? after
-      if (!silent) write(print(items, output))
+      if (!silent) write(print(items, output, deps.columns))
       if (items.length > 0) continue
       silent = false
     } catch (error) {
@@ -48,8 +50,8 @@ export async function follow(deps: {
   }
 }
 
-function print(items: readonly unknown[], output: 'json' | 'table'): string {
+function print(items: readonly unknown[], output: 'json' | 'table', columns: number | undefined): string {
   if (items.length === 0) return ''
-  if (output === 'json') return items.map((item) => `${JSON.stringify(item)}\n`).join('')
-  return formatTable(items, followEvents.columns).replace(/^.*\n/, '')
+  if (output === 'json') return items.map((item) => `${visible(JSON.stringify(item))}\n`).join('')
+  return formatTable(items, followEvents.columns, columns).replace(/^.*\n/, '')
 }

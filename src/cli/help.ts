@@ -7,6 +7,7 @@ const COMMON: readonly (readonly [string, string])[] = [
   ['--output json|table', 'how answers are printed (default table)'],
 ]
 const HELP = ['-h, --help', 'show this'] as const
+const VERSION = ['--version', 'show the version'] as const
 
 /** The help of the whole program, or of the verbs that begin with these words. */
 export function overview(verbs: readonly Verb[], words: readonly string[] = []): string {
@@ -18,7 +19,7 @@ export function overview(verbs: readonly Verb[], words: readonly string[] = []):
     ...aligned(lines),
     '',
     'Options of every verb that calls the server:',
-    ...aligned([...COMMON, HELP]),
+    ...aligned([...COMMON, HELP, VERSION]),
     '',
     '`firstboot <verb> --help` tells more. Exit codes: 0 ok, 1 failed, 2 wrong usage.',
     '',
@@ -31,6 +32,10 @@ export function helpOf(verb: Verb): string {
   const positionals = (verb.arguments ?? []).map(({ name, summary }) => [`<${name}>`, summary] as const)
   const program = verb.words.length === 1 && verb.words[0] !== 'simulate'
   const paging = verb.call?.paged === undefined ? [] : [['--all', 'every page, not only the first'] as const]
+  const waiting =
+    verb.progress === undefined
+      ? []
+      : [['--wait [SPAN]', 'until it is done, or failed, at most 10m or such a span'] as const]
   return [
     `Usage: firstboot ${usageOf(verb)} [options]`,
     '',
@@ -38,7 +43,7 @@ export function helpOf(verb: Verb): string {
     ...(positionals.length > 0 ? ['', 'Arguments:', ...aligned(positionals)] : []),
     '',
     'Options:',
-    ...aligned([...options, ...paging, ...(program ? [] : COMMON), HELP]),
+    ...aligned([...options, ...paging, ...waiting, ...(program ? [] : COMMON), HELP]),
     '',
   ].join('\n')
 }

@@ -8,8 +8,10 @@ import type { Problem } from './client.ts'
 import { connect } from './connection.ts'
 import { follow } from './follow.ts'
 import { helpOf, overview } from './help.ts'
-import { readSimulateOptions, simulate as runSimulation } from './simulate.ts'
 import type { SimulateDeps } from './simulate.ts'
+import { suggestion } from './suggest.ts'
+import { visibleLines } from './terminal.ts'
+import type { Output } from './terminal.ts'
 import type { Input, Verb } from './verb.ts'
 import { UsageError } from './verb.ts'
 import { followEvents, migrate, serve, simulate, VERBS } from './verbs/index.ts'
@@ -25,8 +27,10 @@ export interface CliDeps {
   migrate: () => Promise<number>
   /** Runs fake devices; the shipped simulation by default. */
   simulate?: (deps: SimulateDeps) => Promise<number>
-  stdout: { write(text: string): unknown }
-  stderr: { write(text: string): unknown }
+  stdout: Output
+  stderr: Output
+  /** Of the program, for `--version`. */
+  version?: string
   /** Ends what runs until stopped (`simulate`, `events follow`); SIGINT and SIGTERM by default. */
   signal?: AbortSignal
   env?: Env['values']
@@ -41,23 +45,28 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   try {
     return await dispatch(argv, deps)
   } catch (error) {
+    const complain = (text: string) => void deps.stderr.write(visibleLines(text))
     if (error instanceof UsageError) {
       const hint = error.verb === undefined ? '--help' : `${error.verb.words.join(' ')} --help`
-      deps.stderr.write(`${error.message}\nSee: firstboot ${hint}\n`)
+      complain(`${error.message}\nSee: firstboot ${hint}\n`)
       return EXIT.usage
     }
-    if (error instanceof ApiProblem) deps.stderr.write(formatProblem(error.problem))
-    else if (error instanceof Unreachable) deps.stderr.write(`${error.message}\n`)
+    if (error instanceof ApiProblem) complain(formatProblem(error.problem, findVerb(argv)))
+    else if (error instanceof Unreachable) complain(`${error.message}\n`)
     else throw error
     return EXIT.failed
   }
 }
 
 async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number> {
-  const verb = findVerb(argv)
+  if (argv[0] === '--version') {
+    deps.stdout.write(`firstboot ${deps.version ?? ''}\n`)
+    return EXIT.ok
+  }
+  const { verb, rest } = readVerb(argv)
   if (verb === undefined) return showOverview(argv, deps)
   const now = deps.now ?? (() => new Date())
-  const { common, input } = await readArguments(verb, argv.slice(verb.words.length), now())
+  const { common, input } = await readArguments(verb, rest, now())
   if (common.help) {
     deps.stdout.write(helpOf(verb))
     return EXIT.ok
@@ -66,13 +75,23 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   if (verb === migrate) return deps.migrate()
   const connection = connect(common, deps.env ?? readEnv().values)
   if (verb === simulate) {
+    const { readSimulateOptions, simulate: runSimulation } = await import('./simulate.ts')
     const options = readSimulateOptions(input.verb)
     const run = deps.simulate ?? runSimulation
-    return run({ ...connection, options, write: (text) => void deps.stdout.write(text), ...signalOf(deps) })
+    return run({
+      ...connection,
+      options,
+      write: (text) => void deps.stdout.write(text),
+      signal: signalOf(deps),
+    })
   }
   if (verb === followEvents) return followUntilStopped(connection, input, common, deps)
-  deps.stdout.write(await runApiVerb(verb, input, common, connection.api))
-  return EXIT.ok
+  const { columns } = deps.stdout
+  const { text, ok } = await runApiVerb(verb, input, common, {
+    ...{ api: connection.api, columns, signal: () => signalOf(deps) },
+  })
+  deps.stdout.write(text)
+  return ok ? EXIT.ok : EXIT.failed
 }
 
 async function followUntilStopped(
@@ -82,18 +101,28 @@ async function followUntilStopped(
   deps: CliDeps,
 ): Promise<number> {
   await follow({
-    ...{ api, query, output, signal: signalOf(deps).signal },
+    ...{ api, query, output, columns: deps.stdout.columns, signal: signalOf(deps) },
     write: (text) => void deps.stdout.write(text),
     warn: (text) => void deps.stderr.write(text),
   })
   return EXIT.ok
 }
 
-function signalOf({ signal }: CliDeps): { signal: AbortSignal } {
-  if (signal !== undefined) return { signal }
+function signalOf({ signal }: CliDeps): AbortSignal {
+  if (signal !== undefined) return signal
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
-  return { signal: stop.signal }
+  return stop.signal
+}
+
+/** The verb that a command line begins with, and what follows it. `events --follow` is `events follow` in other words. */
+function readVerb(argv: readonly string[]): { verb: Verb | undefined; rest: readonly string[] } {
+  if (argv[0] === 'events' && argv.includes('--follow')) {
+    const rest = argv.slice(argv[1] === 'list' ? 2 : 1).filter((arg) => arg !== '--follow')
+    return { verb: followEvents, rest }
+  }
+  const verb = findVerb(argv)
+  return { verb, rest: argv.slice(verb?.words.length ?? 0) }
 }
 
 function findVerb(argv: readonly string[]): Verb | undefined {
@@ -105,7 +134,7 @@ function showOverview(argv: readonly string[], deps: CliDeps): number {
   const asked = argv[0] === 'help' ? argv.slice(1) : argv
   const words = asked.filter((word) => !word.startsWith('-'))
   const wantsHelp = argv[0] === 'help' || asked.includes('--help') || asked.includes('-h')
-  const [first] = words
+  const [first, second] = words
   const group = first === undefined ? VERBS : VERBS.filter((verb) => verb.words[0] === first)
   if (wantsHelp && group.length > 0) {
     const exact = findVerb(words)
@@ -116,16 +145,35 @@ function showOverview(argv: readonly string[], deps: CliDeps): number {
     deps.stderr.write(overview(VERBS))
     return EXIT.usage
   }
-  const known = group.length > 0
-  const message = known ? `${first} needs one of: ${group.map(({ words: [, next] }) => next).join(', ')}` : ''
-  throw new UsageError(known ? message : `${JSON.stringify(first)} is no verb`)
+  if (group.length === 0) {
+    const all = [...new Set(VERBS.map((verb) => verb.words[0]))]
+    throw new UsageError(`${JSON.stringify(first)} is no verb${suggestion(first, all)}`)
+  }
+  const next = group.flatMap((verb) => verb.words[1] ?? [])
+  const meant = second === undefined ? '' : suggestion(second, next)
+  throw new UsageError(`${first} needs one of: ${next.join(', ')}${meant}`)
 }
 
-function formatProblem({ status, title, detail, code, errors, request_id: requestId }: Problem): string {
+/** A refusal in the words of the command line: options and arguments, where the API names fields. */
+function formatProblem(problem: Problem, verb: Verb | undefined): string {
+  const { status, title, detail, code, errors = [], request_id: requestId } = problem
+  const named = errors.map(({ path, message }) => ({ name: nameOf(path, verb), path, message }))
+  const isNamed = named.length > 0 && named.every(({ name }) => name !== undefined)
   const lines = [
-    `${detail ?? title} (${[code, status].filter((part) => part !== undefined).join(', ')})`,
-    ...(errors ?? []).map(({ path, message }) => `  ${path}: ${message}`),
+    `${isNamed ? title : (detail ?? title)} (${[code, status].filter((part) => part !== undefined).join(', ')})`,
+    ...named.map(({ name, path, message }) => `  ${name ?? path}: ${message}`),
     ...(requestId === undefined ? [] : [`request ${requestId}`]),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** What the command line calls a field; undefined where it has no name of its own for it. */
+function nameOf(path: string, verb: Verb | undefined): string | undefined {
+  const [field] = path.replace(/^\//, '').split(/[./]/, 1)
+  const option = Object.entries(verb?.options ?? {}).find(
+    ([name, { field: own }]) => (own ?? name.replaceAll('-', '_')) === field,
+  )
+  if (option !== undefined) return `--${option[0]}`
+  const argument = verb?.arguments?.find(({ name, field: own }) => (own ?? name) === field)
+  return argument === undefined ? undefined : `<${argument.name}>`
 }

@@ -1,21 +1,29 @@
+import { fit, visible, widthOf } from './terminal.ts'
 import type { Column } from './verb.ts'
 
 const GAP = '  '
-const MAX_WIDTH = 60
+/** A column of a terminal is not made narrower than this. */
+const NARROWEST = 8
 
-/** Rows as an aligned table with headings; without columns, those of the first row's own members. */
-export function formatTable(rows: readonly unknown[], columns?: readonly Column[]): string {
+/**
+ * Rows as an aligned table with headings; without columns, those of the first row's own members. It is as wide as its
+ * content, and at most as `columns` of a terminal, whose widest cells are cut.
+ */
+export function formatTable(rows: readonly unknown[], shown?: readonly Column[], columns?: number): string {
   if (rows.length === 0) return 'Nothing.\n'
-  const shown = columns ?? Object.keys(rows[0] as object).map((key): Column => [key.toUpperCase(), key])
+  const heads = shown ?? Object.keys(rows[0] as object).map((key): Column => [key.toUpperCase(), key])
   const lines = [
-    shown.map(([heading]) => heading),
-    ...rows.map((row) => shown.map(([, member]) => cell(valueAt(row, member)))),
+    heads.map(([heading]) => heading),
+    ...rows.map((row) => heads.map(([, member]) => plain(valueAt(row, member)))),
   ]
-  const widths = shown.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)))
+  const widths = narrowed(
+    heads.map((_, index) => Math.max(...lines.map((line) => widthOf(line[index] ?? '')))),
+    columns,
+  )
   return lines
     .map((line) =>
       line
-        .map((text, index) => text.padEnd(widths[index] ?? 0))
+        .map((text, index) => pad(fit(text, widths[index] ?? 0), widths[index] ?? 0))
         .join(GAP)
         .trimEnd(),
     )
@@ -23,21 +31,46 @@ export function formatTable(rows: readonly unknown[], columns?: readonly Column[
     .join('')
 }
 
-/** One thing as lines of `member  value`; nested objects are indented, lists of objects become tables. */
-export function formatRecord(record: Readonly<Record<string, unknown>>, indent = ''): string {
-  const entries = Object.entries(record).filter(([, value]) => value !== undefined)
-  const width = Math.max(0, ...entries.map(([key]) => key.length))
-  return entries.map(([key, value]) => formatMember(key, value, width, indent)).join('')
+/** Takes from the widest column until all fit. */
+function narrowed(widths: number[], columns: number | undefined): number[] {
+  let excess = widths.reduce((sum, width) => sum + width + GAP.length, -GAP.length) - (columns ?? Infinity)
+  while (excess > 0) {
+    const [widest = 0, next = 0] = widths.toSorted((a, b) => b - a)
+    if (widest <= NARROWEST) break
+    const cut = Math.min(excess, Math.max(1, widest - Math.max(next, NARROWEST)))
+    widths[widths.indexOf(widest)] = widest - cut
+    excess -= cut
+  }
+  return widths
 }
 
-function formatMember(key: string, value: unknown, width: number, indent: string): string {
+function pad(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - widthOf(text)))
+}
+
+/** One thing as lines of `member  value`; nested objects are indented, lists of objects become tables. */
+export function formatRecord(
+  record: Readonly<Record<string, unknown>>,
+  columns?: number,
+  indent = '',
+): string {
+  const entries = Object.entries(record).filter(([, value]) => value !== undefined)
+  const width = Math.max(0, ...entries.map(([key]) => key.length))
+  return entries.map(([key, value]) => formatMember(key, value, { width, columns, indent })).join('')
+}
+
+function formatMember(
+  key: string,
+  value: unknown,
+  { width, columns, indent }: { width: number; columns: number | undefined; indent: string },
+): string {
   const inner = `${indent}  `
   if (Array.isArray(value) && value.length > 0 && value.every(isRecord)) {
-    const table = formatTable(value).replaceAll(/^(?=.)/gm, inner)
-    return `${indent}${key}\n${table}`
+    const table = formatTable(value, undefined, columns && columns - inner.length)
+    return `${indent}${key}\n${table.replaceAll(/^(?=.)/gm, inner)}`
   }
   if (isRecord(value) && Object.keys(value).length > 0)
-    return `${indent}${key}\n${formatRecord(value, inner)}`
+    return `${indent}${key}\n${formatRecord(value, columns, inner)}`
   return `${indent}${key.padEnd(width)}${GAP}${plain(value)}`.trimEnd() + '\n'
 }
 
@@ -45,19 +78,9 @@ function valueAt(row: unknown, member: string): unknown {
   return member.split('.').reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), row)
 }
 
-function cell(value: unknown): string {
-  const text = plain(value)
-  return text.length > MAX_WIDTH ? `${text.slice(0, MAX_WIDTH - 1)}…` : text
-}
-
-/** A value on one line; control characters, which could move the cursor of a terminal, are shown as escapes. */
 function plain(value: unknown): string {
   if (value === null || value === undefined) return '-'
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  // eslint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) =>
-    JSON.stringify(character).slice(1, -1),
-  )
+  return visible(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

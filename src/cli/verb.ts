@@ -1,3 +1,5 @@
+import type { ApiClient } from './client.ts'
+
 /** How the text of an option becomes a value. */
 type OptionKind =
   | 'text'
@@ -13,11 +15,28 @@ type OptionKind =
   | 'boolean'
   /** RFC 3339, or a span from now such as `90m`, `12h`, `7d`. */
   | 'time'
+  /** The same, a span being before now. */
+  | 'past_time'
   | 'json'
   /** A file whose content is sent as base64. */
   | 'base64_file'
   /** A file that holds one line of text, such as a password. */
   | 'text_file'
+
+/** What an argument or option names; it may be given by its id, the beginning of that, or what people call it. */
+export type Thing =
+  | 'device'
+  | 'serial number'
+  | 'user'
+  | 'attempt'
+  | 'command'
+  | 'policy'
+  | 'group'
+  | 'ADE server'
+  | 'link'
+  | 'API token'
+  | 'sign-in source'
+  | 'topic'
 
 /** An option of a verb. */
 export interface VerbOption {
@@ -33,6 +52,7 @@ export interface VerbOption {
   multiple?: boolean
   required?: boolean
   choices?: readonly string[]
+  of?: Thing
 }
 
 /** A positional argument: a placeholder of the path, a member of the body, or the verb's own. */
@@ -43,6 +63,7 @@ export interface VerbArgument {
   field?: string
   /** The last one may stand for several. */
   multiple?: boolean
+  of?: Thing
 }
 
 /** A column of a table: heading and the member it shows (dots for nested ones). */
@@ -79,6 +100,13 @@ export interface Verb {
   done?: string
   /** Changes the call where data alone does not say it. */
   prepare?: (call: ApiCall, input: Input) => Promise<ApiCall>
+  /** Whether part of what was asked for was refused, although the call as a whole was not. */
+  isPartial?: (answer: unknown) => boolean
+  /** How far what the verb started has come; a verb that has this takes `--wait`. */
+  progress?: (
+    started: { input: Input; answer: unknown },
+    api: ApiClient,
+  ) => Promise<{ outcome: 'running' | 'ok' | 'failed'; answer: unknown }>
 }
 
 /** What is wrong with a command line; ends with exit code 2. */

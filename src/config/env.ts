@@ -79,6 +79,11 @@ export function restartWith({ variables, flags }: Runtime): void {
   process.execve?.(execPath, args, { ...variables, ...definedOf(env) })
 }
 
+/** Whether a script of package.json runs this program; so do programs that one started. */
+export function isStartedByNpm(): boolean {
+  return process.env['npm_lifecycle_event'] !== undefined
+}
+
 /** The name of an option, which Node takes with hyphens and with underscores. */
 function nameOf(flag: string): string {
   return (flag.split('=')[0] ?? '').replaceAll('_', '-')

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import type { Pool, PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 import { openEmbedded } from './embedded.ts'
+import { createOutage, type Outage } from './outage.ts'
 import { createPool, guardPool } from './pool.ts'
 import type { Database } from './tables/index.ts'
 import { runTransaction, tryAgain } from './transaction.ts'
@@ -62,10 +63,16 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
       watchForSilence(general, configs.general, log),
       watchForSilence(prepared, configs.prepared, log),
     ]
-    return assemble('postgres', { general, prepared }, log, () => endWatches.forEach((end) => end()))
+    const outage = createOutage(configs.general, log)
+    return assemble('postgres', { general, prepared, outage }, log, () => endWatches.forEach((end) => end()))
   }
 
-  const embedded = await openEmbedded(options.dataDir, BY_INDEX)
+  const embedded = await openEmbedded(options.dataDir, BY_INDEX, () =>
+    log.info(
+      { event: 'database.creating' },
+      'making the embedded database, which takes some seconds at the first start',
+    ),
+  )
   const connection: PoolConfig = {
     ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
     stream: () => embedded.connect(),
@@ -74,7 +81,8 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
     connectionTimeoutMillis: EMBEDDED_TURN_TIMEOUT_MS,
   }
   const only = createPool(connection, log)
-  return assemble('embedded', { general: only, prepared: only }, log, () => embedded.close())
+  const outage = createOutage(connection, log)
+  return assemble('embedded', { general: only, prepared: only, outage }, log, () => embedded.close())
 }
 
 /** Connections for kysely's statements, and of their own for the prepared ones, which must not be planned otherwise. */
@@ -94,12 +102,13 @@ function postgres(url: string): { general: PoolConfig; prepared: PoolConfig } {
 
 function assemble(
   kind: Db['kind'],
-  connections: { general: Pool; prepared: Pool },
+  connections: { general: Pool; prepared: Pool; outage: Outage },
   log: Log,
   afterClose: () => void | Promise<void>,
 ): Db {
-  const pool = guardPool(connections.general)
-  const hot = connections.prepared === connections.general ? pool : guardPool(connections.prepared)
+  const { general, prepared, outage } = connections
+  const pool = guardPool(general, outage)
+  const hot = prepared === general ? pool : guardPool(prepared, outage)
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool.forKysely }) })
   let closing: Promise<void> | undefined
 

@@ -41,10 +41,14 @@ type Engine = {
 }
 
 /**
- * Opens (and at the first start makes) the embedded database in `<dataDir>/database`, with these settings (`name=value`).
- * Throws AppError `conflict` when another process has it open.
+ * Opens (and at the first start makes, which `onCreate` is told) the embedded database in `<dataDir>/database`, with these
+ * settings (`name=value`). Throws AppError `conflict` when another process has it open.
  */
-export async function openEmbedded(dataDir: string, settings: readonly string[] = []): Promise<Embedded> {
+export async function openEmbedded(
+  dataDir: string,
+  settings: readonly string[] = [],
+  onCreate = (): void => undefined,
+): Promise<Embedded> {
   const folder = join(dataDir, 'database')
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(folder)
@@ -77,7 +81,10 @@ export async function openEmbedded(dataDir: string, settings: readonly string[] 
   }
 
   try {
-    await createFolder(folder)
+    if (!existsSync(folder)) {
+      onCreate()
+      await createFolder(folder)
+    }
     engine = start()
     await engine
   } catch (error) {
@@ -107,7 +114,6 @@ export async function openEmbedded(dataDir: string, settings: readonly string[] 
  * A process of its own makes it, because the memory that takes (some 300 MB) is not given back by a thread.
  */
 async function createFolder(folder: string): Promise<void> {
-  if (existsSync(folder)) return
   const draft = `${folder}.new-${randomUUID()}`
   for (const name of readdirSync(dirname(folder))) {
     if (name.startsWith(`${basename(folder)}.new-`)) rmSync(join(dirname(folder), name), { recursive: true })

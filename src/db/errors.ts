@@ -1,4 +1,5 @@
 import { AppError } from '../kernel/errors.ts'
+import { reasonOf } from './outage.ts'
 
 /** Operator intervention: the server is stopping, has crashed or does not take connections yet. */
 const SERVER_GONE = new Set(['57P01', '57P02', '57P03', '53300'])
@@ -20,10 +21,14 @@ const DRIVER_GONE =
 /** serialization_failure and deadlock_detected: the same transaction may well succeed when it is run again. */
 const WORTH_ANOTHER_TRY = new Set(['40001', '40P01'])
 
-/** An error of the driver as the rest of the server sees it: a lost database is `database_unavailable`, others stay. */
-export function translateError(error: unknown): unknown {
+/**
+ * An error of the driver as the rest of the server sees it: a lost database is `database_unavailable`, with where it should
+ * be, others stay.
+ */
+export function translateError(error: unknown, where: string): unknown {
   if (error instanceof AppError || !isGone(error)) return error
-  return new AppError('database_unavailable', undefined, { cause: error })
+  const message = `The database at ${where} cannot be reached: ${reasonOf(error)}`
+  return new AppError('database_unavailable', message, { cause: error })
 }
 
 /** Whether a row was refused because another has the same key; `constraint` names the one that is meant. */

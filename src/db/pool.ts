@@ -4,9 +4,10 @@ import type { PoolClient, PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 import { AppError } from '../kernel/errors.ts'
 import { translateError } from './errors.ts'
+import type { Outage } from './outage.ts'
 import { columnTypes } from './values.ts'
 
-/** Makes the driver's pool; a connection that dies is logged and replaced, never an unhandled error. */
+/** Makes the driver's pool; a connection that dies is replaced, never an unhandled error. */
 export function createPool(config: PoolConfig, log: Log): Pool {
   const pool = new Pool({
     options: '-c TimeZone=UTC',
@@ -15,7 +16,7 @@ export function createPool(config: PoolConfig, log: Log): Pool {
     types: columnTypes,
   })
   const note = (error: Error): void => {
-    log.warn({ event: 'database.connection_lost', err: error }, 'a database connection was lost')
+    log.warn({ event: 'database.connection_lost', reason: error.message }, 'a database connection was lost')
   }
   // Idle connections report to the pool, those at work to themselves.
   pool.on('error', note)
@@ -33,10 +34,10 @@ type GuardedPool = {
 }
 
 /**
- * Wraps the driver's pool. At the end it would leave those who wait for a connection unanswered, hence the count of
- * them here.
+ * Wraps the driver's pool; `outage` hears how each call fared. At the end the driver would leave those who wait for a connection
+ * unanswered, hence the count of them here.
  */
-export function guardPool(pool: Pool): GuardedPool {
+export function guardPool(pool: Pool, outage: Outage): GuardedPool {
   const known = new WeakMap<PoolClient, PostgresPoolClient>()
   let waiting = 0
   let isEnding = false
@@ -46,9 +47,13 @@ export function guardPool(pool: Pool): GuardedPool {
     if (isEnding) throw new AppError('database_unavailable', 'The database is closing.')
     waiting += 1
     try {
-      return await work()
+      const result = await work()
+      outage.served()
+      return result
     } catch (error) {
-      throw translateError(error)
+      const translated = translateError(error, outage.where)
+      if (translated instanceof AppError) outage.failed(error)
+      throw translated
     } finally {
       waiting -= 1
       if (waiting === 0) lastServed()
@@ -57,7 +62,7 @@ export function guardPool(pool: Pool): GuardedPool {
 
   async function connect(): Promise<PostgresPoolClient> {
     const client = await guarded(() => pool.connect())
-    const wrapped = known.get(client) ?? wrap(client)
+    const wrapped = known.get(client) ?? wrap(client, outage)
     known.set(client, wrapped)
     return wrapped
   }
@@ -79,14 +84,17 @@ export function guardPool(pool: Pool): GuardedPool {
 }
 
 /** A connection that was lost under a statement may still look sound for a moment; nobody else is to get it. */
-function wrap(client: PoolClient): PostgresPoolClient {
+function wrap(client: PoolClient, outage: Outage): PostgresPoolClient {
   let isLost = false
   async function query(statement: string, parameters: readonly unknown[]): Promise<unknown> {
     try {
       return await client.query(statement, [...parameters])
     } catch (error) {
-      const translated = translateError(error)
-      isLost ||= translated instanceof AppError
+      const translated = translateError(error, outage.where)
+      if (translated instanceof AppError) {
+        isLost = true
+        outage.failed(error)
+      }
       throw translated
     }
   }

@@ -18,6 +18,7 @@ import { addHealth, createReadiness, metricsRoute } from './health.ts'
 import { DEFAULT_TIMEOUTS, type Timeouts, createListener } from './listener.ts'
 import { nanomdmScope } from './nanomdm-scope.ts'
 import { operatorScope } from './operator-scope.ts'
+import { explainListenFailure } from './port-holder.ts'
 import { createTrust } from './proxies.ts'
 import { createRequestIds } from './request-ids.ts'
 import { type RoutesTable, createRoutesTable } from './routes-table.ts'
@@ -114,8 +115,8 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
     main,
     operator,
     async listen() {
-      const first = await main.listen({ ...config.listener })
-      const second = config.operatorListener ? await operator.listen({ ...config.operatorListener }) : first
+      const first = await listen(main, config.listener)
+      const second = config.operatorListener ? await listen(operator, config.operatorListener) : first
       if (config.tls) tls = startTlsWatch(deps, config.tls, apps)
       return { main: first, operator: second }
     },
@@ -125,6 +126,14 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
       tls?.stop()
       await Promise.all(apps.map((app) => drain(app, clock, boundMs)))
     },
+  }
+}
+
+async function listen(app: FastifyInstance, at: Config['listener']): Promise<string> {
+  try {
+    return await app.listen({ ...at })
+  } catch (error) {
+    throw explainListenFailure(error)
   }
 }
 

@@ -49,10 +49,14 @@ const ERRORS = {
   payload_too_large: [413, 'The body is too large.', 'info'],
   unsupported_media_type: [415, 'The content type is not supported here.', 'info'],
   too_many_failures: [429, 'Too many attempts have failed; try again later.', 'info'],
-  database_unavailable: [503, 'The database cannot be reached at the moment.', 'error'],
+  // The database itself tells of it, once and not with each request.
+  database_unavailable: [503, 'The database cannot be reached at the moment.', 'debug'],
   overloaded: [503, 'The server is busy or stopping.', 'warn'],
   internal: [500, 'Something went wrong inside the server.', 'error'],
-} as const satisfies Record<string, readonly [status: number, text: string, level: 'info' | 'warn' | 'error']>
+} as const satisfies Record<
+  string,
+  readonly [status: number, text: string, level: 'debug' | 'info' | 'warn' | 'error']
+>
 
 /** A code of the closed list above. */
 export type ErrorCode = keyof typeof ERRORS
@@ -61,7 +65,7 @@ export type ErrorCode = keyof typeof ERRORS
 export function describeError(code: ErrorCode): {
   status: number
   text: string
-  level: 'info' | 'warn' | 'error'
+  level: 'debug' | 'info' | 'warn' | 'error'
 } {
   const [status, text, level] = ERRORS[code]
   return { status, text, level }

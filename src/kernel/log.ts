@@ -1,4 +1,5 @@
-import { pino, type Logger, type DestinationStream } from 'pino'
+import { pino, type DestinationStream, type LogFn, type Logger } from 'pino'
+import { AppError } from './errors.ts'
 
 /**
  * The logger of the program: pino, JSON lines. Fields as in the contract: `event`, `reason`, `enrollment_id`,
@@ -38,6 +39,7 @@ export function createLog(options: {
       log: (fields: Record<string, unknown>) => censor(fields),
     },
     serializers: { err: serializeError },
+    hooks: { logMethod: leaveOutOutage },
   }
   if (options.destination) return pino(settings, options.destination)
   if (options.pretty) return pino({ ...settings, transport: { target: 'pino-pretty' } })
@@ -69,4 +71,12 @@ function isNested(value: unknown): value is Record<string, unknown> {
 function serializeError(thrown: Error): unknown {
   const told: unknown = pino.stdSerializers.err(thrown)
   return isNested(told) ? censor({ ...told }, 1) : told
+}
+
+/** What fails because the database is away is one fact, told by who notices it (`database.lost`), not by all who need it. */
+function leaveOutOutage(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+  const [fields] = args as [unknown]
+  const error = isNested(fields) ? fields['err'] : undefined
+  if (error instanceof AppError && error.code === 'database_unavailable') return
+  method.apply(this, args)
 }

@@ -90,6 +90,7 @@ test.each<[string, string, string, unknown?]>([
 })
 
 test('the key is printed as it is, for a file', async () => {
+  cli.replies.push({ body: { items: [], next_cursor: null } })
   cli.replies.push({ body: '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n' })
   const { code, out } = await cli.run(['ade-servers', 'key', 's'])
   expect({ code, out }).toEqual({
@@ -102,22 +103,22 @@ test('the token travels as the bytes of its file', async () => {
   const file = await fileOf('token.p7m', 'MIME-Version: 1.0\r\n')
   const { code } = await cli.run(['ade-servers', 'token', 's', file, '--apple-id', 'it@example.ch'])
   expect(code).toBe(0)
-  expect(cli.requests[0]).toMatchObject({
+  expect(cli.requests.at(-1)).toMatchObject({
     method: 'PUT',
     url: '/api/v1/ade-servers/s/token?apple_id=it%40example.ch',
     body: 'MIME-Version: 1.0\r\n',
   })
-  expect(cli.requests[0]?.headers['content-type']).toBe('application/pkcs7-mime')
+  expect(cli.requests.at(-1)?.headers['content-type']).toBe('application/pkcs7-mime')
 })
 
 test('a list of serial numbers travels as CSV', async () => {
   const file = await fileOf('phones.csv', 'F1,Ada\nF2,Bea\n')
   expect(await cli.run(['enrollment-policies', 'assign', 'p', '--csv', file])).toMatchObject({ code: 0 })
-  expect(cli.requests[0]).toMatchObject({
+  expect(cli.requests.at(-1)).toMatchObject({
     url: '/api/v1/enrollment-policies/p/assign',
     body: 'F1,Ada\nF2,Bea\n',
   })
-  expect(cli.requests[0]?.headers['content-type']).toBe('text/csv')
+  expect(cli.requests.at(-1)?.headers['content-type']).toBe('text/csv')
 })
 
 test('a policy comes from a file, a password too', async () => {
@@ -126,7 +127,7 @@ test('a policy comes from a file, a password too', async () => {
   expect(JSON.parse(cli.requests[0]!.body)).toEqual({ name: 'Sales', ade: { locked: true } })
   const password = await fileOf('password', 'hunter2\n')
   await cli.run(['sign-in-sources', 'test', 'i', 'ada', '--password-file', password])
-  expect(JSON.parse(cli.requests[1]!.body)).toEqual({ user_name: 'ada', password: 'hunter2' })
+  expect(JSON.parse(cli.requests.at(-1)!.body)).toEqual({ user_name: 'ada', password: 'hunter2' })
 })
 
 describe('wrong usage', () => {
@@ -137,7 +138,7 @@ describe('wrong usage', () => {
     ['enrollment-policies create x --json {} --file y', 'y'],
     ['ade-devices release F1', '--confirm is missing'],
     ['ade-servers token s nowhere.p7m', 'nowhere.p7m'],
-    ['sign-in-sources create x', '--kind is missing'],
+    ['sign-in-sources create x', '--kind is missing: one of ws_trust, oidc'],
   ])('%s', async (line, message) => {
     const { code, err } = await cli.run(line.split(' '))
     expect(code).toBe(2)

@@ -85,7 +85,7 @@ describe('commands send', () => {
         not_before: '2026-05-02T06:00:00.000Z',
       },
     })
-    expect(cli.requests[0]?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/)
+    expect(cli.requests.at(-1)?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/)
   })
 
   test('by a whole property list', async () => {

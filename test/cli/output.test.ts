@@ -77,7 +77,20 @@ describe('a failure ends with 1', () => {
     })
     const { code, out, err } = await cli.run(['enrollment-links', 'create', '--uses', '0'])
     expect({ code, out }).toEqual({ code: 1, out: '' })
-    expect(err).toBe('uses must be >= 1 (invalid_request, 400)\n  /uses: too small\nrequest r-1\n')
+    expect(err).toBe('The request is not valid. (invalid_request, 400)\n  --uses: too small\nrequest r-1\n')
+  })
+
+  test('fields that are no options keep their names, and terminals are not told what to do', async () => {
+    cli.replies.push({
+      status: 400,
+      body: {
+        title: 'No.',
+        detail: 'bad\u001b[2J',
+        errors: [{ path: 'sub.field', message: 'is\u202e odd' }],
+      },
+    })
+    const { err } = await cli.run(['enrollment-links', 'create'])
+    expect(err).toBe('bad\\u001b[2J (400)\n  sub.field: is\\u202e odd\n')
   })
 
   test('so is an error that is no document', async () => {
@@ -104,9 +117,30 @@ describe('text', () => {
     )
   })
 
-  test('cannot move the cursor of a terminal, and long cells are cut', () => {
-    expect(formatTable([{ name: '\u001b[2Jphone\n' }])).toBe('NAME\n\\u001b[2Jphone\\n\n')
-    expect(formatTable([{ name: 'x'.repeat(100) }])).toBe(`NAME\n${'x'.repeat(59)}…\n`)
+  test('cannot move the cursor of a terminal, nor turn its text around', () => {
+    const odd = '\u001b[2Jphone\n\u009b1m\u202eno\u2066'
+    expect(formatTable([{ name: odd }])).toBe(String.raw`NAME
+\u001b[2Jphone\n\u009b1m\u202eno\u2066
+`)
+    expect(formatRecord({ name: odd })).toContain(String.raw`\u001b[2Jphone\n\u009b1m\u202eno\u2066`)
+  })
+
+  test('a table is cut to the width of a terminal, the widest column first, and never in a pipe', () => {
+    const row = { id: '1234', name: 'x'.repeat(100), note: 'y'.repeat(30) }
+    expect(formatTable([row])).toContain('x'.repeat(100))
+    const lines = formatTable([row], undefined, 60).trimEnd().split('\n')
+    expect(lines[1]).toBe(`1234  ${'x'.repeat(25)}…  ${'y'.repeat(25)}…`)
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60)
+  })
+
+  test('characters that take two columns are counted as two', () => {
+    const [, first, second] = formatTable([
+      { name: '佐藤さん', id: 'a' },
+      { name: 'Ada', id: 'b' },
+    ]).split('\n')
+    expect(first).toBe('佐藤さん  a')
+    expect(second).toBe('Ada       b')
+    expect(formatTable([{ name: '佐'.repeat(20) }], undefined, 9).split('\n')[1]).toBe('佐佐佐佐…')
   })
 })
 

@@ -37,7 +37,16 @@ describe('wrong usage ends with 2 and says why', () => {
     [['devices', 'fly'], 'devices needs one of'],
     [['devices', 'get'], '<id> is missing'],
     [['devices', 'get', 'a', 'b'], 'b is one argument too many'],
-    [['devices', 'list', '--colour', 'red'], "Unknown option '--colour'"],
+    [['device', 'list'], '"device" is no verb; did you mean devices?'],
+    [['devices', 'lits'], 'did you mean list?'],
+    [['devices', 'list', '--colour', 'red'], 'there is no option --colour\n'],
+    [
+      ['devices', 'list', '--serial-nubmer=F1'],
+      'there is no option --serial-nubmer; did you mean --serial-number?',
+    ],
+    [['devices', 'list', '--wait'], 'there is no option --wait'],
+    [['ade-servers', 'sync', 's', '--wait=soon'], '--wait: "soon" is not a span'],
+    [['api-tokens', 'create', 'ci'], '--role is missing: one of viewer, operator, admin'],
     [['devices', 'list', '--state', 'broken'], '--state: "broken" is not one of enrolled, unenrolled'],
     [['devices', 'list', '--output', 'xml'], '--output is json or table'],
     [['devices', 'list', '--url', 'ftp://x'], '"ftp://x" is not an http or https address'],
@@ -64,6 +73,14 @@ describe('wrong usage ends with 2 and says why', () => {
     const { code, err } = await cli.run(['devices', 'list'], { env: { FIRSTBOOT_DATA_DIR: '/nowhere' } })
     expect(code).toBe(2)
     expect(err).toContain('/nowhere/admin-token cannot be read')
+  })
+})
+
+test('the version', async () => {
+  expect(await cli.run(['--version'], { version: '1.2.3' })).toEqual({
+    code: 0,
+    out: 'firstboot 1.2.3\n',
+    err: '',
   })
 })
 

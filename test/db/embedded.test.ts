@@ -47,7 +47,7 @@ test('the first start makes a database that only its owner can read, and leaves 
   mkdirSync(join(dataDir, 'database.new-interrupted', 'base'), { recursive: true })
   const db = await open(dataDir)
   expect(await migrateToLatest(db)).not.toEqual([])
-  expect(readdirSync(dataDir).toSorted()).toEqual(['database', 'database.lock'])
+  expect(readdirSync(dataDir).toSorted()).toEqual(['database', 'database.lock', 'database.pid'])
   expect(statSync(join(dataDir, 'database')).mode & 0o777).toBe(0o700)
 })
 
@@ -86,7 +86,7 @@ test('a second opener in this process is refused, until the first has closed', a
   const first = await openDatabase({ dataDir, log })
   await expect(openDatabase({ dataDir, log })).rejects.toMatchObject({
     code: 'conflict',
-    message: 'the data folder is in use by another process',
+    message: `The data folder ${dataDir} is in use by process ${process.pid}.`,
   })
   await first.close()
   await open(dataDir)
@@ -99,7 +99,7 @@ test('a second process is refused while the first lives; after kill -9 nothing a
   await expect(openDatabase({ dataDir, log })).rejects.toMatchObject({ code: 'conflict' })
   const other = hold(dataDir)
   const [refusal] = (await once(other, 'message')) as [string]
-  expect(refusal).toBe('AppError: the data folder is in use by another process')
+  expect(refusal).toBe(`AppError: The data folder ${dataDir} is in use by process ${holder.pid}.`)
 
   let acknowledged = 0
   holder.on('message', (n: number) => (acknowledged = n))

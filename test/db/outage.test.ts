@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { Pool } from 'pg'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createOutage } from '../../src/db/outage.ts'
 import { guardPool } from '../../src/db/pool.ts'
 import { openDatabase } from '../../src/db/index.ts'
 import type { Db } from '../../src/db/index.ts'
@@ -146,7 +147,7 @@ test('a server that falls silent is noticed, a slow statement on a living one is
     // A living server must be able to answer within this on a busy machine.
     probeMs: 3_000,
   })
-  const pool = guardPool(connections)
+  const pool = guardPool(connections, createOutage(config, log))
 
   expect(await pool.prepared('slow', "select pg_sleep(0.6), 'slow' as answer", [])).toMatchObject([
     { answer: 'slow' },

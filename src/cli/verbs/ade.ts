@@ -1,8 +1,12 @@
 import { readInputFile } from '../arguments.ts'
+import type { ApiClient } from '../client.ts'
 import type { ApiCall, Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id of the ADE server, as the list shows it', to: 'path' }
-const serial: VerbArgument = { name: 'serial', summary: 'serial number', to: 'path' }
+const id: VerbArgument = { name: 'id', summary: 'id or name of the ADE server', to: 'path', of: 'ADE server' }
+const serial: VerbArgument = {
+  ...{ name: 'serial', to: 'path', of: 'serial number' },
+  summary: 'serial number, or the beginning of it',
+}
 
 const filter = (summary: string, choices?: readonly string[]): VerbOption => ({
   kind: 'text',
@@ -40,6 +44,14 @@ async function addToken(call: ApiCall, { verb }: Input): Promise<ApiCall> {
 async function addPolicy(call: ApiCall, { verb }: Input): Promise<ApiCall> {
   const policy = verb['policy_id']
   return { ...call, body: { policy_id: policy === 'none' ? null : policy } }
+}
+
+async function untilSynced({ input, answer }: { input: Input; answer: unknown }, api: ApiClient) {
+  const { id: sync } = answer as { id: string }
+  const path = `/ade-servers/${encodeURIComponent(input.path['id'] ?? '')}/syncs/${encodeURIComponent(sync)}`
+  const now = (await api({ method: 'GET', path, query: {} })) as { state: string }
+  const ended = now.state === 'succeeded' ? 'ok' : 'failed'
+  return { outcome: now.state === 'running' ? 'running' : ended, answer: now } as const
 }
 
 /** Verbs about Apple's portal: servers of ours there, and the serial numbers that they have. */
@@ -102,6 +114,7 @@ export const adeVerbs: readonly Verb[] = [
     summary: 'Start a sync with Apple',
     arguments: [id],
     call: { method: 'POST', path: '/ade-servers/{id}/syncs' },
+    progress: untilSynced,
   },
   {
     words: ['ade-servers', 'syncs'],
@@ -123,7 +136,13 @@ export const adeVerbs: readonly Verb[] = [
   {
     words: ['ade-servers', 'default-policy'],
     summary: 'Set the policy that new serial numbers get',
-    arguments: [id, { name: 'policy_id', summary: 'id of an enrollment policy, or none', to: 'verb' }],
+    arguments: [
+      id,
+      {
+        ...{ name: 'policy', to: 'verb', field: 'policy_id', of: 'policy' },
+        summary: 'id or name of an enrollment policy, or none',
+      },
+    ],
     call: { method: 'PUT', path: '/ade-servers/{id}/default-policy' },
     prepare: addPolicy,
   },
@@ -133,8 +152,11 @@ export const adeVerbs: readonly Verb[] = [
     options: {
       state: filter('only those that are', STATES),
       'serial-number': filter('only this one'),
-      policy: { ...filter('only those with this policy (id)'), field: 'policy_id' },
-      server: { ...filter('only those of this ADE server (id)'), field: 'ade_server_id' },
+      policy: { ...filter('only those with this policy (id or name)'), field: 'policy_id', of: 'policy' },
+      server: {
+        ...filter('only those of this ADE server (id or name)'),
+        ...{ field: 'ade_server_id', of: 'ADE server' },
+      },
     },
     call: { method: 'GET', path: '/ade-devices', paged: 'cursor' },
     columns: [

@@ -1,7 +1,8 @@
 import type { ApiCall, Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
 import { UsageError } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id, as the list shows it', to: 'path' }
+const user: VerbArgument = { name: 'id', summary: 'user name or id of the person', to: 'path', of: 'user' }
+const token: VerbArgument = { name: 'id', summary: 'id or name of the token', to: 'path', of: 'API token' }
 
 const flag = (summary: string): VerbOption => ({ kind: 'boolean', value: 'true|false', summary, to: 'body' })
 
@@ -83,20 +84,20 @@ export const administrationVerbs: readonly Verb[] = [
   {
     words: ['users', 'get'],
     summary: 'Show a person',
-    arguments: [id],
+    arguments: [user],
     call: { method: 'GET', path: '/users/{id}' },
   },
   {
     words: ['users', 'update'],
     summary: 'Change a person',
-    arguments: [id],
+    arguments: [user],
     options: { 'user-name': { kind: 'text', summary: 'another user name', to: 'body' }, ...userFields },
     call: { method: 'PATCH', path: '/users/{id}' },
   },
   {
     words: ['users', 'delete'],
     summary: 'Remove a person',
-    arguments: [id],
+    arguments: [user],
     call: { method: 'DELETE', path: '/users/{id}' },
     done: 'Removed.',
   },
@@ -128,7 +129,7 @@ export const administrationVerbs: readonly Verb[] = [
   {
     words: ['api-tokens', 'delete'],
     summary: 'Revoke an API token',
-    arguments: [id],
+    arguments: [token],
     call: { method: 'DELETE', path: '/api-tokens/{id}' },
     done: 'Revoked.',
   },

@@ -1,7 +1,13 @@
+import type { ApiClient } from '../client.ts'
 import type { ApiCall, Input, Verb, VerbArgument } from '../verb.ts'
 import { UsageError } from '../verb.ts'
 
-const uuid: VerbArgument = { name: 'uuid', summary: 'CommandUUID', to: 'path' }
+const uuid: VerbArgument = {
+  name: 'uuid',
+  summary: 'CommandUUID, or the beginning of it',
+  to: 'path',
+  of: 'command',
+}
 
 const send: Verb = {
   words: ['commands', 'send'],
@@ -9,8 +15,8 @@ const send: Verb = {
   options: {
     device: {
       ...{ kind: 'text', value: 'ID', to: 'body', field: 'device_ids' },
-      ...{ multiple: true, required: true },
-      summary: 'enrollment id; repeat it for several',
+      ...{ multiple: true, required: true, of: 'device' },
+      summary: 'enrollment id, serial number or name; repeat it for several',
     },
     type: {
       kind: 'text',
@@ -33,6 +39,23 @@ const send: Verb = {
   },
   call: { method: 'POST', path: '/commands' },
   prepare: checkSend,
+  progress: untilAnswered,
+}
+
+const OVER = new Set(['acknowledged', 'error', 'format_error', 'expired', 'cancelled'])
+
+async function untilAnswered({ answer }: { answer: unknown }, api: ApiClient) {
+  const { uuid: sent } = answer as { uuid?: string | null }
+  // Nothing was queued by a dry run.
+  if (typeof sent !== 'string') return { outcome: 'ok' as const, answer }
+  const now = (await api({ method: 'GET', path: `/commands/${sent}`, query: {} })) as {
+    deliveries: { state: string }[]
+  }
+  const states = now.deliveries.map(({ state }) => state)
+  const isOver = states.every((state) => OVER.has(state))
+  const isWell = states.every((state) => state === 'acknowledged')
+  const outcome = isOver ? (isWell ? 'ok' : 'failed') : 'running'
+  return { outcome, answer: now } as const
 }
 
 /** Either a whole command or its type. */

@@ -1,6 +1,10 @@
-import type { Verb, VerbArgument, VerbOption } from '../verb.ts'
+import type { ApiClient } from '../client.ts'
+import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'enrollment id, as `devices list` shows it', to: 'path' }
+const id: VerbArgument = {
+  ...{ name: 'id', to: 'path', of: 'device' },
+  summary: 'enrollment id or the beginning of it, serial number, or name of the device',
+}
 const filter = (summary: string, choices?: readonly string[]): VerbOption => ({
   kind: 'text',
   summary,
@@ -9,6 +13,15 @@ const filter = (summary: string, choices?: readonly string[]): VerbOption => ({
 })
 
 const TYPES = ['device', 'user', 'shared_ipad_user', 'user_enrollment_device', 'user_enrollment_user']
+
+async function untilUnenrolled({ input }: { input: Input }, api: ApiClient) {
+  const path = `/devices/${encodeURIComponent(input.path['id'] ?? '')}`
+  const device = (await api({ method: 'GET', path, query: {} })) as { state?: string }
+  return {
+    outcome: device.state === 'unenrolled' ? ('ok' as const) : ('running' as const),
+    answer: undefined,
+  }
+}
 
 /** Verbs about enrolled devices. */
 export const deviceVerbs: readonly Verb[] = [
@@ -103,6 +116,7 @@ export const deviceVerbs: readonly Verb[] = [
     arguments: [id],
     call: { method: 'POST', path: '/devices/{id}/unenroll' },
     done: 'The device will be told.',
+    progress: untilUnenrolled,
   },
   {
     words: ['devices', 'delete'],

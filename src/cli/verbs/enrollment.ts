@@ -1,6 +1,13 @@
 import type { Verb, VerbArgument, VerbOption } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id, as the list shows it', to: 'path' }
+const link: VerbArgument = {
+  ...{ name: 'id', to: 'path', of: 'link' },
+  summary: 'id of the link, or the beginning of it',
+}
+const attempt: VerbArgument = {
+  ...{ name: 'id', to: 'path', of: 'attempt' },
+  summary: 'id of the attempt, or the beginning of it',
+}
 const filter = (summary: string, choices?: readonly string[]): VerbOption => ({
   kind: 'text',
   summary,
@@ -23,7 +30,7 @@ export const enrollmentVerbs: readonly Verb[] = [
         field: 'user_name',
       },
       group: {
-        ...{ kind: 'text', value: 'ID', to: 'body', field: 'group_id' },
+        ...{ kind: 'text', value: 'GROUP', to: 'body', field: 'group_id', of: 'group' },
         summary: 'static group that its devices join',
       },
     },
@@ -45,7 +52,7 @@ export const enrollmentVerbs: readonly Verb[] = [
   {
     words: ['enrollment-links', 'delete'],
     summary: 'Revoke an enrollment link',
-    arguments: [id],
+    arguments: [link],
     call: { method: 'DELETE', path: '/enrollment-links/{id}' },
     done: 'Revoked.',
   },
@@ -72,7 +79,7 @@ export const enrollmentVerbs: readonly Verb[] = [
   {
     words: ['enrollment-attempts', 'get'],
     summary: 'Show one attempt with its timeline',
-    arguments: [id],
+    arguments: [attempt],
     call: { method: 'GET', path: '/enrollment-attempts/{id}' },
   },
 ]

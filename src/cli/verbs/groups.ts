@@ -1,9 +1,9 @@
 import type { Verb, VerbArgument } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id of the group, as the list shows it', to: 'path' }
+const id: VerbArgument = { name: 'id', summary: 'id or name of the group', to: 'path', of: 'group' }
 const devices: VerbArgument = {
-  ...{ name: 'device', summary: 'enrollment ids', to: 'body', field: 'device_ids' },
-  multiple: true,
+  ...{ name: 'device', to: 'body', field: 'device_ids', multiple: true, of: 'device' },
+  summary: 'enrollment ids, serial numbers or names',
 }
 
 /** Verbs about groups of devices. */
@@ -70,7 +70,10 @@ export const groupVerbs: readonly Verb[] = [
   {
     words: ['groups', 'remove'],
     summary: 'Take a device out of a static group',
-    arguments: [id, { name: 'device_id', summary: 'enrollment id', to: 'path' }],
+    arguments: [
+      id,
+      { name: 'device_id', summary: 'enrollment id, serial number or name', to: 'path', of: 'device' },
+    ],
     call: { method: 'DELETE', path: '/groups/{id}/members/{device_id}' },
     done: 'Taken out.',
   },

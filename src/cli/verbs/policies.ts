@@ -1,8 +1,9 @@
 import { readInputFile } from '../arguments.ts'
+import type { ApiClient } from '../client.ts'
 import type { ApiCall, Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
 import { UsageError } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id of the policy, as the list shows it', to: 'path' }
+const id: VerbArgument = { name: 'id', summary: 'id or name of the policy', to: 'path', of: 'policy' }
 
 const documentOptions: Readonly<Record<string, VerbOption>> = {
   json: { kind: 'json', summary: 'the policy, or what changes of it, as a JSON object', to: 'verb' },
@@ -56,7 +57,10 @@ const selection: Readonly<Record<string, VerbOption>> = {
     ...{ kind: 'text', value: 'FILE', to: 'verb' },
     summary: 'a file with a serial number in the first field of each line',
   },
-  'all-of': { kind: 'text', value: 'ID', summary: 'all devices of this ADE server', to: 'verb' },
+  'all-of': {
+    ...{ kind: 'text', value: 'ADE_SERVER', to: 'verb', of: 'ADE server' },
+    summary: 'all devices of this ADE server (id or name)',
+  },
 }
 
 const assign: Verb = {
@@ -66,6 +70,8 @@ const assign: Verb = {
   options: selection,
   call: { method: 'POST', path: '/enrollment-policies/{id}/assign' },
   prepare: (call, input) => addSelection(call, input, assign),
+  isPartial,
+  progress: untilAssigned,
 }
 
 const unassign: Verb = {
@@ -75,6 +81,36 @@ const unassign: Verb = {
   options: selection,
   call: { method: 'POST', path: '/enrollment-policies/{id}/unassign' },
   prepare: (call, input) => addSelection(call, input, unassign),
+  isPartial,
+}
+
+/** Some serial numbers could not be given the policy, or rid of it. */
+function isPartial(answer: unknown): boolean {
+  return ((answer as { problems?: unknown[] } | undefined)?.problems ?? []).length > 0
+}
+
+type AdeDevices = { items: { assignment: { state: string } | null }[]; next_cursor: string | null }
+
+/** Until Apple has the policy for every serial number that is to have it. */
+async function untilAssigned(
+  { input, answer }: { input: Input; answer: unknown },
+  api: ApiClient,
+): Promise<{ outcome: 'running' | 'ok' | 'failed'; answer: unknown }> {
+  const query: Record<string, string> = { policy_id: input.path['id'] ?? '', limit: '1000' }
+  let hasFailed = false
+  for (;;) {
+    const { items, next_cursor: cursor } = (await api({
+      method: 'GET',
+      path: '/ade-devices',
+      query,
+    })) as AdeDevices
+    const states = items.map(({ assignment }) => assignment?.state)
+    if (states.some((state) => state === 'pending' || state === 'throttled'))
+      return { outcome: 'running', answer }
+    hasFailed ||= states.includes('failed')
+    if (cursor === null) return { outcome: hasFailed ? 'failed' : 'ok', answer }
+    query['cursor'] = cursor
+  }
 }
 
 /** Exactly one way of naming the devices. */

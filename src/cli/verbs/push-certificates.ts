@@ -53,7 +53,9 @@ export const pushCertificateVerbs: readonly Verb[] = [
   {
     words: ['push-certificates', 'get'],
     summary: 'Show a push certificate',
-    arguments: [{ name: 'topic', summary: 'com.apple.mgmt....', to: 'path' }],
+    arguments: [
+      { name: 'topic', summary: 'com.apple.mgmt...., or the beginning of it', to: 'path', of: 'topic' },
+    ],
     call: { method: 'GET', path: '/push-certificates/{topic}' },
   },
 ]

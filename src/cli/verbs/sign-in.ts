@@ -1,6 +1,6 @@
 import type { Verb, VerbArgument, VerbOption } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id of the source, as the list shows it', to: 'path' }
+const id: VerbArgument = { name: 'id', summary: 'id or name of the source', to: 'path', of: 'sign-in source' }
 
 const fields: Readonly<Record<string, VerbOption>> = {
   // `--url` is the server's own.
