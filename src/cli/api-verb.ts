@@ -1,10 +1,10 @@
 import type { CommonOptions } from './arguments.ts'
-import type { ApiClient } from './client.ts'
+import type { ApiCall, ApiClient } from './client.ts'
 import { resolveReferences } from './references.ts'
 import { formatRecord, formatTable } from './table.ts'
 import { visibleLines } from './terminal.ts'
 import { waitFor } from './wait.ts'
-import type { ApiCall, Input, Verb } from './verb.ts'
+import type { Input, Verb } from './verb.ts'
 import { UsageError } from './verb.ts'
 
 interface Page {

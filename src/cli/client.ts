@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { withoutFinalSlashes } from '../kernel/urls.ts'
-import type { ApiCall } from './verb.ts'
+
+/** One call of the operator API. */
+export interface ApiCall {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Below `/api/v1`. */
+  path: string
+  query: Record<string, string>
+  body?: unknown
+  contentType?: string
+}
 
 /** A problem document of the server, or what stands in for it. */
 export interface Problem {

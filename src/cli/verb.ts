@@ -1,4 +1,4 @@
-import type { ApiClient } from './client.ts'
+import type { ApiCall, ApiClient } from './client.ts'
 
 /** How the text of an option becomes a value. */
 type OptionKind =
@@ -68,16 +68,6 @@ export interface VerbArgument {
 
 /** A column of a table: heading and the member it shows (dots for nested ones). */
 export type Column = readonly [heading: string, member: string]
-
-/** One call of the operator API. */
-export interface ApiCall {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** Below `/api/v1`. */
-  path: string
-  query: Record<string, string>
-  body?: unknown
-  contentType?: string
-}
 
 /** What the command line said, checked and converted; `verb` holds what goes to the verb's own code. */
 export interface Input {

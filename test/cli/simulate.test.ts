@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Unreachable } from '../../src/cli/client.ts'
 import { readSimulateOptions, simulate } from '../../src/cli/simulate.ts'
 import { keepApnsFiles } from '../../src/cli/simulator-files.ts'
-import type { ApiCall } from '../../src/cli/verb.ts'
+import type { ApiCall } from '../../src/cli/client.ts'
 import { useStage } from '../simulator/enrolled.ts'
 
 const stage = useStage()

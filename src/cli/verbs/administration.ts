@@ -1,4 +1,5 @@
-import type { ApiCall, Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
+import type { ApiCall } from '../client.ts'
+import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
 import { UsageError } from '../verb.ts'
 
 const user: VerbArgument = { name: 'id', summary: 'user name or id of the person', to: 'path', of: 'user' }

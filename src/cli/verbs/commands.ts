@@ -1,5 +1,5 @@
-import type { ApiClient } from '../client.ts'
-import type { ApiCall, Input, Verb, VerbArgument } from '../verb.ts'
+import type { ApiCall, ApiClient } from '../client.ts'
+import type { Input, Verb, VerbArgument } from '../verb.ts'
 import { UsageError } from '../verb.ts'
 
 const uuid: VerbArgument = {

@@ -1,6 +1,6 @@
 import { readInputFile } from '../arguments.ts'
-import type { ApiClient } from '../client.ts'
-import type { ApiCall, Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
+import type { ApiCall, ApiClient } from '../client.ts'
+import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
 import { UsageError } from '../verb.ts'
 
 const id: VerbArgument = { name: 'id', summary: 'id or name of the policy', to: 'path', of: 'policy' }

@@ -1,5 +1,6 @@
 import { readInputFile } from '../arguments.ts'
-import type { ApiCall, Input, Verb } from '../verb.ts'
+import type { ApiCall } from '../client.ts'
+import type { Input, Verb } from '../verb.ts'
 
 const DER_SEQUENCE = 0x30
 
