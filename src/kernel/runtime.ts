@@ -6,6 +6,9 @@ export interface Runtime {
   flags: readonly string[]
 }
 
+/** Threads of libuv, which do what takes the processor for long: signatures, keys, hashes of passwords. */
+export const POOL_THREADS = Math.max(2, Math.min(4, availableParallelism()))
+
 /**
  * How the server is to be started, so that it keeps its memory near what lives in it, and its speed.
  *
@@ -21,7 +24,7 @@ export const RUNTIME: Runtime = {
   variables: {
     MALLOC_ARENA_MAX: '2',
     MALLOC_MMAP_THRESHOLD_: '131072',
-    UV_THREADPOOL_SIZE: String(Math.max(2, Math.min(4, availableParallelism()))),
+    UV_THREADPOOL_SIZE: String(POOL_THREADS),
   },
   flags: ['--max-semi-space-size=16', '--heap-growing-percent=60'],
 }

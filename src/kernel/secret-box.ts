@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  randomBytes,
+} from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { AppError } from './errors.ts'
 
@@ -21,6 +28,8 @@ export type SecretBox = {
   seal(plain: Uint8Array, context: string): Buffer
   /** Throws AppError `internal` for a key we do not have, another context, or a record that was changed. */
   open(sealed: Uint8Array, context: string): Buffer
+  /** A keyed hash (HMAC-SHA-256): of what is counted and not to be known from the database. Another one for another key. */
+  mac(text: string): Buffer
   /** Whether it was sealed with another key than the present one. */
   needsReseal(sealed: Uint8Array): boolean
   /** The first bytes of everything that the present key seals, and of nothing else. */
@@ -73,6 +82,7 @@ export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array |
       }
       return decrypt(key, header, sealed, context)
     },
+    mac: (text) => createHmac('sha256', current).update('firstboot secret box, mac\0').update(text).digest(),
     needsReseal: (sealed) => !headerOf(sealed).equals(currentHeader),
     header: currentHeader,
   }

@@ -127,7 +127,8 @@ export function signinApi(deps: {
       },
       async (request) => {
         const { user_name: userName, password } = request.body
-        return trySource({ id: request.params.id, userName, password })
+        const { ip: address, id: requestId } = request
+        return trySource({ id: request.params.id, userName, password, address, requestId })
       },
     )
   }

@@ -1,10 +1,11 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import type { Turn } from '../../kernel/fair-queue.ts'
 import type { User, Users } from '../users/index.ts'
 import { type SignInResult, refuse } from './result.ts'
 
 /** What is known of a password: `isRight` is undefined when nothing was learnt of it. */
-export type Proof = { readonly isRight: boolean | undefined; readonly result: SignInResult }
+export type Proof<T = SignInResult> = { readonly isRight: boolean | undefined; readonly result: T }
 
 /** Makes the check against the accounts of this server. Unknown names take as long as wrong passwords. */
 export function createLocalCheck(deps: {
@@ -14,9 +15,9 @@ export function createLocalCheck(deps: {
 }) {
   const { db, clock, users } = deps
 
-  return async function checkLocally(userName: string, password: string): Promise<Proof> {
+  return async function checkLocally(userName: string, password: string, turn: Turn): Promise<Proof> {
     const user = await users.findByName(db.kysely, userName)
-    const isRight = await users.verifyPassword(user, password)
+    const isRight = await users.verifyPassword(user, password, turn)
     if (user === undefined) {
       return { isRight, result: refuse('user_unknown', 'there is no local account of this name') }
     }

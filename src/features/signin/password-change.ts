@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
 import type { User, Users } from '../users/index.ts'
-import type { SignInRefusal, SignInResult } from './result.ts'
+import { type SignInRefusal, type SignInResult, busy } from './result.ts'
 import type { createVerify } from './verify.ts'
 
 /** NIST SP 800-63B, section 3.1.1.2, asks for length and for no mixture of characters. */
@@ -50,7 +50,15 @@ export function createPasswordChange(deps: {
       if (version !== proved.version)
         throw new AppError('conflict', 'The account was changed in the meantime.')
     }
-    return { ok: true, user: await users.update(proved.id, fields, { actorId: proved.id, requestId, check }) }
+    try {
+      return {
+        ok: true,
+        user: await users.update(proved.id, fields, { actorId: proved.id, requestId, check }),
+      }
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'overloaded') return busy()
+      throw error
+    }
   }
 
   return changePassword

@@ -38,3 +38,8 @@ export function refuse(
 ): SignInRefusal {
   return { ok: false, reason, detail, ...more }
 }
+
+/** The refusal of a check whose turn would come too late. */
+export function busy(): SignInRefusal {
+  return refuse('directory_unavailable', 'busy: too many passwords wait to be checked at the moment')
+}

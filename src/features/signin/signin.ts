@@ -2,6 +2,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Users } from '../users/index.ts'
 import { createAdmission } from './admission.ts'
 import { createDirectories } from './directory.ts'
+import { createGuard } from './guard.ts'
 import { createLocalCheck } from './local.ts'
 import { createLockout } from './lockout/lockout.ts'
 import { createOidc } from './oidc/oidc.ts'
@@ -33,7 +34,8 @@ export function createSignin(deps: SigninDeps) {
   const directories = createDirectories(deps)
   const admit = createAdmission(deps)
   const checkLocally = createLocalCheck(deps)
-  const verify = createVerify({ sources, lockout, checkLocally, directories, admit })
+  const guarded = createGuard({ clock: deps.clock, lockout })
+  const verify = createVerify({ sources, guarded, checkLocally, directories, admit })
   const providers = createProviders({ ...deps, clientSecretOf: sources.clientSecret })
   const { setPending, takePending, expire, reseal: resealSessions, ...webSessions } = sessions
   return {
@@ -42,13 +44,13 @@ export function createSignin(deps: SigninDeps) {
     findSource: sources.hold,
     /**
      * Checks a user name and password at a source (null: local accounts) and says whose they are. Slows down those who fail,
-     * by user and address. Makes a user where the source does so. Not inside a transaction.
+     * by account and network. Makes a user where the source does so. Not inside a transaction.
      */
     verify,
     /** Changes the password of a local account, given the old one. */
     changePassword: createPasswordChange({ ...deps, verify }),
     /** Tries a source for an administrator. */
-    trySource: createTrial({ ...deps, sources, directories, checkLocally }),
+    trySource: createTrial({ ...deps, sources, guarded, directories, checkLocally }),
     /** Sign-in at OpenID providers. */
     oidc: createOidc({ ...deps, sources, sessions: { setPending, takePending }, providers, admit }),
     /** Browsers on their way through a sign-in. */

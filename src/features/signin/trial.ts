@@ -1,8 +1,10 @@
 import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
+import type { Turn } from '../../kernel/fair-queue.ts'
 import type { Users } from '../users/index.ts'
 import type { DirectoryAnswer, createDirectories } from './directory.ts'
-import type { createLocalCheck } from './local.ts'
+import type { Attempt, createGuard } from './guard.ts'
+import type { Proof, createLocalCheck } from './local.ts'
 import type { SignInReason } from './result.ts'
 import type { Sources } from './sources/sources.ts'
 import { LOCAL, type WsTrustSource } from './sources/types.ts'
@@ -10,20 +12,23 @@ import { LOCAL, type WsTrustSource } from './sources/types.ts'
 /** What came of a try: `message` says it in plain words and never holds the password. */
 type Trial = { ok: boolean; reason: SignInReason | null; message: string }
 
-/** Makes the try of a source that an administrator asks for. It makes no user, and no lock-out counts it. */
+/** Makes the try of a source that an administrator asks for. It makes no user; wrong passwords count as those of any sign-in. */
 export function createTrial(deps: {
   db: Db
   users: Pick<Users, 'findByName'>
   sources: Pick<Sources, 'get'>
+  guarded: ReturnType<typeof createGuard>
   directories: ReturnType<typeof createDirectories>
   checkLocally: ReturnType<typeof createLocalCheck>
 }) {
-  const { db, users, sources, directories, checkLocally } = deps
+  const { db, users, sources, guarded, directories, checkLocally } = deps
 
-  async function tryLocally(userName: string, password: string): Promise<Trial> {
-    const { result } = await checkLocally(userName, password)
-    if (!result.ok) return { ok: false, reason: result.reason, message: sentence(result.detail) }
-    return { ok: true, reason: null, message: `The password of ${result.user.user_name} is right.` }
+  async function tryLocally({ userName, password }: Attempt, turn: Turn): Promise<Proof<Trial>> {
+    const { isRight, result } = await checkLocally(userName, password, turn)
+    const trial = result.ok
+      ? { ok: true, reason: null, message: `The password of ${result.user.user_name} is right.` }
+      : { ok: false, reason: result.reason, message: sentence(result.detail) }
+    return { isRight, result: trial }
   }
 
   /** What signing in would do here, as the directory has said yes. */
@@ -51,32 +56,36 @@ export function createTrial(deps: {
         }
   }
 
-  async function tryDirectory(source: WsTrustSource, userName: string, password: string): Promise<Trial> {
-    const answer = await directories.ask(source, { userName, password }, { afresh: true })
-    const { result } = answer
-    if (result.ok) return tellUser(source, result.userName ?? userName, placeOf(source, answer))
-    return {
-      ok: false,
-      reason: result.reason,
-      message: `${placeOf(source, answer)}: ${sentence(result.detail)}`,
-    }
+  async function tryDirectory(
+    source: WsTrustSource,
+    { userName, password }: Attempt,
+    turn: Turn,
+  ): Promise<Proof<Trial>> {
+    const answer = await directories.check(source, { userName, password }, turn, { afresh: true })
+    const { isRight, result } = answer
+    const where = placeOf(source, answer)
+    const trial = result.ok
+      ? await tellUser(source, result.userName ?? userName, where)
+      : { ok: false, reason: result.reason, message: `${where}: ${sentence(result.detail)}` }
+    return { isRight, result: trial }
   }
 
   /** Throws AppError `not_found`, and `conflict` for an OpenID provider. */
-  return async function trySource(options: {
-    id: string
-    userName: string
-    password: string
-  }): Promise<Trial> {
-    const { userName, password } = options
-    const source = await sources.get(options.id)
+  return async function trySource(options: Attempt & { id: string }): Promise<Trial> {
+    const { id, ...attempt } = options
+    const source = await sources.get(id)
     if (source.kind === 'oidc') {
       throw new AppError(
         'conflict',
         'People sign in to an OpenID provider on a page of its own: open the enrollment page and try it there.',
       )
     }
-    return source.kind === LOCAL ? tryLocally(userName, password) : tryDirectory(source, userName, password)
+    const result = await guarded(attempt, (turn) =>
+      source.kind === LOCAL ? tryLocally(attempt, turn) : tryDirectory(source, attempt, turn),
+    )
+    return 'message' in result
+      ? result
+      : { ok: false, reason: result.reason, message: sentence(result.detail) }
   }
 }
 

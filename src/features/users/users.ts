@@ -1,11 +1,12 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
+import type { Turn } from '../../kernel/fair-queue.ts'
 import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
 import { MAX_DISPLAY_NAME, isEmail, isUserName, userNameKey } from './names.ts'
-import { hashPassword, passwordMatches } from './passwords.ts'
+import { createPasswords } from './passwords.ts'
 import {
   type Executor,
   type User,
@@ -20,6 +21,9 @@ import {
   lockUser,
   updateUser,
 } from './store.ts'
+
+/** Whoever sets a password waits no longer than this for its turn. */
+const MAX_WAIT_MS = 10_000
 
 /** What describes a user, but the password is as it was typed. */
 export type UserFields = Omit<UserColumns, 'user_name_key' | 'password_hash'> & { password: string | null }
@@ -47,9 +51,23 @@ type UsersDeps = {
 /** Makes the door. */
 export function createUsers(deps: UsersDeps) {
   const { db, clock, events } = deps
+  const passwords = createPasswords({ clock })
+
+  /** The given fields as columns; those left out are left out. */
+  async function toColumns(fields: Partial<UserFields>, { actorId }: Change): Promise<Partial<UserColumns>> {
+    const { password, ...columns } = fields
+    const turn = { lane: `by:${actorId}`, maxWaitMs: MAX_WAIT_MS }
+    return {
+      ...columns,
+      ...(columns.user_name === undefined ? {} : { user_name_key: userNameKey(columns.user_name) }),
+      ...(password === undefined
+        ? {}
+        : { password_hash: password === null ? null : await passwords.hash(password, turn) }),
+    }
+  }
 
   async function create(fields: UserFields, change: Change): Promise<User> {
-    const columns = await toColumns(fields)
+    const columns = await toColumns(fields, change)
     const now = clock.now()
     return db.transaction(async (trx) => {
       const user = await insertUser(trx, newId(now), columns as UserColumns, now)
@@ -61,7 +79,7 @@ export function createUsers(deps: UsersDeps) {
 
   async function update(id: string, patch: Partial<UserFields>, change: Change): Promise<User> {
     // The hash takes its time; no lock is held for that long.
-    const columns = await toColumns(patch)
+    const columns = await toColumns(patch, change)
     try {
       return await db.transaction(async (trx) => {
         const before = (await lockUser(trx, id)) ?? missing()
@@ -127,10 +145,12 @@ export function createUsers(deps: UsersDeps) {
     findOrCreate,
     /**
      * Whether this is the user's password; false for nobody and for users without one, in the same time (about 0.2 s, on
-     * the thread pool). Not inside a transaction: the embedded database has one connection.
+     * the thread pool). Not inside a transaction: the embedded database has one connection. Throws AppError `overloaded` when
+     * the turn does not come in time.
      */
-    async verifyPassword(user: Pick<User, 'id'> | undefined, password: string): Promise<boolean> {
-      return passwordMatches(password, user === undefined ? null : await findPasswordHash(db.kysely, user.id))
+    async verifyPassword(user: Pick<User, 'id'> | undefined, password: string, turn: Turn): Promise<boolean> {
+      const kept = await findPasswordHash(db.kysely, user?.id ?? '')
+      return passwords.match(password, kept, turn)
     },
     /** The user with this id, if there is one. */
     find: (executor: Executor, id: string) => findUser(executor, id),
@@ -183,18 +203,6 @@ function columnsOf(person: Person): UserColumns {
 function withoutKey(row: User & { user_name_key: string }): User {
   const { user_name_key: _key, ...user } = row
   return user
-}
-
-/** The given fields as columns; those left out are left out. */
-async function toColumns(fields: Partial<UserFields>): Promise<Partial<UserColumns>> {
-  const { password, ...columns } = fields
-  return {
-    ...columns,
-    ...(columns.user_name === undefined ? {} : { user_name_key: userNameKey(columns.user_name) }),
-    ...(password === undefined
-      ? {}
-      : { password_hash: password === null ? null : await hashPassword(password) }),
-  }
 }
 
 function missing(): never {

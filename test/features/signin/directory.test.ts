@@ -1,11 +1,15 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { freePort } from '../../../src/simulator/free-port.ts'
 import { type DirectoryUser, startFakeDirectory } from '../../../src/simulator/wstrust.ts'
 import { mexAnswer } from '../../../src/simulator/wstrust-answers.ts'
 import { describeEachEngine } from '../../support/database.ts'
-import { change, newName, signinWorld } from './signin-world.ts'
+import { change, newAddress, newName, signinWorld } from './signin-world.ts'
+
+/** For what comes at once, however busy the machine is. */
+const SOON = { timeout: 60_000 }
+vi.setConfig({ testTimeout: 120_000 })
 
 const PASSWORD = 'p&ss<wörd>"'
 
@@ -40,9 +44,8 @@ describeEachEngine('directories', (database) => {
       change,
     )
     const verify = (name: string, password = PASSWORD) => made.verify(name, password, { sourceId: source.id })
-    const tryIt = (userName: string, password = PASSWORD) =>
-      made.signin.trySource({ id: source.id, userName, password })
-    return { ...made, verify, tryIt, directory, people, source }
+    const tryIt = (userName: string, password = PASSWORD) => made.trySource(userName, password, source.id)
+    return { ...made, made, verify, tryIt, directory, people, source }
   }
 
   test.each(['endpoint', 'mex'] as const)('someone whom it vouches for becomes a user (%s)', async (way) => {
@@ -137,17 +140,91 @@ describeEachEngine('directories', (database) => {
     })
   })
 
-  test('after ten wrong passwords the directory is not asked', async () => {
-    const { verify, directory, people, clock } = await world()
-    for (let left = 0; left < 10; left += 1) await verify(people.anna.userName, 'wrong')
-    const asked = directory.requests()
-    expect(asked).toBe(10)
-    expect(await verify(people.anna.userName)).toMatchObject({
+  test('after ten wrong passwords from a network, in whatever spelling, the directory is not asked', async () => {
+    const { made, directory, people, clock, source, tryIt } = await world()
+    const { userName } = people.anna
+    const [account = '', domain] = userName.split('@')
+    const address = newAddress()
+    const verify = (name: string, password: string) =>
+      made.verify(name, password, { sourceId: source.id, address })
+    const spellings = [
+      ...[userName, account, userName.toUpperCase(), `CORP\\${account}`, `corp/${account}`, `${account}.`],
+      ...[
+        `${account}@other.example`,
+        account.replace('a', 'á'),
+        ` ${userName} `,
+        `${account}\u200b@${domain}`,
+      ],
+      ...[account.replace('A', '\uff21'), `${account}@${domain}.`, `x\\y\\${account}`, `.${account}`],
+    ]
+    const reasons = []
+    for (const name of spellings) {
+      const result = await verify(name, 'wrong')
+      reasons.push(result.ok || result.reason)
+    }
+    expect(reasons.slice(0, 10)).toEqual(Array(10).fill('invalid_credentials'))
+    expect(reasons.slice(10)).toEqual(Array(spellings.length - 10).fill('too_many_failures'))
+    expect(directory.requests()).toBe(10)
+    expect(await verify(userName, PASSWORD)).toMatchObject({
       reason: 'too_many_failures',
       retryAfterSeconds: 15,
     })
-    expect(directory.requests()).toBe(asked)
+    expect(directory.requests()).toBe(10)
+    // Somewhere else nothing is locked.
+    const elsewhere = tryIt(userName)
+    await vi.waitFor(() => {
+      clock.advance(10)
+      expect(directory.requests()).toBe(11)
+    }, SOON)
+    expect(await elsewhere).toMatchObject({ ok: true })
     clock.advance(15_000)
+    expect(await verify(userName, PASSWORD)).toMatchObject({ ok: true })
+  })
+
+  test('the tries of an administrator count too', async () => {
+    const { signin, directory, people, source } = await world()
+    const { userName } = people.anna
+    const address = newAddress()
+    const tryIt = (password: string) =>
+      signin.trySource({ id: source.id, userName, password, address, requestId: 'r' })
+    for (let left = 0; left < 10; left += 1) {
+      expect(await tryIt('wrong')).toMatchObject({ reason: 'invalid_credentials' })
+    }
+    expect(await tryIt(PASSWORD)).toEqual({
+      ok: false,
+      reason: 'too_many_failures',
+      message: expect.stringContaining('the next try counts in 15 s'),
+    })
+    expect(directory.requests()).toBe(10)
+  })
+
+  test('a directory that accepts and never answers delays no other one, nor local accounts', async () => {
+    const { signin, verify, people, clock, made, account } = await world()
+    let waiting = 0
+    const silent = createServer(() => {
+      waiting += 1
+    })
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      silent.closeAllConnections()
+      silent.close()
+    })
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/usernamemixed`
+    const { id: sourceId } = await signin.sources.create('ws_trust', { name: newName(), url }, change)
+    const hanging = Array.from({ length: 100 }, () => made.verify(newName(), 'x', { sourceId }))
+    await vi.waitFor(() => expect(waiting).toBe(64), SOON)
+    expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
+    const { user_name: name } = await account({ password: 'local-p&ss' })
+    expect(await made.verify(name, 'local-p&ss')).toMatchObject({ ok: true })
+    clock.advance(10_000)
+    const results = await Promise.all(hanging)
+    expect(new Set(results.map((result) => (result.ok ? 'ok' : result.reason)))).toEqual(
+      new Set(['directory_unavailable']),
+    )
+    const details = results.map((result) => (result.ok ? '' : result.detail))
+    expect(details.filter((detail) => detail.startsWith('busy: ')).length).toBe(36)
+    expect(details.filter((detail) => /has not answered within 10 s/.test(detail)).length).toBe(64)
+    // It counts for nobody, and the directory is there again.
     expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
   })
 
@@ -188,7 +265,7 @@ describeEachEngine('directories', (database) => {
   })
 
   test('a try names the other host to which a MEX document leads', async () => {
-    const { directory, signin, people, clock } = await world()
+    const { directory, signin, trySource, people, clock } = await world()
     const elsewhere = await startFakeDirectory({ users: [], host: '127.0.0.2', clock })
     onTestFinished(() => elsewhere.close())
     const page = createServer((_, response) => response.end(mexAnswer(elsewhere.endpoint)))
@@ -197,7 +274,7 @@ describeEachEngine('directories', (database) => {
     const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}/mex`
     const { id } = await signin.sources.create('ws_trust', { name: newName(), url }, change)
     const { host } = new URL(elsewhere.endpoint)
-    const { message } = await signin.trySource({ id, userName: people.anna.userName, password: 'x' })
+    const { message } = await trySource(people.anna.userName, 'x', id)
     expect(message).toContain(`${elsewhere.endpoint} (found through ${url}, on another host: ${host})`)
     expect(directory.requests()).toBe(0)
   })

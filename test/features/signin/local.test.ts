@@ -1,9 +1,27 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type TestDatabase, testDatabase } from '../../support/database.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { type ManualClock, manualClock } from '../../support/manual-clock.ts'
 import { newAddress, newName, signinWorld } from './signin-world.ts'
 
+// Hashing is slow on purpose: the limit is for what hangs, not for a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
+
 const PASSWORD = 'Grüße aus dem Süden'
+
+/** What comes of it while time goes by. */
+async function passing<T>(clock: ManualClock, result: Promise<T>): Promise<T> {
+  let isDone = false
+  void result
+    .catch(() => undefined)
+    .finally(() => {
+      isDone = true
+    })
+  while (!isDone) {
+    clock.advance(10)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return result
+}
 
 describe('local accounts', () => {
   let opened: TestDatabase
@@ -82,7 +100,7 @@ describe('local accounts', () => {
     await signin.maintain()
   })
 
-  test('ten wrong passwords slow the user down, not the others behind the address; time and a right one end it', async () => {
+  test('ten wrong passwords slow the user down in this network, not in others nor the others there; time and a right one end it', async () => {
     const clock = manualClock()
     const { account, verify } = signinWorld(database(), { clock })
     const [victim, other] = [await account({ password: PASSWORD }), await account({ password: PASSWORD })]
@@ -94,16 +112,19 @@ describe('local accounts', () => {
     const tried = reasons.filter((reason) => reason === 'invalid_credentials').length
     expect(tried).toBeGreaterThanOrEqual(10)
     expect(tried).toBeLessThanOrEqual(13)
-    const slowed = await verify(victim.user_name.toUpperCase(), PASSWORD)
+    const slowed = await verify(victim.user_name.toUpperCase(), PASSWORD, { address })
     expect(slowed).toMatchObject({ ok: false, reason: 'too_many_failures' })
     const { retryAfterSeconds = 0 } = slowed as { retryAfterSeconds?: number }
     expect(retryAfterSeconds).toBeGreaterThanOrEqual(15)
     expect(retryAfterSeconds).toBeLessThanOrEqual(120)
     expect(await verify(other.user_name, PASSWORD, { address })).toMatchObject({ ok: true })
+    const elsewhere = await passing(clock, verify(victim.user_name, PASSWORD))
+    expect(elsewhere).toMatchObject({ ok: true })
     clock.advance(retryAfterSeconds * 1000)
-    expect(await verify(victim.user_name, PASSWORD)).toMatchObject({ ok: true })
-    expect(await verify(victim.user_name, 'wrong')).toMatchObject({ reason: 'invalid_credentials' })
-    expect(await verify(victim.user_name, PASSWORD)).toMatchObject({ ok: true })
+    const here = (password: string) => passing(clock, verify(victim.user_name, password, { address }))
+    expect(await here(PASSWORD)).toMatchObject({ ok: true })
+    expect(await here('wrong')).toMatchObject({ reason: 'invalid_credentials' })
+    expect(await here(PASSWORD)).toMatchObject({ ok: true })
   })
 
   test('being many is no failure: twelve phones of one person behind one address', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createLockout, subjectsOf } from '../../../src/features/signin/lockout/lockout.ts'
+import { createLockout } from '../../../src/features/signin/lockout/lockout.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 import { newAddress, newName, signinWorld } from './signin-world.ts'
@@ -10,25 +10,29 @@ const MINUTE = 60_000
 describeEachEngine('lock-out', (database) => {
   function world() {
     const clock = manualClock()
-    const { db, log, lines } = signinWorld(database(), { clock })
-    const make = () => createLockout({ db, clock, log })
+    const { db, log, lines, secretBox } = signinWorld(database(), { clock })
+    const make = () => createLockout({ db, clock, log, secretBox })
     const lockout = make()
+    const { subjectsOf } = lockout
     const fail = async (name: string, address: string, times = 1) => {
       for (let left = times; left > 0; left -= 1) await lockout.noteFailure(subjectsOf(name, address), 'r')
     }
     const wait = async (name: string, address: string) =>
       (await lockout.check(subjectsOf(name, address))).retryAfterSeconds
-    return { clock, db, lines, lockout, make, fail, wait }
+    const delay = async (name: string, address: string) =>
+      (await lockout.check(subjectsOf(name, address))).delayMs
+    return { clock, db, lines, lockout, subjectsOf, make, fail, wait, delay }
   }
 
   test('ten wrong passwords in five minutes make the next ones wait, longer each time, for all processes', async () => {
-    const { clock, make, fail, wait, lines } = world()
+    const { clock, make, subjectsOf, fail, wait, lines } = world()
     const [name, address] = [newName(), newAddress()]
     await fail(name, address, 9)
     expect(await wait(name, address)).toBe(0)
     await fail(name, address)
     expect(await wait(name, address)).toBe(15)
-    expect((await make().check(subjectsOf(name.toUpperCase(), newAddress()))).retryAfterSeconds).toBe(15)
+    expect((await make().check(subjectsOf(name.toUpperCase(), address))).retryAfterSeconds).toBe(15)
+    expect(await wait(name, newAddress())).toBe(0)
     clock.advance(14_500)
     expect(await wait(name, address)).toBe(1)
     clock.advance(500)
@@ -64,7 +68,7 @@ describeEachEngine('lock-out', (database) => {
   })
 
   test('a right password ends it', async () => {
-    const { lockout, fail, wait } = world()
+    const { lockout, subjectsOf, fail, wait } = world()
     const [name, address] = [newName(), newAddress()]
     const subjects = subjectsOf(name, address)
     expect((await lockout.check(subjects)).hasFailed).toBe(false)
@@ -75,9 +79,9 @@ describeEachEngine('lock-out', (database) => {
     expect(await wait(name, address)).toBe(0)
   })
 
-  test('an address waits when a thousand of its users fail, for a minute at most; IPv6 counts by /64', async () => {
-    const { db, clock, fail, wait } = world()
-    const subjectOf = (address: string) => subjectsOf('x', address).address
+  test('a network waits when a thousand of its users fail, for a minute at most; IPv6 counts by /64', async () => {
+    const { db, clock, subjectsOf, fail, wait } = world()
+    const subjectOf = (address: string) => subjectsOf('x', address).network
     const seed = (address: string, count: number) =>
       db.kysely
         .insertInto('sign_in_failures')
@@ -103,36 +107,36 @@ describeEachEngine('lock-out', (database) => {
   })
 
   test('of many failures at once each counts', async () => {
-    const { db, fail, wait } = world()
+    const { db, subjectsOf, fail, wait } = world()
     const [name, address] = [newName(), newAddress()]
     await Promise.all(Array.from({ length: 10 }, () => fail(name, address)))
     expect(await wait(name, address)).toBe(15)
     const row = await db.kysely
       .selectFrom('sign_in_failures')
       .selectAll()
-      .where('subject', '=', subjectsOf(name, address).address)
+      .where('subject', '=', subjectsOf(name, address).network)
       .executeTakeFirstOrThrow()
     expect(row.count).toBe(1)
   })
 
   test('what counts no more is deleted', async () => {
-    const { db, clock, lockout, fail } = world()
+    const { db, clock, lockout, subjectsOf, fail } = world()
     const [name, address] = [newName(), newAddress()]
     await fail(name, address, 11)
     const left = async () => {
-      const { user, address: from } = subjectsOf(name, address)
-      const rows = db.kysely.selectFrom('sign_in_failures').where('subject', 'in', [user, from])
+      const subjects = Object.values(subjectsOf(name, address))
+      const rows = db.kysely.selectFrom('sign_in_failures').where('subject', 'in', subjects)
       return (await rows.selectAll().execute()).length
     }
     await lockout.expire()
-    expect(await left()).toBe(2)
+    expect(await left()).toBe(3)
     clock.advance(16 * MINUTE)
     await lockout.expire()
     expect(await left()).toBe(0)
   })
 
   test('failures never lock others out: other users wait for nothing, from no address', async () => {
-    const { clock, fail, wait, lockout } = world()
+    const { clock, subjectsOf, fail, wait, delay, lockout } = world()
     const act = fc.record({
       who: fc.integer({ min: 0, max: 3 }),
       from: fc.integer({ min: 0, max: 2 }),
@@ -144,29 +148,80 @@ describeEachEngine('lock-out', (database) => {
       fc.asyncProperty(fc.array(act, { maxLength: 12 }), async (acts) => {
         const run = newName('run')
         const addresses = [newAddress(), newAddress(), newAddress()]
-        const failures = new Map<string, number>()
+        const failures = new Map<string, { name: string; address: string; count: number }>()
         for (const { who, from, times, isRight, pause } of acts) {
           const name = `${run}-${who}`
           const address = addresses[from] ?? ''
-          if (isRight) {
-            await lockout.noteSuccess(subjectsOf(name, address))
-            failures.set(name, 0)
-          } else {
-            await fail(name, address, times)
-            failures.set(name, (failures.get(name) ?? 0) + times)
-          }
+          const before = failures.get(`${who} ${from}`)?.count ?? 0
+          const count = isRight ? 0 : before + times
+          if (isRight) await lockout.noteSuccess(subjectsOf(name, address))
+          else await fail(name, address, times)
+          failures.set(`${who} ${from}`, { name, address, count })
           clock.advance(pause)
         }
-        for (const address of addresses) {
-          expect(await wait(`${run}-innocent`, address)).toBe(0)
-          for (const [name, count] of failures) {
-            const seconds = await wait(name, address)
-            expect(seconds).toBeLessThanOrEqual(240)
-            if (count < 10) expect(seconds).toBe(0)
-          }
+        for (const address of addresses) expect(await wait(`${run}-innocent`, address)).toBe(0)
+        for (const { name, address, count } of failures.values()) {
+          const seconds = await wait(name, address)
+          expect(seconds).toBeLessThanOrEqual(240)
+          if (count < 3) expect(seconds).toBe(0)
+          // A stranger locks nobody out of a network that has not failed.
+          expect(await wait(name, newAddress())).toBe(0)
+          expect(await delay(name, newAddress())).toBeLessThanOrEqual(2_000)
         }
       }),
       { numRuns: 12 },
     )
+  })
+
+  test('an account that strangers guess at is slowed down everywhere, and locked in their networks alone', async () => {
+    const { clock, fail, wait, delay } = world()
+    const name = newName('victim')
+    const strangers = Array.from({ length: 12 }, newAddress)
+    for (const address of strangers) await fail(name, address)
+    const [clean, first = ''] = [newAddress(), ...strangers]
+    expect([await wait(name, clean), await delay(name, clean)]).toEqual([0, 120])
+    expect(await delay(newName(), first)).toBe(0)
+    // Three tries a network are left, where there were ten.
+    await fail(name, first)
+    expect(await wait(name, first)).toBe(0)
+    await fail(name, first)
+    expect(await wait(name, first)).toBe(15)
+    await fail(name, clean, 2)
+    expect(await wait(name, clean)).toBe(0)
+    for (let left = 0; left < 30; left += 1) for (const address of strangers) await fail(name, address)
+    const other = newAddress()
+    expect([await wait(name, other), await delay(name, other)]).toEqual([0, 2_000])
+    expect(await wait(name, first)).toBe(240)
+    clock.advance(10 * MINUTE)
+    expect([await wait(name, other), await delay(name, other)]).toEqual([0, 0])
+  })
+
+  test('11 wrong passwords and then one in four minutes keep nobody out of another network', async () => {
+    const { clock, fail, wait } = world()
+    const [name, stranger] = [newName('victim'), newAddress()]
+    await fail(name, stranger, 11)
+    for (let left = 0; left < 10; left += 1) {
+      clock.advance(4 * MINUTE)
+      await fail(name, stranger)
+      expect(await wait(name, newAddress())).toBe(0)
+    }
+  })
+
+  test('whatever names strangers think of, the rows are bounded, and tell nothing', async () => {
+    const { db, subjectsOf, fail } = world()
+    const address = newAddress()
+    const name = newName('a password in the wrong field')
+    await fail(name, address)
+    const rows = await db.kysely.selectFrom('sign_in_failures').select('subject').execute()
+    for (const { subject } of rows) expect(subject).toMatch(/^(account|pair|network):\d{1,6}$/)
+    const number = (subject: string) => Number(subject.split(':')[1])
+    for (let left = 0; left < 500; left += 1) {
+      const { account, pair, network } = subjectsOf(newName(), newAddress())
+      expect([number(account) < 2 ** 16, number(pair) < 2 ** 18, number(network) < 2 ** 16]).toEqual([
+        true,
+        true,
+        true,
+      ])
+    }
   })
 })

@@ -85,5 +85,8 @@ export function signinWorld(
         userName,
         password,
       }),
+    /** Tries a source, as an administrator from an address of their own. */
+    trySource: (userName: string, password: string, id: string) =>
+      signin.trySource({ id, userName, password, address: newAddress(), requestId: 'request-1' }),
   }
 }

@@ -1,9 +1,13 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createUsers } from '../../../src/features/users/index.ts'
 import { doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 
+// Hashing is slow on purpose: the limit is for what hangs, not for a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
+
 const BY = { actorId: 'the-admin', requestId: 'r-1' }
+const TURN = { lane: 'a', maxWaitMs: 10_000 }
 const NEW = {
   ...{ display_name: '', email: null, device_limit: null, enrollment_manager: false, disabled: false },
   ...{ must_change_password: false, password_expires_at: null },
@@ -23,21 +27,21 @@ describeEachEngine('users who sign in', (database) => {
   test('have the password that was set, in whatever Unicode form it is typed, and no other', async () => {
     const { users } = world()
     const user = await users.create({ ...NEW, user_name: 'eva', password: 'Zu\u0308rich 7' }, BY)
-    expect(await users.verifyPassword(user, 'Z\u00fcrich 7')).toBe(true)
-    expect(await users.verifyPassword(user, 'Zu\u0308rich 7')).toBe(true)
+    expect(await users.verifyPassword(user, 'Z\u00fcrich 7', TURN)).toBe(true)
+    expect(await users.verifyPassword(user, 'Zu\u0308rich 7', TURN)).toBe(true)
     for (const wrong of ['Zurich 7', 'z\u00fcrich 7', 'Z\u00fcrich 7 ', '', '\ud800'])
-      expect(await users.verifyPassword(user, wrong)).toBe(false)
+      expect(await users.verifyPassword(user, wrong, TURN)).toBe(false)
     await users.update(user.id, { password: 'another' }, BY)
-    expect(await users.verifyPassword(user, 'Z\u00fcrich 7')).toBe(false)
-    expect(await users.verifyPassword(user, 'another')).toBe(true)
+    expect(await users.verifyPassword(user, 'Z\u00fcrich 7', TURN)).toBe(false)
+    expect(await users.verifyPassword(user, 'another', TURN)).toBe(true)
   })
 
   test('nobody, and a user without a password, have none', async () => {
     const { users } = world()
     const user = await users.create({ ...NEW, user_name: 'no-password', password: null }, BY)
-    expect(await users.verifyPassword(user, '')).toBe(false)
-    expect(await users.verifyPassword(undefined, 'anything')).toBe(false)
-    expect(await users.verifyPassword({ id: 'unknown' }, 'anything')).toBe(false)
+    expect(await users.verifyPassword(user, '', TURN)).toBe(false)
+    expect(await users.verifyPassword(undefined, 'anything', TURN)).toBe(false)
+    expect(await users.verifyPassword({ id: 'unknown' }, 'anything', TURN)).toBe(false)
   })
 
   test('a stored password in another form is an error, not a wrong password', async () => {
@@ -48,7 +52,9 @@ describeEachEngine('users who sign in', (database) => {
       .set({ password_hash: '$2b$10$bcrypt' })
       .where('id', '=', user.id)
       .execute()
-    await expect(users.verifyPassword(user, 'a')).rejects.toThrow('not in the form in which we keep them')
+    await expect(users.verifyPassword(user, 'a', TURN)).rejects.toThrow(
+      'not in the form in which we keep them',
+    )
   })
 
   test('someone whom a source vouches for becomes a user once, whatever the spelling', async () => {

@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { createFairQueue } from '../../../src/features/signin/queue.ts'
+import { createFairQueue } from '../../src/kernel/fair-queue.ts'
+import { manualClock } from '../support/manual-clock.ts'
 
 /** Tasks that end when the test says so, in the order in which they were started. */
 function stage(options: Parameters<typeof createFairQueue>[0]) {
-  const queue = createFairQueue(options)
+  const clock = manualClock()
+  const queue = createFairQueue({ clock, ...options })
   const started: string[] = []
   const ends: (() => void)[] = []
   const run = (lane: string) =>
-    queue.run(lane, async () => {
+    queue.run({ lane, maxWaitMs: 10_000 }, async () => {
       started.push(lane)
       await new Promise<void>((resolve) => ends.push(resolve))
       return lane
@@ -16,6 +18,7 @@ function stage(options: Parameters<typeof createFairQueue>[0]) {
   return {
     run,
     started,
+    clock,
     settle,
     async endNext() {
       ends.shift()?.()
@@ -24,7 +27,9 @@ function stage(options: Parameters<typeof createFairQueue>[0]) {
   }
 }
 
-describe('the queue of passwords', () => {
+const TURN = { lane: 'a', maxWaitMs: 10_000 }
+
+describe('a fair queue', () => {
   test('lanes take turns: a flood makes itself wait', async () => {
     const { run, started, settle, endNext } = stage({
       width: 2,
@@ -74,7 +79,40 @@ describe('the queue of passwords', () => {
 
   test('a task that fails gives its place on', async () => {
     const queue = createFairQueue({ width: 1, perLane: 1, maxWaiting: 4, maxPerLane: 4 })
-    await expect(queue.run('a', () => Promise.reject(new Error('broken')))).rejects.toThrow('broken')
-    expect(await queue.run('a', async () => 1)).toBe(1)
+    await expect(queue.run(TURN, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken')
+    expect(await queue.run(TURN, async () => 1)).toBe(1)
+  })
+
+  test('whoever would wait for too long is refused at once; other lanes are not', async () => {
+    const limits = { width: 2, perLane: 2, maxWaiting: 1_000, maxPerLane: 1_000, expectedMs: 1_000 }
+    const { run, settle, endNext, clock } = stage(limits)
+    const flood = Array.from({ length: 22 }, () => run('flood'))
+    await settle()
+    await expect(run('flood')).rejects.toMatchObject({ code: 'overloaded' })
+    const anna = run('anna')
+    // What has taken longer than was thought lets fewer wait.
+    clock.advance(4_000)
+    await endNext()
+    await expect(run('flood')).rejects.toMatchObject({ code: 'overloaded' })
+    for (let left = 0; left < 30; left += 1) await endNext()
+    expect(await anna).toBe('anna')
+    expect(await Promise.all(flood)).toHaveLength(22)
+  })
+
+  test('whoever has waited for too long is refused, and those behind go on', async () => {
+    const { run, settle, endNext, clock, started } = stage({
+      ...{ width: 1, perLane: 1, maxWaiting: 10, maxPerLane: 10 },
+    })
+    const hanging = run('a')
+    await settle()
+    const refused = expect(run('a')).rejects.toMatchObject({ code: 'overloaded' })
+    clock.advance(6_000)
+    const later = run('b')
+    clock.advance(5_000)
+    await refused
+    await endNext()
+    await endNext()
+    expect(await Promise.all([hanging, later])).toEqual(['a', 'b'])
+    expect(started).toEqual(['a', 'b'])
   })
 })
