@@ -61,8 +61,9 @@ export interface EnrollmentProfile {
 
 /**
  * Writes an enrollment profile, not signed: the trusted roots, the identity by SCEP, and the MDM payload that names
- * it. The device signs its messages and tells when the profile is removed. Sources: Apple's `TopLevel.yaml`,
- * `com.apple.mdm.yaml`, `com.apple.security.scep.yaml`, `com.apple.security.root.yaml`.
+ * it. The device signs its messages and tells when the profile is removed. There is no PayloadScope: with `System` a Mac
+ * that enrols by hand never opens a user channel. Sources: Apple's `TopLevel.yaml`, `com.apple.mdm.yaml`,
+ * `com.apple.security.scep.yaml`, `com.apple.security.root.yaml`.
  *
  * Throws `plist_invalid`, with the path, for text that XML cannot hold.
  */
@@ -79,7 +80,6 @@ export function buildEnrollmentProfile(profile: EnrollmentProfile): Buffer<Array
     PayloadOrganization: organization,
     PayloadDescription: profile.description,
     PayloadRemovalDisallowed: profile.removalDisallowed ?? false,
-    PayloadScope: 'System',
   }
   return Buffer.from(writePlist(plist))
 }

@@ -86,7 +86,6 @@ test('an enrollment profile has the roots, the identity and the MDM payload that
     PayloadDisplayName: 'Acme & Söhne',
     PayloadOrganization: 'Acme',
     PayloadRemovalDisallowed: false,
-    PayloadScope: 'System',
   }
   const bytes = buildEnrollmentProfile(PROFILE)
   expect(plain(parsePlist(bytes))).toEqual(profile)
