@@ -14,6 +14,7 @@ import * as ade from './0012_ade.ts'
 import * as releaseFromSetup from './0013_release_from_setup.ts'
 import * as oneOpenAttempt from './0014_one_open_attempt.ts'
 import * as recordsLeftOut from './0020_records_left_out.ts'
+import * as unreadableAnswers from './0019_unreadable_answers.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -32,4 +33,5 @@ export const migrations: Record<string, Migration> = {
   '0013_release_from_setup': releaseFromSetup,
   '0014_one_open_attempt': oneOpenAttempt,
   '0020_records_left_out': recordsLeftOut,
+  '0019_unreadable_answers': unreadableAnswers,
 }

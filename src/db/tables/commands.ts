@@ -27,6 +27,8 @@ export interface PendingDeliveriesTable {
   sent_at: Date | null
   push_at: Date
   push_count: Generated<number>
+  /** How often it went out since the device said something of it. */
+  sends: Generated<number>
   created_at: Date
 }
 
@@ -37,6 +39,8 @@ export interface DeliveryHistoryTable {
   state: 'acknowledged' | 'error' | 'format_error' | 'expired' | 'cancelled'
   error_chain: ColumnType<unknown, string | null, never>
   result: Buffer | null
+  /** What of the result could not be read. */
+  result_problem: string | null
   not_now_count: number
   created_at: Date
   sent_at: Date | null

@@ -31,6 +31,10 @@ const deliverySchema = Type.Object(
     error_chain: Type.Unknown({
       description: 'What the device gave as its error, in Apple’s names; null without one.',
     }),
+    result_unreadable: Type.Boolean({
+      description: 'Whether part of the answer, or all of it, could not be read; `warnings` say what.',
+    }),
+    warnings: Type.Array(Type.String(), { description: 'What is to be known about the answer.' }),
   },
   { title: 'Delivery', description: 'A command on its way to one device.' },
 )
@@ -368,6 +372,11 @@ function renderDelivery(delivery: Delivery) {
     sent_at: delivery.sent_at?.toISOString() ?? null,
     finished_at: delivery.finished_at?.toISOString() ?? null,
     error_chain: delivery.error_chain ?? null,
+    result_unreadable: delivery.result_problem !== null,
+    warnings:
+      delivery.result_problem === null
+        ? []
+        : [`Not all of the answer can be read: ${delivery.result_problem}`],
   }
 }
 

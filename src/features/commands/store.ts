@@ -14,6 +14,8 @@ export interface Delivery {
   state: PendingDeliveriesTable['state']['__select__'] | DeliveryHistoryTable['state']
   not_now_count: number
   error_chain: unknown
+  /** What of the answer could not be read. */
+  result_problem: string | null
   created_at: Date
   sent_at: Date | null
   finished_at: Date | null
@@ -142,10 +144,10 @@ export function listCommands(
   return select.execute()
 }
 
-const PENDING_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, null::jsonb as error_chain, created_at,
-  sent_at, null::timestamptz as finished_at`
-const HISTORY_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, error_chain, created_at, sent_at,
-  finished_at`
+const PENDING_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, null::jsonb as error_chain,
+  null::text as result_problem, created_at, sent_at, null::timestamptz as finished_at`
+const HISTORY_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, error_chain, result_problem,
+  created_at, sent_at, finished_at`
 
 /** The deliveries of one command to these targets. */
 export async function deliveriesOf(
@@ -182,8 +184,8 @@ export async function pendingAmong(
 /** What is pending for an enrollment, in the order in which it will be delivered. */
 export async function pendingOf(db: Reader, enrollmentId: string): Promise<DeviceDelivery[]> {
   const result = await sql<DeviceDelivery>`
-    select p.enrollment_id, p.command_uuid, p.state, p.not_now_count, null::jsonb as error_chain, p.created_at,
-      p.sent_at, null::timestamptz as finished_at, p.seq, c.request_type
+    select p.enrollment_id, p.command_uuid, p.state, p.not_now_count, null::jsonb as error_chain,
+      null::text as result_problem, p.created_at, p.sent_at, null::timestamptz as finished_at, p.seq, c.request_type
     from pending_deliveries p left join commands c on c.uuid = p.command_uuid
     where p.enrollment_id = ${enrollmentId} order by p.priority desc, p.seq`.execute(db)
   return result.rows
@@ -199,8 +201,8 @@ export async function historyOf(
     ? sql`and (h.finished_at, h.command_uuid) < (${query.before.at}::timestamptz, ${query.before.uuid})`
     : sql``
   const result = await sql<DeviceDelivery>`
-    select h.enrollment_id, h.command_uuid, h.state, h.not_now_count, h.error_chain, h.created_at, h.sent_at,
-      h.finished_at, null::bigint as seq, c.request_type
+    select h.enrollment_id, h.command_uuid, h.state, h.not_now_count, h.error_chain, h.result_problem, h.created_at,
+      h.sent_at, h.finished_at, null::bigint as seq, c.request_type
     from delivery_history h left join commands c on c.uuid = h.command_uuid
     where h.enrollment_id = ${enrollmentId} ${before}
     order by h.finished_at desc, h.command_uuid desc limit ${query.limit}`.execute(db)

@@ -17,7 +17,7 @@ export async function identifyCaller(
   deps: { identity: DeviceIdentity; clock: Clock },
   credentials: Credentials,
   body: Buffer,
-  digests: { sha1?: Uint8Array; sha256: Uint8Array },
+  digests: { sha1?: Uint8Array; sha256?: Uint8Array } = {},
 ): Promise<{ fingerprint: Buffer } | { problem: string }> {
   const { clientCertificate, signature } = credentials
   if (clientCertificate) {

@@ -1,11 +1,11 @@
 import { createGroupCommit, type Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import type { ReadResult } from '../../protocol/mdm/index.ts'
+import { packBytes, type ReadResult } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
-import { isPending, runLargePoll, runPolls, type Poll, type PollOutcome } from './store.ts'
+import { endUnreadable, isPending, runLargePoll, runPolls, type Poll, type PollOutcome } from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
 
 /** Polls in one statement. */
@@ -75,19 +75,48 @@ export function createConnect(deps: ConnectDeps) {
     deps.devices.seen(poll.enrollmentId)
     if (outcome.pushed_at)
       metrics.pushToContact.observe((clock.now().getTime() - outcome.pushed_at.getTime()) / 1000)
-    if (!outcome.was_pending) return
+    const { finished_uuid, finished_status, finished_type, finished_purpose, serial_number } = outcome
+    if (finished_uuid === null) return
     deps.events.announce({
-      type: poll.status === 'Acknowledged' ? 'command.acknowledged' : 'command.failed',
+      type: finished_status === 'Acknowledged' ? 'command.acknowledged' : 'command.failed',
       enrollment_id: poll.enrollmentId,
-      serial_number: outcome.serial_number,
+      serial_number,
       request_id: requestId,
-      data: { command_uuid: poll.commandUuid, request_type: outcome.finished_type, status: poll.status },
+      data: {
+        command_uuid: finished_uuid,
+        request_type: finished_type,
+        status: finished_status,
+        ...(poll.problem !== null && { unreadable: poll.problem }),
+      },
     })
-    if (outcome.finished_purpose === 'unenroll' && poll.status === 'Acknowledged')
+    if (finished_purpose === 'unenroll' && finished_status === 'Acknowledged')
       await deps.onRemoved(poll.enrollmentId)
   }
 
-  return { connect, idle: batches.idle }
+  /** Takes note of a body that a device of ours has sent and nobody can read: a command is not sent for ever for it. */
+  async function unreadable(
+    body: Buffer,
+    problem: string,
+    from: { fingerprint: Buffer; requestId: string },
+  ): Promise<void> {
+    const bindings = await deps.identity.bindings(db.kysely, from.fingerprint)
+    const device = bindings.find(({ state }) => state === 'active')
+    if (device === undefined) return
+    const ended = await endUnreadable(
+      db,
+      device.enrollment_id,
+      { raw: packBytes(body), problem },
+      clock.now(),
+    )
+    if (ended === undefined) return
+    const { command_uuid, request_type, ...whose } = ended
+    deps.events.announce({
+      ...{ type: 'command.failed', ...whose, request_id: from.requestId },
+      data: { command_uuid, request_type, status: 'Error', unreadable: problem },
+    })
+  }
+
+  return { connect, unreadable, idle: batches.idle }
 }
 
 function toPoll(message: ReadResult, fingerprint: Buffer): Poll {
@@ -103,5 +132,6 @@ function toPoll(message: ReadResult, fingerprint: Buffer): Poll {
     inventoryKind: message.inventory?.kind ?? null,
     inventory: message.inventory?.packed ?? null,
     facts: message.inventory?.facts ? JSON.stringify(message.inventory.facts) : null,
+    problem: message.unreadable ?? null,
   }
 }

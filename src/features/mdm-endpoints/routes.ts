@@ -1,6 +1,12 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../../kernel/clock.ts'
-import { isCheckinBody, looksLikeCheckin, type MessageReader } from '../../protocol/mdm/index.ts'
+import { AppError, type ErrorCode } from '../../kernel/errors.ts'
+import {
+  isCheckinBody,
+  looksLikeCheckin,
+  type MessageReader,
+  type ReadResult,
+} from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Events } from '../events/index.ts'
 import { identifyCaller } from './caller.ts'
@@ -14,6 +20,9 @@ const UNRECOGNIZED = JSON.stringify({
   code: 'com.apple.unrecognized.device',
   description: 'This device is not enrolled here any more.',
 })
+
+/** What is said of a body in which Status, CommandUUID or the sender cannot be read. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['plist_invalid', 'message_invalid'])
 
 /** What the endpoints are made of. */
 interface MdmEndpointsDeps {
@@ -52,13 +61,26 @@ function createHandler(deps: MdmEndpointsDeps) {
   }
 
   async function onConnect(request: FastifyRequest, reply: FastifyReply, given: Buffer) {
-    const read = await reader.readResult(given)
+    const read = await readResult(request, given)
     const body = read.returned ?? given
     const caller = await identifyCaller(deps, credentialsOf(request), body, read)
     if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
     const answer = await connect.connect(read, { ...caller, requestId: request.id })
     if ('reason' in answer) return refuse(request, reply, answer, read.identity.id)
     return answer.body === null ? reply.code(200).send() : reply.code(200).type(PLIST).send(answer.body)
+  }
+
+  async function readResult(request: FastifyRequest, given: Buffer): Promise<ReadResult> {
+    try {
+      return await reader.readResult(given)
+    } catch (error) {
+      if (error instanceof AppError && UNREADABLE.has(error.code) && given.length > 0) {
+        const caller = await identifyCaller(deps, credentialsOf(request), given)
+        if (!('problem' in caller))
+          await connect.unreadable(given, error.message, { ...caller, requestId: request.id })
+      }
+      throw error
+    }
   }
 
   function refuse(request: FastifyRequest, reply: FastifyReply, refused: Refused, enrollmentId?: string) {

@@ -21,6 +21,8 @@ export interface Poll {
   inventory: Buffer | null
   /** JSON of the columns of `enrollments` that the inventory tells. */
   facts: string | null
+  /** What of the message could not be read. */
+  problem: string | null
 }
 
 /** What came of it. No row for a request means: this certificate does not act for this enrollment. */
@@ -29,51 +31,71 @@ export interface PollOutcome {
   next_uuid: string | null
   next_body: Buffer | null
   serial_number: string | null
+  /** Of the command that this ended; null when it ended none. */
+  finished_uuid: string | null
+  finished_status: string | null
   finished_type: string | null
   finished_purpose: string | null
-  was_pending: boolean
   pushed_at: Date | null
 }
 
+/** How often a command goes out to which nothing comes back that can be read. */
+const MOST_SENDS = 3
+/** The error chain of such a one. */
+const NO_ANSWER = JSON.stringify([
+  {
+    ErrorDomain: 'Firstboot',
+    USEnglishDescription: `The command went out ${MOST_SENDS} times, and no answer to it could be read.`,
+  },
+])
+
 /**
+ * A command that went out often enough ends at the next Idle, which says that the device has no answer to it.
+ *
  * The need of a push is met by the poll, unless it was asked for anew since the poll looked at the queue (its row has
  * another version then, or is locked): such a need must stay, or a command would wait for the next re-push.
  */
 const POLL = `
 with input as materialized (
   select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-    $9::text[], $10::bytea[], $11::text[])
-    as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts)
+    $9::text[], $10::bytea[], $11::text[], $12::text[])
+    as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts, problem)
 ), caller as materialized (
-  select i.*, e.serial_number
+  select i.*, e.serial_number, x.command_uuid as unanswered
   from input i
   join enrollment_certificates c
     on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
   join enrollments e on e.id = i.id and e.unenrolled_at is null and (e.id = i.device or e.parent_id = i.device)
+  left join lateral (
+    select p.command_uuid from pending_deliveries p
+    where i.status = 'Idle' and p.enrollment_id = i.id and p.state = 'sent' and p.sends >= ${MOST_SENDS} limit 1
+  ) x on true
 ), finished as (
   delete from pending_deliveries p using caller c
-  where p.enrollment_id = c.id and p.command_uuid = c.uuid
-    and c.status in ('Acknowledged', 'Error', 'CommandFormatError')
-  returning c.n, c.status, c.chain, c.raw, c.kind, c.inventory, c.facts, c.serial_number, p.enrollment_id,
+  where p.enrollment_id = c.id and p.command_uuid = coalesce(c.unanswered, c.uuid)
+    and (c.unanswered is not null or c.status in ('Acknowledged', 'Error', 'CommandFormatError'))
+  returning c.n, case when c.unanswered is null then c.status else 'Error' end as status,
+    case when c.unanswered is null then c.chain else '${NO_ANSWER}' end as chain, c.problem, c.raw, c.kind, c.inventory, c.facts, c.serial_number, p.enrollment_id,
     p.command_uuid, p.not_now_count, p.created_at, p.sent_at
 ), done as materialized (
   select f.*, m.request_type, m.purpose from finished f left join commands m on m.uuid = f.command_uuid
 ), history as (
   insert into delivery_history
-    (enrollment_id, command_uuid, state, error_chain, result, not_now_count, created_at, sent_at, finished_at)
+    (enrollment_id, command_uuid, state, error_chain, result, result_problem, not_now_count, created_at, sent_at,
+      finished_at)
   select enrollment_id, command_uuid,
     case status when 'Acknowledged' then 'acknowledged' when 'Error' then 'error' else 'format_error' end,
-    chain::jsonb, raw, not_now_count, created_at, sent_at, $12::timestamptz
+    chain::jsonb, raw, problem, not_now_count, created_at, sent_at, $13::timestamptz
   from finished
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select case status when 'Acknowledged' then 'command.acknowledged' else 'command.failed' end, $12::timestamptz,
+  select case status when 'Acknowledged' then 'command.acknowledged' else 'command.failed' end, $13::timestamptz,
     enrollment_id, serial_number, jsonb_strip_nulls(jsonb_build_object('command_uuid', command_uuid,
-      'request_type', request_type, 'status', status, 'error_chain', chain::jsonb))
+      'request_type', request_type, 'status', status, 'error_chain', chain::jsonb, 'unreadable', problem))
   from done
 ), kept as (
   insert into device_inventory (enrollment_id, kind, received_at, data)
-  select enrollment_id, kind, $12::timestamptz, inventory from finished
+  select enrollment_id, kind, $13::timestamptz, inventory from finished
   where kind is not null and status = 'Acknowledged'
   on conflict (enrollment_id, kind) do update set received_at = excluded.received_at, data = excluded.data
 ), changed as (
@@ -84,9 +106,9 @@ with input as materialized (
     product_name = coalesce(d.facts ->> 'productName', e.product_name),
     model_name = coalesce(d.facts ->> 'modelName', e.model_name),
     supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
-    unenrolled_at = case when d.ends then $12::timestamptz else e.unenrolled_at end,
+    unenrolled_at = case when d.ends then $13::timestamptz else e.unenrolled_at end,
     unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
-    updated_at = $12::timestamptz, version = e.version + 1
+    updated_at = $13::timestamptz, version = e.version + 1
   from (
     select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends from done
     where status = 'Acknowledged' and (facts is not null or purpose = 'unenroll')
@@ -101,9 +123,9 @@ with input as materialized (
   from caller c left join lateral (
     select p.command_uuid from pending_deliveries p
     where p.enrollment_id = c.id and p.command_uuid is distinct from c.uuid
-      and (c.status = 'Idle' or p.state <> 'not_now')
-      and (p.not_before is null or p.not_before <= $12::timestamptz)
-      and (p.expires_at is null or p.expires_at > $12::timestamptz)
+      and (c.status = 'Idle' or p.state <> 'not_now') and p.sends < ${MOST_SENDS}
+      and (p.not_before is null or p.not_before <= $13::timestamptz)
+      and (p.expires_at is null or p.expires_at > $13::timestamptz)
     order by p.priority desc, p.seq limit 1
   ) p on true
 ), touched as materialized (
@@ -116,12 +138,13 @@ with input as materialized (
 ), marked as (
   update pending_deliveries p set
     state = t.state,
-    sent_at = case t.state when 'sent' then $12::timestamptz else p.sent_at end,
+    sent_at = case t.state when 'sent' then $13::timestamptz else p.sent_at end,
+    sends = case t.state when 'sent' then p.sends + 1 when 'not_now' then 0 else p.sends end,
     not_now_count = p.not_now_count + case t.state when 'not_now' then 1 else 0 end,
     push_count = case t.state when 'not_now' then 0 else p.push_count end,
     push_at = case t.state
-      when 'sent' then $12::timestamptz + interval '5 minutes'
-      when 'not_now' then $12::timestamptz + case p.not_now_count when 0 then interval '15 minutes'
+      when 'sent' then $13::timestamptz + interval '5 minutes'
+      when 'not_now' then $13::timestamptz + case p.not_now_count when 0 then interval '15 minutes'
         when 1 then interval '1 hour' when 2 then interval '6 hours' else interval '1 day' end
       else p.push_at end
   from touched t
@@ -138,8 +161,8 @@ with input as materialized (
   where k.enrollment_id = d.enrollment_id
   returning d.n, d.pushed_at
 )
-select x.n, x.serial_number, x.next_uuid, m.body as next_body, d.request_type as finished_type,
-  d.purpose as finished_purpose, d.n is not null as was_pending, h.pushed_at
+select x.n, x.serial_number, x.next_uuid, m.body as next_body, d.command_uuid as finished_uuid,
+  d.status as finished_status, d.request_type as finished_type, d.purpose as finished_purpose, h.pushed_at
 from next x
 left join commands m on m.uuid = x.next_uuid
 left join done d on d.n = x.n
@@ -155,7 +178,7 @@ const LARGE_POLL = POLL.replace('$8::bytea[]', 'array[$8::bytea]').replace(
 export async function runLargePoll(db: Db, poll: Poll, at: Date): Promise<PollOutcome | undefined> {
   const rows = await db.prepared<PollOutcome>('large_poll', LARGE_POLL, [
     ...[[0], [poll.enrollmentId], [poll.deviceId], [poll.fingerprint], [poll.status], [poll.commandUuid]],
-    ...[[poll.errorChain], poll.raw, [poll.inventoryKind], poll.inventory, [poll.facts], at],
+    ...[[poll.errorChain], poll.raw, [poll.inventoryKind], poll.inventory, [poll.facts], [poll.problem], at],
   ])
   return rows[0]
 }
@@ -188,9 +211,63 @@ export async function runPolls(
     polls.map((poll) => poll.inventoryKind),
     polls.map((poll) => poll.inventory),
     polls.map((poll) => poll.facts),
+    polls.map((poll) => poll.problem),
     at,
   ])
   const outcomes = Array.from<PollOutcome | undefined>({ length: polls.length })
   for (const row of rows) outcomes[row.n] = row
   return outcomes
+}
+
+/** Ends the command that went out last to a device or its users, if it went out often enough; see `MOST_SENDS`. */
+const END_UNREADABLE = `
+with last as materialized (
+  select p.enrollment_id, p.command_uuid, e.serial_number
+  from enrollments e join pending_deliveries p on p.enrollment_id = e.id
+  where (e.id = $1 or e.parent_id = $1) and e.unenrolled_at is null and p.state = 'sent'
+  order by p.sent_at desc, p.seq desc limit 1
+), finished as (
+  delete from pending_deliveries p using last l
+  where p.enrollment_id = l.enrollment_id and p.command_uuid = l.command_uuid
+    and p.state = 'sent' and p.sends >= ${MOST_SENDS}
+  returning p.*, l.serial_number
+), history as (
+  insert into delivery_history (enrollment_id, command_uuid, state, error_chain, result, result_problem, not_now_count,
+    created_at, sent_at, finished_at)
+  select enrollment_id, command_uuid, 'error', '${NO_ANSWER}'::jsonb, $2::bytea, $3::text, not_now_count, created_at,
+    sent_at, $4::timestamptz
+  from finished
+), done as materialized (
+  select f.enrollment_id, f.command_uuid, f.serial_number, m.request_type
+  from finished f left join commands m on m.uuid = f.command_uuid
+), told as (
+  insert into event_outbox (type, at, enrollment_id, serial_number, data)
+  select 'command.failed', $4::timestamptz, enrollment_id, serial_number, jsonb_strip_nulls(jsonb_build_object(
+    'command_uuid', command_uuid, 'request_type', request_type, 'status', 'Error',
+    'error_chain', '${NO_ANSWER}'::jsonb, 'unreadable', $3::text))
+  from done
+)
+select * from done`
+
+/**
+ * Notes that a device has sent what cannot be read at all: `raw` (packed) is kept with the command that this ends, which is
+ * given; undefined when the command will go out again.
+ */
+export async function endUnreadable(
+  db: Db,
+  deviceId: string,
+  unreadable: { raw: Buffer; problem: string },
+  at: Date,
+): Promise<
+  | { enrollment_id: string; command_uuid: string; serial_number: string | null; request_type: string | null }
+  | undefined
+> {
+  const { raw, problem } = unreadable
+  const rows = await db.prepared<{
+    enrollment_id: string
+    command_uuid: string
+    serial_number: string | null
+    request_type: string | null
+  }>('end_unreadable', END_UNREADABLE, [deviceId, raw, problem, at])
+  return rows[0]
 }

@@ -1,11 +1,11 @@
-import type { PlistDict } from '../plist/index.ts'
 import type { ChannelIdentity } from './identity.ts'
+import type { MessageDict } from './open-message.ts'
 
 interface Message<Type extends string> {
   messageType: Type
   identity: ChannelIdentity
   /** Every key of the message as it came, the unknown ones too. */
-  raw: PlistDict
+  raw: MessageDict
 }
 
 /** The start of an enrolment, on the device channel. Everything but the topic may be missing. */

@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { isDict, parsePlist } from '../plist/index.ts'
-import type { PlistDict } from '../plist/index.ts'
+import { isDict } from '../plist/index.ts'
 import type {
   CheckinMessage,
   Authenticate,
@@ -14,18 +13,27 @@ import type {
 } from './checkin-types.ts'
 import { checkedId, optionalText, readIdentity } from './identity.ts'
 import type { ChannelIdentity } from './identity.ts'
+import { openMessage } from './open-message.ts'
+import type { MessageDict } from './open-message.ts'
 
-/** Longest member of TokenParameters. */
+/** Longest token of any kind that is taken; the longest that Apple's devices send have a few thousand bytes. */
 const LONGEST_TOKEN = 65_536
 
 /**
- * Reads a check-in message. Optional keys of another type than Apple's count as absent, since a device is never told
- * why it was refused. Throws `plist_invalid`, or `message_invalid` for an unknown MessageType, a missing key or an
- * unusable identity.
+ * Reads a check-in message. Optional keys of another type than Apple's count as absent, as do those that cannot be read,
+ * since a device is never told why it was refused. Throws `plist_invalid`, or `message_invalid` for an unknown
+ * MessageType, a missing key or an unusable identity.
  */
 export function parseCheckin(bytes: Uint8Array): CheckinMessage {
-  const raw = parsePlist(bytes)
-  if (!isDict(raw)) throw new AppError('message_invalid', 'The message is not a dictionary')
+  const { raw, refusal } = openMessage(bytes)
+  try {
+    return readMessage(raw)
+  } catch (error) {
+    throw refusal ?? error
+  }
+}
+
+function readMessage(raw: MessageDict): CheckinMessage {
   const type = raw['MessageType']
   if (typeof type !== 'string') throw new AppError('message_invalid', 'MessageType is missing')
   const read = READERS.get(type)
@@ -35,7 +43,7 @@ export function parseCheckin(bytes: Uint8Array): CheckinMessage {
   return read(raw, readIdentity(raw))
 }
 
-type Reader = (raw: PlistDict, identity: ChannelIdentity) => CheckinMessage
+type Reader = (raw: MessageDict, identity: ChannelIdentity) => CheckinMessage
 
 const READERS: ReadonlyMap<string, Reader> = new Map<CheckinMessage['messageType'], Reader>([
   ['Authenticate', readAuthenticate],
@@ -52,7 +60,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<CheckinMessage['messageType
   ['ReturnToService', readReturnToService],
 ])
 
-function readAuthenticate(raw: PlistDict, identity: ChannelIdentity): Authenticate {
+function readAuthenticate(raw: MessageDict, identity: ChannelIdentity): Authenticate {
   requireDeviceChannel('Authenticate', identity)
   return {
     messageType: 'Authenticate',
@@ -73,11 +81,12 @@ function readAuthenticate(raw: PlistDict, identity: ChannelIdentity): Authentica
   }
 }
 
-function readTokenUpdate(raw: PlistDict, identity: ChannelIdentity): TokenUpdate {
+function readTokenUpdate(raw: MessageDict, identity: ChannelIdentity): TokenUpdate {
   const token = raw['Token']
-  if (!(token instanceof Uint8Array) || token.length === 0) {
+  if (!(token instanceof Uint8Array) || token.length === 0)
     throw new AppError('message_invalid', 'Token is missing or not data')
-  }
+  if (token.length > LONGEST_TOKEN)
+    throw new AppError('message_invalid', `Token is longer than ${LONGEST_TOKEN} bytes`)
   return {
     messageType: 'TokenUpdate',
     identity,
@@ -90,7 +99,7 @@ function readTokenUpdate(raw: PlistDict, identity: ChannelIdentity): TokenUpdate
   }
 }
 
-function readUserAuthenticate(raw: PlistDict, identity: ChannelIdentity): UserAuthenticate {
+function readUserAuthenticate(raw: MessageDict, identity: ChannelIdentity): UserAuthenticate {
   if (identity.type !== 'user')
     throw new AppError('message_invalid', 'UserAuthenticate needs UDID and UserID')
   const digestResponse = raw['DigestResponse']
@@ -102,8 +111,14 @@ function readUserAuthenticate(raw: PlistDict, identity: ChannelIdentity): UserAu
   }
 }
 
-function readSetBootstrapToken(raw: PlistDict, identity: ChannelIdentity): SetBootstrapToken {
+function readSetBootstrapToken(raw: MessageDict, identity: ChannelIdentity): SetBootstrapToken {
   requireDeviceChannel('SetBootstrapToken', identity)
+  const token = raw['BootstrapToken']
+  // Without a token the stored one is deleted, so one that cannot be read must not count as absent.
+  if (token !== undefined && !(token instanceof Uint8Array))
+    throw new AppError('message_invalid', 'BootstrapToken is not data')
+  if (token !== undefined && token.length > LONGEST_TOKEN)
+    throw new AppError('message_invalid', `BootstrapToken is longer than ${LONGEST_TOKEN} bytes`)
   return {
     messageType: 'SetBootstrapToken',
     identity,
@@ -113,7 +128,7 @@ function readSetBootstrapToken(raw: PlistDict, identity: ChannelIdentity): SetBo
   }
 }
 
-function readGetBootstrapToken(raw: PlistDict, identity: ChannelIdentity): GetBootstrapToken {
+function readGetBootstrapToken(raw: MessageDict, identity: ChannelIdentity): GetBootstrapToken {
   requireDeviceChannel('GetBootstrapToken', identity)
   return {
     messageType: 'GetBootstrapToken',
@@ -123,7 +138,7 @@ function readGetBootstrapToken(raw: PlistDict, identity: ChannelIdentity): GetBo
   }
 }
 
-function readGetToken(raw: PlistDict, identity: ChannelIdentity): GetToken {
+function readGetToken(raw: MessageDict, identity: ChannelIdentity): GetToken {
   const given = raw['TokenParameters']
   return {
     messageType: 'GetToken',
@@ -140,17 +155,17 @@ function readGetToken(raw: PlistDict, identity: ChannelIdentity): GetToken {
   }
 }
 
-function readDeclarativeManagement(raw: PlistDict, identity: ChannelIdentity): DeclarativeManagement {
+function readDeclarativeManagement(raw: MessageDict, identity: ChannelIdentity): DeclarativeManagement {
   return {
     messageType: 'DeclarativeManagement',
     identity,
     raw,
     endpoint: checkedId(raw['Endpoint'], 'Endpoint'),
-    ...data(raw, { data: 'Data' }),
+    ...data(raw, { data: 'Data' }, Infinity),
   }
 }
 
-function readReturnToService(raw: PlistDict, identity: ChannelIdentity): ReturnToService {
+function readReturnToService(raw: MessageDict, identity: ChannelIdentity): ReturnToService {
   requireDeviceChannel('ReturnToService', identity)
   return { messageType: 'ReturnToService', identity, raw }
 }
@@ -163,7 +178,7 @@ function requireDeviceChannel(type: string, identity: ChannelIdentity): void {
 type Members<Names extends Record<string, string>, Value> = { -readonly [Name in keyof Names]?: Value }
 
 function texts<const Names extends Record<string, string>>(
-  raw: PlistDict,
+  raw: MessageDict,
   names: Names,
   longest?: number,
 ): Members<Names, string> {
@@ -171,17 +186,18 @@ function texts<const Names extends Record<string, string>>(
 }
 
 function data<const Names extends Record<string, string>>(
-  raw: PlistDict,
+  raw: MessageDict,
   names: Names,
+  longest = LONGEST_TOKEN,
 ): Members<Names, Uint8Array<ArrayBuffer>> {
   return pick(names, (key) => {
     const value = raw[key]
-    return value instanceof Uint8Array && value.length > 0 ? value : undefined
+    return value instanceof Uint8Array && value.length > 0 && value.length <= longest ? value : undefined
   })
 }
 
 function flags<const Names extends Record<string, string>>(
-  raw: PlistDict,
+  raw: MessageDict,
   names: Names,
 ): Members<Names, boolean> {
   return pick(names, (key) => {

@@ -1,8 +1,11 @@
 import { AppError } from '../../kernel/errors.ts'
-import type { PlistDict } from '../plist/index.ts'
+import type { MessageDict } from './open-message.ts'
 
 /** The UserID that every user of a Shared iPad has. */
 const SHARED_IPAD_USER = 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'
+
+/** What stands for bytes that are no text (see `salvagePlist`): two ids must not become one by it. */
+const UNREAD = '\ufffd'
 
 /** Longest part of an id. */
 const LONGEST_ID = 256
@@ -32,7 +35,7 @@ export interface ChannelIdentity {
  * of UDID and EnrollmentID, or when one of the keys that make the id is no usable text (1 to 256 characters, none
  * of them a control character; no colon in the device's part, as that separates the user).
  */
-export function readIdentity(raw: PlistDict): ChannelIdentity {
+export function readIdentity(raw: MessageDict): ChannelIdentity {
   const udid = idPart(raw, 'UDID', true)
   const enrollmentId = idPart(raw, 'EnrollmentID', true)
   if (udid !== undefined && enrollmentId !== undefined) refuse('Both UDID and EnrollmentID are present')
@@ -53,7 +56,7 @@ export function readIdentity(raw: PlistDict): ChannelIdentity {
   }
 }
 
-function readUdidChannel(raw: PlistDict, udid: string): ChannelIdentity {
+function readUdidChannel(raw: MessageDict, udid: string): ChannelIdentity {
   const userId = idPart(raw, 'UserID', false)
   if (userId === undefined) return { id: udid, type: 'device', deviceId: udid }
   if (userId.toUpperCase() !== SHARED_IPAD_USER) {
@@ -64,7 +67,7 @@ function readUdidChannel(raw: PlistDict, udid: string): ChannelIdentity {
   return { id: `${udid}:${shortName}`, type: 'shared_ipad_user', deviceId: udid, userId }
 }
 
-function userNames(raw: PlistDict): Pick<ChannelIdentity, 'userShortName' | 'userLongName'> {
+function userNames(raw: MessageDict): Pick<ChannelIdentity, 'userShortName' | 'userLongName'> {
   const userShortName = optionalText(raw, 'UserShortName')
   const userLongName = optionalText(raw, 'UserLongName')
   return {
@@ -73,7 +76,7 @@ function userNames(raw: PlistDict): Pick<ChannelIdentity, 'userShortName' | 'use
   }
 }
 
-function idPart(raw: PlistDict, key: string, isDevice: boolean): string | undefined {
+function idPart(raw: MessageDict, key: string, isDevice: boolean): string | undefined {
   const value = raw[key]
   if (value === undefined) return undefined
   const text = checkedId(value, key)
@@ -90,14 +93,15 @@ export function checkedId(value: unknown, key: string): string {
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) refuse(`${key} holds a control character`)
   // A copy: a slice would keep the whole message alive for as long as the id is cached.
-  return Buffer.from(value, 'utf8').toString('utf8')
+  const id = Buffer.from(value, 'utf8').toString('utf8')
+  return id.includes(UNREAD) ? refuse(`${key} holds what is no character`) : id
 }
 
 /**
  * An optional text; anything else, or an empty one, counts as absent. What is longer than an id is cut, and U+0000,
  * which no database takes, is replaced: the message itself keeps both.
  */
-export function optionalText(raw: PlistDict, key: string, longest = LONGEST_ID): string | undefined {
+export function optionalText(raw: MessageDict, key: string, longest = LONGEST_ID): string | undefined {
   const value = raw[key]
   if (typeof value !== 'string' || value === '') return undefined
   return value.slice(0, longest).toWellFormed().replaceAll('\u0000', '\ufffd')

@@ -3,6 +3,7 @@ import type { PlistDict, PlistValue } from '../plist/index.ts'
 import { optionalText } from './identity.ts'
 import { toJson } from './json.ts'
 import type { JsonValue } from './json.ts'
+import type { MessageDict } from './open-message.ts'
 
 /** What a result tells about a device. */
 export type InventoryKind =
@@ -57,7 +58,7 @@ const FACTS = {
  * The inventory in a result message, told by the keys that are there, as a result need not name its RequestType;
  * undefined when there is none.
  */
-export function extractInventory(raw: PlistDict): Inventory | undefined {
+export function extractInventory(raw: MessageDict): Inventory | undefined {
   const answers = raw['QueryResponses']
   if (isDict(answers)) {
     return { kind: 'device_information', data: toJson(answers), facts: readFacts(answers) }
@@ -71,7 +72,7 @@ export function extractInventory(raw: PlistDict): Inventory | undefined {
   )
 }
 
-function list(kind: InventoryKind, value: PlistValue | undefined): Inventory | undefined {
+function list(kind: InventoryKind, value: PlistValue | null | undefined): Inventory | undefined {
   return Array.isArray(value) ? { kind, data: toJson(value) } : undefined
 }
 

@@ -38,6 +38,8 @@ export interface ReadResult extends ReadBody {
   /** JSON of an `ErrorChainItem[]`. */
   errorChain?: string
   identity: ChannelIdentity
+  /** What could not be read, where that is not the whole. */
+  unreadable?: string
   /** What an acknowledged result tells about the device. */
   inventory?: ReadInventory
 }

@@ -1,5 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { isDict, parsePlist } from '../plist/index.ts'
+import { openMessage } from './open-message.ts'
 
 /** Largest body that is looked into. */
 const LARGEST = 256 * 1024
@@ -14,9 +14,9 @@ export function looksLikeCheckin(contentType: string | undefined): boolean {
  * Content-Type. False for what cannot be read.
  */
 export function isCheckinBody(body: Uint8Array): boolean {
+  if (body.length > LARGEST) return false
   try {
-    const raw = parsePlist(body, { maxBytes: LARGEST })
-    return isDict(raw) && typeof raw['MessageType'] === 'string'
+    return typeof openMessage(body).raw['MessageType'] === 'string'
   } catch (error) {
     if (error instanceof AppError) return false
     throw error

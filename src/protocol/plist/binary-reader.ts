@@ -1,3 +1,4 @@
+import { AppError } from '../../kernel/errors.ts'
 import { createDict, narrowInteger, refuse } from './value.ts'
 import type { PlistLimits, PlistValue } from './value.ts'
 
@@ -5,6 +6,8 @@ import type { PlistLimits, PlistValue } from './value.ts'
 const APPLE_EPOCH = 978_307_200
 
 const TRAILER_BYTES = 32
+/** Members of a damaged dictionary that are looked at. */
+const MOST_SALVAGED = 1_000
 
 /** Where the reader of the binary form stands (Apple's CFBinaryPList.c describes the format). */
 interface BinaryReader {
@@ -22,6 +25,51 @@ interface BinaryReader {
 
 /** Reads the binary form. A container that is referenced twice is read, and counted, twice. */
 export function readBinaryPlist(bytes: Buffer, limits: PlistLimits): PlistValue {
+  const { reader, root } = openBinaryPlist(bytes, limits)
+  return readObject(reader, root, 1)
+}
+
+/**
+ * Reads the members of a dictionary each by itself: null where one cannot be read. Once there was more than the limits
+ * allow, only what is no container. Undefined when there is no dictionary.
+ */
+export function salvageBinaryPlist(
+  bytes: Buffer,
+  limits: PlistLimits,
+): Record<string, PlistValue | null> | undefined {
+  const dict: Record<string, PlistValue | null> = createDict()
+  const isDone = attempt(() => {
+    const { reader, root } = openBinaryPlist(bytes, limits)
+    const offset = readCount(bytes, reader.tableStart + root * reader.offsetSize, reader.offsetSize)
+    const marker = bytes.readUInt8(offset)
+    if (marker >> 4 !== 0xd) refuse('not a dictionary', offset)
+    const { count, start } = readLength(reader, marker, offset)
+    const { refSize: width } = reader
+    if (start + count * width * 2 > reader.tableStart) refuse('container is longer than the document', offset)
+    for (let i = 0; i < Math.min(count, MOST_SALVAGED); i++) {
+      const key = attempt(() => readObject(reader, readCount(bytes, start + i * width, width), 2))
+      if (typeof key !== 'string') continue
+      // What is left after a member that used all up is enough for those that are no containers.
+      const fresh = { ...reader, limits: { ...limits, maxNodes: 2, maxDepth: 1 } }
+      const ref = readCount(bytes, start + (count + i) * width, width)
+      const used = attempt(() => readObject(reader, ref, 2))
+      dict[key] = used ?? attempt(() => readObject({ ...fresh, nodes: 0, expanded: 0 }, ref, 2)) ?? null
+    }
+    return true
+  })
+  return isDone ? dict : undefined
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof AppError || error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+function openBinaryPlist(bytes: Buffer, limits: PlistLimits): { reader: BinaryReader; root: number } {
   if (bytes.toString('latin1', 0, 8) !== 'bplist00') refuse('unknown version of a binary plist', 0)
   const trailer = bytes.length - TRAILER_BYTES
   if (trailer < 9) refuse('the document ends too early', bytes.length)
@@ -39,7 +87,7 @@ export function readBinaryPlist(bytes: Buffer, limits: PlistLimits): PlistValue 
   const { offsetSize, refSize, objectCount, tableStart } = reader
   if (offsetSize < 1 || offsetSize > 8 || refSize < 1 || refSize > 8) refuse('bad trailer', trailer)
   if (tableStart < 9 || tableStart + objectCount * offsetSize !== trailer) refuse('bad trailer', trailer)
-  return readObject(reader, readCount(bytes, trailer + 16, 8), 1)
+  return { reader, root: readCount(bytes, trailer + 16, 8) }
 }
 
 /** An unsigned number of 1 to 8 bytes; what is too large to be exact is Infinity, which fits nowhere. */

@@ -1,5 +1,7 @@
 export { isDict } from './value.ts'
 export type { PlistDict, PlistLimits, PlistValue } from './value.ts'
 export { parsePlist } from './reader.ts'
+export { salvagePlist } from './salvage.ts'
+export type { SalvagedDict } from './salvage.ts'
 export { writePlist } from './writer.ts'
 export type { WritablePlist } from './writer.ts'

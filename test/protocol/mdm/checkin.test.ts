@@ -144,6 +144,44 @@ test.each<[Record<string, WritablePlist | undefined>, string]>([
   })
 })
 
+describe('of what cannot be read', () => {
+  const odd = (keys: Record<string, WritablePlist | undefined>, to = '<date>never</date>') =>
+    Buffer.from(message(keys).toString().replace('<string>ODD</string>', to))
+  const token = { MessageType: 'TokenUpdate', Topic: TOPIC, Token: TOKEN, PushMagic: 'm' }
+
+  test('what is optional counts as absent', () => {
+    const authenticate = { MessageType: 'Authenticate', Topic: TOPIC, Model: 'MQ', Later: 'ODD' }
+    expect(parseCheckin(odd(authenticate))).toMatchObject({ topic: TOPIC, model: 'MQ' })
+    expect(parseCheckin(odd({ ...authenticate, Model: 'ODD' }))).not.toHaveProperty('model')
+    expect(parseCheckin(odd({ ...token, UnlockToken: 'ODD' }))).not.toHaveProperty('unlockToken')
+    const long = parseCheckin(message({ ...token, UnlockToken: Buffer.alloc(65_537) }))
+    expect(long).not.toHaveProperty('unlockToken')
+    expect(isCheckinBody(odd(authenticate))).toBe(true)
+  })
+
+  test.each<[Record<string, WritablePlist | undefined>]>([
+    [{ ...token, Token: 'ODD' }],
+    [{ ...token, PushMagic: 'ODD' }],
+    [{ ...token, Topic: 'ODD' }],
+    // Taken for a message of the device, it would put the token of a user in the place of the device's.
+    [{ ...token, UserID: 'ODD' }],
+    [{ ...token, UDID: 'ODD' }],
+    [{ MessageType: 'ODD' }],
+    [{ MessageType: 'SetBootstrapToken', BootstrapToken: 'ODD' }],
+  ])('%j decides', (keys) => {
+    expect(refusal(() => parseCheckin(odd(keys)))?.code).toBe('plist_invalid')
+  })
+
+  test('a bootstrap token is data, or not there', () => {
+    const set = { MessageType: 'SetBootstrapToken' }
+    expect(refusal(() => parseCheckin(message({ ...set, BootstrapToken: 'AAEC' })))?.message).toBe(
+      'BootstrapToken is not data',
+    )
+    const long = message({ ...set, BootstrapToken: Buffer.alloc(65_537) })
+    expect(refusal(() => parseCheckin(long))?.message).toBe('BootstrapToken is longer than 65536 bytes')
+  })
+})
+
 test('what is no dictionary, or no property list', () => {
   const list = Buffer.from('<plist><array/></plist>')
   expect(refusal(() => parseCheckin(list))?.message).toBe('The message is not a dictionary')

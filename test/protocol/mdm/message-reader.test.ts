@@ -85,8 +85,18 @@ describe('a large message', () => {
     })
   })
 
-  test('is refused with the same reason', async () => {
+  test('of which not all can be read is an answer all the same, with what can be read', async () => {
     const broken = Buffer.from(large)
+    broken.write('<wrong', 200_000)
+    const { returned, ...result } = await reader.readResult(Buffer.from(broken))
+    expect(result).toEqual(readResult(broken))
+    expect(result).toMatchObject({ status: 'Acknowledged', commandUuid: 'A', unreadable: expect.any(String) })
+    expect(returned?.equals(broken)).toBe(true)
+    expect(unpackBytes(result.packed, broken.length).equals(broken)).toBe(true)
+  })
+
+  test('is refused with the same reason', async () => {
+    const broken = Buffer.from(large.toString().replaceAll('CommandUUID', 'commanduuid'))
     broken.write('<wrong', 200_000)
     const here = refusal(() => readResult(broken))
     expect(here?.code).toBe('plist_invalid')

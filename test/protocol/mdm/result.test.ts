@@ -43,11 +43,89 @@ test('an error keeps its chain with Apple’s names', () => {
   expect(parseResult(message({ ...keys, ErrorChain: 'none' })).errorChain).toBeUndefined()
 })
 
+test('a code that no number holds is a text', () => {
+  const chain = [{ ErrorCode: 2n ** 63n }]
+  const { errorChain } = parseResult(message({ Status: 'Error', CommandUUID: 'A', ErrorChain: chain }))
+  expect(errorChain).toEqual([{ ErrorCode: '9223372036854775808' }])
+})
+
+test.each<[unknown, unknown]>([
+  [{ ErrorCode: '12013', ErrorDomain: 'D' }, [{ ErrorCode: 12013, ErrorDomain: 'D' }]],
+  [[{ ErrorCode: ' -7 ' }], [{ ErrorCode: -7 }]],
+  [
+    [{ ErrorCode: 'E_FAIL' }, {}],
+    [{ ErrorCode: 'E_FAIL' }, {}],
+  ],
+  [[{ ErrorCode: true, LocalizedDescription: ['x'] }, [{ ErrorCode: 1 }]], [{}]],
+  [{}, [{}]],
+  [5, undefined],
+])('an ErrorChain of another form, %j, is read as far as it goes', (ErrorChain, chain) => {
+  const keys = { Status: 'Error', CommandUUID: 'A', ErrorChain: ErrorChain as WritablePlist }
+  expect(parseResult(message(keys)).errorChain).toEqual(chain)
+})
+
+test.each<[WritablePlist | undefined, string]>([
+  ['Fine', 'Unknown Status "Fine"'],
+  ['acknowledged', 'Unknown Status "acknowledged"'],
+  ['x'.repeat(70_000), `Unknown Status "${'x'.repeat(64)}"`],
+  [5, 'Unknown Status of no text'],
+  [['Acknowledged'], 'Unknown Status of no text'],
+  [undefined, 'Unknown Status of no text'],
+])('the Status %j of an answer is an error that says so', (Status, USEnglishDescription) => {
+  const ours = { ErrorDomain: 'Firstboot', USEnglishDescription }
+  const keys = { CommandUUID: 'A', Status }
+  expect(parseResult(message(keys))).toMatchObject({ status: 'Error', commandUuid: 'A', errorChain: [ours] })
+  const told = parseResult(message({ ...keys, ErrorChain: [{ ErrorCode: 1 }] }))
+  expect(told.errorChain).toEqual([ours, { ErrorCode: 1 }])
+})
+
+describe('a result of which not all can be read', () => {
+  const damaged = (keys: Record<string, WritablePlist | undefined>, from: string, to: string | Buffer) => {
+    const [before = '', after = ''] = message(keys).toString().split(from)
+    return Buffer.concat([Buffer.from(before), Buffer.from(to), Buffer.from(after)])
+  }
+  const answers = { QueryResponses: { DeviceName: 'aQQb', OSVersion: '18.1', Until: 'DATE' } }
+  const keys = { Status: 'Acknowledged', CommandUUID: 'A', ...answers }
+
+  test.each<[string, Buffer, string]>([
+    [
+      'a date out of range',
+      damaged(keys, '<string>DATE</string>', '<date>10000-01-01T00:00:00Z</date>'),
+      'not a date',
+    ],
+    ['a stray byte', damaged(keys, 'QQ', Buffer.of(0xff)), 'not valid UTF-8'],
+    ['a control character by its number', damaged(keys, 'QQ', '&#0;'), 'unknown entity reference'],
+  ])('%s: the rest counts', (_, body, problem) => {
+    const result = parseResult(body)
+    expect(result).toMatchObject({ status: 'Acknowledged', commandUuid: 'A', identity: IDENTITY })
+    expect(result.unreadable).toContain(problem)
+    expect(extractInventory(result.raw)?.facts).toMatchObject({ osVersion: '18.1' })
+  })
+
+  test('a list that is too long is no inventory, for it would be taken for the whole', () => {
+    const list = { InstalledApplicationList: 'LIST' }
+    const long = `<array>${'<dict/>'.repeat(500_001)}</array>`
+    const result = parseResult(damaged({ ...keys, ...list }, '<string>LIST</string>', long))
+    expect(result).toMatchObject({ status: 'Acknowledged', commandUuid: 'A' })
+    expect(extractInventory({ ...result.raw, QueryResponses: null })).toBeUndefined()
+  })
+
+  test.each<[string, Record<string, WritablePlist | undefined>, string, string | Buffer]>([
+    ['no CommandUUID', { Status: 'Error', CommandUUID: 'AQQ' }, 'QQ', Buffer.of(0xff)],
+    ['no identity', { Status: 'Error', CommandUUID: 'A', UDID: 'BQQ' }, 'QQ', Buffer.of(0xff)],
+    ['a user who may be another', { ...keys, UserID: '?' }, '<string>?</string>', '<date/>'],
+    ['nothing to answer', { Status: 'Idle', Odd: '?' }, '<string>?</string>', '<date/>'],
+  ])('%s is to be read: refused', (_, given, from, to) => {
+    expect(refusal(() => parseResult(damaged(given, from, to)))?.code).toBe('plist_invalid')
+  })
+})
+
 test.each<[Record<string, WritablePlist | undefined>, string]>([
   [{}, 'Unknown Status of no text'],
   [{ Status: 'Fine' }, 'Unknown Status "Fine"'],
   [{ Status: 'NotNow' }, 'CommandUUID is missing'],
   [{ Status: 'Acknowledged', CommandUUID: 5 }, 'CommandUUID is not a string'],
+  [{ Status: 'Acknowledged', CommandUUID: 'A\ufffd' }, 'CommandUUID holds what is no character'],
   [{ Status: 'Acknowledged', CommandUUID: 'x'.repeat(257) }, 'CommandUUID is longer than 256 characters'],
   [{ Status: 'Error', CommandUUID: 'A', EnrollmentID: 'E' }, 'Both UDID and EnrollmentID are present'],
 ])('%j is refused', (keys, reason) => {
