@@ -1,59 +1,46 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { benchEngine, CONNECTIONS, type Found } from './engine.ts'
-import { load } from './load.ts'
-import { measure } from './measure.ts'
-import { print } from './report.ts'
-import { SECONDS } from './scenarios.ts'
-import { startServer } from './server-process.ts'
+import { parseArgs } from 'node:util'
+import { benchAttacks } from './attack/index.ts'
+import { benchPaired } from './paired.ts'
+import { benchRatios } from './ratios.ts'
 
-/**
- * `npm run bench`: ratios of Firstboot against a plain server and against a handler that does nothing, all measured in
- * this run on this machine, on PostgreSQL with its default settings (fsync on) and on the embedded database.
- *
- * Over 1, 8 and 64 connections, Firstboot and the plain server by turns:
- * - Idle poll: a device that has nothing to do asks for work, its signature checked.
- * - command cycle: each request is the answer to a command and brings the next one.
- * - TokenUpdate: of devices that are enrolled.
- * - whole enrolment: link, SCEP, Authenticate, TokenUpdate, first poll.
- * - Setup Assistant: the MachineInfo of a device at first power-on, answered with a signed profile of its own.
- *
- * Of Firstboot alone: 100,000 serial numbers fetched from a fake Apple and given a policy; phones powered on at 500 a
- * minute while 10,000 enrolled devices poll; polls beside bodies of 10 to 20 MB; polls with a long history; memory.
- *
- * `node bench/main.ts postgres` or `embedded` measures on one database alone; a second argument names one scenario, or
- * `extras` for what is measured of Firstboot alone.
- */
-const ENGINES = ['postgres', 'embedded'] as const
-const [, , engineOnly, scenarioOnly] = process.argv
-const started = performance.now()
-const found: Found = { rows: [], facts: [] }
+const USAGE = `npm run bench [-- postgres|embedded [scenario]]
+  Firstboot against a plain server and a handler that does nothing; some 12 minutes in all.
+
+npm run bench -- paired <folder of another checkout> [--database embedded] [--rounds 5] [--only "Idle poll"]
+  Firstboot of this checkout against that of another one (npm ci has run there), by turns; 10 minutes at most.
+
+npm run bench -- attack [--database embedded] [--seconds 20] [--only name]
+  An honest device while strangers do their worst, one kind at a time; 10 minutes at most.
+`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    database: { type: 'string', default: 'postgres' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '20' },
+    only: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+const { only } = values
+const engine = values.database === 'embedded' ? 'embedded' : 'postgres'
+const [what, argument] = positionals
 const folder = mkdtempSync(path.join(tmpdir(), 'firstboot-bench-'))
 try {
-  for (const engine of ENGINES)
-    if (engineOnly === undefined || engineOnly === engine)
-      await benchEngine(engine, folder, found, scenarioOnly)
-  const empty = await startServer('empty')
-  for (const connections of CONNECTIONS) {
-    const request = Buffer.from('PUT /mdm/connect HTTP/1.1\r\nHost: bench\r\nContent-Length: 2\r\n\r\nhi')
-    const run = () =>
-      load({ port: empty.port, connections, seconds: SECONDS[connections], next: () => request })
-    const figures = await measure('empty', empty, run)
-    found.rows.push({
-      ...{ engine: 'none', scenario: 'nothing (ceiling)', server: 'empty', connections },
-      ...figures,
-    })
+  if (values.help) console.log(USAGE)
+  else if (what === 'paired' && argument !== undefined)
+    await benchPaired({ other: path.resolve(argument), engine, rounds: Number(values.rounds), only, folder })
+  else if (what === 'attack') await benchAttacks({ engine, seconds: Number(values.seconds), only, folder })
+  else if (what === undefined || what === 'postgres' || what === 'embedded')
+    await benchRatios(folder, what, argument)
+  else {
+    console.error(USAGE)
+    process.exitCode = 2
   }
-  await empty.stop()
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
-const machine = { cpus: cpus().length, model: cpus()[0]?.model, node: process.version }
-const seconds = Math.round((performance.now() - started) / 1000)
-print(found.rows, found.facts)
-console.log(`\n${seconds} s on ${machine.cpus} CPUs (${machine.model ?? 'unknown'}), Node ${machine.node}`)
-writeFileSync(
-  path.join(import.meta.dirname, 'results.json'),
-  `${JSON.stringify({ at: new Date().toISOString(), seconds, machine, ...found }, null, 2)}\n`,
-)

@@ -31,6 +31,19 @@ answerBench({
   async sql(text) {
     await sql.raw(text).execute(db.kysely)
   },
+  async rows() {
+    const tables = sql<{ name: string }>`
+      select relname as name from pg_class
+      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`
+    const counts: Record<string, number> = {}
+    for (const { name } of (await tables.execute(db.kysely)).rows) {
+      const { rows } = await sql<{ n: number }>`select count(*) as n from ${sql.table(name)}`.execute(
+        db.kysely,
+      )
+      counts[name] = Number(rows[0]?.n)
+    }
+    return counts
+  },
   async crowd(members, spkis, topic) {
     const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })
     return enrolCrowd({ db, log, secretBox }, members, spkis, topic)

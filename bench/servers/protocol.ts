@@ -12,6 +12,7 @@ export type Ask =
   | { ask: 'stop' }
   | { ask: 'queue'; uuids: string[]; enrollmentIds: string[] }
   | { ask: 'sql'; text: string }
+  | { ask: 'rows' }
   | { ask: 'crowd'; members: CrowdMember[]; spkis: string[]; topic: string }
 export interface Usage {
   /** CPU seconds of the process so far. */
@@ -28,6 +29,8 @@ export function answerBench(handlers: {
   stop(): Promise<void>
   queue?(uuids: string[], enrollmentIds: string[]): Promise<void>
   sql?(text: string): Promise<void>
+  /** How many rows each table has. */
+  rows?(): Promise<Record<string, number>>
   /** Enrols devices by SQL, for keys given as SPKI in base64; gives their certificates in base64. */
   crowd?(members: CrowdMember[], spkis: string[], topic: string): Promise<string[]>
 }): void {
@@ -53,6 +56,8 @@ export function answerBench(handlers: {
         return handlers.queue?.(message.uuids, message.enrollmentIds)
       case 'sql':
         return handlers.sql?.(message.text)
+      case 'rows':
+        return handlers.rows?.()
       case 'crowd':
         return handlers.crowd?.(message.members, message.spkis, message.topic)
       case 'stop':

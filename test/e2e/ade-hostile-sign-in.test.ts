@@ -1,13 +1,12 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { basicHeader as basic, machineInfoOf, sendMachineInfo as send } from '../support/ade-machine-info.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 
 // Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 const MINUTE = 60_000
@@ -20,7 +19,7 @@ describe('bad input at sign-in', () => {
     database = await testDatabase('postgres')
     world = await startAdeApp({ db: await openAgain(database) })
     prompt = await world.policy({ user_affinity: 'prompt' })
-  }, 60_000)
+  })
   afterAll(async () => {
     await world.close()
     await database.close()
@@ -126,14 +125,12 @@ describe('bad input at sign-in', () => {
       async (name) => {
         wanted = name
         const phone = await world.phone(policy)
-        const started = Date.now()
         const answer = await send(
           world.activation(phone).url,
           await machineInfo(phone),
           basic(`soap@example.com:${name}`),
         )
         expect([answer.status, answer.body]).toEqual([503, ''])
-        expect(Date.now() - started).toBeLessThan(10_000)
         expect(await world.attemptOf(phone)).toMatchObject({ outcome: 'in_progress' })
         expect(await lastReason(phone)).toBe('directory_unavailable')
         expect((await world.api('GET', '/users?user_name=soap@example.com')).body.items).toEqual([])

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startFakeDirectory, startFakeOidc, type FakeDirectory } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp, type Attempt } from '../support/ade-app.ts'
 import { adeOperator } from '../support/ade-operator.ts'
@@ -6,7 +6,6 @@ import { openAgain, testDatabase, type TestDatabase } from '../support/database.
 import { testKey } from '../support/keys.ts'
 
 // Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 const MINUTE = 60_000
@@ -32,7 +31,7 @@ describe('with a directory and a provider', () => {
         { userName: 'change@example.com', password, state: 'must_change' },
       ],
     })
-  }, 60_000)
+  })
   afterAll(async () => {
     await world.close()
     await directory.close()
@@ -115,9 +114,7 @@ test('await_device_configured: a server that was restarted still owes the releas
   })
   const going = phone.powerOn()
   await expect
-    .poll(async () => (await first.api('GET', `/devices/${phone.facts.udid}`)).body?.state, {
-      timeout: 10_000,
-    })
+    .poll(async () => (await first.api('GET', `/devices/${phone.facts.udid}`)).body?.state)
     .toBe('enrolled')
   const second = await startAdeApp({ db: await openAgain(database), with: first })
   await first.app.close()

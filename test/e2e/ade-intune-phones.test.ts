@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp, type Attempt } from '../support/ade-app.ts'
 import { adeOperator, type AdeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 
 // Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 const MINUTE = 60_000
@@ -24,7 +23,7 @@ describe('phones as in Intune', () => {
     database = await testDatabase('postgres')
     world = await startAdeApp({ db: await openAgain(database) })
     admin = adeOperator(world)
-  }, 60_000)
+  })
   afterAll(async () => {
     await world.close()
     await database.close()

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signMachineInfo } from '../../src/protocol/ade/index.ts'
 import { createDeviceHttp, type DeviceHttp, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
@@ -6,7 +6,6 @@ import { adeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 
 // Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 const person = { userName: 'lena', passwords: [PASSWORD] }
@@ -24,7 +23,7 @@ describe('two servers on one PostgreSQL', () => {
     other = await startAdeApp({ db: await openAgain(database), with: one, settings })
     plain = await one.policy()
     prompt = await one.policy({ user_affinity: 'prompt' })
-  }, 60_000)
+  })
   afterAll(async () => {
     await other.close()
     await one.close()
@@ -140,7 +139,7 @@ describe('two servers on one PostgreSQL', () => {
     const slow = await one.stranger({ facts: phone.facts, http, activate: () => undefined })
     const first = slow.device.enroll({ profile: await post(one, phone) })
     await expect
-      .poll(async () => (await one.attemptOf(phone)).timeline.map(({ step }) => step), { timeout: 10_000 })
+      .poll(async () => (await one.attemptOf(phone)).timeline.map(({ step }) => step))
       .toContain('certificate')
     one.clock.advance(1)
     const newer = await post(other, phone)

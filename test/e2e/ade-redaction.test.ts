@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sealServerToken, signMachineInfo } from '../../src/protocol/ade/index.ts'
 import { keyToPem, parseCertificate, readPem } from '../../src/protocol/x509/index.ts'
 import {
@@ -16,7 +16,6 @@ import { testKey } from '../support/keys.ts'
 import { formsOf } from '../support/secret-forms.ts'
 
 // Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 /** What must be found nowhere, each in a form that nothing else looks like. */
 const SECRETS = {
@@ -58,7 +57,7 @@ describe('secrets of automated enrollment', () => {
       clock: world.clock,
       users: [{ userName: 'dora@example.com', password: SECRETS.directoryPassword }],
     })
-  }, 60_000)
+  })
   afterAll(async () => {
     await world.close()
     await oidc.close()

@@ -331,13 +331,13 @@ describeEachEngine('check-in', (database) => {
     expect((await shown(udid)).unenrolled_at).toBeNull()
     await expect
       .poll(async () => {
-        world.clock.advance(60_000)
+        await world.pass(60_000)
         return (await shown(udid)).unenroll_reason
       })
       .toBe('abandoned')
     await expect
       .poll(async () => {
-        world.clock.advance(20_000)
+        await world.pass(20_000)
         return (await attemptOf(device)).outcome
       })
       .toBe('expired')

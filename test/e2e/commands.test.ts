@@ -86,8 +86,8 @@ describeEachEngine('commands', (database) => {
     world.clock.advance(59 * MINUTE)
     world.clock.advance(2 * MINUTE)
     await expect
-      .poll(() => {
-        world.clock.advance(20_000)
+      .poll(async () => {
+        await world.pass(2_000)
         return world.apns.pushes.length
       })
       .toBeGreaterThan(pushes)

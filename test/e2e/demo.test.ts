@@ -8,7 +8,7 @@ import { REASON_CODES } from '../../src/features/attempts/reasons.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
-const PATIENCE_MS = 240_000
+const PATIENCE_MS = 600_000
 
 const folder = temporaryFolder()
 afterAll(() => folder.remove())

@@ -100,8 +100,8 @@ describeEachEngine('the first TokenUpdate', (database) => {
       ...{ tally: 1, type: 'device', awaiting_configuration: false },
     })
     await expect
-      .poll(() => {
-        world.clock.advance(20)
+      .poll(async () => {
+        await world.pass(20)
         return world.apns.pushes.length
       })
       .toBeGreaterThan(pushes)

@@ -32,7 +32,10 @@ describeEachEngine("NanoMDM's API", (database) => {
     headers: Record<string, string> = { authorization: basic(ADMIN_TOKEN) },
   ) {
     // The call waits for Apple, who is asked when some milliseconds of the server's time have gone by.
-    const moving = setInterval(() => world.clock.advance(5), 5)
+    let isAnswered = false
+    const moving = (async () => {
+      while (!isAnswered) await world.pass(5)
+    })()
     try {
       const response = await fetch(`${world.url}${path}`, {
         method,
@@ -43,7 +46,8 @@ describeEachEngine("NanoMDM's API", (database) => {
       const type = response.headers.get('content-type')
       return { status: response.status, type, text, body: text === '' ? null : JSON.parse(text) }
     } finally {
-      clearInterval(moving)
+      isAnswered = true
+      await moving
     }
   }
   const id = () => device.facts.udid

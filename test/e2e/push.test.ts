@@ -62,7 +62,7 @@ describeEachEngine('pushes', (database) => {
           await world.pass(20)
           return (await unsent()).length
         },
-        { interval: 5, timeout: 10_000 },
+        { interval: 5 },
       )
       .toBe(0)
   }
@@ -75,7 +75,7 @@ describeEachEngine('pushes', (database) => {
           await pass(500)
           return count()
         },
-        { interval: 10, timeout: 5_000 },
+        { interval: 10 },
       )
       .toBe(wanted)
   }

@@ -91,7 +91,7 @@ test('the same message to both at once changes things once', async () => {
   expect(row).toMatchObject({ state: 'unenrolled', token_update_tally: before })
   await expect
     .poll(async () => {
-      one.clock.advance(500)
+      await one.pass(500)
       const { items } = (await other.api('GET', `/devices/${udid}/timeline`)).body
       return items.filter((event: { type: string }) => event.type === 'device.checked_out').length
     })
@@ -120,8 +120,8 @@ test('a push certificate that one server stored is used by the other', async () 
   const pushes = one.apns.pushes.length
   expect((await other.api('POST', `/devices/${device.facts.udid}/push`)).status).toBe(202)
   await expect
-    .poll(() => {
-      one.clock.advance(100)
+    .poll(async () => {
+      await one.pass(100)
       return one.apns.pushes.length
     })
     .toBeGreaterThan(pushes)
@@ -140,8 +140,8 @@ test('a push that one server could not send is sent by another when that one is 
   const body = { request_type: 'DeviceLock', device_ids: [device.facts.udid] }
   await third.api('POST', '/commands', body)
   await expect
-    .poll(() => {
-      one.clock.advance(20)
+    .poll(async () => {
+      await one.pass(20)
       return answers(503)
     })
     .toBeGreaterThan(0)
@@ -149,13 +149,10 @@ test('a push that one server could not send is sent by another when that one is 
   one.apns.answerAll(null)
   // After a refusal the next try waits longer each time, minutes in the end.
   await expect
-    .poll(
-      () => {
-        one.clock.advance(2_000)
-        return answers(200)
-      },
-      { timeout: 10_000 },
-    )
+    .poll(async () => {
+      await one.pass(2_000)
+      return answers(200)
+    })
     .toBeGreaterThan(before)
   expect((await device.poll()).results.Acknowledged).toBe(1)
 })

@@ -12,8 +12,8 @@ import { freePort } from '../../src/simulator/index.ts'
  * in an empty project with install scripts off, and run by the Node that the system has.
  */
 const ROOT = path.resolve(import.meta.dirname, '../..')
-const INSTALL_TIMEOUT = 120_000
-const START_TIMEOUT = 60_000
+const INSTALL_TIMEOUT = 600_000
+const START_TIMEOUT = 240_000
 
 const folder = temporaryFolder()
 afterAll(() => folder.remove())
@@ -59,7 +59,7 @@ beforeAll(() => {
   const tarball = readdirSync(folder.path).find((name) => name.endsWith('.tgz')) ?? ''
   const quiet = ['--loglevel', 'error', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts']
   run(project, 'npm', 'install', ...quiet, path.join(folder.path, tarball))
-}, INSTALL_TIMEOUT)
+}, 3 * INSTALL_TIMEOUT)
 
 test('the package holds the program and its papers, and neither sources nor tests', () => {
   const installed = path.join(project, 'node_modules/firstboot')

@@ -142,7 +142,7 @@ async function tell(heading: string, further: readonly Block[] = []): Promise<(s
   return outputs
 }
 
-describe('the stories', { timeout: 240_000 }, () => {
+describe('the stories', { timeout: 900_000 }, () => {
   test('the first goes as it is told, and the addresses that are named exist', async () => {
     const code = `curl -sS $SERVER/api/v1/openapi.json -H "Authorization: Bearer $TOKEN"`
     const outputs = await tell('The story: from nothing to an obeying device', [

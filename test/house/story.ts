@@ -17,7 +17,7 @@ const FENCE = /^```sh( background)?\n([^]*?)^```\n(?:\n```text\n([^]*?)^```\n)?/
 /** A mark that ends the output of a block. */
 const END = '==end of block=='
 /** Looks, a twentieth of a second apart, at something that is to happen: a first start takes long on a busy machine. */
-const TURNS = 2000
+const TURNS = 6000
 
 /** The shell blocks of a piece of Markdown, in their order. */
 export function blocksOf(markdown: string): Block[] {

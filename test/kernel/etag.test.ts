@@ -32,9 +32,8 @@ describe('If-Match', () => {
     expect(outcome(header, 7)).toBe(expected)
   })
 
-  test('a long hostile header takes no time', () => {
-    const started = performance.now()
-    expect(outcome(' '.repeat(60_000) + '"'.repeat(4_000), 7)).toBe('invalid_request')
-    expect(performance.now() - started).toBeLessThan(500)
+  // What took the square of its length would not end before the test does.
+  test('a long hostile header is refused', () => {
+    expect(outcome(' '.repeat(3_000_000) + '"'.repeat(3_000_000), 7)).toBe('invalid_request')
   })
 })

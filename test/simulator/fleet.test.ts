@@ -78,8 +78,7 @@ test('erased devices enrol again when told so', async () => {
   await fleet.enroll()
   stage.server.queue.push(command('A', 'EraseDevice'))
   fleet.push(0)
-  await fleet.quiet(20)
-  expect(fleet.counter.stats).toMatchObject({ erased: 1, enrolled: 2 })
+  await expect.poll(() => fleet.counter.stats).toMatchObject({ erased: 1, enrolled: 2 })
 })
 
 test('refusals and violations are counted by reason', async () => {

@@ -22,6 +22,8 @@ type Wishes = NonNullable<Parameters<ReturnType<typeof createPhoneMaker>>[0]>
 type Json = Record<string, unknown>
 
 const SERVER = 'Phones'
+/** Less than a test may take, so that what did not come is said. */
+const PATIENCE_MS = 200_000
 
 /** A whole server with a fake Apple, whose phones are bought, assigned and powered on. */
 export interface AdeApp extends TestApp {
@@ -49,7 +51,7 @@ export interface AdeApp extends TestApp {
   assign(policyId: string, serials: string[]): Promise<void>
   serverId: string
   /** Moves the clock by a step at a time until it is so. */
-  until(isSo: () => Promise<boolean>, stepMs: number): Promise<void>
+  until(isSo: () => Promise<boolean> | boolean, stepMs: number): Promise<void>
 }
 
 export interface Attempt {
@@ -80,6 +82,7 @@ export async function startAdeApp(options: {
     db: options.db,
     clock,
     ...(options.with && { apns: options.with.apns }),
+    activity: () => fake.calls.length,
     settings: {
       FIRSTBOOT_ADE_URL: fake.url,
       FIRSTBOOT_MACHINE_INFO_CA_FILE: caFile,
@@ -117,13 +120,13 @@ export async function startAdeApp(options: {
   }
 
   /** Moves the clock by a step at a time until it is so; the jobs are real work between the steps. */
-  async function until(isSo: () => Promise<boolean>, stepMs: number): Promise<void> {
-    for (let turn = 0; turn < 600; turn++) {
-      if (await isSo()) return
+  async function until(isSo: () => Promise<boolean> | boolean, stepMs: number): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS
+    while (!(await isSo())) {
+      if (Date.now() > deadline) throw new Error(`it did not become true: ${isSo.toString()}`)
       clock.advance(stepMs)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await world.settle()
     }
-    throw new Error('what was waited for has not happened')
   }
 
   async function synced(id: string): Promise<void> {

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { ADMIN_TOKEN } from './app.ts'
 import type { AdeApp } from './ade-app.ts'
 
@@ -8,9 +7,6 @@ interface Answer {
   status: number
   body: Json
 }
-
-/** Less than the tests of whole servers may take, so that what did not come is said. */
-const PATIENCE_MS = 40_000
 
 /** What an administrator does with ADE servers, as calls of the API. */
 export interface AdeOperator {
@@ -39,7 +35,7 @@ export interface AdeOperator {
 
 /** The administrator of a server. */
 export function adeOperator(world: AdeApp): AdeOperator {
-  const { api, clock, fake, url } = world
+  const { api, fake, url } = world
 
   const raw: AdeOperator['raw'] = async (method, path, sent) => {
     const answer = await fetch(`${url}/api/v1${path}`, {
@@ -51,14 +47,7 @@ export function adeOperator(world: AdeApp): AdeOperator {
     return { status: answer.status, body: /^[{[]/.test(text) ? JSON.parse(text) : text }
   }
 
-  const until: AdeOperator['until'] = async (isTrue, stepMs = 100) => {
-    const deadline = Date.now() + PATIENCE_MS
-    while (!(await isTrue())) {
-      if (Date.now() > deadline) throw new Error(`it did not become true: ${isTrue.toString()}`)
-      clock.advance(stepMs)
-      await wait(10)
-    }
-  }
+  const until: AdeOperator['until'] = (isTrue, stepMs = 100) => world.until(isTrue, stepMs)
 
   const key = async (id: string) => (await raw('GET', `/ade-servers/${id}/encryption-key`)).body as string
   const put: AdeOperator['put'] = (id, file, query = '') =>
@@ -69,8 +58,7 @@ export function adeOperator(world: AdeApp): AdeOperator {
 
   async function synced(id: string): Promise<Json> {
     // A scheduled one that has become due starts now.
-    clock.advance(1)
-    await wait(10)
+    await world.pass(1)
     await until(async () => !(await api('GET', `/ade-servers/${id}`)).body.sync.running)
     return (await api('GET', `/ade-servers/${id}`)).body.sync.last
   }

@@ -48,12 +48,16 @@ export interface TestApp {
   device(options?: Partial<DeviceOptions>): Device
   /** One that is. */
   enrolled(options?: Partial<DeviceOptions>): Promise<Device>
-  /** Moves the clock and lets the background jobs run. */
+  /** Moves the clock and lets the background jobs run, before and after. */
   pass(ms: number): Promise<void>
+  /** Lets the background jobs run. */
+  settle(): Promise<void>
   close(): Promise<void>
 }
 
 const certificates = createApnsCertificates(new Date())
+/** Turns of the event loop and the database in which every call of somebody in this process is on its way. */
+const SETTLED_TURNS = 5
 let devices = 0
 
 /** Starts it. A second one on the same database is another process as far as the code can tell. */
@@ -62,6 +66,8 @@ export async function startTestApp(options: {
   apns?: FakeApns
   clock?: ManualClock
   settings?: Record<string, string>
+  /** Grows with what the server asks of others than the fake APNs. */
+  activity?: () => number
   /** By default one key of these tests, and none before it. */
   secretKeys?: { secretKey: Buffer; previousSecretKey: Buffer | null }
 }): Promise<TestApp> {
@@ -119,6 +125,24 @@ export async function startTestApp(options: {
   const byToken = new Map<string, Device>()
   apns.onPush((token, magic) => byToken.get(token)?.receivePush({ token, magic, topic: TOPIC }))
 
+  /**
+   * Jobs, and calls of others, are real work of the event loop and the database, however long a busy machine takes for it:
+   * they are done when both have taken many turns and nothing more was asked of anybody. The clock may move then: no call
+   * that is under way exceeds its time by it.
+   */
+  async function settle(): Promise<void> {
+    for (let seen = -1; seen !== activity();) {
+      seen = activity()
+      for (let turn = 0; turn < SETTLED_TURNS; turn++) {
+        await new Promise((resolve) => setImmediate(resolve))
+        await db.ping()
+      }
+    }
+  }
+
+  const activity = () =>
+    apns.connections().total + apns.pushes.length + apns.held() + (options.activity?.() ?? 0)
+
   function device(wanted: Partial<DeviceOptions> = {}): Device {
     const random = createRandom(`test-${devices++}`)
     const made = createDevice({
@@ -150,13 +174,11 @@ export async function startTestApp(options: {
       if (!outcome.enrolled) throw new Error(`${outcome.step}: ${outcome.reason}`)
       return made
     },
+    settle,
     async pass(ms) {
+      await settle()
       clock.advance(ms)
-      // Jobs are real work of the event loop and the database; they are done when the database answers after them.
-      for (let turn = 0; turn < 5; turn++) {
-        await new Promise((resolve) => setImmediate(resolve))
-        await db.ping()
-      }
+      await settle()
     },
     async close() {
       await app.close()

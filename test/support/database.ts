@@ -39,7 +39,7 @@ export function describeEachEngine(
     let opened: TestDatabase | undefined
     beforeAll(async () => {
       opened = await testDatabase(engine)
-    }, 60_000)
+    })
     afterAll(async () => {
       await opened?.close()
     })

@@ -9,7 +9,7 @@ import { tiedToThisProcess } from './temporary-folder.ts'
 
 const run = promisify(execFile)
 const INSTALL = 'apt-get update && apt-get install --yes --no-install-recommends postgresql'
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 240_000
 
 /** A PostgreSQL server: `url` is that of a superuser and its database `postgres`. */
 export type PostgresServer = { url: string; stop(): Promise<void> }

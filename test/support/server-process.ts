@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { FakeApns } from '../../src/simulator/index.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 240_000
 
 /** The admin token of servers that are started here. */
 export const PROCESS_ADMIN_TOKEN = 'the-admin-token-of-a-process-0123456789'
@@ -38,7 +38,7 @@ export function serverProcess(options: {
   /** More settings. */
   settings?: Record<string, string>
 }): ServerProcess {
-  const { location, port, apns, folder, patienceMs = 120_000, settings = {} } = options
+  const { location, port, apns, folder, patienceMs = 240_000, settings = {} } = options
   const url = `http://127.0.0.1:${port}`
   const caFile = join(folder, 'apns-ca.pem')
   writeFileSync(caFile, apns.certificates.ca)

@@ -1,11 +1,10 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { adeTroubles } from '../../../src/simulator/ade-cloud-answers.ts'
 import { adeWorld } from '../../support/ade-world.ts'
 import { changes, serials } from '../../support/ade-changes.ts'
 import { describeEachEngine } from '../../support/database.ts'
 
 // The limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

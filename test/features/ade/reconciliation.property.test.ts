@@ -6,7 +6,9 @@ import { describeEachEngine } from '../../support/database.ts'
 
 const SERIALS = ['A', 'B', 'C', 'D', 'E']
 const HOUR = 60 * 60_000
-const MAX_ROUNDS = 12
+/** What a script has not used up is still to come in those after it. */
+const MAX_ROUNDS = 48
+const MAX_CALLS = 300
 
 type SerialWord = 'SUCCESS' | 'FAILED' | 'THROTTLED'
 
@@ -76,10 +78,14 @@ async function createPlay(world: AdeWorld) {
       await grant(policy, serials)
       await world.first.reconcile()
     }
-    for (let round = 0; round < MAX_ROUNDS && (await unsettled()).length > 0; round += 1) {
+    // At least once, for a policy that changed while Apple was in trouble.
+    let round = 0
+    do {
       world.clock.advance(HOUR)
       await world.first.reconcile()
-    }
+      round += 1
+    } while (round < MAX_ROUNDS && (await unsettled()).length > 0)
+    expect(await unsettled()).toEqual([])
     const found = SERIALS.map((serial) => {
       const { profileUuid } = world.fake.device(serial)
       const at = profileUuid === undefined ? undefined : world.fake.profile(profileUuid)
@@ -88,7 +94,7 @@ async function createPlay(world: AdeWorld) {
     const right = { one: ['One', `${contents.one}`], two: ['Two', `${contents.two}`], none: undefined }
     expect(found).toEqual(SERIALS.map((serial) => right[wanted.get(serial) ?? 'none']))
     expect(world.fake.violations).toEqual([])
-    expect(world.fake.calls.length - callsBefore).toBeLessThan(80)
+    expect(world.fake.calls.length - callsBefore).toBeLessThan(MAX_CALLS)
   }
 }
 

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { sealServerToken } from '../../../src/protocol/ade/index.ts'
 import { parseCertificate, readPem } from '../../../src/protocol/x509/index.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 
 // The limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const DAY = 24 * 60 * 60_000
 const BINARY = { 'content-type': 'application/octet-stream' }

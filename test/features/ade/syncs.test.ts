@@ -1,17 +1,15 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Tx } from '../../../src/db/index.ts'
 import { adeTroubles } from '../../../src/simulator/ade-cloud-answers.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 
 // The limit is for what hangs, not for a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 /** How long a call that was begun may take to arrive on a busy machine. */
-const PATIENCE = { timeout: 10_000 }
 
 const serials = (count: number, prefix = 'SN') =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(5, '0')}`)
@@ -87,7 +85,7 @@ describeEachEngine('syncs', (database) => {
     })
     const { body } = await call('GET', `/ade-servers/${id}`)
     expect(body.sync).toMatchObject({ can_start: false, running: true, run_ends_by: started.body.ends_by })
-    await expect.poll(() => world.fake.held(), PATIENCE).toBe(1)
+    await expect.poll(() => world.fake.held()).toBe(1)
     world.fake.release()
     await world.first.idle()
     const after = await call('GET', `/ade-servers/${id}`)
@@ -106,7 +104,7 @@ describeEachEngine('syncs', (database) => {
     world.fake.portal.addDevices(serials(1_500), 'Zurich')
     world.fake.script('/server/devices', 'right', 'hold')
     const run = await world.ade.parts.syncs.startByHand(id, world.by)
-    await expect.poll(() => world.fake.held(), PATIENCE).toBe(1)
+    await expect.poll(() => world.fake.held()).toBe(1)
     world.clock.advance(10 * MINUTE)
     await world.first.idle()
     const ended = await database()

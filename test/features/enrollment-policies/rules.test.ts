@@ -60,9 +60,8 @@ test('any document is either refused by name or renders within the limits of App
   expect(rendered).toBeGreaterThan(50)
 })
 
-test('a document of very many unknown fields is refused in a moment', () => {
-  const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`field${index}`, index]))
-  const started = performance.now()
-  expect(problemsOf(patched(undefined, { name: 'a', ...many }))).toHaveLength(50_000)
-  expect(performance.now() - started).toBeLessThan(3_000)
+// What took the square of their number would not end before the test does.
+test('a document of very many unknown fields is refused', () => {
+  const many = Object.fromEntries(Array.from({ length: 300_000 }, (_, index) => [`field${index}`, index]))
+  expect(problemsOf(patched(undefined, { name: 'a', ...many }))).toHaveLength(300_000)
 })

@@ -8,7 +8,7 @@ describeEachEngine('a device of a user that is given a policy', (database) => {
   beforeAll(async () => {
     world = await startAdeApp({ db: database() })
     policy = await world.policy()
-  }, 60_000)
+  })
   afterAll(() => world.close())
 
   const device = async (udid: string) => (await world.api('GET', `/devices/${udid}`)).body

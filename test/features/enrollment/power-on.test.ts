@@ -21,7 +21,7 @@ describeEachEngine('power-on', (database) => {
     world = await startAdeApp({ db: database() })
     open = await world.policy()
     native = await world.policy({ user_affinity: 'prompt', ade: { department: 'Sales "IT"' } })
-  }, 60_000)
+  })
   afterAll(() => world.close())
 
   const post = async (

@@ -14,7 +14,7 @@ describe('a limit under many phones at once, on two servers', () => {
     database = await testDatabase('postgres')
     one = await startAdeApp({ db: await openAgain(database) })
     other = await startAdeApp({ db: await openAgain(database), with: one })
-  }, 60_000)
+  })
   afterAll(async () => {
     await other.close()
     await one.close()

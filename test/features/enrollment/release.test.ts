@@ -12,7 +12,7 @@ describeEachEngine('release from Setup Assistant', (database) => {
     waiting = await world.policy({
       ade: { await_device_configured: true, configuration_deadline_minutes: 5 },
     })
-  }, 60_000)
+  })
   afterAll(() => world.close())
 
   const device = async (udid: string) => (await world.api('GET', `/devices/${udid}`)).body

@@ -43,7 +43,7 @@ describe('the web view of Setup Assistant', () => {
       ...{ user_affinity: 'prompt', sign_in_source_id: source.body.id },
       ade: { sign_in: 'web' },
     })
-  }, 60_000)
+  })
   afterAll(async () => {
     await world.close()
     await oidc.close()
