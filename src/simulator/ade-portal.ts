@@ -1,5 +1,6 @@
 import { sealServerToken } from '../protocol/ade/index.ts'
-import { parseCertificate, readPem } from '../protocol/x509/index.ts'
+import { AppError } from '../kernel/errors.ts'
+import { parseCertificate, readPem, type Certificate } from '../protocol/x509/index.ts'
 import type { AppleDeviceFacts, AppleServer, Organization } from './ade-cloud-organization.ts'
 
 /** How a server token file is encrypted; 3DES unless said otherwise. */
@@ -7,7 +8,10 @@ type TokenOptions = NonNullable<Parameters<typeof sealServerToken>[2]>
 
 /** The web portal of an organisation: what an administrator does there, as functions. Servers are named by their name. */
 export interface AdePortal {
-  /** A new MDM server; gives the bytes of its token file (`.p7m`), for the key of that certificate. */
+  /**
+   * A new MDM server; gives the bytes of its token file (`.p7m`), for the key of that certificate. A RangeError, and nothing
+   * of a server, when the file or the name cannot be taken.
+   */
   addServer(options: { name: string; certificatePem: string; appleId?: string } & TokenOptions): Buffer
   /** The token file anew: the same consumer key, another access token; the old token is void. */
   renew(name: string, options: { certificatePem: string; appleId?: string } & TokenOptions): Buffer
@@ -36,22 +40,37 @@ export function createAdePortal(organization: Organization): AdePortal {
   }
   const findOrNone = (name: string | null) => (name === null ? undefined : find(name))
 
-  function seal(server: AppleServer, certificatePem: string, options: TokenOptions): Buffer {
-    const block = readPem(certificatePem).find(({ label }) => label === 'CERTIFICATE')
-    if (block === undefined) throw new RangeError('the file for the portal holds no certificate')
+  /** Refused is what holds no certificate with a key that a token can be encrypted to. */
+  function readKey(certificatePem: string): Certificate {
+    try {
+      const block = readPem(certificatePem).find(({ label }) => label === 'CERTIFICATE')
+      const certificate = block && parseCertificate(block.der)
+      if (certificate?.publicKey().asymmetricKeyType === 'rsa') return certificate
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+    }
+    throw new RangeError('the file for the portal holds no certificate with an RSA key')
+  }
+
+  function seal(server: AppleServer, certificate: Certificate, options: TokenOptions): Buffer {
     const token = { ...server.credentials, expiresAt: server.tokenExpiresAt }
-    return Buffer.from(sealServerToken(token, parseCertificate(block.der), options))
+    return Buffer.from(sealServerToken(token, certificate, options))
   }
 
   return {
     addServer({ name, certificatePem, appleId = DEFAULT_APPLE_ID, ...options }) {
-      return seal(organization.addServer(name, appleId), certificatePem, options)
+      const certificate = readKey(certificatePem)
+      if (organization.servers.some((server) => server.name === name && !server.deleted)) {
+        throw new RangeError(`the portal has a server ${name} already`)
+      }
+      return seal(organization.addServer(name, appleId), certificate, options)
     },
     renew(name, { certificatePem, appleId, ...options }) {
       const server = find(name)
+      const certificate = readKey(certificatePem)
       server.appleId = appleId ?? server.appleId
       organization.renewToken(server)
-      return seal(server, certificatePem, options)
+      return seal(server, certificate, options)
     },
     removeServer(name) {
       const server = find(name)

@@ -358,6 +358,27 @@ describe('profiles', () => {
     expect(ade.calls.at(-1)).toMatchObject({ method: 'GET', path: '/account', server: 'phones', status: 200 })
   })
 
+  test('a file that is no certificate leaves no server behind, and a name is given once', async () => {
+    const { portal, url } = stage.ade
+    const certificatePem = stage.certificatePem
+    const broken = certificatePem.replace(/\n[A-Za-z0-9+/=]{20}/, '\nAAAAAAAAAAAAAAAAAAAA')
+    const key = certificatePem.replaceAll('CERTIFICATE', 'PRIVATE KEY')
+    for (const pem of ['', 'hello', broken, key, certificatePem.slice(0, 200)]) {
+      expect(() => portal.addServer({ name: 'pads', certificatePem: pem })).toThrow(RangeError)
+      expect(() => portal.renew('phones', { certificatePem: pem })).toThrow(RangeError)
+    }
+    expect(() => portal.addDevices(['A'], 'pads')).toThrow('the portal has no server pads')
+    expect(await stage.client.account()).toMatchObject({ serverName: 'phones' })
+    expect(() => portal.addServer({ name: 'phones', certificatePem })).toThrow('has a server phones already')
+    const post = (name: string, body: string) =>
+      fetch(`${url}/portal/servers?name=${name}`, { method: 'POST', body })
+    expect((await post('pads', 'hello')).status).toBe(422)
+    expect((await post('phones', certificatePem)).status).toBe(422)
+    expect((await post('pads', certificatePem)).status).toBe(200)
+    portal.removeServer('pads')
+    expect((await post('pads', certificatePem)).status).toBe(200)
+  })
+
   test('a device of another server is out of reach; a disowned one is gone', async () => {
     const { client, ade } = stage
     const p7m = ade.portal.addServer({

@@ -123,21 +123,17 @@ const seconds = (ahead: number) => String(Math.floor(Date.now() / 1000) + ahead)
 test.each<[string, Record<string, string | undefined>, string | Buffer | undefined, number, string]>([
   ['another method', { ':method': 'PUT' }, undefined, 405, 'MethodNotAllowed'],
   ['another path', { ':path': '/device/ab' }, undefined, 404, 'BadPath'],
-  ['a token in upper case', { ':path': '/3/device/ABCD' }, undefined, 404, 'BadPath'],
   ['a token in base64', { ':path': '/3/device/q83vASM=' }, undefined, 404, 'BadPath'],
   ['half a byte', { ':path': '/3/device/abc' }, undefined, 404, 'BadPath'],
-  ['no topic', { 'apns-topic': undefined }, undefined, 400, 'MissingTopic'],
   ['another topic', { 'apns-topic': 'com.example.app' }, undefined, 400, 'BadTopic'],
-  ['no push type', { 'apns-push-type': undefined }, undefined, 400, 'InvalidPushType'],
   ['an alert', { 'apns-push-type': 'alert' }, undefined, 400, 'InvalidPushType'],
-  ['a low priority', { 'apns-priority': '5' }, undefined, 400, 'BadPriority'],
-  ['no expiration', { 'apns-expiration': undefined }, undefined, 400, 'BadExpirationDate'],
+  ['an unknown priority', { 'apns-priority': '7' }, undefined, 400, 'BadPriority'],
   ['an expiration in words', { 'apns-expiration': 'tomorrow' }, undefined, 400, 'BadExpirationDate'],
   ['one in the past', { 'apns-expiration': seconds(-60) }, undefined, 400, 'BadExpirationDate'],
   ['one too far ahead', { 'apns-expiration': seconds(31 * 24 * 3600) }, undefined, 400, 'BadExpirationDate'],
   ['an id that is none', { 'apns-id': '7' }, undefined, 400, 'BadMessageId'],
   ['another content type', { 'content-type': 'text/plain' }, undefined, 400, 'BadHeader'],
-  ['a header of another protocol', { authorization: 'bearer x' }, undefined, 400, 'BadHeader'],
+  ['a provider token', { authorization: 'bearer x' }, undefined, 403, 'InvalidProviderToken'],
   ['no body', {}, '', 400, 'PayloadEmpty'],
   ['an aps dictionary', {}, '{"mdm":"m","aps":{}}', 400, 'BadPayload'],
   ['an empty magic', {}, '{"mdm":""}', 400, 'BadPayload'],
@@ -147,6 +143,23 @@ test.each<[string, Record<string, string | undefined>, string | Buffer | undefin
   expect(await send(change, body)).toEqual({ status, reason })
   expect(apns.violations).toEqual([expect.stringContaining(`${reason}: `)])
   expect(apns.pushes).toEqual([])
+})
+
+const NOTHING = { 'apns-push-type': undefined, 'apns-priority': undefined, 'apns-expiration': undefined }
+
+test.each<[string, Record<string, string | undefined>]>([
+  ['nothing that Apple can do without', { ...NOTHING, 'apns-topic': undefined, 'content-type': undefined }],
+  ['the headers of Go', { ...NOTHING, 'accept-encoding': 'gzip', 'user-agent': 'Go-http-client/2.0' }],
+  ['a character set', { 'content-type': 'application/json; charset=utf-8' }],
+  ['an id of its own', { 'apns-id': '123E4567-E89B-12D3-A456-4266554400A0' }],
+  ['a collapse id', { 'apns-collapse-id': 'x' }],
+  ['a low priority', { 'apns-priority': '5' }],
+  ['one try', { 'apns-expiration': '0' }],
+  ['a token in upper case', { ':path': '/3/device/ABCDEF0123' }],
+])('a push with %s is taken', async (_name, change) => {
+  expect(await send(change)).toEqual({ status: 200 })
+  expect(apns.pushes).toMatchObject([{ token: 'abcdef0123', magic: 'the magic', topic: TOPIC }])
+  expect(apns.violations).toEqual([])
 })
 
 test('who shows no certificate, or one that is none for MDM, is refused', async () => {
