@@ -10,13 +10,29 @@ export function extractMessage(file: Uint8Array): Buffer {
   if (file.length > MAX_FILE_BYTES) throw refusal(`more than ${MAX_FILE_BYTES} bytes`)
   const bytes = asBuffer(file)
   if (looksLikeDer(bytes)) return bytes
-  const text = bytes.toString('latin1').replace(/^\u00EF\u00BB\u00BF/, '')
+  const text = textOf(bytes)
   if (text.trim() === '') throw refusal('it is empty')
   if (text.includes('-----BEGIN ')) return fromPem(text)
-  const { headers, body } = splitHeaders(text)
-  if (/^content-type:\s*multipart\//im.test(headers)) throw refusal('a mail of several parts')
-  const raw = Buffer.from(body, 'latin1')
-  return looksLikeDer(raw) ? raw : fromBase64(body)
+  const raw = Buffer.from(splitHeaders(text).body, 'latin1')
+  if (looksLikeDer(raw)) return raw
+  const lines = text.replaceAll('\r\r\n', '\n').replaceAll('\r\n', '\n').replaceAll('\r', '\n')
+  const { headers, body } = splitHeaders(lines)
+  if (/^content-type:[ \t]*multipart\//im.test(headers)) throw refusal('a mail of several parts')
+  return fromBase64(body)
+}
+
+/** What an editor may have made of the file: UTF-16 in either order, with or without a byte order mark, or UTF-8 with one. */
+function textOf(bytes: Buffer): string {
+  const isLittle = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] !== 0 && bytes[1] === 0)
+  const isBig = (bytes[0] === 0xfe && bytes[1] === 0xff) || (bytes[0] === 0 && bytes[1] !== 0)
+  const even = bytes.subarray(0, bytes.length & ~1)
+  if (isLittle) return even.toString('utf16le').replace(/^\uFEFF/, '')
+  if (isBig)
+    return Buffer.from(even)
+      .swap16()
+      .toString('utf16le')
+      .replace(/^\uFEFF/, '')
+  return bytes.toString('latin1').replace(/^\u00EF\u00BB\u00BF/, '')
 }
 
 /** A SEQUENCE of at least 128 bytes, or of indefinite length; no text begins like that. */
@@ -48,7 +64,8 @@ function splitHeaders(text: string): { headers: string; body: string } {
 }
 
 function fromBase64(body: string): Buffer {
-  const joined = body.replace(/\s+/g, '')
+  // Editors and old mail programs leave NUL and the end-of-file sign of DOS behind.
+  const joined = body.replaceAll('\u001A', '').replace(/[\s\0]+/g, '')
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(joined)) throw refusal('neither base64 nor a CMS message')
   const message = Buffer.from(joined, 'base64')
   if (!looksLikeDer(message)) throw refusal('what its base64 holds is no CMS message')

@@ -17,6 +17,7 @@ export interface ServerToken {
 
 const KEY_DAYS = 2 * 365
 const MAX_VALUE = 1024
+const MARKER = '-----BEGIN MESSAGE-----'
 
 /**
  * Makes the key to which Apple encrypts a server token, with its self-signed certificate: RSA-2048, two years. The
@@ -67,7 +68,7 @@ export function sealServerToken(
     'Content-Type: text/plain;charset=UTF-8',
     'Content-Transfer-Encoding: 7bit',
     '',
-    '-----BEGIN MESSAGE-----',
+    MARKER,
     json,
     '-----END MESSAGE-----',
     '',
@@ -104,9 +105,11 @@ async function openFor(message: Buffer, identity: Identity): Promise<Buffer | un
   }
 }
 
-/** The JSON may be wrapped over lines anywhere, within its texts too, where a bare line end is never part of JSON. */
+/** The JSON may be wrapped over lines anywhere, indented or not, within its texts too, where a bare line end is never part of JSON. */
 function readToken(content: Buffer): ServerToken {
-  const text = content.toString('utf8').replace(/[\r\n]+/g, '')
+  const whole = content.toString('utf8')
+  const marker = whole.indexOf(MARKER)
+  const text = (marker === -1 ? whole : whole.slice(marker)).replace(/[\r\n]+[ \t]*/g, '')
   const json = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1)
   let fields: Record<string, unknown> | undefined
   try {

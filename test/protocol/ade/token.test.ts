@@ -69,9 +69,20 @@ describe('the forms in which the file comes', () => {
       file.replace(/^[^]*\r\n\r\n/, '').replaceAll('\r\n', ''),
       file.replace(/^[^]*\r\n\r\n/, '').replaceAll('\r\n', '\n  '),
       file.replace('; smime-type', ';\r\n\tsmime-type'),
+      file.replaceAll('\r\n', '\r'),
+      file.replaceAll('\r\n', '\r\r\n'),
+      `\r\r\n\n${file}\n\r\n\r`,
+      file.replace(/^[^]*\r\n\r\n/, '\r\r').replaceAll('\r\n', '\r'),
+      `${file}\u001a`,
     ]
+    const swapped = (text: string) => Buffer.from(text, 'utf16le').swap16()
     for (const form of forms) {
-      expect(await openServerToken(Buffer.from(form), [other, ours])).toEqual({ ...token, keyIndex: 1 })
+      const bare = form.replace('\uFEFF', '')
+      const wide = [bare, `\uFEFF${bare}`].flatMap((text) => [Buffer.from(text, 'utf16le'), swapped(text)])
+      const writings = [Buffer.from(form), ...wide]
+      for (const bytes of writings) {
+        expect(await openServerToken(bytes, [other, ours])).toEqual({ ...token, keyIndex: 1 })
+      }
     }
   })
 
@@ -119,13 +130,13 @@ describe('the forms in which the file comes', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat(JSON_TEXT.length), { maxLength: 8 }),
-        fc.constantFrom('\n', '\r\n'),
+        fc.constantFrom('\n', '\r\n', '\r', '\r\n '),
         fc.boolean(),
         async (cuts, end, marked) => {
           let json = JSON_TEXT
           for (const cut of cuts.toSorted((a, b) => b - a)) json = json.slice(0, cut) + end + json.slice(cut)
           const inner = marked
-            ? `Content-Type: text/plain${end}${end}-----BEGIN MESSAGE-----${end}${json}${end}-----END MESSAGE-----`
+            ? `Content-Type: text/plain; boundary="{x}"${end}${end}-----BEGIN MESSAGE-----${end}${json}${end}-----END MESSAGE-----`
             : json
           expect(await openServerToken(seal(inner), [ours])).toEqual({ ...token, keyIndex: 0 })
         },
