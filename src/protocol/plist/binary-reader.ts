@@ -9,6 +9,15 @@ const TRAILER_BYTES = 32
 /** Members of a damaged dictionary that are looked at. */
 const MOST_SALVAGED = 1_000
 
+/**
+ * What shared objects may make of a document, as JSON: this many bytes for each of its own. Lists of Apple's devices, whose
+ * keys are shared by all items, reach a quarter of it.
+ */
+const MAX_EXPANSION = 16
+/** Bytes of a number and a date in JSON, at most. */
+const NUMBER_SIZE = 24
+const DATE_SIZE = 34
+
 /** Where the reader of the binary form stands (Apple's CFBinaryPList.c describes the format). */
 interface BinaryReader {
   readonly bytes: Buffer
@@ -19,11 +28,14 @@ interface BinaryReader {
   readonly tableStart: number
   readonly scalars: Map<number, { value: PlistValue; size: number }>
   nodes: number
-  /** Text and data met so far, shared ones each time. */
+  /** What the scalars met so far are in JSON, shared ones each time. */
   expanded: number
 }
 
-/** Reads the binary form. A container that is referenced twice is read, and counted, twice. */
+/**
+ * Reads the binary form. A container that is referenced twice is read, and counted, twice: there are never more values than
+ * bytes, as each reference has one at least and no writer shares containers.
+ */
 export function readBinaryPlist(bytes: Buffer, limits: PlistLimits): PlistValue {
   const { reader, root } = openBinaryPlist(bytes, limits)
   return readObject(reader, root, 1)
@@ -46,14 +58,16 @@ export function salvageBinaryPlist(
     const { count, start } = readLength(reader, marker, offset)
     const { refSize: width } = reader
     if (start + count * width * 2 > reader.tableStart) refuse('container is longer than the document', offset)
+    // What is left after a member that used all up is enough for those that are no containers, once more.
+    const spare = { ...reader, limits: { ...reader.limits, maxNodes: 2, maxDepth: 1 } }
+    const readAt = (index: number): PlistValue | undefined => {
+      const ref = readCount(bytes, start + index * width, width)
+      spare.nodes = 0
+      return attempt(() => readObject(reader, ref, 2)) ?? attempt(() => readObject(spare, ref, 2))
+    }
     for (let i = 0; i < Math.min(count, MOST_SALVAGED); i++) {
-      const key = attempt(() => readObject(reader, readCount(bytes, start + i * width, width), 2))
-      if (typeof key !== 'string') continue
-      // What is left after a member that used all up is enough for those that are no containers.
-      const fresh = { ...reader, limits: { ...limits, maxNodes: 2, maxDepth: 1 } }
-      const ref = readCount(bytes, start + (count + i) * width, width)
-      const used = attempt(() => readObject(reader, ref, 2))
-      dict[key] = used ?? attempt(() => readObject({ ...fresh, nodes: 0, expanded: 0 }, ref, 2)) ?? null
+      const key = readAt(i)
+      if (typeof key === 'string') dict[key] = readAt(count + i) ?? null
     }
     return true
   })
@@ -69,7 +83,12 @@ function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-function openBinaryPlist(bytes: Buffer, limits: PlistLimits): { reader: BinaryReader; root: number } {
+function openBinaryPlist(bytes: Buffer, given: PlistLimits): { reader: BinaryReader; root: number } {
+  const limits = {
+    ...given,
+    maxNodes: Math.min(given.maxNodes, bytes.length),
+    maxBytes: Math.min(given.maxBytes, bytes.length * MAX_EXPANSION),
+  }
   if (bytes.toString('latin1', 0, 8) !== 'bplist00') refuse('unknown version of a binary plist', 0)
   const trailer = bytes.length - TRAILER_BYTES
   if (trailer < 9) refuse('the document ends too early', bytes.length)
@@ -165,17 +184,19 @@ function readScalar(
   const low = marker & 0xf
   switch (marker >> 4) {
     case 0x0:
-      if (low === 0x8 || low === 0x9) return { value: low === 0x9, size: 1 }
+      if (low === 0x8 || low === 0x9) return { value: low === 0x9, size: 5 }
       break
     case 0x1:
-      if (low <= 4) return { value: readInteger(span(reader, offset + 1, 1 << low), offset), size: 8 }
+      if (low <= 4)
+        return { value: readInteger(span(reader, offset + 1, 1 << low), offset), size: NUMBER_SIZE }
       break
     case 0x2:
-      if (low === 2) return { value: span(reader, offset + 1, 4).readFloatBE(), size: 8 }
-      if (low === 3) return { value: span(reader, offset + 1, 8).readDoubleBE(), size: 8 }
+      if (low === 2) return { value: span(reader, offset + 1, 4).readFloatBE(), size: NUMBER_SIZE }
+      if (low === 3) return { value: span(reader, offset + 1, 8).readDoubleBE(), size: NUMBER_SIZE }
       break
     case 0x3:
-      if (low === 3) return { value: toDate(span(reader, offset + 1, 8).readDoubleBE(), offset), size: 8 }
+      if (low === 3)
+        return { value: toDate(span(reader, offset + 1, 8).readDoubleBE(), offset), size: DATE_SIZE }
       break
     case 0x4:
     case 0x5:
@@ -194,11 +215,16 @@ function readBlock(
   const { count, start } = readLength(reader, marker, offset)
   const kind = marker >> 4
   const block = span(reader, start, kind === 0x6 ? count * 2 : count)
-  if (kind === 0x4) return { value: Buffer.from(block), size: block.length }
+  if (kind === 0x4) return { value: Buffer.from(block), size: sizeOfData(block.length) }
   const text = kind === 0x5 ? block.toString('latin1') : Buffer.from(block).swap16().toString('utf16le')
   if (kind === 0x5 && /[\u0080-\u00ff]/.test(text)) refuse('not valid ASCII', offset)
   if (kind === 0x6 && !text.isWellFormed()) refuse('not valid UTF-16', offset)
-  return { value: text, size: block.length }
+  return { value: text, size: Buffer.byteLength(JSON.stringify(text)) }
+}
+
+/** In JSON: base64 and its tag. */
+function sizeOfData(length: number): number {
+  return 12 + Math.ceil(length / 3) * 4
 }
 
 function span(reader: BinaryReader, start: number, length: number): Buffer {

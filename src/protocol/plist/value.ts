@@ -14,11 +14,11 @@ export type PlistValue =
 
 /** Limits of the reader. */
 export interface PlistLimits {
-  /** Size of the document, and of all text and data once shared references are followed, in bytes. */
+  /** Size of the document, and, in bytes of JSON, of all its scalars once shared references are followed. */
   maxBytes: number
   /** Nesting of arrays and dictionaries; the root is at depth 1. */
   maxDepth: number
-  /** Number of values, containers included; keys are not counted. */
+  /** Number of values, containers included; keys count in the binary form alone. */
   maxNodes: number
 }
 

@@ -193,16 +193,15 @@ function scopeOf(raw: ReadonlyMap<string, string>, outer: Scope | undefined): Sc
 }
 
 function qualify(raw: ReadonlyMap<string, string>, scope: Scope): XmlAttribute[] {
-  const seen = new Set<string>()
   const attributes: XmlAttribute[] = []
   for (const [written, value] of raw) {
     if (written === 'xmlns' || written.startsWith('xmlns:')) continue
     const { namespace, name } = written.includes(':')
       ? expand(written, scope)
       : { namespace: '', name: written }
-    const key = `${namespace} ${name}`
-    if (seen.has(key)) throw refusal('an attribute that is there twice')
-    seen.add(key)
+    // Not by a key made of both: a long namespace would be copied for each of many attributes.
+    if (attributes.some((each) => each.name === name && each.namespace === namespace))
+      throw refusal('an attribute that is there twice')
     attributes.push({ namespace, name, value })
   }
   return attributes
