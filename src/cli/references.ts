@@ -37,7 +37,8 @@ const LARGEST_PAGE = '1000'
 const MOST_CANDIDATES = 5
 
 /**
- * Puts ids in the place of what people call things: a name, a serial number, or the beginning of an id that no other has.
+ * Puts ids in the place of what people call things: a name, a serial number, or the beginning of
+ * one of these or of an id that no other has.
  * What names nothing stays as it is. Throws UsageError where several may be meant.
  */
 export async function resolveReferences(verb: Verb, input: Input, api: ApiClient): Promise<void> {
@@ -50,13 +51,12 @@ export async function resolveReferences(verb: Verb, input: Input, api: ApiClient
   ]
   for (const { of: thing, to, field } of named) {
     if (thing === undefined) continue
-    const given: unknown = input[to][field]
+    const target: Record<string, unknown> = input[to]
+    const given = target[field]
     if (Array.isArray(given)) {
-      input[to][field] = await Promise.all(given.map((text) => resolve(thing, String(text), api, verb)))
+      target[field] = await Promise.all(given.map((text) => resolve(thing, String(text), api, verb)))
     } else if (typeof given === 'string' && given !== 'none') {
-      const id = await resolve(thing, given, api, verb)
-      if (to === 'path' || to === 'query') input[to][field] = id
-      else input[to][field] = id
+      target[field] = await resolve(thing, given, api, verb)
     }
   }
 }
@@ -74,7 +74,9 @@ async function resolve(thing: Thing, given: string, api: ApiClient, verb: Verb):
     if (found.length === 1) return textOf(found[0], id)
     if (found.length > 1) throw ambiguous(thing, given, found, verb)
   }
-  const begun = items.filter((item) => textOf(item, id).toLowerCase().startsWith(wanted))
+  const begun = items.filter((item) =>
+    [id, ...names].some((member) => textOf(item, member).toLowerCase().startsWith(wanted)),
+  )
   if (begun.length === 1) return textOf(begun[0], id)
   if (begun.length > 1) throw ambiguous(thing, given, begun, verb)
   // The server says best that it knows no such thing.

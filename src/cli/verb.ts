@@ -55,6 +55,28 @@ export interface VerbOption {
   of?: Thing
 }
 
+/** The option of lists that can be searched. */
+export const searchOption: Readonly<Record<string, VerbOption>> = {
+  search: {
+    ...{ kind: 'text', value: 'TEXT', to: 'query' },
+    summary: 'only those of which an id, a name or a serial number begins so',
+  },
+}
+
+/** The options of lists of what has a time, such as "begun". */
+export function timeOptions(what: string): Readonly<Record<string, VerbOption>> {
+  return {
+    since: {
+      ...{ kind: 'past_time', value: 'TIME', to: 'query' },
+      summary: `only those ${what} at this time or later; 12h or 7d is that long ago`,
+    },
+    until: {
+      ...{ kind: 'past_time', value: 'TIME', to: 'query' },
+      summary: `only those ${what} before this time`,
+    },
+  }
+}
+
 /** A positional argument: a placeholder of the path, a member of the body, or the verb's own. */
 export interface VerbArgument {
   name: string

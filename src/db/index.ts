@@ -1,4 +1,5 @@
 /** The door of the database: opening, migrating, transactions, and what stores need to speak to it. */
+export { beginsWith, within } from './conditions.ts'
 export { openDatabase } from './database.ts'
 export type { Db } from './database.ts'
 export { isUniqueViolation } from './errors.ts'

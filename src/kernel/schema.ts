@@ -51,3 +51,21 @@ export const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done
 export function idParam(description: string) {
   return Type.Object({ id: Type.String({ description }) })
 }
+
+/** The query parameter of a list that can be searched; spread into the schema of its query string. */
+export const searchQuery = {
+  search: Type.Optional(
+    Type.String({
+      ...{ minLength: 1, maxLength: 256 },
+      description: 'Only those of which an id, a name or a serial number begins with this, in any case.',
+    }),
+  ),
+}
+
+/** The query parameters of a list of what has a time, such as "made"; spread into the schema of its query string. */
+export function timesQuery(what: string) {
+  return {
+    since: Type.Optional(time(`Only those ${what} at this time or later.`)),
+    until: Type.Optional(time(`Only those ${what} before this time.`)),
+  }
+}

@@ -1,6 +1,7 @@
 import { readInputFile } from '../arguments.ts'
 import type { ApiCall, ApiClient } from '../client.ts'
 import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
+import { searchOption } from '../verb.ts'
 
 const id: VerbArgument = { name: 'id', summary: 'id or name of the ADE server', to: 'path', of: 'ADE server' }
 const serial: VerbArgument = {
@@ -157,6 +158,7 @@ export const adeVerbs: readonly Verb[] = [
         ...filter('only those of this ADE server (id or name)'),
         ...{ field: 'ade_server_id', of: 'ADE server' },
       },
+      ...searchOption,
     },
     call: { method: 'GET', path: '/ade-devices', paged: 'cursor' },
     columns: [

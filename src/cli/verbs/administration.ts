@@ -1,6 +1,6 @@
 import type { ApiCall } from '../client.ts'
 import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
-import { UsageError } from '../verb.ts'
+import { searchOption, UsageError } from '../verb.ts'
 
 const user: VerbArgument = { name: 'id', summary: 'user name or id of the person', to: 'path', of: 'user' }
 const token: VerbArgument = { name: 'id', summary: 'id or name of the token', to: 'path', of: 'API token' }
@@ -72,6 +72,7 @@ export const administrationVerbs: readonly Verb[] = [
     summary: 'List people',
     options: {
       user: { kind: 'text', summary: 'only the one of this name', to: 'query', field: 'user_name' },
+      ...searchOption,
     },
     call: { method: 'GET', path: '/users', paged: 'cursor' },
     columns: [

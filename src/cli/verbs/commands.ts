@@ -1,6 +1,6 @@
 import type { ApiCall, ApiClient } from '../client.ts'
 import type { Input, Verb, VerbArgument } from '../verb.ts'
-import { UsageError } from '../verb.ts'
+import { searchOption, timeOptions, UsageError } from '../verb.ts'
 
 const uuid: VerbArgument = {
   name: 'uuid',
@@ -74,7 +74,11 @@ export const commandVerbs: readonly Verb[] = [
   {
     words: ['commands', 'list'],
     summary: 'List commands, newest first',
-    options: { type: { kind: 'text', summary: 'only this RequestType', to: 'query', field: 'request_type' } },
+    options: {
+      type: { kind: 'text', summary: 'only this RequestType', to: 'query', field: 'request_type' },
+      ...searchOption,
+      ...timeOptions('made'),
+    },
     call: { method: 'GET', path: '/commands', paged: 'cursor' },
     columns: [
       ['UUID', 'uuid'],

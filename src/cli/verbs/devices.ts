@@ -1,5 +1,6 @@
 import type { ApiClient } from '../client.ts'
 import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
+import { searchOption, timeOptions } from '../verb.ts'
 
 const id: VerbArgument = {
   ...{ name: 'id', to: 'path', of: 'device' },
@@ -34,6 +35,8 @@ export const deviceVerbs: readonly Verb[] = [
       'serial-number': filter('only of this serial number'),
       udid: filter('only of this UDID'),
       user: { ...filter('only of this user'), field: 'user_name' },
+      ...searchOption,
+      ...timeOptions('seen last'),
     },
     call: { method: 'GET', path: '/devices', paged: 'cursor' },
     columns: [

@@ -1,4 +1,5 @@
 import type { Verb, VerbArgument, VerbOption } from '../verb.ts'
+import { searchOption, timeOptions } from '../verb.ts'
 
 const link: VerbArgument = {
   ...{ name: 'id', to: 'path', of: 'link' },
@@ -64,6 +65,8 @@ export const enrollmentVerbs: readonly Verb[] = [
       user: { ...filter('only of this user'), field: 'user_name' },
       outcome: filter('only with this outcome', ['in_progress', 'enrolled', 'rejected', 'expired']),
       reason: filter('only with this reason code'),
+      ...searchOption,
+      ...timeOptions('begun'),
     },
     call: { method: 'GET', path: '/enrollment-attempts', paged: 'cursor' },
     columns: [

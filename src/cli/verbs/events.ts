@@ -1,4 +1,5 @@
 import type { Verb, VerbOption } from '../verb.ts'
+import { timeOptions } from '../verb.ts'
 
 const options: Readonly<Record<string, VerbOption>> = {
   after: { kind: 'text', value: 'ID', summary: 'only what came after this event', to: 'query' },
@@ -27,7 +28,7 @@ export const eventVerbs: readonly Verb[] = [
   {
     words: ['events', 'list'],
     summary: 'List events, oldest first',
-    options,
+    options: { ...options, ...timeOptions('that happened') },
     call: { method: 'GET', path: '/events', paged: 'after' },
     columns,
   },

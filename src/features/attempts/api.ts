@@ -2,7 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { dates, idParam, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import {
+  dates,
+  idParam,
+  searchQuery,
+  text,
+  textOrNull,
+  time,
+  timeOrNull,
+  timesQuery,
+} from '../../kernel/schema.ts'
 import type { Attempts } from './attempts.ts'
 import { explainReason, REASON_CODES } from './reasons.ts'
 import { OUTCOMES, WAYS, type Attempt, type TimelineStep } from './types.ts'
@@ -69,7 +78,10 @@ export function attemptsApi(deps: { attempts: Pick<Attempts, 'list' | 'get'> }):
           tags: TAGS,
           summary: 'Tries of devices to enroll, newest first',
           description: 'Why a device did not enroll stands here.',
-          querystring: Type.Object({ ...filters, ...pageQuery }, { additionalProperties: false }),
+          querystring: Type.Object(
+            { ...filters, ...searchQuery, ...timesQuery('begun'), ...pageQuery },
+            { additionalProperties: false },
+          ),
           response: { 200: pageOf(attemptSchema) },
         },
       },

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import { jsonText, withoutNul, type Tx } from '../../db/index.ts'
+import { beginsWith, jsonText, within, withoutNul, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { Attempt, AttemptFacts, NewAttempt, NewStep, Outcome, TimelineStep } from './types.ts'
 
@@ -12,6 +12,10 @@ export interface AttemptQuery {
   user_name?: string
   outcome?: Outcome
   reason?: string
+  search?: string
+  /** When it began, RFC 3339. */
+  since?: string
+  until?: string
   before?: string
   limit: number
 }
@@ -148,7 +152,13 @@ export async function listSteps(
 
 /** A page of attempts, newest first. User names are compared without regard to case and composition. */
 export async function listAttempts(db: Queries, query: AttemptQuery): Promise<Attempt[]> {
-  let select = db.selectFrom('enrollment_attempts').selectAll().orderBy('id', 'desc').limit(query.limit)
+  let select = db
+    .selectFrom('enrollment_attempts')
+    .selectAll()
+    .where(beginsWith(['id', 'serial_number', 'udid', 'user_name'], query.search))
+    .where(within('created_at', query))
+    .orderBy('id', 'desc')
+    .limit(query.limit)
   if (query.before !== undefined) select = select.where('id', '<', withoutNul(query.before))
   if (query.serial_number !== undefined)
     select = select.where('serial_number', '=', withoutNul(query.serial_number))

@@ -5,7 +5,16 @@ import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { idParam, nothing, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import {
+  idParam,
+  nothing,
+  searchQuery,
+  text,
+  textOrNull,
+  time,
+  timeOrNull,
+  timesQuery,
+} from '../../kernel/schema.ts'
 import { buildCommand, markDataKeys, parseCommand } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Push } from '../push/index.ts'
@@ -153,19 +162,17 @@ export function commandsApi(deps: {
           description: 'Without their deliveries.',
           querystring: Type.Object({
             ...pageQuery,
+            ...searchQuery,
+            ...timesQuery('made'),
             request_type: Type.Optional(text('Only commands of this type.')),
           }),
           response: { 200: pageOf(commandSchema) },
         },
       },
       async (request) => {
-        const { limit, cursor, request_type } = request.query
+        const { limit, cursor, ...wanted } = request.query
         const before = beforeOf(cursor)
-        const rows = await commands.list({
-          limit: limit + 1,
-          ...(before && { before }),
-          ...(request_type !== undefined && { request_type }),
-        })
+        const rows = await commands.list({ ...wanted, limit: limit + 1, ...(before && { before }) })
         const { items, next_cursor } = page(rows, limit, (row) => [row.created_at.toISOString(), row.uuid])
         return { items: items.map(renderCommand), next_cursor }
       },

@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { beginsWith, within, type Database, type Tx } from '../../db/index.ts'
 import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from '../../db/tables/commands.ts'
 
 type Reader = Kysely<Database> | Tx
@@ -127,12 +127,21 @@ export async function withPending(db: Reader, ids: readonly string[]): Promise<s
 /** Commands, newest first; `before` is the last one of the page before. */
 export function listCommands(
   db: Reader,
-  query: { limit: number; before?: { at: Date; uuid: string }; request_type?: string },
+  query: {
+    limit: number
+    before?: { at: Date; uuid: string }
+    request_type?: string
+    search?: string
+    since?: string
+    until?: string
+  },
 ): Promise<Omit<Command, 'body'>[]> {
   let select = db
     .selectFrom('commands')
     .select(['uuid', 'request_type', 'purpose', 'priority', 'not_before', 'expires_at', 'target_ids'])
     .select(['created_by', 'created_at'])
+    .where(beginsWith(['uuid', 'request_type'], query.search))
+    .where(within('created_at', query))
     .orderBy('created_at', 'desc')
     .orderBy('uuid', 'desc')
     .limit(query.limit)

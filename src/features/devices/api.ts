@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, encodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { idParam } from '../../kernel/schema.ts'
+import { idParam, searchQuery, timesQuery } from '../../kernel/schema.ts'
 import { eventSchema, renderEvent, type Events } from '../events/index.ts'
 import type { Devices } from './devices.ts'
 import type { Users } from '../users/index.ts'
@@ -60,7 +60,7 @@ export function devicesApi(deps: {
           tags: TAGS,
           summary: 'Enrollments, device and user channels alike',
           description: 'In the order of their ids; those that have ended too.',
-          querystring: Type.Object({ ...filters, ...pageQuery }),
+          querystring: Type.Object({ ...filters, ...searchQuery, ...timesQuery('seen last'), ...pageQuery }),
           response: { 200: pageOf(deviceSchema) },
         },
       },

@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Selectable, type Updateable } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { beginsWith, within, type Database, type Tx } from '../../db/index.ts'
 import type { EnrollmentsTable } from '../../db/tables/devices.ts'
 
 /** A row of `enrollments`. */
@@ -165,6 +165,10 @@ interface DeviceFilter {
   state?: 'enrolled' | 'unenrolled'
   type?: Enrollment['type']
   policy_id?: string
+  search?: string
+  /** When it was seen last, RFC 3339. */
+  since?: string
+  until?: string
   after?: string
   limit: number
 }
@@ -173,7 +177,13 @@ const IS_ENROLLED = sql<boolean>`(e.unenrolled_at is null and e.token_update_tal
 
 /** Enrollments by id. */
 export function listDevices(db: Reader, filter: DeviceFilter): Promise<Enrollment[]> {
-  let query = db.selectFrom('enrollments as e').selectAll('e').orderBy('e.id').limit(filter.limit)
+  let query = db
+    .selectFrom('enrollments as e')
+    .selectAll('e')
+    .where(beginsWith(['e.id', 'e.serial_number', 'e.udid', 'e.device_name'], filter.search))
+    .where(within('e.last_seen_at', filter))
+    .orderBy('e.id')
+    .limit(filter.limit)
   if (filter.after !== undefined) query = query.where('e.id', '>', filter.after)
   if (filter.serial_number !== undefined) query = query.where('e.serial_number', '=', filter.serial_number)
   if (filter.udid !== undefined) query = query.where(sql`lower(e.udid)`, '=', filter.udid.toLowerCase())

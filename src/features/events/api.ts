@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
-import { text, textOrNull, time } from '../../kernel/schema.ts'
+import { text, textOrNull, time, timesQuery } from '../../kernel/schema.ts'
 import type { Events } from './events.ts'
 import { EVENT_TYPES, type PublishedEvent } from './types.ts'
 
@@ -49,6 +49,7 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
               default: 100,
               description: 'Most items to answer.',
             }),
+            ...timesQuery('that happened'),
             after: Type.Optional(Type.String({ description: 'The id of the last event that is known.' })),
             cursor: Type.Optional(Type.String({ description: 'The same as `after`.' })),
             type: Type.Optional(Type.Enum(EVENT_TYPES, { description: 'Only events of this type.' })),
@@ -57,12 +58,10 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
         },
       },
       async (request) => {
-        const { limit, type } = request.query
-        const after = request.query.after ?? request.query.cursor
+        const { cursor, after = cursor, ...wanted } = request.query
         const rows = await deps.events.list({
+          ...wanted,
           ...(after !== undefined && { after: toId(after) }),
-          limit,
-          type,
         })
         return { items: rows.map(renderEvent), next_cursor: rows.at(-1)?.id.toString() ?? after ?? null }
       },

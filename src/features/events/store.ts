@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Db, Tx } from '../../db/index.ts'
-import { jsonText } from '../../db/index.ts'
+import { jsonText, within } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { EventType, NewEvent, PublishedEvent } from './types.ts'
 
@@ -42,6 +42,9 @@ export function publishBatch(db: Db, limit: number): Promise<number> {
 export interface EventQuery {
   after?: number
   type?: EventType | undefined
+  /** When it happened, RFC 3339. */
+  since?: string
+  until?: string
   /** Of this enrollment, or of the attempt by which it got in. */
   device?: { enrollmentId: string; attemptId: string | null }
   limit: number
@@ -49,7 +52,7 @@ export interface EventQuery {
 
 /** Published facts, oldest first. */
 export function listEvents(db: Kysely<Database>, query: EventQuery): Promise<PublishedEvent[]> {
-  let select = db.selectFrom('events').selectAll().orderBy('id').limit(query.limit)
+  let select = db.selectFrom('events').selectAll().where(within('at', query)).orderBy('id').limit(query.limit)
   if (query.after !== undefined) select = select.where('id', '>', query.after)
   if (query.type !== undefined) select = select.where('type', '=', query.type)
   const { device } = query

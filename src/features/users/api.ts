@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
-import { idParam, nothing } from '../../kernel/schema.ts'
+import { idParam, nothing, searchQuery } from '../../kernel/schema.ts'
 import { newUserSchema, userPatchSchema, userSchema } from './schema.ts'
 import type { User } from './store.ts'
 import type { Change, UserFields, Users } from './users.ts'
@@ -60,6 +60,7 @@ export function usersApi(deps: {
           description: 'People who enrol devices, those whom a sign-in source made too.',
           querystring: Type.Object({
             ...pageQuery,
+            ...searchQuery,
             user_name: Type.Optional(
               Type.String({ minLength: 1, description: 'Only the user of this name.' }),
             ),

@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from 'kysely'
-import { type Database, type Tx, withoutNul } from '../../db/index.ts'
+import { beginsWith, type Database, type Tx, withoutNul } from '../../db/index.ts'
 import type { UsersTable } from '../../db/tables/users.ts'
 
 type Row = Selectable<UsersTable>
@@ -57,11 +57,12 @@ export function lockUser(trx: Tx, id: string): Promise<User | undefined> {
 /** Users in the order of their keys, from after `after`; with `key` the one it belongs to. */
 export function listUsers(
   db: Executor,
-  query: { limit: number; after: string | undefined; key: string | undefined },
+  query: { limit: number; after: string | undefined; key: string | undefined; search: string | undefined },
 ): Promise<(User & { user_name_key: string })[]> {
   return db
     .selectFrom('users')
     .select([...COLUMNS, 'user_name_key'])
+    .where(beginsWith(['id', 'user_name', 'display_name', 'email'], query.search))
     .$if(query.key !== undefined, (rows) => rows.where('user_name_key', '=', query.key ?? ''))
     .$if(query.after !== undefined, (rows) => rows.where('user_name_key', '>', query.after ?? ''))
     .orderBy('user_name_key')

@@ -171,10 +171,15 @@ export function createUsers(deps: UsersDeps) {
     async get(id: string): Promise<User> {
       return (await findUser(db.kysely, id)) ?? missing()
     },
-    async list(query: { limit: number; cursor?: string; user_name?: string }): Promise<Page<User>> {
+    async list(query: {
+      limit: number
+      cursor?: string
+      user_name?: string
+      search?: string
+    }): Promise<Page<User>> {
       const after = decodeCursor(query.cursor, ['string'])?.[0]
       const key = query.user_name === undefined ? undefined : userNameKey(query.user_name)
-      const rows = await listUsers(db.kysely, { limit: query.limit + 1, after, key })
+      const rows = await listUsers(db.kysely, { limit: query.limit + 1, after, key, search: query.search })
       const { items, next_cursor } = page(rows, query.limit, (row) => [row.user_name_key])
       return { items: items.map(withoutKey), next_cursor }
     },

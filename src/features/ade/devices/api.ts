@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
+import { searchQuery } from '../../../kernel/schema.ts'
 import { changeOf } from '../change.ts'
 import type { AdeDevices } from './devices.ts'
 import { deviceSchema, deviceState } from './schema.ts'
@@ -24,6 +25,7 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
           description: 'All that Apple has ever told, those that are no longer ours too.',
           querystring: Type.Object({
             ...pageQuery,
+            ...searchQuery,
             state: Type.Optional(deviceState),
             serial_number: Type.Optional(
               Type.String({ minLength: 1, maxLength: 64, description: 'Only this serial number.' }),

@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
-import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
+import { beginsWith, withoutNul, type Database, type Tx } from '../../../db/index.ts'
 import type { AdeDevicesTable } from '../../../db/tables/ade.ts'
 
 type Reader = Kysely<Database> | Tx
@@ -25,6 +25,7 @@ export interface DeviceQuery {
   serial_number?: string | undefined
   policy_id?: string | undefined
   ade_server_id?: string | undefined
+  search?: string | undefined
   after?: string | undefined
   limit: number
 }
@@ -60,7 +61,10 @@ export function findDevice(db: Reader, serial: string): Promise<AdeDevice | unde
 
 /** Serial numbers in their order, after `after`. */
 export function listDevices(db: Reader, query: DeviceQuery): Promise<AdeDevice[]> {
-  let select = selectDevices(db).orderBy('d.serial_number').limit(query.limit)
+  let select = selectDevices(db)
+    .where(beginsWith(['d.serial_number', 'd.description'], query.search))
+    .orderBy('d.serial_number')
+    .limit(query.limit)
   if (query.after !== undefined) select = select.where('d.serial_number', '>', query.after)
   if (query.serial_number !== undefined)
     select = select.where('d.serial_number', '=', withoutNul(query.serial_number))
