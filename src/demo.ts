@@ -4,10 +4,11 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { startApp } from './app.ts'
 import { loadConfig } from './config/config.ts'
-import { readEnv } from './config/env.ts'
+import { isStartedByNpm, readEnv } from './config/env.ts'
 import { loadSecrets } from './config/secrets.ts'
 import type { Clock } from './kernel/clock.ts'
 import { createLog } from './kernel/log.ts'
+import { whenParentEnds } from './kernel/parent.ts'
 import { createDemoClock, runDemo } from './simulator/demo/index.ts'
 import type { DemoServer, LogLine, StartServer } from './simulator/demo/index.ts'
 import { freePort } from './simulator/index.ts'
@@ -61,7 +62,8 @@ function serverIn(folder: string, clock: Clock): StartServer {
 async function main(once: boolean): Promise<number> {
   const folder = mkdtempSync(path.join(tmpdir(), 'firstboot-demo-'))
   const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop.abort())
+  if (isStartedByNpm()) whenParentEnds(() => stop.abort())
   const clock = createDemoClock()
   const { stdout } = process
   try {

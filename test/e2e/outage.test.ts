@@ -12,12 +12,16 @@ const MINUTE = 60_000
 let database: TestDatabase
 let proxy: TcpProxy
 let world: TestApp
+const ofDatabase: string[] = []
 beforeAll(async () => {
   database = await testDatabase('postgres')
   const address = new URL(database.location.url!)
   proxy = await tcpProxy(Number(address.port))
   address.port = String(proxy.port)
-  const log = createLog({ level: 'silent' })
+  const log = createLog({
+    level: 'debug',
+    destination: { write: (line: string) => void ofDatabase.push(line) },
+  })
   world = await startTestApp({ db: await openDatabase({ url: address.toString(), dataDir: '', log }) })
 })
 afterAll(async () => {
@@ -83,6 +87,13 @@ test('while the database is gone devices are told to come later, and then everyt
       return ready()
     })
     .toBe(200)
+  // It is told once that the database is gone and once that it is back, not by each request and job that needed it.
+  const told = [...world.logText().split('\n'), ...ofDatabase]
+    .flatMap((line) => (line === '' ? [] : (JSON.parse(line) as { level: string; event: string })))
+    .filter(({ level, event }) => ['warn', 'error'].includes(level) || event === 'database.found')
+    .map(({ event }) => event)
+    .filter((event) => event !== 'database.connection_lost')
+  expect(told).toEqual(['database.lost', 'database.found'])
   for (const device of devices) expect((await device.poll()).end).toBe('idle')
   const { deliveries } = (await world.api('GET', `/commands/${command.uuid}`)).body
   expect(deliveries.map(({ state }: { state: string }) => state)).toEqual(Array(3).fill('acknowledged'))
