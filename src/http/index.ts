@@ -10,6 +10,7 @@ import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { Authenticate } from './authentication.ts'
 import { createClientCertificates } from './client-certificate.ts'
+import { boundConnections, connectionBudget } from './connections.ts'
 import { deviceScope } from './device-scope.ts'
 import { drain } from './drain.ts'
 import { enrollScope } from './enroll-scope.ts'
@@ -25,10 +26,15 @@ import { type RoutesTable, createRoutesTable } from './routes-table.ts'
 import { type TlsReload, tlsOptions, watchTls } from './tls.ts'
 
 const MAX_LOGGED_PATH = 40
+/** Of all connections, that of the operators' own listener. */
+const OPERATOR_PART = 8
 
 /** What the HTTP side is made of; `scopes` holds the features' plugins by the scope they belong to. */
 export type HttpDeps = {
-  config: Pick<Config, 'listener' | 'operatorListener' | 'tls' | 'trustedProxies' | 'clientCertHeader'>
+  config: Pick<
+    Config,
+    'listener' | 'operatorListener' | 'publicUrl' | 'tls' | 'trustedProxies' | 'clientCertHeader'
+  >
   /** Of the program, for the API's description. */
   version: string
   log: Log
@@ -46,6 +52,8 @@ export type HttpDeps = {
   }
   timeouts?: Partial<Timeouts>
   tlsPollIntervalMs?: number
+  /** Of all listeners together; what the system allows this process when it is left out. */
+  maxConnections?: number
 }
 
 /** The running HTTP side. */
@@ -73,7 +81,9 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
     requestId: createRequestIds(trusts),
     timeouts: { ...DEFAULT_TIMEOUTS, ...deps.timeouts },
     isDraining: () => draining,
+    isSecure: config.tls !== null || config.publicUrl.startsWith('https:'),
   }
+  const handshakeTimeout = shared.timeouts.handshake
   const whyNotReady = createReadiness({
     isDraining: shared.isDraining,
     ready: deps.ready,
@@ -81,7 +91,7 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
   })
   const make = (clientCertificates: boolean, mount: Mount) =>
     assemble(
-      createListener(shared, config.tls && tlsOptions(config.tls, clientCertificates)),
+      createListener(shared, config.tls && tlsOptions(config.tls, { clientCertificates, handshakeTimeout })),
       deps,
       mount,
       whyNotReady,
@@ -109,6 +119,11 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
   })
   const operator = isSplit ? await make(false, operators) : main
   const apps = isSplit ? [main, operator] : [main]
+  // Operators have a share of their own, which those at the other listener cannot take.
+  const budget = deps.maxConnections ?? connectionBudget()
+  const share = isSplit ? Math.max(1, Math.floor(budget / OPERATOR_PART)) : 0
+  if (isSplit) boundConnections(operator.server, { max: share, log, clock })
+  boundConnections(main.server, { max: Math.max(1, budget - share), log, clock })
   let tls: TlsReload | undefined
 
   return {

@@ -8,6 +8,7 @@ import {
 } from 'fastify'
 import type { ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Log } from '../kernel/log.ts'
 import { toAppError } from './errors.ts'
 import { sendProblem } from './problem.ts'
@@ -24,6 +25,10 @@ export type Timeouts = {
   keepAlive: number
   /** How often the first two are checked. */
   check: number
+  /** For a TLS handshake. */
+  handshake: number
+  /** Without a byte in either direction while a request is read or answered. */
+  silence: number
 }
 
 /** What is meant when nothing else is said. */
@@ -32,10 +37,14 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   request: 60_000,
   keepAlive: 75_000,
   check: 5_000,
+  handshake: 15_000,
+  silence: 120_000,
 }
 
 /** Mdm-Signature, a proxy's certificate header and SCEP's GET messages are some kilobytes each. */
 const MAX_HEADER_BYTES = 64 * 1024
+/** A year (RFC 6797), for this host alone: others of the domain are not ours to bind. */
+const HSTS = 'max-age=31536000'
 const MAX_PARAM_LENGTH = 512
 
 /** What all listeners of a server share. */
@@ -45,6 +54,8 @@ type ListenerOptions = {
   requestId: ReturnType<typeof createRequestIds>
   timeouts: Timeouts
   isDraining: () => boolean
+  /** Whether clients reach this server by https, here or at a proxy before it. */
+  isSecure: boolean
 }
 
 /** A Fastify instance with our limits and without any answer of Fastify's own; `tls` is null for plain HTTP. */
@@ -63,6 +74,7 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
     trustProxy: (address: string) => trusts(address),
     keepAliveTimeout: timeouts.keepAlive,
     requestTimeout: timeouts.request,
+    connectionTimeout: timeouts.silence,
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => refuseUrl(log, error, request, reply),
@@ -76,6 +88,7 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
   app.decorateRequest('refusal', null)
   app.addHook('onSend', (_request, reply, _payload, done) => {
     if (options.isDraining()) reply.header('connection', 'close')
+    if (options.isSecure) reply.header('strict-transport-security', HSTS)
     done()
   })
   return app
@@ -92,6 +105,14 @@ function refuseUrl(log: Log, error: unknown, request: FastifyRequest, reply: Fas
 /** A request that is no HTTP, too slow or has too large a header: its connection has no other use. */
 function refuseConnection(log: Log, error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (socket instanceof TLSSocket && isInHandshake(socket)) {
+    log.info(
+      { event: 'http.handshake_failed', reason: error.code, address: socket.remoteAddress },
+      'http.handshake_failed',
+    )
+    socket.destroy()
+    return
+  }
   const status =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? '408 Request Timeout'
@@ -104,4 +125,9 @@ function refuseConnection(log: Log, error: ConnectionError, socket: Socket): voi
   )
   if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
   socket.destroySoon()
+}
+
+/** Nothing can be sent before its end, so a polite good-bye would wait for ever. */
+function isInHandshake(socket: TLSSocket & { secureConnecting?: boolean }): boolean {
+  return socket.secureConnecting === true
 }

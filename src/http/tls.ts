@@ -6,7 +6,13 @@ import { readCertificateAndKey } from '../config/pem-files.ts'
 import type { Log } from '../kernel/log.ts'
 
 const POLL_INTERVAL_MS = 5_000
-const HANDSHAKE_TIMEOUT_MS = 15_000
+/** Of TLS 1.3 all; of TLS 1.2 those with forward secrecy and authenticated encryption, as Apple's ATS asks for. */
+const CIPHERS = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+].join(':')
 
 /** Where certificate and key are, in PEM. */
 type TlsFiles = { readonly certFile: string; readonly keyFile: string }
@@ -15,12 +21,15 @@ type TlsFiles = { readonly certFile: string; readonly keyFile: string }
  * Options of a TLS server. With `clientCertificates` one is asked for but none is needed, and none is judged here:
  * that is for the device endpoints, which know their own CAs.
  */
-export function tlsOptions(files: TlsFiles, clientCertificates: boolean): ServerOptions {
+export function tlsOptions(
+  files: TlsFiles,
+  { clientCertificates, handshakeTimeout }: { clientCertificates: boolean; handshakeTimeout: number },
+): ServerOptions {
   return {
     ...secureContext(files),
     requestCert: clientCertificates,
     rejectUnauthorized: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout,
   }
 }
 
@@ -62,6 +71,7 @@ function secureContext({ certFile, keyFile }: TlsFiles) {
     cert: certificatePem,
     key: keyPem,
     minVersion: 'TLSv1.2' as const,
+    ciphers: CIPHERS,
     // A renegotiation could change the client's certificate in the middle of a connection.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   }

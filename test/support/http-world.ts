@@ -55,6 +55,7 @@ export async function httpWorld(
     config: {
       listener: { host: '127.0.0.1', port: 0 },
       operatorListener: null,
+      publicUrl: 'http://127.0.0.1:8080',
       tls: null,
       trustedProxies: [],
       clientCertHeader: null,

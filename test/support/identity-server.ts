@@ -91,6 +91,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
 const httpConfig = {
   listener: { host: '127.0.0.1', port: 0 },
   operatorListener: null,
+  publicUrl: 'http://127.0.0.1:8080',
   tls: null,
   trustedProxies: [],
   clientCertHeader: null,
