@@ -13,8 +13,9 @@ import * as policiesAndGroups from './0011_policies_and_groups.ts'
 import * as ade from './0012_ade.ts'
 import * as releaseFromSetup from './0013_release_from_setup.ts'
 import * as oneOpenAttempt from './0014_one_open_attempt.ts'
-import * as recordsLeftOut from './0020_records_left_out.ts'
+import * as owners from './0016_owners.ts'
 import * as unreadableAnswers from './0019_unreadable_answers.ts'
+import * as recordsLeftOut from './0020_records_left_out.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -32,6 +33,7 @@ export const migrations: Record<string, Migration> = {
   '0012_ade': ade,
   '0013_release_from_setup': releaseFromSetup,
   '0014_one_open_attempt': oneOpenAttempt,
-  '0020_records_left_out': recordsLeftOut,
+  '0016_owners': owners,
   '0019_unreadable_answers': unreadableAnswers,
+  '0020_records_left_out': recordsLeftOut,
 }

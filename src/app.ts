@@ -166,7 +166,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     userAgent,
     clock,
   })
-  const ade = createAde({ ...base, events, policies, http: apple, service: { url: config.ade.url } })
+  const ade = createAde({ ...base, events, policies, devices, http: apple, service: { url: config.ade.url } })
   const links = createLinks({ ...base, events, users, groups })
   const parts = {
     ...{ ...base, events, settings, users, attempts, devices, push, commands, identity, links },

@@ -60,7 +60,11 @@ export function plainPowerOn(deps: {
     if (serial === undefined || udid === undefined) return reply.code(403).send()
     if (!(await trust.judge(signer, certificates)).accepted) return reply.code(403).send()
     const made = await db.transaction(async (trx) => {
-      const decision = await decide(trx, { serial, udid, info, distrust: undefined }, request.params.key)
+      const decision = await decide(
+        trx,
+        { serial, udid, info, distrust: undefined, isProven: true },
+        request.params.key,
+      )
       if (decision === undefined) return undefined
       const { checked, policy, topic } = decision
       await abandonOthers(trx, deps, serial)

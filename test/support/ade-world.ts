@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import type { Db, Tx } from '../../src/db/index.ts'
 import { adeApi, createAde, type Ade } from '../../src/features/ade/index.ts'
+import { createDevices } from '../../src/features/devices/index.ts'
 import { createEnrollmentPolicies } from '../../src/features/enrollment-policies/index.ts'
 import { createHttpClient, type HttpClient } from '../../src/kernel/http-client.ts'
 import { startFakeAde, type FakeAde } from '../../src/simulator/ade-cloud.ts'
@@ -127,6 +128,11 @@ function process(
     },
   }
   const ade = createAde({
+    devices: createDevices({
+      db,
+      clock,
+      reader: { readList: () => Promise.reject(new Error('no lists here')) },
+    }),
     ...doors,
     http: wrap(counting),
     policies: policiesOf(db, clock, () => undefined),

@@ -114,6 +114,12 @@ export const deviceVerbs: readonly Verb[] = [
     done: 'The push is on its way.',
   },
   {
+    words: ['devices', 'allow-re-enrollment'],
+    summary: 'Let another identity take the place of a device, once within the hour',
+    arguments: [id],
+    call: { method: 'POST', path: '/devices/{id}/allow-re-enrollment' },
+  },
+  {
     words: ['devices', 'unenroll'],
     summary: 'Remove the enrollment profile from a device',
     arguments: [id],

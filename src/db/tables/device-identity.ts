@@ -53,6 +53,8 @@ interface EnrollmentCertificatesTable {
   state: 'active' | 'replaced' | 'ended'
   renewal: boolean
   bound_at: Date
+  /** When it was last told that it speaks although another has its place. */
+  contested_at: Date | null
 }
 
 export interface DeviceIdentityTables {

@@ -14,6 +14,8 @@ export interface EnrollmentsTable {
   attempt_id: string | null
   policy_id: string | null
   link_id: string | null
+  /** By which an attempt made it; null for user channels. */
+  way: 'ade' | 'ade_web' | 'link' | 'page' | null
   topic: string | null
   push_token: Buffer | null
   token_updated_at: Date | null
@@ -42,6 +44,16 @@ export interface EnrollmentsTable {
   push_reason: string | null
   last_push_at: Date | null
   last_push_result: string | null
+  /** When it acknowledged EraseDevice. */
+  erased_at: Date | null
+  /** When its serial number came back under another UDID. */
+  superseded_at: Date | null
+  /** Since when Apple says that it is gone, unless it was heard of after that. */
+  unregistered_at: Date | null
+  /** Until when an operator allows that another identity takes its place. */
+  re_enrollment_until: Date | null
+  /** When Apple was last asked whether it is still there. */
+  asked_at: Date | null
   version: Generated<number>
   created_at: Date
   updated_at: Date

@@ -4,6 +4,7 @@ import type { HttpClient } from '../../kernel/http-client.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Devices } from '../devices/index.ts'
 import type { EnrollmentPolicies } from '../enrollment-policies/index.ts'
 import type { Events } from '../events/index.ts'
 
@@ -16,6 +17,7 @@ export interface AdeDeps {
   events: Pick<Events, 'emit'>
   secretBox: SecretBox
   policies: Pick<EnrollmentPolicies, 'find'>
+  devices: Pick<Devices, 'enrolledOtherwise'>
   /** The way to Apple. Its own limit of time must let a page take the 10 minutes of a sync. */
   http: HttpClient
   /** Apple's web service. */

@@ -33,6 +33,7 @@ const REASONS = {
   link_revoked: 'The enrollment link was revoked.',
   unknown_key: 'The enrollment address is not one of ours.',
   too_many_failures: 'Too many failed tries came from this user or address; the next ones have to wait.',
+  owned_by_another: 'The device is enrolled for another, or in a stronger way.',
   abandoned: 'The device did not go on, or started anew.',
   unenrolled_by_assignment:
     'The serial number was given an enrollment policy later, so the device must enroll anew.',

@@ -1,15 +1,19 @@
 import type { Tx } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
 import {
   listBindings,
   lockActive,
   newestActive,
+  noteContested,
   retireBindings,
   saveBinding,
   voidChallengesOf,
   type Queries,
 } from './store.ts'
 import type { Binding } from './types.ts'
+
+/** That a replaced certificate still speaks is told once in so long. */
+const CONTESTED_AGAIN_MINUTES = 60
 
 /** Which certificate is which enrollment. */
 export function createBindings(deps: { clock: Clock }) {
@@ -34,11 +38,20 @@ export function createBindings(deps: { clock: Clock }) {
 
   return {
     bind,
-    /** Ends the active certificates of an enrollment that is over, and voids what was given out for their renewal. */
-    async endAll(trx: Tx, enrollmentId: string): Promise<void> {
+    /**
+     * Ends the active certificates of an enrollment that is over, and voids what was given out for their renewal. `replaced`:
+     * another device has its place, and whoever still has them may be the honest one.
+     */
+    async endAll(trx: Tx, enrollmentId: string, state: 'ended' | 'replaced' = 'ended'): Promise<void> {
       await lockActive(trx, enrollmentId)
-      await retireBindings(trx, enrollmentId, 'ended')
+      await retireBindings(trx, enrollmentId, state)
       await voidChallengesOf(trx, { enrollment_id: enrollmentId }, clock.now())
+    },
+    /** Whether it is to be told that this replaced certificate of an enrollment has spoken: once an hour. */
+    isToldContested: (trx: Tx, enrollmentId: string, fingerprint: Buffer): Promise<boolean> => {
+      const now = clock.now()
+      const since = addTime(now, -CONTESTED_AGAIN_MINUTES, 'minute')
+      return noteContested(trx, { enrollmentId, fingerprint }, now, since)
     },
     /** DER of the certificate that an enrollment uses; undefined without one of our issue. */
     activeCertificate: (queries: Queries, enrollmentId: string): Promise<Buffer | undefined> =>

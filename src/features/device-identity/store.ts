@@ -159,7 +159,7 @@ export async function findRenewed(
 export async function listBindings(db: Queries, fingerprint: Buffer): Promise<Binding[]> {
   return db
     .selectFrom('enrollment_certificates')
-    .select(['enrollment_id', 'state', 'renewal'])
+    .select(['enrollment_id', 'state'])
     .where('fingerprint', '=', fingerprint)
     .execute()
 }
@@ -189,7 +189,7 @@ export async function saveBinding(
   const change = { state: 'active', renewal, bound_at: now } as const
   await trx
     .insertInto('enrollment_certificates')
-    .values({ enrollment_id: enrollmentId, fingerprint, ...change })
+    .values({ enrollment_id: enrollmentId, fingerprint, contested_at: null, ...change })
     .onConflict((conflict) => conflict.columns(['enrollment_id', 'fingerprint']).doUpdateSet(change))
     .execute()
 }
@@ -220,4 +220,22 @@ export async function newestActive(db: Queries, enrollmentId: string): Promise<B
     .orderBy('bound.bound_at', 'desc')
     .executeTakeFirst()
   return row?.certificate
+}
+
+/** Notes that a replaced certificate has spoken; false when that was noted after `since` already. */
+export async function noteContested(
+  trx: Tx,
+  binding: { enrollmentId: string; fingerprint: Buffer },
+  now: Date,
+  since: Date,
+): Promise<boolean> {
+  const result = await trx
+    .updateTable('enrollment_certificates')
+    .set({ contested_at: now })
+    .where('enrollment_id', '=', binding.enrollmentId)
+    .where('fingerprint', '=', binding.fingerprint)
+    .where('state', '=', 'replaced')
+    .where((eb) => eb.or([eb('contested_at', 'is', null), eb('contested_at', '<=', since)]))
+    .executeTakeFirst()
+  return result.numUpdatedRows > 0n
 }

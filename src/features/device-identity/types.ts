@@ -20,10 +20,7 @@ export type SignatureResult =
 export type IssuedCertificate = DeviceIdentityTables['issued_certificates']
 
 /** That a certificate is, or was, an enrollment. */
-export type Binding = Pick<
-  DeviceIdentityTables['enrollment_certificates'],
-  'enrollment_id' | 'state' | 'renewal'
->
+export type Binding = Pick<DeviceIdentityTables['enrollment_certificates'], 'enrollment_id' | 'state'>
 
 /** A challenge as it is kept; `certificate` is set once it was used. */
 export type Challenge = Omit<DeviceIdentityTables['scep_challenges'], 'created_at'>

@@ -4,6 +4,7 @@ import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
 import { resealDevices, type SealedFor } from './reseal.ts'
 import { createSeen } from './seen.ts'
+import * as places from './places/store.ts'
 import * as store from './store.ts'
 
 /** Enrollments and their channels, and what devices said of themselves. */
@@ -16,6 +17,7 @@ export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<Message
 
   return {
     ...store,
+    ...places,
     /** Notes a contact of a channel; written in bulk some seconds later. */
     seen: seen.note,
     /** Writes the contacts that are still in memory. */

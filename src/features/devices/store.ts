@@ -18,7 +18,7 @@ export function findEnrollment(db: Reader, id: string): Promise<Enrollment | und
   return db
     .selectFrom('enrollments')
     .selectAll()
-    .where(sql`lower(id)`, '=', id.toLowerCase())
+    .where(sql<boolean>`lower(id) = lower(${id})`)
     .executeTakeFirst()
 }
 
@@ -27,7 +27,7 @@ export function lockEnrollment(trx: Tx, id: string): Promise<Enrollment | undefi
   return trx
     .selectFrom('enrollments')
     .selectAll()
-    .where(sql`lower(id)`, '=', id.toLowerCase())
+    .where(sql<boolean>`lower(id) = lower(${id})`)
     .forUpdate()
     .executeTakeFirst()
 }
@@ -75,15 +75,14 @@ export async function deleteEnrollment(trx: Tx, id: string): Promise<void> {
   await trx.deleteFrom('enrollments').where('id', '=', id).execute()
 }
 
-/** How many device channels of a user are live (from Authenticate to their end), `exceptId` left out. */
-export async function countLive(db: Reader, userId: string, exceptId?: string): Promise<number> {
-  let query = db
+/** How many device channels of a user are live (from Authenticate to their end). */
+export async function countLive(db: Reader, userId: string): Promise<number> {
+  const query = db
     .selectFrom('enrollments')
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .where('user_id', '=', userId)
     .where('parent_id', 'is', null)
     .where('unenrolled_at', 'is', null)
-  if (exceptId !== undefined) query = query.where(sql`lower(id)`, '<>', exceptId.toLowerCase())
   return (await query.executeTakeFirstOrThrow()).count
 }
 
@@ -103,7 +102,7 @@ export function lockHalfEnrolled(trx: Tx, before: Date, limit: number): Promise<
     .where('token_update_tally', '=', 0)
     .where('unenrolled_at', 'is', null)
     .where('parent_id', 'is', null)
-    .where('authenticated_at', '<', before)
+    .where('authenticated_at', '<=', before)
     .limit(limit)
     .forUpdate()
     .skipLocked()
@@ -135,25 +134,34 @@ export function findPushTargets(db: Reader, ids: readonly string[]): Promise<Pus
     .execute()
 }
 
-/** What came of a push: `gone` stops pushing until the next TokenUpdate, unless one came after `at`. */
+/**
+ * What came of a push: `gone` stops pushing until the next TokenUpdate, unless one came after `at`. `unregisteredAt`: since when,
+ * after the push went out at the latest, Apple says that the token that was used belongs to nobody.
+ */
 export interface PushRecord {
   id: string
   at: Date
+  token: Buffer
   result: string
   gone: boolean
+  unregisteredAt?: Date
 }
 
 /** Writes down what came of pushes, in one statement. */
 export async function recordPushes(db: Reader, records: readonly PushRecord[]): Promise<void> {
   await sql`
     update enrollments e set last_push_at = r.at, last_push_result = r.result,
-      push_state = case when r.gone and (e.token_updated_at is null or e.token_updated_at <= r.at)
+      push_state = case when r.gone and e.push_token = r.token and e.token_updated_at <= r.at
         then 'gone' else e.push_state end,
-      push_reason = case when r.gone then r.result else e.push_reason end
+      push_reason = case when r.gone then r.result else e.push_reason end,
+      unregistered_at = case when r.unregistered_at is null or e.push_token is distinct from r.token
+          or r.unregistered_at < e.last_seen_at or r.unregistered_at < e.token_updated_at
+        then e.unregistered_at else r.unregistered_at end
     from unnest(
       ${records.map((r) => r.id)}::text[], ${records.map((r) => r.at)}::timestamptz[],
-      ${records.map((r) => r.result)}::text[], ${records.map((r) => r.gone)}::boolean[]
-    ) as r (id, at, result, gone)
+      ${records.map((r) => r.token)}::bytea[], ${records.map((r) => r.result)}::text[],
+      ${records.map((r) => r.gone)}::boolean[], ${records.map((r) => r.unregisteredAt ?? null)}::timestamptz[]
+    ) as r (id, at, token, result, gone, unregistered_at)
     where e.id = r.id`.execute(db)
 }
 

@@ -7,11 +7,12 @@ import { dates, idParam, nothing, orNull, text, textOrNull, time, timeOrNull } f
 import type { EnrollmentDeps } from './deps.ts'
 import { deleteDevice, requestUnenroll } from './end.ts'
 import type { EnrollmentLink, Links } from './links.ts'
+import { allowReEnrollment } from './owner/allow.ts'
 
 const TAGS = ['Devices']
 const params = idParam('The id of the device (an enrollment id).')
 
-/** `POST /devices/{id}/unenroll` and `DELETE /devices/{id}`: how an administrator ends an enrollment. */
+/** How an administrator ends an enrollment, or gives its place to another: acts on `/devices/{id}`. */
 export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.post(
@@ -40,6 +41,31 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
           createdBy: `${request.actor.kind}:${request.actor.id}`,
         })
         return reply.code(202).send({ device_id: id, command_uuid: uuid })
+      },
+    )
+
+    app.post(
+      '/devices/:id/allow-re-enrollment',
+      {
+        config: { role: 'operator' },
+        schema: {
+          tags: TAGS,
+          summary: 'Let another identity take the place of a device, once within the hour',
+          description:
+            'For a device that nobody can show to be the one that is enrolled: it was given to somebody else, or was erased and has had no contact since. Whoever enrolls as this device next takes its place.',
+          params,
+          response: {
+            202: Type.Object(
+              { allowed_until: time('Until when, or until one has taken it.') },
+              { title: 'ReEnrollmentAllowed', description: 'What was allowed.' },
+            ),
+          },
+        },
+      },
+      async (request, reply) => {
+        const by = { actorId: request.actor.id, requestId: request.id }
+        const until = await allowReEnrollment(deps, request.params.id, by)
+        return reply.code(202).send({ allowed_until: until.toISOString() })
       },
     )
 

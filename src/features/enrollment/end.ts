@@ -1,19 +1,18 @@
 import type { Tx } from '../../db/index.ts'
-import { addTime } from '../../kernel/clock.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
+import { halfEnrolledSince } from './half-enrolled.ts'
+import { isAutomated } from './owner/rule.ts'
 import { profileIdentifier } from './profile.ts'
 import { forgetRelease } from './release/release.ts'
 
-/** A device that said Authenticate and no TokenUpdate within this time has given up. */
-export const HALF_ENROLLED_MINUTES = 60
 const BATCH = 100
 
 /** Why an enrollment ended. */
-type EndReason = 'checked_out' | 'profile_removed' | 'abandoned' | 'deleted'
+type EndReason = 'checked_out' | 'profile_removed' | 'abandoned' | 'deleted' | 'serial_number_moved'
 
 /** Ends an enrollment: its place is free, its queue cancelled, its certificates and user channels over. */
 export async function endEnrollment(
@@ -38,13 +37,12 @@ export async function endEnrollment(
       }),
     ),
   )
-  await deps.identity.endAll(trx, enrollment.id)
+  await deps.identity.endAll(trx, enrollment.id, reason === 'serial_number_moved' ? 'replaced' : 'ended')
   await deps.commands.cancelAll(trx, ids)
   await deps.push.forget(trx, ids)
   await forgetRelease(trx, enrollment.id)
   await deps.groups.removeDevice(trx, enrollment.id)
-  if (enrollment.serial_number !== null && enrollment.enrolled_at !== null)
-    await deps.ade.noteUnenrolled(trx, enrollment.serial_number, now)
+  await noteLeft(trx, deps, enrollment)
   await deps.events.emit(trx, {
     type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled',
     enrollment_id: enrollment.id,
@@ -52,6 +50,16 @@ export async function endEnrollment(
     reason,
     ...(requestId !== undefined && { request_id: requestId }),
   })
+}
+
+/** Notes at its serial number that a device which came by automated enrollment has left. */
+export async function noteLeft(
+  trx: Tx,
+  deps: Pick<EnrollmentDeps, 'ade' | 'clock'>,
+  { way, serial_number, enrolled_at }: Enrollment,
+): Promise<void> {
+  if (isAutomated(way) && serial_number !== null && enrolled_at !== null)
+    await deps.ade.noteUnenrolled(trx, serial_number, deps.clock.now())
 }
 
 /** Finishes what the poll statement began when the removal of the enrollment profile was acknowledged. */
@@ -124,8 +132,7 @@ export function deleteDevice(deps: EnrollmentDeps, id: string, force: boolean): 
 export async function abandonHalfEnrolled(deps: EnrollmentDeps): Promise<void> {
   for (;;) {
     const count = await deps.db.transaction(async (trx) => {
-      const before = addTime(deps.clock.now(), -HALF_ENROLLED_MINUTES, 'minute')
-      const half = await deps.devices.lockHalfEnrolled(trx, before, BATCH)
+      const half = await deps.devices.lockHalfEnrolled(trx, halfEnrolledSince(deps.clock.now()), BATCH)
       for (const enrollment of half) await endEnrollment(trx, deps, enrollment, 'abandoned')
       return half.length
     })

@@ -5,6 +5,7 @@ import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { judgeAssignments } from './judge.ts'
 import { openToken } from './messages.ts'
+import { tellContested } from './owner/owner.ts'
 import { reseal } from './reseal.ts'
 import { release } from './release/release.ts'
 
@@ -25,6 +26,9 @@ export function createEnrollment(deps: EnrollmentDeps) {
     bootstrapToken: (id: string) => bootstrapToken(deps, id),
     /** An UnlockToken from how it is kept. */
     openUnlockToken: (id: string, sealed: Buffer) => openToken(secretBox, id, 'unlock', sealed),
+    /** Tells of a certificate that speaks although another device has its place; see `tellContested`. */
+    tellContested: (enrollmentId: string, from: Pick<Sender, 'fingerprint' | 'requestId'>) =>
+      deps.db.transaction((trx) => tellContested(trx, deps, { enrollmentId, ...from })),
     /** Finishes an enrollment whose profile the device has acknowledged to have removed. */
     finishRemoval: (id: string) => finishRemoval(deps, id),
     /** Seals anew what is sealed with the previous secret key; gives the number of values. */

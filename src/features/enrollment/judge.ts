@@ -2,6 +2,7 @@ import type { Tx } from '../../db/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
 import { queueUnenroll } from './end.ts'
+import { isAutomated } from './owner/rule.ts'
 
 const BATCH = 100
 
@@ -27,10 +28,8 @@ export async function judgeAssignments(deps: EnrollmentDeps): Promise<void> {
 }
 
 async function judge(trx: Tx, deps: EnrollmentDeps, device: Enrollment, setAt: Date): Promise<void> {
-  const { authenticated_at: since, attempt_id: attemptId } = device
-  if (attemptId === null || since === null || since > setAt) return
-  const attempt = await deps.attempts.find(trx, attemptId)
-  if (attempt === undefined || attempt.way === 'ade' || attempt.way === 'ade_web') return
+  const { authenticated_at: since, attempt_id: attemptId, way } = device
+  if (attemptId === null || since === null || since > setAt || isAutomated(way)) return
   const uuid = await queueUnenroll(trx, deps, device, {})
   await deps.attempts.revoke(trx, attemptId, {
     step: 'unenroll',

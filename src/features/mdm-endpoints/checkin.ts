@@ -38,11 +38,13 @@ const EMPTY: CheckinAnswer = { status: 200, body: null }
 export function createCheckin(deps: CheckinDeps) {
   /** The messages that only an enrolled channel may send, answered for the channel as it is known here. */
   async function enrolled(message: EnrolledMessage, from: From): Promise<CheckinAnswer> {
-    const caller = await findCaller({ ...deps, db: deps.db.kysely }, from.fingerprint, senderOf(message))
+    const { tellContested } = deps.enrollment
+    const caller = await findCaller({ ...deps, tellContested, db: deps.db.kysely }, from, senderOf(message))
     if ('reason' in caller) {
       // A device that acknowledged the removal of its profile may still say goodbye.
       return message.messageType === 'CheckOut' && caller.unrecognized ? EMPTY : caller
     }
+    if (caller.isGone) await deps.devices.noteAlive(deps.db.kysely, caller.deviceId)
     deps.devices.seen(caller.id)
     switch (message.messageType) {
       case 'CheckOut':

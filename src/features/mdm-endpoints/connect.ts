@@ -4,6 +4,7 @@ import type { Metrics } from '../../kernel/metrics.ts'
 import { packBytes, type ReadResult } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
+import type { Enrollment } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
 import { endUnreadable, isPending, runLargePoll, runPolls, type Poll, type PollOutcome } from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
@@ -22,8 +23,7 @@ interface ConnectDeps {
   events: Events
   devices: Devices
   identity: DeviceIdentity
-  /** Ends the enrollment whose removal the device has acknowledged. */
-  onRemoved(enrollmentId: string): Promise<void>
+  enrollment: Pick<Enrollment, 'finishRemoval' | 'tellContested'>
 }
 
 /** The next command's plist, an empty answer, or a refusal. */
@@ -58,7 +58,8 @@ export function createConnect(deps: ConnectDeps) {
     const poll = toPoll(message, from.fingerprint)
     let outcome = await submit(poll)
     if (!outcome) {
-      const caller = await findCaller({ ...deps, db: db.kysely }, from.fingerprint, message.identity)
+      const { tellContested } = deps.enrollment
+      const caller = await findCaller({ ...deps, tellContested, db: db.kysely }, from, message.identity)
       if ('reason' in caller) return caller
       poll.enrollmentId = caller.id
       poll.deviceId = caller.deviceId
@@ -90,7 +91,7 @@ export function createConnect(deps: ConnectDeps) {
       },
     })
     if (finished_purpose === 'unenroll' && finished_status === 'Acknowledged')
-      await deps.onRemoved(poll.enrollmentId)
+      await deps.enrollment.finishRemoval(poll.enrollmentId)
   }
 
   /** Takes note of a body that a device of ours has sent and nobody can read: a command is not sent for ever for it. */
@@ -102,6 +103,7 @@ export function createConnect(deps: ConnectDeps) {
     const bindings = await deps.identity.bindings(db.kysely, from.fingerprint)
     const device = bindings.find(({ state }) => state === 'active')
     if (device === undefined) return
+    await deps.devices.noteAlive(db.kysely, device.enrollment_id)
     const ended = await endUnreadable(
       db,
       device.enrollment_id,

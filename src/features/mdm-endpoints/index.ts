@@ -7,7 +7,7 @@ import { mdmRoutes } from './routes.ts'
 /** Makes the device endpoints: their routes, and what shutdown waits for. */
 export function createMdmEndpoints(deps: CheckinDeps & { metrics: Metrics; reader: MessageReader }) {
   const checkin = createCheckin(deps)
-  const connect = createConnect({ ...deps, onRemoved: (id) => deps.enrollment.finishRemoval(id) })
+  const connect = createConnect(deps)
   return {
     routes: mdmRoutes({ ...deps, checkin, connect }),
     /** Answers when nothing is in flight any more. */

@@ -53,7 +53,8 @@ const NO_ANSWER = JSON.stringify([
  * A command that went out often enough ends at the next Idle, which says that the device has no answer to it.
  *
  * The need of a push is met by the poll, unless it was asked for anew since the poll looked at the queue (its row has
- * another version then, or is locked): such a need must stay, or a command would wait for the next re-push.
+ * another version then, or is locked): such a need must stay, or a command would wait for the next re-push. Who is heard of
+ * is not gone, also when Apple's answer to a push of before is being written down at this moment (`alive`).
  */
 const POLL = `
 with input as materialized (
@@ -61,7 +62,8 @@ with input as materialized (
     $9::text[], $10::bytea[], $11::text[], $12::text[])
     as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts, problem)
 ), caller as materialized (
-  select i.*, e.serial_number, x.command_uuid as unanswered
+  select i.*, e.serial_number, x.command_uuid as unanswered,
+    coalesce(d.unregistered_at, e.unregistered_at) is not null as was_gone
   from input i
   join enrollment_certificates c
     on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
@@ -70,6 +72,7 @@ with input as materialized (
     select p.command_uuid from pending_deliveries p
     where i.status = 'Idle' and p.enrollment_id = i.id and p.state = 'sent' and p.sends >= ${MOST_SENDS} limit 1
   ) x on true
+  left join enrollments d on d.id = e.parent_id
 ), finished as (
   delete from pending_deliveries p using caller c
   where p.enrollment_id = c.id and p.command_uuid = coalesce(c.unanswered, c.uuid)
@@ -108,10 +111,12 @@ with input as materialized (
     supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
     unenrolled_at = case when d.ends then $13::timestamptz else e.unenrolled_at end,
     unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
-    updated_at = $13::timestamptz, version = e.version + 1
+    erased_at = case when d.erases then $13::timestamptz else e.erased_at end,
+    unregistered_at = null, updated_at = $13::timestamptz, version = e.version + 1
   from (
-    select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends from done
-    where status = 'Acknowledged' and (facts is not null or purpose = 'unenroll')
+    select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends, request_type = 'EraseDevice' as erases
+    from done
+    where status = 'Acknowledged' and (facts is not null or purpose = 'unenroll' or request_type = 'EraseDevice')
   ) d
   where e.id = d.enrollment_id
 ), ended as (
@@ -160,6 +165,17 @@ with input as materialized (
     on u.enrollment_id = d.enrollment_id and u.version = d.version
   where k.enrollment_id = d.enrollment_id
   returning d.n, d.pushed_at
+), alive as (
+  update enrollments e set unregistered_at = null, last_seen_at = $13::timestamptz
+  from (
+    select device as id from caller where was_gone
+    union
+    select enrollment_id from need d where not exists (select 1 from heard h where h.n = d.n)
+  ) c
+  where e.id = c.id and not exists (
+    select 1 from done f
+    where f.enrollment_id = e.id and f.status = 'Acknowledged'
+      and (f.facts is not null or f.purpose = 'unenroll' or f.request_type = 'EraseDevice'))
 )
 select x.n, x.serial_number, x.next_uuid, m.body as next_body, d.command_uuid as finished_uuid,
   d.status as finished_status, d.request_type as finished_type, d.purpose as finished_purpose, h.pushed_at

@@ -8,7 +8,7 @@ import type { Events } from '../events/index.ts'
 import { createPushCertificates } from './certificates.ts'
 import { sweepExpiry } from './expiry.ts'
 import { createLoop } from './loop.ts'
-import { pushNow, type PushNowResult } from './push-now.ts'
+import { ask, pushNow, type PushNowResult } from './push-now.ts'
 import { spread, writeNeeds } from './requests.ts'
 import { createSender } from './sender.ts'
 import { deleteNeeds } from './store.ts'
@@ -67,6 +67,8 @@ export function createPush(deps: PushDeps) {
     /** See `pushNow`. */
     pushNow: (ids: readonly string[]): Promise<Map<string, PushNowResult>> =>
       pushNow({ ...deps, sender }, ids),
+    /** See `ask`. */
+    ask: (id: string): Promise<void> => ask({ ...deps, sender }, id),
     /** A background job: sends what is due, and ends when that is done. */
     run: loop.run,
     /** A background job: see `sweepExpiry`. */

@@ -71,7 +71,9 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
     await topics.keepFresh()
     for (const topic of topics.takeProbes()) {
       const now = clock.now()
-      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now, leaseEnd(now)), topic)
+      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now, leaseEnd(now)), {
+        probe: topic,
+      })
     }
   }
 

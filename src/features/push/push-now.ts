@@ -4,9 +4,11 @@ import type { Devices } from '../devices/index.ts'
 import { leaseEnd } from './loop.ts'
 import type { Sender } from './sender.ts'
 import * as store from './store.ts'
-import { isReachable, type Verdict } from './verdict.ts'
+import { hasToken, isReachable, type Verdict } from './verdict.ts'
 
 const LONGEST_WAIT_MS = 10_000
+/** A device that is refused waits so long for what Apple says of the one whose place it wants. */
+const LONGEST_ASK_MS = 2_000
 
 /** What came of a push that someone waited for: Apple's id (`result`), or in words why there is none (`error`). */
 export interface PushNowResult {
@@ -14,36 +16,56 @@ export interface PushNowResult {
   error?: string
 }
 
+interface PushNowDeps {
+  db: Db
+  clock: Clock
+  devices: Pick<Devices, 'pushTargets'>
+  sender: Sender
+}
+
+/**
+ * Asks Apple whether a device is still there, by a push that goes out at once whatever Apple said before; 2 seconds later at most
+ * the answer is awaited no more. What Apple says is written down with the enrollment.
+ */
+export async function ask(deps: PushNowDeps, id: string): Promise<void> {
+  await pushNow(deps, [id], { evenIfGone: true, longestMs: LONGEST_ASK_MS })
+}
+
 /**
  * Sends to these enrollments at once and waits for Apple's answers, 10 seconds at most; then, and when Apple wants it
  * later, the push goes on by itself.
  */
 export async function pushNow(
-  deps: { db: Db; clock: Clock; devices: Pick<Devices, 'pushTargets'>; sender: Sender },
+  deps: PushNowDeps,
   ids: readonly string[],
+  { evenIfGone = false, longestMs = LONGEST_WAIT_MS } = {},
 ): Promise<Map<string, PushNowResult>> {
   const { db, clock, devices, sender } = deps
   const unique = [...new Set(ids)]
-  const reachable = new Set((await devices.pushTargets(unique)).filter(isReachable).map(({ id }) => id))
+  const targets = (await devices.pushTargets(unique)).filter(evenIfGone ? hasToken : isReachable)
+  const reachable = new Set(targets.map(({ id }) => id))
   const sending = new Map<string, Promise<Verdict>>()
-  const started = await sender.claimAndSend(async () => {
-    for (const [id, verdict] of sender.inFlight) if (reachable.has(id)) sending.set(id, verdict)
-    const rest = [...reachable].filter((id) => !sending.has(id))
-    const now = clock.now()
-    return rest.length === 0 ? [] : store.claimNow(db.kysely, rest, now, leaseEnd(now))
-  })
+  const started = await sender.claimAndSend(
+    async () => {
+      for (const [id, verdict] of sender.inFlight) if (reachable.has(id)) sending.set(id, verdict)
+      const rest = [...reachable].filter((id) => !sending.has(id))
+      const now = clock.now()
+      return rest.length === 0 ? [] : store.claimNow(db.kysely, rest, now, leaseEnd(now))
+    },
+    { evenIfGone },
+  )
   for (const [id, verdict] of started) sending.set(id, verdict)
   const answers = unique.map(async (id): Promise<[string, PushNowResult]> => {
     const verdict = sending.get(id)
     if (verdict === undefined) return [id, { error: 'push data missing for id' }]
-    return [id, await inTime(verdict, clock)]
+    return [id, await inTime(verdict, clock, longestMs)]
   })
   return new Map(await Promise.all(answers))
 }
 
-async function inTime(verdict: Promise<Verdict>, clock: Clock): Promise<PushNowResult> {
+async function inTime(verdict: Promise<Verdict>, clock: Clock, longestMs: number): Promise<PushNowResult> {
   const waiting = Promise.withResolvers<PushNowResult>()
-  const stop = clock.after(LONGEST_WAIT_MS, () =>
+  const stop = clock.after(longestMs, () =>
     waiting.resolve({ error: 'no answer yet, the push goes on by itself' }),
   )
   try {

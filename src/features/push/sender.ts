@@ -2,12 +2,12 @@ import { createGroupCommit, type Db } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import type { Devices, PushTarget } from '../devices/index.ts'
+import type { Devices, PushRecord, PushTarget } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import { createRefusals } from './refusals.ts'
 import * as store from './store.ts'
 import type { Topic, Topics } from './topics.ts'
-import { held, isReachable, judge, unreachable, type Reachable, type Verdict } from './verdict.ts'
+import { hasToken, held, isReachable, judge, unreachable, type Reachable, type Verdict } from './verdict.ts'
 
 /** Apple keeps a push for a device that is off this long. */
 const EXPIRES_AFTER_DAYS = 7
@@ -25,6 +25,12 @@ interface SenderDeps {
   devices: Pick<Devices, 'pushTargets' | 'recordPushes'>
   topics: Topics
   random: () => number
+}
+
+/** How pushes are sent. `probe`: although Apple refuses the topic; `evenIfGone`: although it refused the token. */
+interface How {
+  probe?: Topic
+  evenIfGone?: boolean
 }
 
 /** Sends what is claimed and writes down what came of it. */
@@ -45,28 +51,25 @@ export function createSender(deps: SenderDeps) {
 
   /**
    * Claims and starts to send, one caller after the other, so that nobody claims what is about to be in flight. Each
-   * promise is settled when the outcome is written down, and never rejects. `probe`: send although Apple refuses.
+   * promise is settled when the outcome is written down, and never rejects.
    */
   function claimAndSend(
     claim: () => Promise<readonly store.Claim[]>,
-    probe?: Topic,
+    how: How = {},
   ): Promise<Map<string, Promise<Verdict>>> {
-    const started = last.then(async () => start(await claim(), probe))
+    const started = last.then(async () => start(await claim(), how))
     last = started.catch(() => undefined)
     return started
   }
 
-  async function start(
-    claims: readonly store.Claim[],
-    probe: Topic | undefined,
-  ): Promise<Map<string, Promise<Verdict>>> {
+  async function start(claims: readonly store.Claim[], how: How): Promise<Map<string, Promise<Verdict>>> {
     const started = new Map<string, Promise<Verdict>>()
     if (claims.length === 0) return started
-    if (probe === undefined) await topics.refresh()
+    if (how.probe === undefined) await topics.refresh()
     const targets = new Map<string, PushTarget>()
     for (const target of await devices.pushTargets(claims.map(({ id }) => id))) targets.set(target.id, target)
     for (const claim of claims) {
-      const sending = send(claim, targets.get(claim.id), probe).finally(() => {
+      const sending = send(claim, targets.get(claim.id), how).finally(() => {
         if (inFlight.get(claim.id) === sending) inFlight.delete(claim.id)
       })
       inFlight.set(claim.id, sending)
@@ -75,8 +78,8 @@ export function createSender(deps: SenderDeps) {
     return started
   }
 
-  async function send(claim: store.Claim, target: PushTarget | undefined, probe?: Topic): Promise<Verdict> {
-    const verdict = await push(claim, target, probe)
+  async function send(claim: store.Claim, target: PushTarget | undefined, how: How): Promise<Verdict> {
+    const verdict = await push(claim, target, how)
     tell(verdict)
     try {
       await recorder.submit(verdict)
@@ -102,8 +105,12 @@ export function createSender(deps: SenderDeps) {
     )
   }
 
-  async function push(claim: store.Claim, target: PushTarget | undefined, probe?: Topic): Promise<Verdict> {
-    if (!isReachable(target)) return unreachable(claim)
+  async function push(
+    claim: store.Claim,
+    target: PushTarget | undefined,
+    { probe, evenIfGone = false }: How,
+  ): Promise<Verdict> {
+    if (!hasToken(target) || !(evenIfGone || isReachable(target))) return unreachable(claim)
     const topic = topics.state(target.topic)
     if (probe === undefined && topic.blocked !== null) return held(claim, topic.topic, topic.blocked)
     const outcome = await exchange(claim, target)
@@ -131,15 +138,21 @@ export function createSender(deps: SenderDeps) {
     const records = verdicts.flatMap(({ record }) => (record === undefined ? [] : [record]))
     const facts = verdicts.flatMap(({ event }) => (event === undefined ? [] : [event]))
     await db.transaction(async (trx) => {
-      await store.settle(
+      const settled = await store.settle(
         trx,
         verdicts.map(({ settlement }) => settlement),
         clock.now(),
       )
-      if (records.length > 0) await devices.recordPushes(trx, records)
+      if (records.length > 0) await devices.recordPushes(trx, records.map(believed(settled)))
       if (facts.length > 0) await events.emit(trx, ...facts)
     })
     return verdicts.map(() => undefined)
+  }
+
+  /** A device that was heard of while it was being pushed to, which ends the claim, is not gone, whatever Apple says. */
+  function believed(settled: ReadonlySet<string>): (record: PushRecord) => PushRecord {
+    return ({ unregisteredAt, ...record }) =>
+      unregisteredAt !== undefined && settled.has(record.id) ? { ...record, unregisteredAt } : record
   }
 
   return {

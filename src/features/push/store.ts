@@ -231,14 +231,18 @@ export interface Settlement {
 
 /**
  * Ends claims in one statement. A need that was asked for anew while it was being sent stays due; a claim that ended
- * because it took too long changes nothing; nothing is held for a topic that works.
+ * because it took too long changes nothing; nothing is held for a topic that works. Gives the ids whose claim still held.
  */
-export async function settle(trx: Tx, settlements: readonly Settlement[], at: Date): Promise<void> {
+export async function settle(
+  trx: Tx,
+  settlements: readonly Settlement[],
+  at: Date,
+): Promise<ReadonlySet<string>> {
   if (settlements.some(({ becomes }) => becomes === 'held')) {
     // Against a certificate that is being stored at this moment, whose release would not see what is held here.
     await sql`lock table push_certificates in row exclusive mode`.execute(trx)
   }
-  await sql`
+  const { rows } = await sql<{ id: string }>`
     with input as materialized (
       select * from unnest(
         ${settlements.map(({ claim }) => claim.id)}::text[],
@@ -252,7 +256,8 @@ export async function settle(trx: Tx, settlements: readonly Settlement[], at: Da
       delete from push_needs n using input i
       where n.enrollment_id = i.id and n.claimed_until = i.claimed_until and n.due_at <= i.claimed_at
         and i.becomes = 'deleted'
-    )
+      returning i.id
+    ), updated as (
     update push_needs n set
       claimed_until = null,
       pushed_at = case when i.becomes = 'pushed' and n.due_at <= i.claimed_at
@@ -266,7 +271,11 @@ export async function settle(trx: Tx, settlements: readonly Settlement[], at: Da
       ) then i.topic end
     from input i
     where n.enrollment_id = i.id and n.claimed_until = i.claimed_until
-      and (i.becomes <> 'deleted' or n.due_at > i.claimed_at)`.execute(trx)
+      and (i.becomes <> 'deleted' or n.due_at > i.claimed_at)
+    returning i.id
+    )
+    select id from deleted union all select id from updated`.execute(trx)
+  return new Set(rows.map(({ id }) => id))
 }
 
 /** Lets go what was held for a topic, so many a second from `at` on; returns how many. */

@@ -10,6 +10,8 @@ const LONGEST_RETRY_MS = 60 * 60_000
 const LONGEST_TRANSPORT_RETRY_MS = 5 * 60_000
 const AFTER_OLD_NEWS_MS = 60_000
 /** Answers of Apple's that ask for real patience. */
+/** Apple's word, with status 410, for a token that no device has any more. */
+const UNREGISTERED = 'Unregistered'
 const PATIENT = /^(TooManyRequests|Status429|InternalServerError|Status5\d\d)$/
 
 /** All that follows from one push, ready to be written down. */
@@ -27,14 +29,16 @@ export interface Verdict {
 /** A channel that can be pushed to. */
 export type Reachable = PushTarget & { push_token: Buffer; push_magic: string; topic: string }
 
+/** Whether a channel has given all that a push needs. */
+export function hasToken(target: PushTarget | undefined): target is Reachable {
+  return (
+    target !== undefined && target.push_token !== null && target.push_magic !== null && target.topic !== null
+  )
+}
+
 /** Whether pushes may be sent to a channel: it gave its token, and Apple has not refused that since. */
 export function isReachable(target: PushTarget | undefined): target is Reachable {
-  return (
-    target?.push_state === 'ok' &&
-    target.push_token !== null &&
-    target.push_magic !== null &&
-    target.topic !== null
-  )
+  return target?.push_state === 'ok' && hasToken(target)
 }
 
 /** Nothing to wake, now or ever with this token: the need is dropped. */
@@ -58,7 +62,7 @@ export function judge(
     case 'accepted':
       return {
         settlement: { claim, becomes: 'pushed' },
-        record: recordOf(claim, 'accepted', false),
+        record: recordOf(claim, target, 'accepted'),
         result: 'accepted',
         apnsId: outcome.apnsId,
       }
@@ -69,29 +73,36 @@ export function judge(
         target.token_updated_at !== null &&
         outcome.since < target.token_updated_at
       ) {
-        return retry(claim, { ...outcome, afterMs: AFTER_OLD_NEWS_MS }, context)
+        return retry(claim, target, { ...outcome, afterMs: AFTER_OLD_NEWS_MS }, context)
       }
-      return gone(claim, target, outcome.reason)
+      return gone(claim, target, outcome)
     case 'token_bad':
-      return gone(claim, target, outcome.reason)
+      return gone(claim, target, outcome)
     case 'retry':
-      return retry(claim, outcome, context)
+      return retry(claim, target, outcome, context)
     case 'config_error':
       return held(claim, target.topic, outcome.reason)
     case 'bug':
       return {
         settlement: { claim, becomes: 'deleted' },
-        record: recordOf(claim, outcome.reason, false),
+        record: recordOf(claim, target, outcome.reason),
         event: eventOf('push.refused', target, outcome.reason),
         result: outcome.reason,
       }
   }
 }
 
-function gone(claim: Claim, target: Reachable, reason: string): Verdict {
+function gone(
+  claim: Claim,
+  target: Reachable,
+  { reason, since }: { reason: string; since?: Date | null },
+): Verdict {
+  const record = { ...recordOf(claim, target, reason), gone: true }
+  // What Apple says of a token's end is older than the push, or as old.
+  const unregisteredAt = since && since < claim.at ? since : claim.at
   return {
     settlement: { claim, becomes: 'deleted' },
-    record: recordOf(claim, reason, true),
+    record: reason === UNREGISTERED ? { ...record, unregisteredAt } : record,
     event: eventOf('push.gone', target, reason),
     result: reason,
   }
@@ -99,6 +110,7 @@ function gone(claim: Claim, target: Reachable, reason: string): Verdict {
 
 function retry(
   claim: Claim,
+  target: Reachable,
   { reason, afterMs }: { reason: string; afterMs: number },
   { now, random }: { now: Date; random: () => number },
 ): Verdict {
@@ -107,14 +119,14 @@ function retry(
   const delay = Math.min(grown, longest) * (0.8 + 0.4 * random())
   return {
     settlement: { claim, becomes: 'retried', dueAt: addTime(now, Math.round(delay) / 1000, 'second') },
-    record: recordOf(claim, reason, false),
+    record: recordOf(claim, target, reason),
     result: reason,
   }
 }
 
 /** `at` is when the token was read: a TokenUpdate after it overrules `gone`. */
-function recordOf({ id, at }: Claim, result: string, isGone: boolean): PushRecord {
-  return { id, at, result, gone: isGone }
+function recordOf({ id, at }: Claim, { push_token: token }: Reachable, result: string): PushRecord {
+  return { id, at, token, result, gone: false }
 }
 
 function eventOf(type: 'push.gone' | 'push.refused', target: Reachable, reason: string): NewEvent {

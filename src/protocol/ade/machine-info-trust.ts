@@ -16,6 +16,8 @@ type TrustVerdict =
 
 /** Judges signers of MachineInfo. */
 export interface MachineInfoTrust {
+  /** False under `off`: whom it calls trusted may be anyone. */
+  isLooking: boolean
   /** `certificates`: DER, as they came with the message. */
   judge(signer: Certificate, certificates: readonly Uint8Array[]): Promise<TrustVerdict>
 }
@@ -47,6 +49,7 @@ export function createMachineInfoTrust(options: {
   }
 
   return {
+    isLooking: mode !== 'off',
     async judge(signer, certificates) {
       if (mode === 'off' || trusted.has(signer.fingerprint)) return { accepted: true, trusted: true }
       const others = certificates.filter((der) => !signer.der.equals(der))

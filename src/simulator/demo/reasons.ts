@@ -28,6 +28,7 @@ export const DEMO_REASONS = [
   'link_revoked',
   'unknown_key',
   'too_many_failures',
+  'owned_by_another',
   'abandoned',
   'unenrolled_by_assignment',
 ] as const

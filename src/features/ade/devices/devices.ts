@@ -6,20 +6,33 @@ import type { AdeDeps, Change, Reader } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as store from './store.ts'
 
+/** A serial number, and the devices that came by a link or the page and give the same. */
+export type ListedDevice = store.AdeDevice & { other_enrollments: string[] }
+
 /** Serial numbers that Apple assigned to us. */
 export type AdeDevices = ReturnType<typeof createAdeDevices>
 
 /** Makes them. */
-export function createAdeDevices(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'> & { apple: Apple }) {
+export function createAdeDevices(
+  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'devices'> & { apple: Apple },
+) {
   const { db, clock, events, apple } = deps
 
-  async function get(serial: string, reader: Reader = db.kysely): Promise<store.AdeDevice> {
+  async function get(serial: string, reader: Reader = db.kysely): Promise<ListedDevice> {
     const device = await store.findDevice(reader, serial)
     if (device === undefined) throw noDevice()
-    return device
+    const [listed] = await withOthers([device], reader)
+    if (listed === undefined) throw noDevice()
+    return listed
   }
 
-  async function setBlocked(serial: string, isBlocked: boolean, change: Change): Promise<store.AdeDevice> {
+  async function withOthers(found: readonly store.AdeDevice[], reader: Reader): Promise<ListedDevice[]> {
+    const serials = found.map(({ serial_number }) => serial_number)
+    const others = await deps.devices.enrolledOtherwise(reader, serials)
+    return found.map((device) => ({ ...device, other_enrollments: others.get(device.serial_number) ?? [] }))
+  }
+
+  async function setBlocked(serial: string, isBlocked: boolean, change: Change): Promise<ListedDevice> {
     return db.transaction(async (trx) => {
       const device = await lockLive(trx, serial)
       if ((device.blocked_at !== null) !== isBlocked) {
@@ -44,7 +57,7 @@ export function createAdeDevices(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'> 
   }
 
   /** Asks Apple outside of any transaction; what it did is written down after it. */
-  async function release(serial: string, confirm: string, change: Change): Promise<store.AdeDevice> {
+  async function release(serial: string, confirm: string, change: Change): Promise<ListedDevice> {
     if (confirm !== serial) {
       throw new AppError(
         'invalid_request',
@@ -76,13 +89,12 @@ export function createAdeDevices(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'> 
 
   return {
     get: (serial: string) => get(serial),
-    async list(
-      query: Omit<store.DeviceQuery, 'after'> & { cursor?: string },
-    ): Promise<Page<store.AdeDevice>> {
+    async list(query: Omit<store.DeviceQuery, 'after'> & { cursor?: string }): Promise<Page<ListedDevice>> {
       const { cursor, limit, ...filter } = query
       const [after] = decodeCursor(cursor, ['string']) ?? []
       const rows = await store.listDevices(db.kysely, { ...filter, after, limit: limit + 1 })
-      return page(rows, limit, ({ serial_number }) => [serial_number])
+      const { items, next_cursor } = page(rows, limit, ({ serial_number }) => [serial_number])
+      return { items: await withOthers(items, db.kysely), next_cursor }
     },
     setBlocked,
     release,

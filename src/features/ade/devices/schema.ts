@@ -57,6 +57,10 @@ export const deviceSchema = Type.Object(
       description:
         'Whether the device was set up with the policy as it is now; null when that is not known. What a policy says of supervision, lock and Setup Assistant reaches a device only when it is erased and set up again.',
     }),
+    other_enrollments: Type.Array(Type.String(), {
+      description:
+        'Devices that are enrolled with this serial number by a link or the page, not as its policy says.',
+    }),
     note: textOrNull('What is worth knowing of its state.'),
     contacted_at: timeOrNull('When it first came at power-on.'),
     enrolled_at: timeOrNull('When it last enrolled.'),

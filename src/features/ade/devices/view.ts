@@ -1,10 +1,11 @@
 import type { DeviceView } from './schema.ts'
+import type { ListedDevice } from './devices.ts'
 import type { AdeDevice } from './store.ts'
 
 const iso = (date: Date | null) => date?.toISOString() ?? null
 
 /** A serial number as the API tells it. */
-export function showDevice(device: AdeDevice): DeviceView {
+export function showDevice(device: ListedDevice): DeviceView {
   const isCurrent = isCurrentAtApple(device)
   const runs = runsCurrent(device)
   const { serial_number, state, ade_server_id, policy_id, model, description, color, asset_tag } = device
@@ -23,6 +24,7 @@ export function showDevice(device: AdeDevice): DeviceView {
     },
     profile_current_at_apple: isCurrent,
     device_runs_current_profile: runs,
+    other_enrollments: device.other_enrollments,
     note: noteOf(device, isCurrent, runs),
     contacted_at: iso(device.contacted_at),
     enrolled_at: iso(device.enrolled_at),

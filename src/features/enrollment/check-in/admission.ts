@@ -1,12 +1,16 @@
 import type { Tx } from '../../../db/index.ts'
+import type { Clock } from '../../../kernel/clock.ts'
 import type { Attempt, NewStep, ReasonCode } from '../../attempts/index.ts'
-import type { Devices } from '../../devices/index.ts'
-import type { Users } from '../../users/index.ts'
+import type { Devices, Enrollment } from '../../devices/index.ts'
+import type { User, Users } from '../../users/index.ts'
+import { isAutomated } from '../owner/rule.ts'
+import { halfEnrolledSince } from '../half-enrolled.ts'
 
 /** What Authenticate says of the device, as far as admission looks at it. */
 export interface Applicant {
-  /** The enrollment id: UDID, or EnrollmentID in a user enrollment. */
-  id: string
+  /** UDID, or EnrollmentID in a user enrollment. */
+  deviceId: string
+  type: Enrollment['type']
   udid: string | null
   serial_number: string | null
   topic: string
@@ -16,6 +20,8 @@ export interface Applicant {
 export interface Refusal {
   reason: ReasonCode
   detail: Record<string, unknown>
+  /** Whose place it is, of a device that is `owned_by_another`. */
+  owner?: Enrollment
 }
 
 /** Says whether the device that speaks is the one that the attempt was opened for. */
@@ -32,25 +38,26 @@ export function checkSameDevice(attempt: Attempt, applicant: Applicant): Refusal
 }
 
 /**
- * Says whether the attempt's user may have this device, and the step that this is, if it is counted. The user's row is
- * locked first, so that of any number of devices that enrol at once, on any number of processes, exactly as many get in
- * as the limit allows.
+ * Says whether the attempt's user, whose row is locked, may have this device, and the step that this is, if it is counted: of
+ * any number of devices that enrol at once, on any number of processes, exactly as many get in as the limit allows. `takenId`: the
+ * enrollment whose place it takes.
  */
 export async function checkUser(
   trx: Tx,
-  deps: { users: Users; devices: Devices },
+  deps: { users: Users; devices: Devices; clock: Clock },
   attempt: Attempt,
-  applicant: Applicant,
+  user: User | undefined,
+  takenId: string | undefined,
 ): Promise<{ refusal: Refusal } | { passed: NewStep[] }> {
   if (attempt.user_id === null) return { passed: [] }
-  const user = await deps.users.lock(trx, attempt.user_id)
   if (!user) return { refusal: { reason: 'user_unknown', detail: {} } }
   if (user.disabled) return { refusal: { reason: 'user_disabled', detail: {} } }
-  if (user.enrollment_manager && (attempt.way === 'ade' || attempt.way === 'ade_web'))
+  if (user.enrollment_manager && isAutomated(attempt.way))
     return { refusal: { reason: 'enrollment_manager_not_allowed', detail: {} } }
   const limit = await deps.users.limitOf(user, trx)
   if (limit === null) return { passed: [] }
-  const count = await deps.devices.countLive(trx, user.id, applicant.id)
+  const halfSince = halfEnrolledSince(deps.clock.now())
+  const count = await deps.devices.countPlaces(trx, user.id, { halfSince, exceptId: takenId })
   const detail = { count, limit }
   if (count >= limit) return { refusal: { reason: 'device_limit_exceeded', detail } }
   return { passed: [{ step: 'device_limit', outcome: 'passed', detail }] }

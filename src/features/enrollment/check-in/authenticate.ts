@@ -2,12 +2,15 @@ import { afterCommit, type Tx } from '../../../db/index.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { NewStep } from '../../attempts/index.ts'
-import type { Enrollment } from '../../devices/index.ts'
+import { isRowOf, rowIds, spaceOf, type Enrollment } from '../../devices/index.ts'
 import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
-import { HALF_ENROLLED_MINUTES } from '../end.ts'
+import { endEnrollment } from '../end.ts'
+import { HALF_ENROLLED_MINUTES } from '../half-enrolled.ts'
 import { sealMessage } from '../messages.ts'
-import { forgetRelease } from '../release/release.ts'
+import { mayReplace, tellContested, tellTakeoverRefused } from '../owner/owner.ts'
+import { isAutomated } from '../owner/rule.ts'
 import { checkSameDevice, checkUser, type Applicant, type Refusal } from './admission.ts'
+import { beginAnew, factsOf } from './begin-anew.ts'
 import { lockArrival, writeAdmitted, type Arrival } from './store.ts'
 
 type AuthenticateMessage = Omit<Authenticate, 'raw'>
@@ -21,127 +24,183 @@ interface Entrant extends Arrival {
   linkId: string | null
 }
 
+/** A device that may come in: what it has passed, whose place it takes (an own one of before too), and which ends with that. */
+interface Admission {
+  passed: readonly NewStep[]
+  taken?: Enrollment | undefined
+  former: readonly Enrollment[]
+}
+
+/** The answer; `ask`: Apple is to be asked before it is given whether this enrollment is still there. */
+interface Answer {
+  verdict: Verdict
+  ask?: string
+}
+
 const WELCOME: Verdict = { ok: true }
+/** Somebody else was let in at the same moment as a device of this id: what is right now is decided anew. */
+const AGAIN = new Error('an enrollment of this id has begun meanwhile')
 
 /**
- * Authenticate: begins an enrollment, or begins it anew. Everything that counts against a limit is decided here, in
- * one transaction: attempt, user and link are locked in this order before anything is counted.
+ * Authenticate: begins an enrollment, or begins it anew. Whose place it may take, and everything that counts against a limit, is
+ * decided here, in one transaction: attempt, user, enrollments and link are locked in this order before anything is counted.
  */
 export async function authenticate(
   deps: EnrollmentDeps,
   message: AuthenticateMessage,
   from: Sender,
 ): Promise<Verdict> {
-  return deps.db.transaction(async (trx) => {
-    const applicant: Applicant = {
-      id: message.identity.deviceId,
-      udid: message.identity.udid ?? null,
-      serial_number: message.serialNumber ?? null,
-      topic: message.topic,
+  for (;;) {
+    try {
+      const { verdict, ask } = await deps.db.transaction((trx) => decide(trx, deps, message, from))
+      if (ask !== undefined) await deps.push.ask(ask)
+      return verdict
+    } catch (error) {
+      if (error !== AGAIN) throw error
     }
-    const arrival = await lock(trx, from.fingerprint, applicant.topic)
-    const bindings = arrival?.bindings ?? (await deps.identity.bindings(trx, from.fingerprint))
-    const own = bindings.find((binding) => sameId(binding.enrollment_id, applicant.id))
-    if (!own && bindings.length > 0) return refused('certificate_mismatch')
-    if (own?.state === 'ended')
-      return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
-    if (own?.state === 'replaced') return refused('certificate_replaced')
-    if (own?.renewal) return updateOwnProfile(trx, deps, applicant, message, from.raw)
-    if (!arrival) return refused('certificate_unknown')
-    const { attempt } = arrival
-    // The same certificate again: the device repeats a message whose answer it lost, or installs its profile anew.
-    if (!own && attempt.outcome !== 'in_progress') return refused(attempt.reason ?? 'attempt_closed')
-
-    const linkId = own ? null : attempt.link_id
-    const entrant = { ...arrival, applicant, message, from, linkId }
-    const judged = own && arrival.knowsTopic ? { passed: [] } : await judge(trx, deps, entrant)
-    if ('refusal' in judged) return reject(trx, deps, entrant, judged.refusal)
-    return start(trx, deps, entrant, judged.passed)
-  })
+  }
 }
 
-async function lock(trx: Tx, fingerprint: Buffer, topic: string): Promise<Arrival | undefined> {
-  const arrival = await lockArrival(trx, fingerprint, topic)
+async function decide(
+  trx: Tx,
+  deps: EnrollmentDeps,
+  message: AuthenticateMessage,
+  from: Sender,
+): Promise<Answer> {
+  const { deviceId, udid = null } = message.identity
+  const type = message.identity.type === 'user_enrollment_device' ? 'user_enrollment_device' : 'device'
+  const { serialNumber: serial_number = null, topic } = message
+  const applicant: Applicant = { deviceId, type, udid, serial_number, topic }
+  const arrival = await lock(trx, from.fingerprint, applicant)
+  const bindings = arrival?.bindings ?? (await deps.identity.bindings(trx, from.fingerprint))
+  const own = bindings.find((binding) => isRowOf(binding.enrollment_id, deviceId))
+  if (!own && bindings.length > 0) return refused('certificate_mismatch')
+  if (own?.state === 'ended') return refused('enrollment_ended', true)
+  if (own?.state === 'replaced') {
+    await tellContested(trx, deps, { enrollmentId: own.enrollment_id, ...from })
+    return refused('certificate_replaced')
+  }
+  // The device itself: it repeats a message whose answer it lost, took a renewed profile, or installs its profile anew.
+  if (own) return { verdict: await updateOwn(trx, deps, own.enrollment_id, { applicant, message, from }) }
+  if (!arrival) return refused('certificate_unknown')
+  const { attempt } = arrival
+  if (attempt.outcome !== 'in_progress') return refused(attempt.reason ?? 'attempt_closed')
+
+  const entrant = { ...arrival, applicant, message, from, linkId: attempt.link_id }
+  const judged = await judge(trx, deps, entrant)
+  if ('refusal' in judged) return reject(trx, deps, entrant, judged.refusal)
+  return start(trx, deps, entrant, judged)
+}
+
+async function lock(
+  trx: Tx,
+  fingerprint: Buffer,
+  { deviceId, serial_number, topic }: Applicant,
+): Promise<Arrival | undefined> {
+  const serials = serial_number === null ? [] : [serial_number, serial_number.toUpperCase()]
+  const introduction = { deviceId, serials, topic }
+  const arrival = await lockArrival(trx, fingerprint, introduction)
   const isStale = arrival !== undefined && arrival.attempt.enrollment_id !== null && !arrival.bindings.length
   // It waited for the same message to be done, and what it wrote was not there yet when the statement began.
-  return isStale ? lockArrival(trx, fingerprint, topic) : arrival
+  return isStale ? lockArrival(trx, fingerprint, introduction) : arrival
 }
 
 async function judge(
   trx: Tx,
   deps: EnrollmentDeps,
-  { attempt, applicant, knowsTopic }: Entrant,
-): Promise<{ refusal: Refusal } | { passed: NewStep[] }> {
-  const { topic } = applicant
-  const refusal: Refusal | undefined = knowsTopic
-    ? checkSameDevice(attempt, applicant)
-    : { reason: 'topic_mismatch', detail: { topic } }
-  return refusal ? { refusal } : checkUser(trx, deps, attempt, applicant)
+  entrant: Entrant,
+): Promise<{ refusal: Refusal } | Admission> {
+  const { attempt, applicant, knowsTopic, assigned, namesakes, isMoved } = entrant
+  const { topic, type } = applicant
+  if (!knowsTopic) return { refusal: { reason: 'topic_mismatch', detail: { topic } } }
+  const other = checkSameDevice(attempt, applicant)
+  if (other !== undefined) return { refusal: other }
+  if (assigned !== null && assigned.blocked_at !== null)
+    return { refusal: { reason: 'blocked', detail: { serial_number: assigned.serial_number } } }
+  const user = attempt.user_id === null ? undefined : await deps.users.lock(trx, attempt.user_id)
+  const isThere = isMoved || namesakes.some((each) => spaceOf(each.type) === spaceOf(type))
+  const { own, former } = isThere ? await lockHolders(trx, deps, entrant) : { own: undefined, former: [] }
+  if (own !== undefined && !mayReplace(own, attempt, applicant, deps.clock.now())) {
+    const detail = { enrollment_id: own.id, enrolled_by: own.way }
+    return { refusal: { reason: 'owned_by_another', detail, owner: own } }
+  }
+  const checked = await checkUser(trx, deps, attempt, user, own?.id)
+  return 'refusal' in checked ? checked : { ...checked, taken: own, former }
+}
+
+function lockHolders(trx: Tx, deps: EnrollmentDeps, { attempt, applicant, isMoved }: Entrant) {
+  const { deviceId, type } = applicant
+  return deps.devices.lockHolders(trx, {
+    ...{ deviceId, type },
+    serialNumber: isMoved ? attempt.serial_number : null,
+  })
 }
 
 async function reject(
   trx: Tx,
   deps: EnrollmentDeps,
-  { attempt, applicant, from }: Entrant,
-  refusal: Refusal,
-): Promise<Verdict> {
+  { attempt, applicant, from: { requestId } }: Entrant,
+  { owner, ...refusal }: Refusal,
+): Promise<Answer> {
   const { udid, serial_number } = applicant
   await deps.attempts.note(trx, attempt.id, {
     ...(attempt.udid === null && udid !== null && { udid }),
     ...(attempt.serial_number === null && serial_number !== null && { serial_number }),
   })
   const step = refusal.reason === 'device_limit_exceeded' ? 'device_limit' : 'authenticate'
-  await deps.attempts.reject(trx, attempt.id, { step, ...refusal, request_id: from.requestId })
-  return { ok: false, status: refusal.reason === 'topic_mismatch' ? 400 : 403, reason: refusal.reason }
+  await deps.attempts.reject(trx, attempt.id, { step, ...refusal, request_id: requestId })
+  const isAsked = owner !== undefined && (await tellTakeoverRefused(trx, deps, { owner, attempt, requestId }))
+  const status = refusal.reason === 'topic_mismatch' ? 400 : 403
+  return { verdict: { ok: false, status, reason: refusal.reason }, ...(isAsked && { ask: owner.id }) }
 }
 
-/** Lets the device in if the link still has a use. `passed`: the steps that it has passed with this message. */
-async function start(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  entrant: Entrant,
-  passed: readonly NewStep[],
-): Promise<Verdict> {
-  const { attempt, applicant, linkId } = entrant
-  let written = await write(trx, deps, entrant, passed)
-  if (written === 'no_use' && linkId !== null) {
+/** Lets the device in if the link still has a use. */
+async function start(trx: Tx, deps: EnrollmentDeps, entrant: Entrant, admission: Admission): Promise<Answer> {
+  const { attempt, linkId, from } = entrant
+  const { passed, taken, former } = admission
+  // A new device takes its use with the statement that writes it down.
+  const isWritten = taken === undefined && (await write(trx, deps, entrant, admission)) === 'written'
+  if (!isWritten && linkId !== null) {
     const use = await deps.links.takeUse(trx, linkId)
     if (use !== 'taken') {
       await deps.attempts.step(trx, attempt.id, ...passed)
       return reject(trx, deps, entrant, { reason: use, detail: { link_id: linkId } })
     }
-    written = await write(trx, deps, { ...entrant, linkId: null }, passed)
   }
-  const before = written === 'known' ? await clear(trx, deps, entrant) : undefined
-  if (before) await write(trx, deps, { ...entrant, linkId: null }, passed, before)
-  for (const groupId of new Set(entrant.groupIds))
-    await deps.groups.addMember(trx, groupId, before?.id ?? applicant.id)
-  return WELCOME
+  for (const each of former) await endEnrollment(trx, deps, each, 'serial_number_moved', from.requestId)
+  if (taken !== undefined) {
+    const row = rowOf(entrant, deps.clock.now())
+    await beginAnew(trx, deps, taken, { row, fingerprint: from.fingerprint })
+  }
+  if (!isWritten) await write(trx, deps, { ...entrant, linkId: null }, admission)
+  const id = taken?.id ?? newRowId(entrant)
+  for (const groupId of new Set(entrant.groupIds)) await deps.groups.addMember(trx, groupId, id)
+  await tellClaimed(trx, deps, entrant, id)
+  return { verdict: WELCOME }
 }
 
-/** Writes down that the device was let in, and tells it; for one that was here already only with its row of before. */
+/** Writes down that the device was let in, and tells it. Throws AGAIN when there is a row of its id that was not there before. */
 async function write(
   trx: Tx,
   deps: EnrollmentDeps,
   entrant: Entrant,
-  passed: readonly NewStep[],
-  before?: Enrollment,
-): Promise<Awaited<ReturnType<typeof writeAdmitted>>> {
+  { passed, taken }: Admission,
+): Promise<'written' | 'no_use'> {
   const { attempt, applicant, message, from, linkId } = entrant
   const now = deps.clock.now()
-  const id = before?.id ?? applicant.id
+  const id = taken?.id ?? newRowId(entrant)
   const { udid, serial_number } = applicant
   const row = { ...rowOf(entrant, now), id, generation: 1, created_at: now }
   const event = {
     type: 'device.authenticated',
-    serial_number,
+    serial_number: row.serial_number,
     user_name: attempt.user_name,
-    data: { again: (before?.authenticated_at ?? null) !== null },
+    data: { again: (taken?.authenticated_at ?? null) !== null },
   } as const
   const written = await writeAdmitted(
     trx,
     {
-      ...(before ? { knownId: before.id } : { added: row }),
+      ...(taken ? { knownId: taken.id } : { added: row }),
       ...{ fingerprint: from.fingerprint, linkId, messageType: message.messageType },
       raw: sealMessage(deps.secretBox, id, from.raw),
       attempt: {
@@ -155,6 +214,7 @@ async function write(
     },
     now,
   )
+  if (written === 'known') throw AGAIN
   if (written === 'written')
     afterCommit(trx, () =>
       deps.events.announce({
@@ -165,111 +225,70 @@ async function write(
   return written
 }
 
+/** The id of a row that is made for the device: the plain one, unless a device of the other space has that. */
+function newRowId({ applicant, namesakes }: Entrant): string {
+  const [plain, marked] = rowIds(applicant.deviceId)
+  return namesakes.some(({ id }) => !id.startsWith(':')) ? marked : plain
+}
+
 /** What the row of an enrollment holds that begins with this message. */
-function rowOf({ attempt, applicant, message }: Entrant, now: Date) {
+function rowOf({ attempt, applicant, assigned, message }: Entrant, now: Date) {
   return {
-    ...facts(message),
-    type: message.identity.type === 'user_enrollment_device' ? 'user_enrollment_device' : 'device',
+    ...factsOf(message),
+    type: applicant.type,
     udid: applicant.udid,
-    serial_number: applicant.serial_number ?? attempt.serial_number,
+    serial_number: isAutomated(attempt.way)
+      ? (attempt.serial_number ?? applicant.serial_number)
+      : (assigned?.serial_number ?? applicant.serial_number),
     topic: applicant.topic,
     user_id: attempt.user_id,
     attempt_id: attempt.id,
     policy_id: attempt.policy_id,
     link_id: attempt.link_id,
+    way: attempt.way,
     authenticated_at: now,
     updated_at: now,
   } as const
 }
 
-/**
- * Puts away what was of an earlier enrollment of the device, and makes it the new one: nothing (queue, tokens, user
- * channels, certificates) survives. Gives the row as it was.
- */
-async function clear(trx: Tx, deps: EnrollmentDeps, entrant: Entrant): Promise<Enrollment> {
-  const before = await deps.devices.lockEnrollment(trx, entrant.applicant.id)
-  if (!before) throw new Error('the enrollment that was there a moment ago is gone')
-  const users = await deps.devices.deleteUserChannels(trx, before.id)
-  await deps.commands.cancelAll(trx, [before.id, ...users])
-  await deps.push.forget(trx, [before.id, ...users])
-  await forgetRelease(trx, before.id)
-  if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)
-  const row = rowOf(entrant, deps.clock.now())
-  await deps.devices.updateEnrollment(trx, before.id, { ...blank(before), ...row })
-  const { fingerprint } = entrant.from
-  await deps.identity.bind(trx, { enrollmentId: before.id, fingerprint, renewal: false })
-  return before
-}
-
-/** The device took a renewed profile of ours: nothing is reset, only what it says of itself is noted. */
-async function updateOwnProfile(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  applicant: Applicant,
-  message: AuthenticateMessage,
-  raw: Buffer,
-): Promise<Verdict> {
-  const enrollment = await deps.devices.lockEnrollment(trx, applicant.id)
-  if (!enrollment || enrollment.unenrolled_at !== null)
-    return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
-  if (enrollment.topic !== applicant.topic) return { ok: false, status: 400, reason: 'topic_mismatch' }
-  await deps.devices.updateEnrollment(trx, enrollment.id, { ...facts(message), updated_at: deps.clock.now() })
-  await keep(trx, deps, enrollment.id, message, raw)
-  return WELCOME
-}
-
-async function keep(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  id: string,
-  message: AuthenticateMessage,
-  raw: Buffer,
-): Promise<void> {
-  await deps.devices.insertMessage(trx, {
+/** A device that came by a link or the page and gives a serial number that Apple has assigned to us is told of. */
+async function tellClaimed(trx: Tx, deps: EnrollmentDeps, entrant: Entrant, id: string): Promise<void> {
+  const { attempt, assigned, from } = entrant
+  if (assigned === null || isAutomated(attempt.way)) return
+  await deps.events.emit(trx, {
+    type: 'ade_device.claimed',
     enrollment_id: id,
-    message_type: message.messageType,
-    received_at: deps.clock.now(),
-    raw: sealMessage(deps.secretBox, id, raw),
+    serial_number: assigned.serial_number,
+    user_name: attempt.user_name,
+    attempt_id: attempt.id,
+    data: { way: attempt.way },
+    request_id: from.requestId,
   })
 }
 
-/** What Authenticate tells of the device itself; what it leaves out stays as known. */
-function facts(message: AuthenticateMessage): Partial<Enrollment> {
-  const told = {
-    model: message.model,
-    model_name: message.modelName,
-    product_name: message.productName,
-    device_name: message.deviceName,
-    os_version: message.osVersion,
-    build_version: message.buildVersion,
-    imei: message.imei,
-    meid: message.meid,
-  }
-  return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined))
+/** What the device itself says again changes nothing but what it tells of itself. */
+async function updateOwn(
+  trx: Tx,
+  deps: EnrollmentDeps,
+  id: string,
+  { applicant, message, from }: Pick<Entrant, 'applicant' | 'message' | 'from'>,
+): Promise<Verdict> {
+  const enrollment = await deps.devices.lockEnrollment(trx, id)
+  if (!enrollment || enrollment.unenrolled_at !== null) return refused('enrollment_ended', true).verdict
+  if (enrollment.type !== applicant.type) return refused('certificate_mismatch').verdict
+  if (enrollment.topic !== applicant.topic) return { ok: false, status: 400, reason: 'topic_mismatch' }
+  const now = deps.clock.now()
+  const change = { ...factsOf(message), unregistered_at: null, updated_at: now }
+  await deps.devices.updateEnrollment(trx, enrollment.id, change)
+  await deps.devices.insertMessage(trx, {
+    enrollment_id: enrollment.id,
+    message_type: message.messageType,
+    received_at: now,
+    raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
+  })
+  return WELCOME
 }
 
-function blank(before: Enrollment): Partial<Enrollment> {
-  return {
-    push_token: null,
-    token_updated_at: null,
-    push_magic: null,
-    unlock_token: null,
-    bootstrap_token: null,
-    awaiting_configuration: false,
-    token_update_tally: 0,
-    generation: before.authenticated_at === null ? 1 : before.generation + 1,
-    enrolled_at: null,
-    unenrolled_at: null,
-    unenroll_reason: null,
-    push_state: 'waiting_for_token',
-    push_reason: null,
-  }
-}
-
-function refused(reason: string): Verdict {
-  return { ok: false, status: 403, reason }
-}
-
-function sameId(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase()
+function refused(reason: string, unrecognized = false): Answer {
+  return { verdict: { ok: false, status: 403, reason, ...(unrecognized && { unrecognized }) } }
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { withoutNul, type Db, type Tx } from '../../../db/index.ts'
 import type { Attempt } from '../../attempts/index.ts'
 import type { Binding } from '../../device-identity/index.ts'
-import type { Enrollment } from '../../devices/index.ts'
+import { rowIds, type Enrollment } from '../../devices/index.ts'
 import { takingUse } from '../store.ts'
 
 /**
@@ -17,6 +17,7 @@ export interface TokenWrite {
   /** The channel that speaks, and the device channel to which its certificate is bound. */
   enrollmentId: string
   deviceId: string
+  type: Enrollment['type']
   fingerprint: Buffer
   topic: string
   pushToken: Buffer
@@ -58,14 +59,14 @@ export interface TokenOutcome {
 const TOKEN_UPDATE = `
 with input as materialized (
   select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::bytea[],
-    $9::boolean[], $10::boolean[], $11::bytea[], $12::text[])
-    as i (n, id, device, fingerprint, topic, token, magic, unlock, awaiting, not_on_console, raw, uuid)
+    $9::boolean[], $10::boolean[], $11::bytea[], $12::text[], $18::text[])
+    as i (n, id, device, fingerprint, topic, token, magic, unlock, awaiting, not_on_console, raw, uuid, type)
 ), caller as materialized (
   select i.*, e.generation
   from input i
   join enrollment_certificates c
     on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
-  join enrollments e on e.id = i.id and (e.id = i.device or e.parent_id = i.device)
+  join enrollments e on e.id = i.id and (e.id = i.device or e.parent_id = i.device) and e.type = i.type
   order by i.id
 ), updated as (
   update enrollments e set push_token = i.token, push_magic = i.magic,
@@ -75,11 +76,14 @@ with input as materialized (
     token_update_tally = e.token_update_tally + 1, token_updated_at = $13::timestamptz,
     enrolled_at = coalesce(e.enrolled_at, $13::timestamptz),
     last_seen_at = case when e.token_update_tally = 0 then $13::timestamptz else e.last_seen_at end,
-    push_state = 'ok', push_reason = null, updated_at = $13::timestamptz, version = e.version + 1
+    push_state = 'ok', push_reason = null, unregistered_at = null, erased_at = null, updated_at = $13::timestamptz, version = e.version + 1
   from caller i
   where e.id = i.id and e.generation = i.generation and e.unenrolled_at is null and e.topic = i.topic
   returning i.n, e.id, e.type, e.serial_number, e.attempt_id, e.policy_id, e.token_update_tally as tally,
-    e.parent_id is null as is_device, i.awaiting, i.raw, i.uuid
+    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw, i.uuid
+), alive as (
+  update enrollments e set unregistered_at = null
+  from updated u where e.id = u.parent_id and e.unregistered_at is not null
 ), message as (
   insert into checkin_messages (enrollment_id, message_type, received_at, raw)
   select id, 'TokenUpdate', $13::timestamptz, raw from updated
@@ -114,7 +118,10 @@ with input as materialized (
     released_at = null
 ), noted as (
   update ade_devices d set enrolled_at = $13::timestamptz
-  from (select serial_number from enrolled where serial_number is not null order by serial_number) e
+  from (
+    select serial_number from enrolled where serial_number is not null and way in ('ade', 'ade_web')
+    order by serial_number
+  ) e
   where d.serial_number = e.serial_number
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, user_name, attempt_id, data)
@@ -166,6 +173,7 @@ export async function writeTokens(
     writes.map((write) => write.raw),
     writes.map((write) => write.commandUuid),
     ...[at, first.plist.head, first.plist.tail, first.secondPushSeconds, first.deadlineMinutes],
+    writes.map((write) => write.type),
   ])
   const outcomes = Array.from<TokenOutcome | undefined>({ length: writes.length })
   for (const row of rows) outcomes[row.n] = row
@@ -174,9 +182,24 @@ export async function writeTokens(
 
 // Authenticate
 
+/** What a device says of itself when it comes in. */
+interface Introduction {
+  /** UDID or EnrollmentID. */
+  deviceId: string
+  /** As it was spelled, and in other spellings that mean the same. */
+  serials: readonly string[]
+  topic: string
+}
+
 /** By what a device comes in: the attempt of its certificate, locked, and what decides about it. */
 export interface Arrival {
   attempt: Attempt
+  /** Devices of this id, in either space, that are or were here. */
+  namesakes: Pick<Enrollment, 'id' | 'type'>[]
+  /** Whether enrollments of the serial number under another UDID are to end. */
+  isMoved: boolean
+  /** The serial number as Apple has assigned it to us. */
+  assigned: { serial_number: string; blocked_at: string | null } | null
   /** Which enrollments the certificate is or was. */
   bindings: Binding[]
   /** Whether there is a push certificate of the topic. */
@@ -186,26 +209,55 @@ export interface Arrival {
 }
 
 /** Locks the attempt for which a certificate was issued; undefined when there is none. */
-export async function lockArrival(trx: Tx, fingerprint: Buffer, topic: string): Promise<Arrival | undefined> {
-  type Row = Attempt & { bindings: Binding[]; knows_topic: boolean; group_ids: string[] }
+export async function lockArrival(
+  trx: Tx,
+  fingerprint: Buffer,
+  { deviceId, serials, topic }: Introduction,
+): Promise<Arrival | undefined> {
+  type Row = Attempt & {
+    bindings: Binding[]
+    knows_topic: boolean
+    group_ids: string[]
+    namesakes: Arrival['namesakes']
+    is_moved: boolean
+    assigned: Arrival['assigned']
+  }
+  const ids = rowIds(deviceId).map((id) => id.toLowerCase())
   const { rows } = await sql<Row>`
     select a.*,
       coalesce((
-        select jsonb_agg(jsonb_build_object('enrollment_id', c.enrollment_id, 'state', c.state, 'renewal', c.renewal))
+        select jsonb_agg(jsonb_build_object('enrollment_id', c.enrollment_id, 'state', c.state))
         from enrollment_certificates c where c.fingerprint = i.fingerprint
       ), '[]') as bindings,
       exists (select 1 from push_certificates p where p.topic = ${withoutNul(topic)}::text) as knows_topic,
       array_remove(array[
         (select p.group_id from enrollment_policies p where p.id = a.policy_id),
         (select l.group_id from enrollment_links l where l.id = a.link_id)
-      ], null) as group_ids
+      ], null) as group_ids,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('id', e.id, 'type', e.type))
+        from enrollments e where lower(e.id) = any(${ids}::text[]) and e.parent_id is null
+      ), '[]') as namesakes,
+      a.way in ('ade', 'ade_web') and exists (
+        select 1 from enrollments e
+        where e.serial_number = a.serial_number and e.superseded_at is not null and e.unenrolled_at is null
+      ) as is_moved,
+      (
+        select jsonb_build_object('serial_number', d.serial_number, 'blocked_at', d.blocked_at) from ade_devices d
+        where d.serial_number = any(${serials}::text[] || a.serial_number)
+          and d.released_at is null and d.removed_at is null
+        order by d.blocked_at limit 1
+      ) as assigned
     from issued_certificates i join enrollment_attempts a on a.id = i.attempt_id
     where i.fingerprint = ${fingerprint}::bytea
     for update of a`.execute(trx)
   const [row] = rows
   if (row === undefined) return undefined
-  const { bindings, knows_topic: knowsTopic, group_ids: groupIds, ...attempt } = row
-  return { attempt, bindings, knowsTopic, groupIds }
+  const { bindings, knows_topic, group_ids, namesakes, is_moved, assigned, ...attempt } = row
+  return {
+    ...{ attempt, bindings, namesakes, assigned },
+    ...{ knowsTopic: knows_topic, groupIds: group_ids, isMoved: is_moved },
+  }
 }
 
 /** What is written when a device was let in. */
@@ -263,8 +315,8 @@ export async function writeAdmitted(
       select id, ${messageType}, ${at}::timestamptz, ${raw}::bytea from arrived
     ), noted as (
       update enrollment_attempts a set enrollment_id = r.id, deadline = ${attempt.deadline}::timestamptz,
-        udid = coalesce(${attempt.udid}::text, a.udid),
-        serial_number = coalesce(${attempt.serial_number}::text, a.serial_number),
+        udid = coalesce(a.udid, ${attempt.udid}::text),
+        serial_number = coalesce(a.serial_number, ${attempt.serial_number}::text),
         updated_at = ${at}::timestamptz
       from arrived r where a.id = ${attempt.id}
     ), passed as (

@@ -1,10 +1,12 @@
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
 import { newAppleUuid } from '../../../kernel/ids.ts'
 import { buildCommand, type TokenUpdate } from '../../../protocol/mdm/index.ts'
-import type { Enrollment } from '../../devices/index.ts'
+import { isRowOf, spaceOf, type Enrollment } from '../../devices/index.ts'
 import { configurationDeadlineMinutes } from '../../enrollment-policies/index.ts'
 import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
 import { sealMessage, sealToken } from '../messages.ts'
+import { tellContested } from '../owner/owner.ts'
+import { userChannel } from './user-channel.ts'
 import { writeTokens, type FirstSteps, type TokenOutcome, type TokenWrite } from './store.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
@@ -13,6 +15,7 @@ type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
 interface Channel {
   id: string
   deviceId: string
+  type: Enrollment['type']
 }
 
 const MAX_BATCH = 128
@@ -46,12 +49,13 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
   })
 
   async function write(channel: Channel, message: TokenUpdateMessage, from: Sender): Promise<boolean> {
-    const { id, deviceId } = channel
+    const { id, deviceId, type } = channel
     const { unlockToken } = message
     const commandUuid = newAppleUuid()
     const outcome = await writes.submit({
       enrollmentId: id,
       deviceId,
+      type,
       fingerprint: from.fingerprint,
       topic: message.topic,
       pushToken: Buffer.from(message.token),
@@ -137,19 +141,26 @@ function findChannel(
   return deps.db.transaction(async (trx) => {
     const bindings = await deps.identity.bindings(trx, from.fingerprint)
     const { id, deviceId } = message.identity
-    const own = bindings.find((binding) => binding.enrollment_id.toLowerCase() === deviceId.toLowerCase())
+    const own = bindings.find((binding) => isRowOf(binding.enrollment_id, deviceId))
     if (!own) {
       const reason = bindings.length > 0 ? 'certificate_mismatch' : 'certificate_unbound'
       return { ok: false, status: 403, reason }
     }
-    if (own.state === 'replaced') return { ok: false, status: 403, reason: 'certificate_replaced' }
+    if (own.state === 'replaced') {
+      await tellContested(trx, deps, { enrollmentId: own.enrollment_id, ...from })
+      return { ok: false, status: 403, reason: 'certificate_replaced' }
+    }
     const device = await deps.devices.lockEnrollment(trx, own.enrollment_id)
     if (own.state === 'ended' || !device || device.unenrolled_at !== null)
       return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
+    if (spaceOf(device.type) !== spaceOf(message.identity.type))
+      return { ok: false, status: 403, reason: 'certificate_mismatch' }
     if (device.topic !== message.topic) return refuseTopic(trx, deps, device, message.topic, from.requestId)
-    if (id === deviceId) return { id: device.id, deviceId: device.id }
+    if (id === deviceId) return { id: device.id, deviceId: device.id, type: device.type }
     if (device.token_update_tally === 0) return { ok: false, status: 400, reason: 'device_not_enrolled' }
-    return { id: await userChannel(trx, deps, device, message), deviceId: device.id }
+    const channel = await userChannel(trx, deps, device, message)
+    if (channel.type !== message.identity.type) return { ok: false, status: 403, reason: 'owned_by_another' }
+    return { id: channel.id, deviceId: device.id, type: channel.type }
   })
 }
 
@@ -168,38 +179,4 @@ async function refuseTopic(
       request_id: requestId,
     })
   return { ok: false, status: 400, reason: 'topic_mismatch' }
-}
-
-/** The channel of a user, live; its id. */
-async function userChannel(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  device: Enrollment,
-  message: TokenUpdateMessage,
-): Promise<string> {
-  const now = deps.clock.now()
-  const { type, userId, userShortName, userLongName } = message.identity
-  // Spelled with the device's id as it is known, whatever case this message used.
-  const id = device.id + message.identity.id.slice(message.identity.deviceId.length)
-  await deps.devices.insertEnrollment(trx, {
-    id,
-    type,
-    parent_id: device.id,
-    udid: device.udid,
-    serial_number: device.serial_number,
-    channel_user_id: userId ?? null,
-    topic: device.topic,
-    authenticated_at: now,
-    created_at: now,
-    updated_at: now,
-  })
-  const channel = await deps.devices.lockEnrollment(trx, id)
-  if (!channel) throw new Error('the user channel that was just inserted is gone')
-  await deps.devices.updateEnrollment(trx, channel.id, {
-    ...(userShortName !== undefined && { user_short_name: userShortName }),
-    ...(userLongName !== undefined && { user_long_name: userLongName }),
-    unenrolled_at: null,
-    updated_at: now,
-  })
-  return channel.id
 }

@@ -113,7 +113,9 @@ export function createEntrance(deps: EntryDeps) {
         ...(refusal && { refusal }),
         request_id: visit.requestId,
       }
-      return record({ contact, open: visit.open, isOurs: visit.isOurs, isGranted })
+      const provenUdid =
+        machine.isProven && visit.isOurs && checked.refusal === undefined ? machine.udid : undefined
+      return record({ contact, open: visit.open, isOurs: visit.isOurs, provenUdid, isGranted })
     },
   }
 }

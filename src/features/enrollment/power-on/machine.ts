@@ -14,6 +14,8 @@ export interface Machine {
   udid: string
   info: MachineInfo
   distrust: string | undefined
+  /** Its signature was looked into, and is that of a device that is trusted. */
+  isProven: boolean
 }
 
 /** Reads what devices say of themselves at power-on, and judges who signed it. Refuses `message_invalid`. */
@@ -33,7 +35,8 @@ export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log })
     if (serial === undefined || udid === undefined)
       throw new AppError('message_invalid', 'MachineInfo: SERIAL or UDID is missing')
     const verdict = await deps.trust.judge(signer, certificates)
-    const device = { serial: withoutNul(serial), udid: withoutNul(udid), info }
+    const isProven = verdict.trusted && deps.trust.isLooking
+    const device = { serial: withoutNul(serial), udid: withoutNul(udid), info, isProven }
     if (verdict.trusted) return { ...device, distrust: undefined }
     if (verdict.accepted)
       deps.log.warn(

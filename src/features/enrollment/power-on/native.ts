@@ -69,7 +69,8 @@ export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
     if (!result.ok) return refuseSignIn(visit, result, result.userName)
     const { user } = result
     const facts = { user_id: user.id, user_name: user.user_name }
-    const device = { udid: visit.machine.udid, isAutomated: true }
+    const { udid, serial, isProven } = visit.machine
+    const device = { udid, serial: isProven ? serial : undefined, isAutomated: true }
     const { steps, refusal } = await judgePerson(deps, user, device)
     if (refusal) return refuse(visit, { facts, steps, refusal: { ...refusal, ends: true } })
     return grant(visit, { facts, steps })

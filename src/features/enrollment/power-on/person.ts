@@ -1,23 +1,27 @@
 import type { Db } from '../../../db/index.ts'
+import type { Clock } from '../../../kernel/clock.ts'
 import type { NewStep, ReasonCode } from '../../attempts/index.ts'
 import type { Devices } from '../../devices/index.ts'
 import type { User, Users } from '../../users/index.ts'
+import { halfEnrolledSince } from '../half-enrolled.ts'
 import type { StepRefusal } from './checks.ts'
 
 export interface PersonDeps {
   db: Db
   users: Pick<Users, 'findByName' | 'limitOf'>
-  devices: Pick<Devices, 'countLive'>
+  devices: Pick<Devices, 'countPlaces'>
+  clock: Clock
 }
 
 /**
  * Whether someone who has signed in may have one more device; the one that is being enrolled (`udid`) takes no second
- * place. It is decided again, and exactly, when the device says Authenticate.
+ * place, nor one that proved its serial number (`serial`) and has another UDID now. It is decided again, and exactly, when the
+ * device says Authenticate.
  */
 export async function judgePerson(
-  { db, users, devices }: PersonDeps,
+  { db, users, devices, clock }: PersonDeps,
   user: User,
-  device: { udid: string | null; isAutomated: boolean },
+  device: { udid: string | null; serial?: string | undefined; isAutomated: boolean },
 ): Promise<{ steps: NewStep[]; refusal?: StepRefusal; counts?: { count: number; limit: number } }> {
   const steps: NewStep[] = [{ step: 'sign_in', outcome: 'passed', detail: { user_name: user.user_name } }]
   const refuse = (reason: ReasonCode) => ({
@@ -28,7 +32,11 @@ export async function judgePerson(
   if (device.isAutomated && user.enrollment_manager) return refuse('enrollment_manager_not_allowed')
   const limit = await users.limitOf(user, db.kysely)
   if (limit === null) return { steps }
-  const count = await devices.countLive(db.kysely, user.id, device.udid ?? undefined)
+  const count = await devices.countPlaces(db.kysely, user.id, {
+    halfSince: halfEnrolledSince(clock.now()),
+    exceptUdid: device.udid ?? undefined,
+    exceptSerial: device.serial,
+  })
   const counts = { count, limit }
   if (count < limit) {
     return { steps: [...steps, { step: 'device_limit', outcome: 'passed', detail: counts }], counts }

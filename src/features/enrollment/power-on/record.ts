@@ -13,6 +13,8 @@ export interface Entry {
   open: OpenAttempt | undefined
   /** Whether Apple has assigned the serial number to us, and the device is believed to be that one. */
   isOurs: boolean
+  /** The UDID of a device that is known to be the one with its serial number: any other UDID of that is of the past. */
+  provenUdid?: string | undefined
   /** Whether the device gets its profile. */
   isGranted: boolean
 }
@@ -56,14 +58,15 @@ export function createRecorder(
     })
   }
 
-  function prepare({ contact, open, isOurs, isGranted }: Entry): Writing & { secret?: string } {
+  function prepare({ contact, open, isOurs, provenUdid, isGranted }: Entry): Writing & { secret?: string } {
     const plan = attempts.planContact(contact, open)
-    if (!isGranted) return { plan, isOurs }
+    const writing = { plan, isOurs, provenUdid }
+    if (!isGranted) return writing
     const { serial_number, udid } = contact.attempt
     const purpose = { attemptId: plan.id, serial_number, ...(udid && { udid }) }
     const { secrets, rows } = identity.makeChallenges([purpose])
     const [secret, challenge] = [secrets[0], rows[0]]
-    return { plan, isOurs, ...(secret && challenge && { secret, challenge }) }
+    return { ...writing, ...(secret && challenge && { secret, challenge }) }
   }
 
   const batches = createGroupCommit<Entry, Recorded | undefined>({

@@ -70,6 +70,8 @@ export interface Writing {
   plan: ContactPlan
   /** Whether the device has come to enrol with the profile that Apple has for it. */
   isOurs: boolean
+  /** The UDID under which the serial number is enrolled from now on, if at all. */
+  provenUdid?: string | undefined
   /** Of a device that gets a profile. */
   challenge?: NewChallenge
 }
@@ -80,8 +82,8 @@ export interface Writing {
  */
 const WRITE = `
 with contact as materialized (
-  select * from json_to_recordset($1::json) as c (n int, id text, seen text, version text, opened json, joined json,
-    abandoned text, ours text, steps json, events json, challenge json)
+  select * from json_to_recordset($1::json) as c (n int, serial text, id text, seen text, version text, opened json, joined json,
+    abandoned text, ours text, proven text, steps json, events json, challenge json)
 ), kept as materialized (
   select c.n from contact c, lateral (
     select from enrollment_attempts a where a.id = c.seen and a.xmin::text = c.version for update
@@ -131,6 +133,10 @@ with contact as materialized (
 ), noted as (
   update ade_devices d set contacted_at = $2, running_profile_uuid = d.apple_profile_uuid
   from held h where d.serial_number = h.ours
+), superseded as (
+  update enrollments e set superseded_at = $2
+  from held h where e.serial_number = h.serial and h.proven is not null and lower(e.udid) <> lower(h.proven)
+    and e.type = 'device' and e.unenrolled_at is null and e.superseded_at is null
 ), granted as (
   insert into scep_challenges (hash, attempt_id, serial_number, udid, expires_at, created_at)
   select hash::bytea, attempt_id, serial_number, udid, expires_at, $2
@@ -143,9 +149,10 @@ select n from held`
 /** Writes contacts, each of another serial number; whether each of them holds, by position. */
 export async function writeContacts(db: Db, writings: readonly Writing[], at: Date): Promise<boolean[]> {
   const contacts = writings
-    .map(({ plan: { serial, seen, ...plan }, isOurs, challenge }, n) => ({
+    .map(({ plan: { serial, seen, ...plan }, isOurs, provenUdid, challenge }, n) => ({
       ...{ n, serial, ...plan, seen: seen?.id, version: seen?.version },
       ...(isOurs && { ours: serial }),
+      ...(provenUdid !== undefined && { proven: provenUdid }),
       ...(challenge && { challenge: { ...challenge, hash: `\\x${challenge.hash.toString('hex')}` } }),
     }))
     // Two processes to which the same devices come write them in one order.

@@ -89,7 +89,8 @@ export const profileActs: readonly Act[] = [
   },
   {
     ...{ phone: 24, title: 'Her own phone, which the company then buys', who: 'karin' },
-    ...{ way: 'an enrollment link', expected: ['enrolled', 'unenrolled_by_assignment', 'enrolled'] },
+    way: 'an enrollment link',
+    expected: ['enrolled', 'unenrolled_by_assignment', 'enrolled', 'owned_by_another', 'enrolled'],
     async play(stage, actor) {
       const { serialNumber } = actor.phone.facts
       await install(stage, actor, 'enrolled by a link for one phone', { url: stage.setup.links.single })
@@ -103,6 +104,10 @@ export const profileActs: readonly Act[] = [
       await stage.api.until(`/ade-devices/${serialNumber}`, (known) => known.assignment?.state === 'assigned')
       actor.phone.erase()
       await stage.powerOn(actor, 'erased and powered on')
+      const { url } = await newLink(stage, { uses: 1 })
+      await install(stage, actor, 'a link again, which would take it away from the company', { url })
+      actor.phone.erase()
+      await stage.powerOn(actor, 'erased and powered on once more')
     },
   },
   {
