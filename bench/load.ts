@@ -160,7 +160,8 @@ export async function paced(options: {
       if (connection === undefined) continue
       const done = work(connection)
       running.add(done)
-      void done.finally(() => running.delete(done))
+      const remove = () => void running.delete(done)
+      done.then(remove, remove)
     }
   }
   await Promise.all(running)

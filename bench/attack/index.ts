@@ -78,7 +78,7 @@ async function seed(server: ServerProcess, apple: Awaited<ReturnType<typeof star
   const { linkPath } = await prepare(server)
   const [own, honest] = await enrol(server, linkPath, 2)
   const { url } = await preparePowerOn(server, apple)
-  const userNames = Array.from({ length: 100 }, (_, n) => `person-${n}`)
+  const userNames = Array.from({ length: 20 }, (_, n) => `person-${n}`)
   for (const user_name of userNames)
     await api(server, 'POST', '/users', { user_name, password: `password ${user_name}` })
   const { userName: user_name, password } = PERSON
