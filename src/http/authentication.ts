@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Actor, type Role, hasRole } from '../features/operators/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import { basicCredentials, bearerToken } from './credentials.ts'
@@ -26,8 +26,21 @@ export async function requireActor(
     reply.header('www-authenticate', options.basic ? [BASIC, challenge] : challenge)
     throw new AppError('unauthenticated')
   }
-  if (!hasRole(actor, options.role)) {
-    throw new AppError('forbidden', `This needs the role ${options.role}; the token has ${actor.role}.`)
-  }
+  checkRole(actor, options.role)
   return actor
+}
+
+/** Throws AppError `forbidden` when the actor's role is less than `role`. */
+export function checkRole(actor: Actor, role: Role): void {
+  if (!hasRole(actor, role)) {
+    throw new AppError('forbidden', `This needs the role ${role}; the token has ${actor.role}.`)
+  }
+}
+
+/** Gives requests who makes them, and what a route asks of them beyond its own role. */
+export function decorateWithActor(app: FastifyInstance): void {
+  app.decorateRequest('actor')
+  app.decorateRequest('requireRole', function (this: FastifyRequest, role: Role) {
+    checkRole(this.actor, role)
+  })
 }

@@ -5,10 +5,16 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The least role that may call an operator route; one without it fails the start. */
     role?: Role
+    /** NanoMDM's API: whether anyone may call, without a password. */
+    open?: boolean
+    /** Whether the address may hold a parameter of any length that a header has room for. */
+    longParams?: boolean
     /** Whether the token may come by Basic authentication too, so that a browser can open the address. */
     basic?: boolean
     /** Whether a change here heeds If-Match (for the API's description). */
     etag?: boolean
+    /** Most values and names in a JSON body, where it is more than the usual number. */
+    maxValues?: number
     /** Whether the route takes a body that is not JSON; it brings its own content type parsers. */
     rawBody?: boolean
   }
@@ -21,6 +27,8 @@ declare module 'fastify' {
      * undefined when there is none. It may be anyone's: nothing but its possession has been checked.
      */
     readonly clientCertificate: Buffer | undefined
+    /** Throws AppError `forbidden` when who calls has a lesser role than this one. */
+    requireRole(role: Role): void
     /** What the request was refused with, for the log line. */
     refusal: AppError | null
     /** Throws AppError `precondition_failed` when If-Match names other versions than this one. */

@@ -1,3 +1,4 @@
+import { refusalOfDatabase } from '../kernel/database-refusal.ts'
 import { AppError, type ErrorCode } from '../kernel/errors.ts'
 
 /** Errors of Fastify's own by their code; others with a 4xx status are bad requests. */
@@ -30,6 +31,11 @@ export function toAppError(error: unknown): AppError {
     return new AppError('invalid_request', error.message, { cause: error })
   }
   return new AppError('internal', undefined, { cause: error })
+}
+
+/** The same for a request of an operator, who may ask for what somebody else deletes at that moment. */
+export function toOperatorError(error: unknown): AppError {
+  return refusalOfDatabase(error) ?? toAppError(error)
 }
 
 function invalid(violations: readonly Violation[], context: string | undefined): AppError {

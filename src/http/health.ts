@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { Config } from '../config/config.ts'
 import { AppError } from '../kernel/errors.ts'
+import { isLoopbackHost } from '../kernel/loopback.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { type Authenticate, requireActor } from './authentication.ts'
 import { isLoopback } from './proxies.ts'
 
 /** Headers that show that someone else's request was passed on. */
-const FORWARDING_HEADERS = ['x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'forwarded', 'via'] as const
+const FORWARDING_HEADER = /^(x-forwarded-.*|x-real-ip|forwarded|via)$/
 
 /** Adds `/healthz` (the process lives) and `/readyz` (it can serve; 503 says why not). */
 export function addHealth(app: FastifyInstance, whyNotReady: () => Promise<string | undefined>): void {
@@ -21,15 +23,24 @@ export function addHealth(app: FastifyInstance, whyNotReady: () => Promise<strin
 }
 
 /**
- * `/metrics` in Prometheus' text format, with a token of any role, or without one for programs of this machine (but
- * not for what a proxy on this machine passes on).
+ * `/metrics` in Prometheus' text format, with a token of any role, or without one for programs of this machine: from
+ * loopback to a listener on loopback, where nothing speaks of a proxy.
  */
-export function metricsRoute(deps: { metrics: Metrics; authenticate: Authenticate }): FastifyPluginAsync {
+export function metricsRoute(deps: {
+  config: Pick<Config, 'listener' | 'operatorListener' | 'trustedProxies'>
+  metrics: Metrics
+  authenticate: Authenticate
+}): FastifyPluginAsync {
+  const { listener, operatorListener, trustedProxies } = deps.config
+  const isOfThisMachine = isLoopbackHost((operatorListener ?? listener).host) && trustedProxies.length === 0
   return async (app) => {
     app.addHook('onRequest', async (request, reply) => {
       const isLocal =
+        isOfThisMachine &&
         isLoopback(request.raw.socket.remoteAddress) &&
-        FORWARDING_HEADERS.every((name) => request.headers[name] === undefined)
+        // A page whose name was made to lead here (DNS rebinding) is not of this machine.
+        isLoopbackHost(request.hostname) &&
+        !Object.keys(request.headers).some((name) => FORWARDING_HEADER.test(name))
       if (isLocal) return
       await requireActor(request, reply, { authenticate: deps.authenticate, role: 'viewer', basic: true })
     })

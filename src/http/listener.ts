@@ -9,6 +9,7 @@ import {
 import type { ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { AppError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { toAppError } from './errors.ts'
 import { sendProblem } from './problem.ts'
@@ -41,10 +42,11 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   silence: 120_000,
 }
 
-/** Mdm-Signature, a proxy's certificate header and SCEP's GET messages are some kilobytes each. */
+/** Mdm-Signature, a proxy's certificate header and SCEP's GET messages are some kilobytes each; lists of ids may take all. */
 const MAX_HEADER_BYTES = 64 * 1024
 /** A year (RFC 6797), for this host alone: others of the domain are not ours to bind. */
 const HSTS = 'max-age=31536000'
+/** Of an id or key; a longer one names nothing. */
 const MAX_PARAM_LENGTH = 512
 
 /** What all listeners of a server share. */
@@ -76,7 +78,7 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
     requestTimeout: timeouts.request,
     connectionTimeout: timeouts.silence,
     return503OnClosing: false,
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    routerOptions: { maxParamLength: MAX_HEADER_BYTES },
     frameworkErrors: (error, request, reply) => refuseUrl(log, error, request, reply),
     clientErrorHandler: (error, socket) => refuseConnection(log, error, socket),
   }
@@ -86,6 +88,11 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
       : (fastify({ ...(settings as object), https: { ...server, ...tls } }) as unknown as FastifyInstance)
   app.removeAllContentTypeParsers()
   app.decorateRequest('refusal', null)
+  app.addHook('onRequest', (request, _reply, done) => {
+    const params = Object.values(request.params as Record<string, string>)
+    const isLong = params.some(({ length }) => length > MAX_PARAM_LENGTH)
+    done(isLong && !request.routeOptions.config.longParams ? new AppError('not_found') : undefined)
+  })
   app.addHook('onSend', (_request, reply, _payload, done) => {
     if (options.isDraining()) reply.header('connection', 'close')
     if (options.isSecure) reply.header('strict-transport-security', HSTS)

@@ -5,8 +5,8 @@ import { checkIfMatch } from '../kernel/etag.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
-import { type Authenticate, requireActor } from './authentication.ts'
-import { toAppError } from './errors.ts'
+import { type Authenticate, decorateWithActor, requireActor } from './authentication.ts'
+import { toOperatorError } from './errors.ts'
 import { addIdempotency } from './idempotency.ts'
 import { refuseNul, takeJson } from './json.ts'
 import { completeRoute, describeApi, serveDocs } from './openapi.ts'
@@ -38,7 +38,7 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
     api.setValidatorCompiler(validatorCompiler)
     api.setSerializerCompiler(() => (data) => JSON.stringify(data))
     api.setErrorHandler((thrown, request, reply) => {
-      const error = toAppError(thrown)
+      const error = toOperatorError(thrown)
       noteRefusal(deps.log, error, request)
       return sendProblem(error, request, reply)
     })
@@ -49,6 +49,7 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
         'x-request-id': request.id,
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
+        'cross-origin-resource-policy': 'same-origin',
       })
       const { role, basic } = request.routeOptions.config
       // An address that is no route tells strangers nothing.
@@ -86,7 +87,7 @@ function firstVersion(deps: OperatorScopeDeps): FastifyPluginAsync {
 }
 
 function decorate(app: FastifyInstance): void {
-  app.decorateRequest('actor')
+  decorateWithActor(app)
   app.decorateRequest('checkIfMatch', function (this: FastifyRequest, version: number) {
     checkIfMatch(this.headers['if-match'], version)
   })

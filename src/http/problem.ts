@@ -2,6 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type AppError, describeError } from '../kernel/errors.ts'
 
+/** Most fields that a problem names, and most characters of a text in it. */
+const MAX_FIELDS = 100
+const MAX_TEXT = 500
+
 /** The media type of a problem document. */
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -36,10 +40,22 @@ export function sendProblem(error: AppError, request: FastifyRequest, reply: Fas
     type: `urn:firstboot:problem:${error.code}`,
     title: text,
     status,
-    detail: status < 500 ? error.message : text,
+    detail: status < 500 ? shorten(error.message) : text,
     code: error.code,
     request_id: request.id,
-    ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+    ...(error.fields.length > 0 ? { errors: fieldsOf(error) } : {}),
   }
   return reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(document))
+}
+
+/** What is wrong may repeat what was sent, which may be long and much. */
+function fieldsOf({ fields }: AppError) {
+  return fields
+    .slice(0, MAX_FIELDS)
+    .map(({ path, message }) => ({ path: shorten(path), message: shorten(message) }))
+}
+
+/** A text of an answer that may repeat what was sent. */
+export function shorten(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT).toWellFormed()}…`
 }

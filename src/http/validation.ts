@@ -2,6 +2,9 @@ import type { FastifySchemaCompiler } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
+/** Most names that one error tells of; an answer has no room for more. */
+const MAX_NAMES = 100
+
 /** The keywords of JSON Schema that are looked at here. */
 type Node = {
   type?: string
@@ -114,14 +117,15 @@ function tidy(errors: readonly object[]): Violation[] {
 function named(error: Violation): Violation[] {
   const { keyword, instancePath, params } = error
   const inside = (names: unknown, message: string) =>
-    (Array.isArray(names) ? (names as string[]) : []).map((name) => ({
+    (Array.isArray(names) ? (names as string[]).slice(0, MAX_NAMES) : []).map((name) => ({
       ...error,
       instancePath: `${instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
       message,
     }))
   if (keyword === 'additionalProperties') return inside(params['additionalProperties'], 'is not known here')
   if (keyword === 'required') return inside(params['requiredProperties'], 'is missing')
-  if (keyword === 'boolean') return []
+  // The library stops after some errors, maybe before the one that has all names.
+  if (keyword === 'boolean') return [{ ...error, message: 'is not known here' }]
   if (keyword === 'enum') return [{ ...error, message: allowed(params['allowedValues']) }]
   return [{ ...error, message: keyword === 'anyOf' ? 'has none of the allowed forms' : error.message }]
 }

@@ -47,6 +47,7 @@ const ERRORS = {
   idempotency_key_reused: [422, 'This Idempotency-Key was used for another request.', 'info'],
   precondition_failed: [412, 'The resource was changed in the meantime.', 'info'],
   payload_too_large: [413, 'The body is too large.', 'info'],
+  too_many_values: [413, 'The body has more values than this address takes.', 'info'],
   unsupported_media_type: [415, 'The content type is not supported here.', 'info'],
   too_many_failures: [429, 'Too many attempts have failed; try again later.', 'info'],
   // The database itself tells of it, once and not with each request.

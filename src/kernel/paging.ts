@@ -1,5 +1,6 @@
 import { Type, type TSchema } from 'typebox'
 import { AppError } from './errors.ts'
+import { parseTime } from './rfc3339.ts'
 
 const MAX_CURSOR_LENGTH = 1024
 const DEFAULT_LIMIT = 100
@@ -49,19 +50,24 @@ export function encodeCursor(key: PageKey): string {
  * The sort key in a cursor, whose parts must have the types of `shape`; undefined when there is no cursor (the first
  * page). Throws AppError `invalid_request` for anything we did not make.
  */
-export function decodeCursor<const S extends readonly ('string' | 'number')[]>(
+export function decodeCursor<const S extends readonly Part[]>(
   cursor: string | undefined,
   shape: S,
-): { [I in keyof S]: S[I] extends 'string' ? string : number } | undefined {
+): { [I in keyof S]: ValueOf<S[I]> } | undefined {
   if (cursor === undefined) return undefined
   const key = parse(cursor)
   const fits =
     Array.isArray(key) &&
     key.length === shape.length &&
-    shape.every((type, index) => typeof key[index] === type && isClean(key[index]))
+    shape.every((type, index) => isClean(key[index], type))
   if (!fits) throw badCursor()
-  return key as { [I in keyof S]: S[I] extends 'string' ? string : number }
+  const values = shape.map((type, index) => (type === 'time' ? parseTime(key[index] as string) : key[index]))
+  return values as { [I in keyof S]: ValueOf<S[I]> }
 }
+
+/** Of a sort key: a text, a number, or a time, which stands in the cursor as RFC 3339 text. */
+type Part = 'string' | 'number' | 'time'
+type ValueOf<P> = P extends 'string' ? string : P extends 'time' ? Date : number
 
 /**
  * The page made of `rows`, of which the query asked for `limit + 1` to learn whether there are more; `keyOf` gives the
@@ -83,9 +89,11 @@ function parse(cursor: string): unknown {
   }
 }
 
-/** Databases refuse U+0000 in text, and numbers beyond 2^53 are not what they seem. */
-function isClean(part: unknown): boolean {
-  return typeof part === 'string' ? !part.includes('\0') && part.isWellFormed() : Number.isSafeInteger(part)
+/** Databases refuse U+0000 in text and times that they cannot hold, and numbers beyond 2^53 are not what they seem. */
+function isClean(part: unknown, type: Part): boolean {
+  if (type === 'number') return Number.isSafeInteger(part)
+  if (typeof part !== 'string') return false
+  return type === 'time' ? parseTime(part) !== undefined : !part.includes('\0') && part.isWellFormed()
 }
 
 function badCursor(): AppError {

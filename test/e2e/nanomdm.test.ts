@@ -4,10 +4,8 @@ import { writePlist } from '../../src/protocol/plist/index.ts'
 import { createApnsCertificates, type Device } from '../../src/simulator/index.ts'
 import { ADMIN_TOKEN, startTestApp, TOPIC, type TestApp } from '../support/app.ts'
 import { describeEachEngine } from '../support/database.ts'
+import { basic, callNanomdm, plist, type NanomdmCall } from '../support/nanomdm-caller.ts'
 import { identityOf } from '../support/half-enrolled.ts'
-
-const plist = (uuid: string, RequestType = 'DeviceLock') =>
-  Buffer.from(writePlist({ CommandUUID: uuid, Command: { RequestType } })).toString()
 
 describeEachEngine("NanoMDM's API", (database) => {
   let world: TestApp
@@ -22,38 +20,11 @@ describeEachEngine("NanoMDM's API", (database) => {
   })
   afterAll(() => world.close())
 
-  const basic = (password: string, user = 'nanomdm') =>
-    `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-
-  async function call(
-    method: string,
-    path: string,
-    body?: string,
-    headers: Record<string, string> = { authorization: basic(ADMIN_TOKEN) },
-  ) {
-    // The call waits for Apple, who is asked when some milliseconds of the server's time have gone by.
-    let isAnswered = false
-    const moving = (async () => {
-      while (!isAnswered) await world.pass(5)
-    })()
-    try {
-      const response = await fetch(`${world.url}${path}`, {
-        method,
-        headers,
-        ...(body !== undefined && { body }),
-      })
-      const text = await response.text()
-      const type = response.headers.get('content-type')
-      return { status: response.status, type, text, body: text === '' ? null : JSON.parse(text) }
-    } finally {
-      isAnswered = true
-      await moving
-    }
-  }
+  const call: NanomdmCall = (...given) => callNanomdm(world, ...given)
   const id = () => device.facts.udid
 
   test('asks for the user nanomdm and a token that may act', async () => {
-    const paths = ['/version', `/v1/push/${id()}`, '/v1/pushcert', `/v1/queue/${id()}`] as const
+    const paths = [`/v1/push/${id()}`, '/v1/pushcert', `/v1/queue/${id()}`] as const
     const { body: viewer } = await world.api('POST', '/api-tokens', { name: 'reader', role: 'viewer' })
     const { body: operator } = await world.api('POST', '/api-tokens', { name: 'actor', role: 'operator' })
     for (const path of paths) {
@@ -70,17 +41,18 @@ describeEachEngine("NanoMDM's API", (database) => {
           status,
         })
     }
-    expect((await call('GET', '/version', undefined, { authorization: basic(operator.secret) })).status).toBe(
-      200,
-    )
-    const unauthorized = await fetch(`${world.url}/version`)
+    const queue = `/v1/queue/${id()}`
+    expect((await call('GET', queue, undefined, { authorization: basic(operator.secret) })).status).toBe(200)
+    const unauthorized = await fetch(`${world.url}${queue}`)
     expect(unauthorized.headers.get('www-authenticate')).toMatch(/^Basic realm="nanomdm"/)
   })
 
   test('tells its version', async () => {
-    const { status, type, body } = await call('GET', '/version')
-    expect({ status, type }).toEqual({ status: 200, type: 'application/json' })
-    expect(body).toEqual({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) })
+    for (const headers of [{}, { authorization: basic('wrong') }, { authorization: basic(ADMIN_TOKEN) }]) {
+      const { status, type, body } = await call('GET', '/version', undefined, headers)
+      expect({ status, type }).toEqual({ status: 200, type: 'application/json' })
+      expect(body).toEqual({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) })
+    }
   })
 
   test('pushes, by GET, POST and PUT', async () => {
@@ -145,12 +117,23 @@ describeEachEngine("NanoMDM's API", (database) => {
     const quiet = await call('PUT', `/v1/enqueue/${id()}?nopush=1`, plist(uuid))
     expect(quiet.status).toBe(200)
     expect(quiet.body).toEqual({
-      status: { [id()]: {} },
       no_push: true,
       command_uuid: uuid,
       request_type: 'DeviceLock',
     })
     expect(world.apns.pushes.length).toBe(pushes + 1)
+    expect((await device.poll()).results.Acknowledged).toBe(1)
+  })
+
+  test('without a push only what failed has a status, and all of it is 500', async () => {
+    const some = await call('PUT', `/v1/enqueue/${id()},__proto__,toString?nopush=1`, plist(randomUUID()))
+    expect(some.status).toBe(207)
+    expect(Object.entries(some.body.status)).toEqual([
+      ['__proto__', { command_error: expect.any(String) }],
+      ['toString', { command_error: expect.any(String) }],
+    ])
+    const all = await call('PUT', '/v1/enqueue/nobody,noone?nopush=1', plist(randomUUID()))
+    expect([all.status, Object.keys(all.body.status)]).toEqual([500, ['nobody', 'noone']])
     expect((await device.poll()).results.Acknowledged).toBe(1)
   })
 

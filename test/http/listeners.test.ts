@@ -10,7 +10,7 @@ const plugins = {
   operator: (async (app) =>
     void app.get('/users', { config: { role: 'viewer' } }, async () => [])) satisfies FastifyPluginAsync,
   nanomdm: (async (app) => {
-    app.get('/version', async () => ({ version: '1' }))
+    app.get('/version', { config: { role: 'operator' } }, async () => ({ version: '1' }))
     app.put('/v1/enqueue/:ids', async (request) => (request.body as Buffer).toString())
     app.get('/v1/refused', async () => {
       throw new AppError('not_found', 'no such thing')
@@ -94,11 +94,38 @@ describe('/metrics', () => {
     expect(await status({}, '192.0.2.1')).toBe(401)
     expect(await status({ 'x-forwarded-for': '127.0.0.1' }, '192.0.2.1')).toBe(401)
     expect(await status({ 'x-forwarded-for': '192.0.2.1' })).toBe(401)
-    expect(await status({ via: '1.1 proxy' })).toBe(401)
+    for (const name of [
+      ...['via', 'forwarded', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'],
+      ...['x-forwarded-port', 'x-forwarded-server', 'X-Forwarded-Anything'],
+    ])
+      expect([name, await status({ [name]: '' })]).toEqual([name, 401])
+    // A name that was made to lead here (DNS rebinding).
+    expect(await status({ host: 'evil.example' })).toBe(401)
+    for (const host of ['localhost:8080', '[::1]:8080', '127.0.0.1'])
+      expect([host, await status({ host })]).toEqual([host, 200])
     expect(await status(as('viewer'), '192.0.2.1')).toBe(200)
     expect(await status({ authorization: `Basic ${btoa(`prometheus:${TOKENS.viewer}`)}` }, '192.0.2.1')).toBe(
       200,
     )
+  })
+
+  test.each([
+    ['behind a proxy', { trustedProxies: ['192.0.2.7'] }, 401],
+    ['on every address', { listener: { host: '0.0.0.0', port: 0 } }, 401],
+    ['on every address of IPv6', { listener: { host: '::', port: 0 } }, 401],
+    ['for operators on every address', { operatorListener: { host: '0.0.0.0', port: 0 } }, 401],
+    [
+      'for operators on loopback',
+      { listener: { host: '0.0.0.0', port: 0 }, operatorListener: { host: 'localhost', port: 0 } },
+      200,
+    ],
+    ['on loopback', { listener: { host: '127.0.0.2', port: 0 } }, 200],
+  ])('a listener %s', async (_, config, expected) => {
+    const { http } = await httpWorld({ config })
+    const ask = async (headers: Record<string, string>) =>
+      (await http.operator.inject({ url: '/metrics', headers, remoteAddress: '127.0.0.1' })).statusCode
+    expect(await ask({})).toBe(expected)
+    expect(await ask(as('viewer'))).toBe(200)
   })
 
   test('forged addresses of a trusted proxy’s client do not open it', async () => {

@@ -167,7 +167,7 @@ describe('bodies', () => {
     ['of no bytes', '', 'invalid_request', 400],
     ['with U+0000', '{"name":"a\\u0000"}', 'invalid_request', 400],
     ['with U+0000 in a name', '{"a\\u0000":1}', 'invalid_request', 400],
-    ['nested without end', `{"name":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`, 'invalid_json', 400],
+    ['nested without end', `{"name":${'{"a":'.repeat(30_000)}1${'}'.repeat(30_000)}}`, 'invalid_json', 400],
     ['of lists without end', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'invalid_json', 400],
     ['of 17 MB', `{"name":"${'a'.repeat(17 * 1024 * 1024)}"}`, 'payload_too_large', 413],
   ])('%s are refused', async (_, payload, code, status) => {

@@ -1,4 +1,4 @@
-import type { ColumnType } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 
 /** An API token; only the SHA-256 of its secret is kept. */
 export interface ApiTokensTable {
@@ -6,6 +6,8 @@ export interface ApiTokensTable {
   name: string
   role: 'viewer' | 'operator' | 'admin'
   secret_hash: Buffer
+  /** Whether FIRSTBOOT_ADMIN_TOKEN named it at the last start that had this setting. */
+  from_setting: Generated<boolean>
   expires_at: Date | null
   last_used_at: Date | null
   created_at: Date

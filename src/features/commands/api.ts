@@ -25,6 +25,11 @@ import type { Command, Delivery, DeviceDelivery } from './store.ts'
 const TAGS = ['Commands']
 /** Deliveries shown with a command; the rest is told by the devices' own lists. */
 const MOST_DELIVERIES = 1_000
+const MOST_DEVICES = 100_000
+/** A profile of 10 MB as base64, or as many devices. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+/** Devices, and the parameters of the command. */
+const MAX_VALUES = MOST_DEVICES + 20_000
 
 const commandParams = Type.Object({ uuid: text('The CommandUUID.') })
 const deviceParams = idParam('The id of the device (an enrollment id).')
@@ -89,7 +94,7 @@ const newCommandSchema = Type.Object(
     plist: Type.Optional(text('A whole command instead, as base64 of its property list.')),
     device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
       minItems: 1,
-      maxItems: 100_000,
+      maxItems: MOST_DEVICES,
       description: 'Devices (`/devices/{id}`), each of them enrolled.',
     }),
     priority: Type.Optional(
@@ -130,7 +135,8 @@ export function commandsApi(deps: {
     app.post(
       '/commands',
       {
-        config: { role: 'operator' },
+        config: { role: 'operator', maxValues: MAX_VALUES },
+        bodyLimit: MAX_BODY_BYTES,
         schema: {
           tags: TAGS,
           summary: 'Queue a command for devices',
@@ -334,12 +340,8 @@ async function show(commands: Commands, uuid: string) {
 }
 
 function beforeOf(cursor: string | undefined): { at: Date; uuid: string } | undefined {
-  const key = decodeCursor(cursor, ['string', 'string'])
-  if (!key) return undefined
-  const at = new Date(key[0])
-  if (Number.isNaN(at.getTime()))
-    throw new AppError('invalid_request', 'The cursor is not one that this list gave.')
-  return { at, uuid: key[1] }
+  const key = decodeCursor(cursor, ['time', 'string'])
+  return key && { at: key[0], uuid: key[1] }
 }
 
 function renderCommand(command: Omit<Command, 'body'>) {

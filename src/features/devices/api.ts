@@ -155,7 +155,7 @@ export function devicesApi(deps: {
         async (request) => {
           const device = await known(request.params.id)
           const { limit, cursor } = request.query
-          const [offset = 0] = decodeCursor(cursor, ['number']) ?? []
+          const offset = Math.max(0, decodeCursor(cursor, ['number'])?.[0] ?? 0)
           const { items, more } = await devices.inventoryPage(device.id, kind, { offset, limit })
           return { items, next_cursor: more ? encodeCursor([offset + limit]) : null }
         },

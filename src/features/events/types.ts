@@ -65,6 +65,7 @@ export const EVENT_TYPES = [
   'signin_source.created',
   'signin_source.deleted',
   'signin_source.updated',
+  'unlock_token.read',
   'user.created',
   'user.deleted',
   'user.updated',

@@ -11,6 +11,7 @@ const TAGS = ['Groups']
 const MAX_NAME = 255
 /** Members that one call may name. */
 const MAX_MEMBERS = 100_000
+const MAX_BODY_BYTES = 8 * 1024 * 1024
 
 const kind = Type.Enum(['static', 'dynamic'], {
   description: 'static: its members are named by hand; dynamic: they follow from a policy.',
@@ -219,7 +220,8 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
       app.route({
         method,
         url: '/groups/:id/members',
-        config: { role: 'operator', etag: true },
+        config: { role: 'operator', etag: true, maxValues: MAX_MEMBERS + 10 },
+        bodyLimit: MAX_BODY_BYTES,
         schema: {
           tags: TAGS,
           summary,

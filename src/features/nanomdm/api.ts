@@ -1,17 +1,21 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../kernel/errors.ts'
 import type { Enrollment } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
-import { statusOf, toJsonText, type ApiResult } from './answers.ts'
+import { refusalOf, statusOf, toJsonText, type ApiResult } from './answers.ts'
 import { enqueue, pushTo, type EnqueueDeps } from './enqueue.ts'
 import { typeName, typesOf } from './enrollments.ts'
 import { readQuery } from './schema.ts'
 
 const DEFAULT_LIMIT = 100
 const MOST = 1_000
+/** Most bytes of a body that is no command. */
+const SMALL = 1024 * 1024
 
 interface NanomdmDeps extends EnqueueDeps {
   version: string
+  events: Pick<Events, 'emit'>
   push: Pick<Push, 'pushNow' | 'certificates'>
   /** DER of the certificate that an enrollment uses. */
   deviceCertificate(id: string): Promise<Buffer | undefined>
@@ -22,41 +26,53 @@ interface NanomdmDeps extends EnqueueDeps {
 /** NanoMDM's API, so that its scripts and companions work unchanged (contract, section 6). */
 export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
   return async (app) => {
-    app.get('/version', async (_request, reply) => json(reply, 200, { version: deps.version }))
+    app.get('/version', { config: { open: true } }, async (_request, reply) =>
+      json(reply, 200, { version: deps.version }),
+    )
 
     app.route({
       method: ['GET', 'POST', 'PUT'],
       url: '/v1/push/:ids',
-      handler: async (request, reply) => answer(reply, await pushTo(deps, idsOf(request))),
+      config: { role: 'operator', longParams: true },
+      handler: async (request, reply) => {
+        const ids = idsOf(request)
+        return answer(request, reply, await pushTo(deps, ids), ids.length)
+      },
     })
 
     app.route({
       method: ['PUT', 'POST'],
       url: '/v1/enqueue/:ids',
+      config: { role: 'operator', longParams: true },
       handler: async (request, reply) => {
-        const { nopush } = request.query as { nopush?: string }
-        const options = { noPush: Boolean(nopush), createdBy: `api_token:${request.actor.id}` }
-        return answer(reply, await enqueue(deps, idsOf(request), bodyOf(request), options))
+        const options = {
+          noPush: Boolean(queryOf(request, 'nopush')),
+          createdBy: `api_token:${request.actor.id}`,
+        }
+        const ids = idsOf(request)
+        return answer(request, reply, await enqueue(deps, ids, bodyOf(request), options), ids.length)
       },
     })
 
-    app.put('/v1/pushcert', async (request, reply) => {
+    app.put('/v1/pushcert', { config: { role: 'admin' }, bodyLimit: SMALL }, async (request, reply) => {
       const { topic, not_after } = await deps.push.certificates.store({
         pem: bodyOf(request).toString('utf8'),
       })
       return json(reply, 200, { topic, not_after: not_after.toISOString() })
     })
 
-    app.get('/v1/pushcert', async (request, reply) => {
-      const { topic } = request.query as { topic?: string }
+    app.get('/v1/pushcert', { config: { role: 'operator' } }, async (request, reply) => {
+      const topic = queryOf(request, 'topic')
       const found = topic ? await deps.push.certificates.find(topic) : undefined
       if (!found) throw new AppError('not_found', 'There is no push certificate of that topic.')
       return json(reply, 200, { topic: found.topic, not_after: found.not_after.toISOString() })
     })
 
-    app.post('/v1/enrollments/query', async (request, reply) => {
+    const query = { config: { role: 'operator' }, bodyLimit: SMALL } as const
+    app.post('/v1/enrollments/query', query, async (request, reply) => {
       const { limit, offset } = pageOf(request)
       const { filter, options } = readQuery(bodyOf(request))
+      if (options?.include_unlock_token) request.requireRole('admin')
       const rows = await deps.devices.queryEnrollments(deps.db.kysely, {
         ...(filter?.ids && { ids: filter.ids }),
         ...(filter?.serials && { serials: filter.serials }),
@@ -69,11 +85,12 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
       const enrollments = await Promise.all(
         rows.slice(0, limit).map((row) => render(deps, row, options ?? {})),
       )
+      if (options?.include_unlock_token) await tellReadings(deps, rows.slice(0, limit), request)
       const next = rows.length > limit ? { next_cursor: String(offset + limit) } : {}
       return json(reply, 200, { enrollments, ...next })
     })
 
-    app.get('/v1/queue/:id', async (request, reply) => {
+    app.get('/v1/queue/:id', { config: { role: 'operator' } }, async (request, reply) => {
       const { id } = request.params as { id: string }
       const { limit, offset } = pageOf(request)
       const afterSeq = offset > 0 ? { afterSeq: offset } : {}
@@ -87,8 +104,10 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
       return json(reply, 200, { commands, ...(last && { next_cursor: String(last.seq) }) })
     })
 
-    app.delete('/v1/queue/:ids', async (request, reply) => {
+    const many = { config: { role: 'operator', longParams: true } } as const
+    app.delete('/v1/queue/:ids', many, async (request, reply) => {
       const ids = idsOf(request)
+      if (ids.length === 0) throw new AppError('invalid_request', 'No enrollment ids were given.')
       await deps.db.transaction((trx) => deps.commands.cancelAll(trx, ids))
       return reply.code(204).send()
     })
@@ -119,8 +138,24 @@ async function render(
   }
 }
 
-function answer(reply: FastifyReply, result: ApiResult) {
-  return json(reply, statusOf(result), result)
+/** Tells, before anybody sees them, whose UnlockTokens are about to be read by whom. */
+async function tellReadings(deps: NanomdmDeps, rows: Enrollment[], { actor, id }: FastifyRequest) {
+  const read = rows.filter((row) => row.unlock_token !== null)
+  if (read.length === 0) return
+  const facts = read.map((row) => ({
+    type: 'unlock_token.read' as const,
+    enrollment_id: row.id,
+    serial_number: row.serial_number,
+    data: { by: actor.id, by_name: actor.name },
+    request_id: id,
+  }))
+  await deps.db.transaction((trx) => deps.events.emit(trx, ...facts))
+}
+
+function answer(request: FastifyRequest, reply: FastifyReply, result: ApiResult, count: number) {
+  const status = statusOf(result, count)
+  if (status === 500) request.refusal = refusalOf(result)
+  return json(reply, status, result)
 }
 
 function json(reply: FastifyReply, status: number, value: unknown) {
@@ -133,9 +168,13 @@ function json(reply: FastifyReply, status: number, value: unknown) {
 
 function idsOf(request: FastifyRequest): string[] {
   const { ids } = request.params as { ids: string }
-  const list = [...new Set(ids.split(',').filter((id) => id !== ''))]
-  if (list.length === 0) throw new AppError('invalid_request', 'No enrollment ids were given.')
-  return list
+  return [...new Set(ids.split(',').filter((id) => id !== ''))]
+}
+
+/** A parameter of the query; of one that is there twice the first. */
+function queryOf(request: FastifyRequest, name: string): string | undefined {
+  const value = (request.query as Record<string, string | string[] | undefined>)[name]
+  return Array.isArray(value) ? value[0] : value
 }
 
 function bodyOf(request: FastifyRequest): Buffer {
@@ -143,7 +182,6 @@ function bodyOf(request: FastifyRequest): Buffer {
 }
 
 function pageOf(request: FastifyRequest): { limit: number; offset: number } {
-  const query = request.query as { limit?: string; offset?: string; cursor?: string }
   const number = (text: string | undefined, standard: number, most: number) => {
     if (text === undefined || text === '') return standard
     if (!/^\d{1,15}$/.test(text))
@@ -151,8 +189,8 @@ function pageOf(request: FastifyRequest): { limit: number; offset: number } {
     return Math.min(Number(text), most)
   }
   return {
-    limit: Math.max(1, number(query.limit, DEFAULT_LIMIT, MOST)),
-    offset: number(query.cursor ?? query.offset, 0, Number.MAX_SAFE_INTEGER),
+    limit: Math.max(1, number(queryOf(request, 'limit'), DEFAULT_LIMIT, MOST)),
+    offset: number(queryOf(request, 'cursor') ?? queryOf(request, 'offset'), 0, Number.MAX_SAFE_INTEGER),
   }
 }
 

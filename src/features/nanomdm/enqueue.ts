@@ -13,16 +13,11 @@ export interface EnqueueDeps {
   push: Pick<Push, 'pushNow'>
 }
 
+const NO_IDS = 'no enrollment ids were given'
+
 /** Pushes to these enrollments and waits, within bounds, for what Apple says. */
 export async function pushTo(deps: EnqueueDeps, ids: readonly string[]): Promise<ApiResult> {
-  const outcomes = await deps.push.pushNow(ids)
-  const status: Record<string, IdStatus> = {}
-  for (const id of ids) {
-    const outcome = outcomes.get(id)
-    status[id] =
-      outcome?.error === undefined ? { push_result: outcome?.result ?? '' } : { push_error: outcome.error }
-  }
-  return { status }
+  return ids.length === 0 ? { push_error: NO_IDS } : answerOf(await pushEach(deps, ids))
 }
 
 /** Queues a raw command for these enrollments, then pushes unless told not to. An empty body only pushes. */
@@ -33,14 +28,15 @@ export async function enqueue(
   options: { noPush: boolean; createdBy: string },
 ): Promise<ApiResult> {
   if (body.length === 0) return pushTo(deps, ids)
+  if (ids.length === 0) return { command_error: NO_IDS }
   let result: ApiResult = options.noPush ? { no_push: true } : {}
-  const failed: Record<string, IdStatus> = {}
+  const failed = new Map<string, IdStatus>()
   try {
     const command = parseCommand(body)
     result = { ...result, command_uuid: command.uuid, request_type: command.requestType }
     const live = await deps.devices.liveIds(deps.db.kysely, ids)
     for (const id of ids)
-      if (!live.has(id)) failed[id] = { command_error: 'enrollment not found or not enabled' }
+      if (!live.has(id)) failed.set(id, { command_error: 'enrollment not found or not enabled' })
     if (live.size > 0)
       await deps.db.transaction((trx) =>
         deps.commands.enqueue(trx, {
@@ -57,7 +53,22 @@ export async function enqueue(
     if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
     return { ...result, command_error: error.message }
   }
-  const pushed = options.noPush ? {} : ((await pushTo(deps, ids)).status ?? {})
-  const status = Object.fromEntries(ids.map((id) => [id, { ...pushed[id], ...failed[id] }]))
-  return { ...result, status }
+  const status = options.noPush ? new Map<string, IdStatus>() : await pushEach(deps, ids)
+  for (const [id, failure] of failed) status.set(id, { ...status.get(id), ...failure })
+  return { ...answerOf(status), ...result }
+}
+
+async function pushEach(deps: EnqueueDeps, ids: readonly string[]): Promise<Map<string, IdStatus>> {
+  const outcomes = await deps.push.pushNow(ids)
+  return new Map(
+    ids.map((id) => {
+      const { result = '', error } = outcomes.get(id) ?? {}
+      return [id, error === undefined ? { push_result: result } : { push_error: error }]
+    }),
+  )
+}
+
+/** By id, also one that is called as a property of every object is; nothing at all when there is nothing to tell. */
+function answerOf(status: ReadonlyMap<string, IdStatus>): ApiResult {
+  return status.size === 0 ? {} : { status: Object.fromEntries(status) }
 }

@@ -1,6 +1,10 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { AppError } from '../../kernel/errors.ts'
+import { parseJson } from '../../kernel/json.ts'
+
+/** Most values in a query: lists of ids and serial numbers. */
+const MAX_VALUES = 50_000
 
 const strings = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()]))
 
@@ -26,12 +30,7 @@ const compiled = Compile(querySchema)
 /** The body of an enrollment query, checked; an empty one asks for everything. */
 export function readQuery(body: Buffer): Static<typeof querySchema> {
   if (body.length === 0) return {}
-  let value: unknown
-  try {
-    value = JSON.parse(body.toString('utf8'))
-  } catch (error) {
-    throw new AppError('invalid_json', undefined, { cause: error })
-  }
+  const value = parseJson(body, MAX_VALUES)
   if (!compiled.Check(value)) throw new AppError('invalid_request', 'The enrollment query is not valid.')
   return value
 }

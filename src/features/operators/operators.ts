@@ -1,7 +1,8 @@
-import type { Db, Tx } from '../../db/index.ts'
+import { afterCommit, type Db, type Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
+import type { Log } from '../../kernel/log.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
 import type { Actor, Role } from './roles.ts'
@@ -13,6 +14,7 @@ import {
   insertToken,
   listTokens,
   lockTokens,
+  markFromSetting,
   noteUses,
   validAdminIds,
 } from './store.ts'
@@ -30,8 +32,8 @@ type By = { actor: Actor; requestId: string }
 export type Operators = ReturnType<typeof createOperators>
 
 /** Makes the door. */
-export function createOperators(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
-  const { db, clock, events } = deps
+export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: Pick<Events, 'emit'> }) {
+  const { db, clock, log, events } = deps
   const cache = createTokenCache({ clock, load: (hash) => findValidToken(db.kysely, hash, clock.now()) })
   let uses = new Map<string, Date>()
 
@@ -46,7 +48,8 @@ export function createOperators(deps: { db: Db; clock: Clock; events: Pick<Event
 
   /**
    * Makes the admin token with this secret at a start. One that the operator set (`isGiven`) counts whatever else there
-   * is; one that we made ourselves is only for an installation that has no other. Answers whether it is valid now.
+   * is, and ends the one that was set before; one that we made ourselves is only for an installation that has no other.
+   * Answers whether it is valid now.
    */
   async function ensureAdminToken(secret: string, options: { isGiven: boolean }): Promise<boolean> {
     const hash = sha256(secret)
@@ -58,9 +61,24 @@ export function createOperators(deps: { db: Db; clock: Clock; events: Pick<Event
       const token = { id, name: FIRST_TOKEN_NAME, role: 'admin' as const, expires_at: null }
       const isNew = await insertToken(trx, { ...token, secret_hash: hash }, clock.now())
       if (isNew) await emit(trx, 'api_token.created', token, undefined)
+      if (options.isGiven) await endFormer(trx, hash)
     })
     cache.clear()
     return (await authenticate(secret))?.role === 'admin'
+  }
+
+  /** Ends the tokens that the setting named before: whoever changes it means the former one to be worth nothing. */
+  async function endFormer(trx: Tx, hash: Buffer): Promise<void> {
+    for (const token of await markFromSetting(trx, hash)) {
+      await deleteToken(trx, token.id)
+      await emit(trx, 'api_token.deleted', token, undefined)
+      afterCommit(trx, () =>
+        log.warn(
+          { event: 'operators.admin_token_ended', api_token_id: token.id },
+          'FIRSTBOOT_ADMIN_TOKEN has changed: the admin token that it named before has ended',
+        ),
+      )
+    }
   }
 
   async function create(

@@ -3,7 +3,7 @@ import type { Database, Db, Tx } from '../../db/index.ts'
 import type { ApiTokensTable, IdempotencyKeysTable } from '../../db/tables/operators.ts'
 
 /** An API token without its secret, which nobody has. */
-export type ApiToken = Omit<Selectable<ApiTokensTable>, 'secret_hash'>
+export type ApiToken = Omit<Selectable<ApiTokensTable>, 'secret_hash' | 'from_setting'>
 
 type Executor = Kysely<Database>
 
@@ -56,6 +56,21 @@ export async function insertToken(
     .returning('id')
     .execute()
   return rows.length === 1
+}
+
+/** Marks the token with this hash as the one that the setting names, and gives those that it named before. */
+export async function markFromSetting(trx: Tx, secretHash: Buffer): Promise<ApiToken[]> {
+  await trx
+    .updateTable('api_tokens')
+    .set({ from_setting: true })
+    .where('secret_hash', '=', secretHash)
+    .execute()
+  return trx
+    .selectFrom('api_tokens')
+    .select(COLUMNS)
+    .where('from_setting', '=', true)
+    .where('secret_hash', '<>', secretHash)
+    .execute()
 }
 
 /** Makes other changes to the tokens wait until this transaction ends. */

@@ -15,6 +15,7 @@ import { deleteNeeds } from './store.ts'
 import { createTopics, type PushService } from './topics.ts'
 
 export { pushCertificatesApi } from './api.ts'
+export { NO_PUSH_DATA } from './push-now.ts'
 export type { PushCertificates } from './certificates.ts'
 
 /** Devices woken per second by one large request; what comes then is as many polls a second. */

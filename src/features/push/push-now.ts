@@ -9,6 +9,8 @@ import { hasToken, isReachable, type Verdict } from './verdict.ts'
 const LONGEST_WAIT_MS = 10_000
 /** A device that is refused waits so long for what Apple says of the one whose place it wants. */
 const LONGEST_ASK_MS = 2_000
+/** Said of an id that nobody has, or that has not sent its token; in NanoMDM's words. */
+export const NO_PUSH_DATA = 'push data missing for id'
 
 /** What came of a push that someone waited for: Apple's id (`result`), or in words why there is none (`error`). */
 export interface PushNowResult {
@@ -57,7 +59,7 @@ export async function pushNow(
   for (const [id, verdict] of started) sending.set(id, verdict)
   const answers = unique.map(async (id): Promise<[string, PushNowResult]> => {
     const verdict = sending.get(id)
-    if (verdict === undefined) return [id, { error: 'push data missing for id' }]
+    if (verdict === undefined) return [id, { error: NO_PUSH_DATA }]
     return [id, await inTime(verdict, clock, longestMs)]
   })
   return new Map(await Promise.all(answers))

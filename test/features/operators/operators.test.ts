@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Actor, apiTokensApi, createOperators } from '../../../src/features/operators/index.ts'
+import { createLog } from '../../../src/kernel/log.ts'
 import { apiWorld, doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { manualClock } from '../../support/manual-clock.ts'
@@ -95,6 +96,43 @@ describeEachEngine('API tokens', (database) => {
     expect(await operators.ensureAdminToken('given', { isGiven: true })).toBe(true)
     expect(await operators.ensureAdminToken('given', { isGiven: true })).toBe(true)
     expect(emitted.map(({ type }) => type)).toEqual(['api_token.created', 'api_token.created'])
+  })
+
+  test('another admin token in the environment ends the one before, and no other', async () => {
+    const { db, clock, events, emitted } = doors()
+    await db.kysely.deleteFrom('api_tokens').execute()
+    const lines: Record<string, unknown>[] = []
+    const log = createLog({
+      level: 'info',
+      destination: { write: (line) => void lines.push(JSON.parse(line)) },
+    })
+    const operators = createOperators({ db, clock, log, events })
+    expect(await operators.ensureAdminToken('generated', { isGiven: false })).toBe(true)
+    const made = await operators.create({ name: 'First admin token', role: 'admin', expires_at: null }, by)
+    for (const secret of ['given-1', 'given-1', 'given-2', 'given-2'])
+      expect(await operators.ensureAdminToken(secret, { isGiven: true })).toBe(true)
+    expect(lines).toMatchObject([
+      { level: 'warn', event: 'operators.admin_token_ended', api_token_id: expect.any(String) },
+    ])
+    expect(emitted.at(-1)).toMatchObject({
+      type: 'api_token.deleted',
+      data: { api_token_id: lines[0]?.['api_token_id'] },
+    })
+    const valid = async (secret: string) => (await operators.authenticate(secret)) !== undefined
+    expect(await valid('given-1')).toBe(false)
+    for (const secret of ['given-2', 'generated', made.secret]) expect(await valid(secret)).toBe(true)
+
+    // A token that was the setting's once is ended too, whoever made it; without the setting nothing ends.
+    await operators.ensureAdminToken(made.secret, { isGiven: true })
+    expect(await valid('given-2')).toBe(false)
+    await operators.ensureAdminToken('generated', { isGiven: false })
+    expect(await valid(made.secret)).toBe(true)
+    await operators.ensureAdminToken('given-1', { isGiven: true })
+    expect([await valid(made.secret), await valid('given-1'), await valid('generated')]).toEqual([
+      false,
+      true,
+      true,
+    ])
   })
 
   test('the API makes, shows, lists and deletes them', async () => {

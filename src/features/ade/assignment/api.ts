@@ -10,6 +10,8 @@ const TAGS = ['ADE devices']
 const CSV = 'text/csv'
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 const MAX_SERIALS = 200_000
+/** Of a JSON body: the object, its name, the list, and what is in it. */
+const MAX_VALUES = MAX_SERIALS + 3
 
 const bySerials = Type.Object(
   {
@@ -63,7 +65,7 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
       app.post(
         `/enrollment-policies/:id/${verb}`,
         {
-          config: { role: 'operator', rawBody: true },
+          config: { role: 'operator', rawBody: true, maxValues: MAX_VALUES },
           bodyLimit: MAX_BODY_BYTES,
           schema: {
             tags: TAGS,
@@ -83,7 +85,7 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
           },
         },
         async (request, reply) => {
-          const wish = wishOf(request.body)
+          const wish = await wishOf(request.body)
           return reply.code(202).send(await wishes[verb](request.params.id, wish, changeOf(request)))
         },
       )
@@ -91,7 +93,7 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
   }
 }
 
-function wishOf(body: unknown): Wish {
+async function wishOf(body: unknown): Promise<Wish> {
   if (Buffer.isBuffer(body)) return csvOf(body)
   if (typeof body !== 'object' || body === null) throw empty()
   const wanted = body as Static<typeof devices>
@@ -99,11 +101,11 @@ function wishOf(body: unknown): Wish {
   return { isCsv: false, serials: wanted.serial_numbers.map((serial) => ({ serial, line: 0 })) }
 }
 
-function csvOf(body: Buffer): Wish {
-  const serials = readSerialList(body.toString('utf8'))
+async function csvOf(body: Buffer): Promise<Wish> {
+  const serials = await readSerialList(body.toString('utf8'), MAX_SERIALS)
   if (serials.length === 0) throw empty()
   if (serials.length > MAX_SERIALS) {
-    throw new AppError('invalid_request', `The list has more than ${MAX_SERIALS} serial numbers.`)
+    throw new AppError('too_many_values', `The list has more than ${MAX_SERIALS} serial numbers.`)
   }
   return { isCsv: true, serials }
 }

@@ -1,3 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** Lines that are read before others have their turn. */
+const LINES_AT_A_TIME = 2_000
+/** Characters of a line that are looked at; a serial number has some twelve. */
+const LOOKED_AT = 1_000
+
 /** A serial number in a list that somebody wrote, and the line it stands on. */
 export interface ListedSerial {
   serial: string
@@ -6,21 +13,37 @@ export interface ListedSerial {
 
 /**
  * The serial numbers of a CSV: the first field of each line, quoted or not, after a comma, semicolon or tab the rest. A
- * byte order mark, empty lines and a heading are passed over.
+ * byte order mark, empty lines and a heading are passed over. Read bit by bit, as a list may be long; one beyond `most` is the
+ * last that is read.
  */
-export function readSerialList(text: string): ListedSerial[] {
-  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
-  return lines.flatMap((content, index) => {
-    const serial = firstField(content)
-    if (serial === '' || (index === 0 && isHeading(serial))) return []
-    return [{ serial, line: index + 1 }]
-  })
+export async function readSerialList(text: string, most: number): Promise<ListedSerial[]> {
+  const found: ListedSerial[] = []
+  let line = 0
+  for (const content of linesOf(text.replace(/^\uFEFF/, ''))) {
+    line += 1
+    const serial = firstField(content.slice(0, LOOKED_AT))
+    if (serial !== '' && !(line === 1 && isHeading(serial))) found.push({ serial, line })
+    if (found.length > most) break
+    if (line % LINES_AT_A_TIME === 0) await nextTurn()
+  }
+  return found
 }
 
 /** What the serial number is for Apple: in capitals, without space around it; undefined when it cannot be one. */
 export function toSerial(text: string): string | undefined {
   const serial = text.trim().toUpperCase()
   return /^[!-~]{1,64}$/.test(serial) ? serial : undefined
+}
+
+/** A line ends with CR, LF or both. */
+function* linesOf(text: string): Generator<string> {
+  const end = /\r\n|\n|\r/g
+  let start = 0
+  for (let found = end.exec(text); found !== null; found = end.exec(text)) {
+    yield text.slice(start, found.index)
+    start = end.lastIndex
+  }
+  yield text.slice(start)
 }
 
 function firstField(line: string): string {

@@ -25,6 +25,8 @@ interface Granted {
 
 /** Problems that an answer names one by one. */
 const MAX_FIELDS = 100
+/** Serial numbers that are looked at, or written, at a time. */
+const PART = 5_000
 
 /** What administrators want of the assignment. `onChanged` is called after the commit. */
 export function createWishes(
@@ -42,18 +44,21 @@ export function createWishes(
       if ((await findServer(trx, wish.adeServerId)) === undefined) throw noServer()
       return { selection: { serverId: wish.adeServerId }, problems: [] }
     }
-    const asked = wish.serials.map(({ serial, line }) => ({ text: serial, line, serial: toSerial(serial) }))
-    const known = await store.findLive(trx, [
-      ...new Set(asked.flatMap(({ text, serial }) => [text, serial ?? text])),
-    ])
     const good = new Set<string>()
     const problems: Problem[] = []
-    for (const { text, line, serial } of asked) {
-      const exact = known.has(text) ? text : serial
-      const problem = exact === undefined ? 'not_a_serial_number' : problemOf(known.get(exact), fits)
-      if (exact !== undefined && problem === undefined) good.add(exact)
-      else
-        problems.push({ serial_number: text.slice(0, 100), ...(wish.isCsv && { line }), problem: problem! })
+    // Part by part, so that others have their turn between.
+    for (const part of inParts(wish.serials)) {
+      const asked = part.map(({ serial, line }) => ({ text: serial, line, serial: toSerial(serial) }))
+      const known = await store.findLive(trx, [
+        ...new Set(asked.flatMap(({ text, serial }) => [text, serial ?? text])),
+      ])
+      for (const { text, line, serial } of asked) {
+        const exact = known.has(text) ? text : serial
+        const problem = exact === undefined ? 'not_a_serial_number' : problemOf(known.get(exact), fits)
+        if (exact !== undefined && problem === undefined) good.add(exact)
+        else
+          problems.push({ serial_number: text.slice(0, 100), ...(wish.isCsv && { line }), problem: problem! })
+      }
     }
     if (good.size === 0) throw nothingUsable(problems)
     return { selection: { serials: [...good] }, problems }
@@ -87,7 +92,12 @@ export function createWishes(
       return db.transaction(async (trx) => {
         await needPolicy(trx, policyId)
         const { selection, problems } = await sort(trx, wish, () => true)
-        const counts = await store.setPolicy(trx, selection, policyId, clock.now())
+        const counts = { changed: 0, unchanged: 0 }
+        for (const part of partsOf(selection)) {
+          const { changed, unchanged } = await store.setPolicy(trx, part, policyId, clock.now())
+          counts.changed += changed
+          counts.unchanged += unchanged
+        }
         await tell(trx, 'assign', policyId, { ...counts, problems: problems.length }, change)
         return { ...counts, problems }
       })
@@ -101,7 +111,9 @@ export function createWishes(
           wish,
           (present) => present === null || present === policyId,
         )
-        const changed = await store.clearPolicy(trx, selection, policyId, clock.now())
+        let changed = 0
+        for (const part of partsOf(selection))
+          changed += await store.clearPolicy(trx, part, policyId, clock.now())
         await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, change)
         const unchanged = 'serials' in selection ? selection.serials.length - changed : 0
         return { changed, unchanged, problems }
@@ -132,4 +144,16 @@ function noServer(): AppError {
   return new AppError('invalid_request', 'There is no ADE server with this id.', {
     fields: [{ path: 'ade_server_id', message: 'there is no such server' }],
   })
+}
+
+/** The list in parts of a size that holds nobody up. */
+function inParts<T>(items: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / PART) }, (_, at) =>
+    items.slice(at * PART, (at + 1) * PART),
+  )
+}
+
+/** The selection in such parts. */
+function partsOf(selection: store.Selection): store.Selection[] {
+  return 'serials' in selection ? inParts(selection.serials).map((serials) => ({ serials })) : [selection]
 }
