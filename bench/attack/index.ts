@@ -104,6 +104,7 @@ async function run(
     await Promise.all([polls(WARM_UP_SECONDS), beside(WARM_UP_SECONDS)])
     const [quiet, quietBeside] = await Promise.all([polls(QUIET_SECONDS), beside(QUIET_SECONDS)])
     const rowsBefore = await server.rows()
+    const cpuBefore = cpuSeconds(server.pid)
     const memory = sampler(server.pid)
     const { addresses = 1, kind } = attack
     const [attacked, beside2, statuses] = await within(
@@ -115,6 +116,7 @@ async function run(
       ]),
     )
     const growth = memory.stop()
+    const cpu = cpuSeconds(server.pid) - cpuBefore
     const rows = await within(PATIENCE_SECONDS, server.rows())
     print(attack.name, [
       ['poll', quiet, attacked],
@@ -124,6 +126,7 @@ async function run(
       count > (rowsBefore[name] ?? 0) ? [`${name} +${count - (rowsBefore[name] ?? 0)}`] : [],
     )
     const tell = (what: string, text: string) => console.log(`  ${what.padEnd(16)} ${text}`)
+    tell('CPU', `${cpu.toFixed(1)} s of the server in ${seconds} s`)
     tell('memory', `${growth.before} MB before, ${growth.most} MB at most`)
     tell(
       'answers',
@@ -198,6 +201,12 @@ function sampler(pid: number): { stop(): { before: number; most: number } } {
       return { before, most: Math.max(most, rss()) }
     },
   }
+}
+
+/** What a process has used so far. */
+function cpuSeconds(pid: number): number {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ').slice(11, 13)
+  return (Number(user) + Number(system)) / 100
 }
 
 async function within<T>(seconds: number, work: Promise<T>): Promise<T> {
