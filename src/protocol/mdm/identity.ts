@@ -9,6 +9,7 @@ const UNREAD = '\ufffd'
 
 /** Longest part of an id. */
 const LONGEST_ID = 256
+const PLAIN = /^[!-~]+$/
 
 /** The channel that a message came through. */
 type ChannelType = 'device' | 'user' | 'shared_ipad_user' | 'user_enrollment_device' | 'user_enrollment_user'
@@ -32,8 +33,9 @@ export interface ChannelIdentity {
 
 /**
  * Reads the identity keys of a check-in or command message. Throws `message_invalid` when there is not exactly one
- * of UDID and EnrollmentID, or when one of the keys that make the id is no usable text (1 to 256 characters, none
- * of them a control character; no colon in the device's part, as that separates the user).
+ * of UDID and EnrollmentID, or when one of the keys that make the id is no usable text: 1 to 256 characters, none of them a
+ * control character, or a comma, which separates ids where several are named. A device's part is plain ASCII without blanks, so
+ * that it has one spelling but for its case, and without the colon that separates the user.
  */
 export function readIdentity(raw: MessageDict): ChannelIdentity {
   const udid = idPart(raw, 'UDID', true)
@@ -80,7 +82,9 @@ function idPart(raw: MessageDict, key: string, isDevice: boolean): string | unde
   const value = raw[key]
   if (value === undefined) return undefined
   const text = checkedId(value, key)
+  if (text.includes(',')) refuse(`${key} holds a comma`)
   if (isDevice && text.includes(':')) refuse(`${key} holds a colon`)
+  if (isDevice && !PLAIN.test(text)) refuse(`${key} holds what is not plain ASCII`)
   return text
 }
 
