@@ -125,6 +125,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ...base,
     events,
     defaultDeviceLimit: async (executor) => (await settings.get(executor)).default_device_limit,
+    subjectAt: (trx, signIn) => signin.subjectAt(trx, signIn),
     liveEnrollments: (trx, id) => devices.countLive(trx, id),
   })
   const operators = createOperators({ ...base, events })

@@ -29,6 +29,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
     ...deps,
     defaultDeviceLimit: async () => 15,
     liveEnrollments: async () => 0,
+    subjectAt: async () => undefined,
   })
   const groups = { find: async () => undefined }
   const links = createLinks({ ...deps, users, groups, publicUrl: PUBLIC_URL })

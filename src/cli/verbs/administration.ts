@@ -24,6 +24,27 @@ const userFields: Readonly<Record<string, VerbOption>> = {
   'password-expires-at': { kind: 'time', value: 'TIME', summary: 'when the password ends', to: 'body' },
   'enrollment-manager': flag('enrols devices for others'),
   disabled: flag('may not enrol'),
+  'sign-in-source': {
+    ...{ kind: 'text_or_none', value: 'SOURCE', to: 'verb', field: 'source', of: 'sign-in source' },
+    summary: 'with --subject: whom of this source the person is; none = of no source',
+  },
+  subject: {
+    ...{ kind: 'text', value: 'SUBJECT', to: 'verb' },
+    summary: 'what the source calls them: the sub, ImmutableID, name identifier or UPN',
+  },
+}
+
+/** `sign_in` from its two options. */
+const addSignIn: Verb['prepare'] = async (call, { verb: { source, subject } }) => {
+  if (source === undefined && subject === undefined) {
+    if (call.method === 'PATCH' && call.body === undefined) throw new UsageError('nothing to change is given')
+    return call
+  }
+  const isNone = source === null && subject === undefined
+  if (!isNone && (typeof source !== 'string' || typeof subject !== 'string'))
+    throw new UsageError('--sign-in-source and --subject are given together, or --sign-in-source none alone')
+  const sign_in = isNone ? null : { source_id: source, subject }
+  return { ...call, body: { ...(call.body as object | undefined), sign_in } }
 }
 
 const updateSettings: Verb = {
@@ -66,6 +87,7 @@ export const administrationVerbs: readonly Verb[] = [
     arguments: [{ name: 'user_name', summary: 'name to sign in with', to: 'body' }],
     options: userFields,
     call: { method: 'POST', path: '/users' },
+    prepare: addSignIn,
   },
   {
     words: ['users', 'list'],
@@ -95,6 +117,7 @@ export const administrationVerbs: readonly Verb[] = [
     arguments: [user],
     options: { 'user-name': { kind: 'text', summary: 'another user name', to: 'body' }, ...userFields },
     call: { method: 'PATCH', path: '/users/{id}' },
+    prepare: addSignIn,
   },
   {
     words: ['users', 'delete'],

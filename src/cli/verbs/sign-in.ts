@@ -31,6 +31,10 @@ const fields: Readonly<Record<string, VerbOption>> = {
     ...{ kind: 'boolean', value: 'true|false', to: 'body' },
     summary: 'whoever it vouches for becomes a user',
   },
+  'links-existing-users': {
+    ...{ kind: 'boolean', value: 'true|false', to: 'body' },
+    summary: 'a first sign-in may become the user of that name who has a password or another link',
+  },
 }
 
 /** Verbs about where people prove who they are. */

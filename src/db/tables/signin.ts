@@ -8,6 +8,7 @@ export interface SignInSourcesTable {
   config: ColumnType<Record<string, unknown>, string, string>
   client_secret: Buffer | null
   create_users: Generated<boolean>
+  links_existing_users: Generated<boolean>
   version: Generated<number>
   created_at: Generated<Date>
   updated_at: Generated<Date>

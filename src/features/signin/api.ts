@@ -143,10 +143,10 @@ function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>
 }
 
 function render(source: Source) {
-  const { create_users: createUsers, version: _version, ...rest } = source
+  const { create_users, links_existing_users, version: _version, ...rest } = source
   return {
     ...rest,
-    ...(source.kind === 'local' ? {} : { create_users: createUsers }),
+    ...(source.kind === 'local' ? {} : { create_users, links_existing_users }),
     created_at: source.created_at.toISOString(),
     updated_at: source.updated_at.toISOString(),
   }

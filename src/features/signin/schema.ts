@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { dates, orNull, text as plain, textOrNull } from '../../kernel/schema.ts'
+import { dates, LINE_PATTERN, orNull, text as plain, TEXT_PATTERN, textOrNull } from '../../kernel/schema.ts'
 
 const kind = Type.Enum(['local', 'ws_trust', 'oidc'], {
   description: 'local accounts, a directory by WS-Trust 1.3, or an OpenID provider.',
@@ -7,11 +7,11 @@ const kind = Type.Enum(['local', 'ws_trust', 'oidc'], {
 const name = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`,
+  pattern: String.raw`^[^\s\x00-\x1f\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\s\x00-\x1f\x7f\ud800-\udfff])?$`,
   description: 'What people see of it.',
 })
 const text = (maxLength: number, description: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: String.raw`^[^\x00-\x1f\x7f]+$`, description })
+  Type.String({ minLength: 1, maxLength, pattern: LINE_PATTERN, description })
 
 const url = text(
   2048,
@@ -36,10 +36,16 @@ const claim = text(
 const caPem = Type.String({
   minLength: 1,
   maxLength: 65_536,
+  pattern: TEXT_PATTERN,
   description: 'CAs to trust besides the system’s, in PEM.',
 })
 const createUsers = Type.Boolean({
   description: 'Whether someone whom the source vouches for becomes a user; default true.',
+})
+
+const linksExisting = Type.Boolean({
+  description:
+    'Whether a first sign-in may also become the user of that name who has a password or another link; default false.',
 })
 
 /** A sign-in source as the API tells it: the fields of its kind. */
@@ -56,6 +62,7 @@ export const sourceSchema = Type.Object(
     user_name_claim: Type.Optional(orNull(claim)),
     ca_pem: Type.Optional(orNull(caPem)),
     create_users: Type.Optional(createUsers),
+    links_existing_users: Type.Optional(linksExisting),
     ...dates,
   },
   { title: 'SignInSource', description: 'Where people prove who they are.' },
@@ -67,6 +74,7 @@ const optional = {
   user_name_claim: Type.Optional(orNull(claim)),
   ca_pem: Type.Optional(orNull(caPem)),
   create_users: Type.Optional(orNull(createUsers)),
+  links_existing_users: Type.Optional(orNull(linksExisting)),
   url: Type.Optional(url),
   issuer: Type.Optional(issuer),
   client_id: Type.Optional(clientId),
@@ -88,8 +96,18 @@ export const sourcePatchSchema = Type.Object(
 /** Whose sign-in to try. */
 export const trialSchema = Type.Object(
   {
-    user_name: Type.String({ minLength: 1, maxLength: 255, description: 'Who signs in.' }),
-    password: Type.String({ minLength: 1, maxLength: 1024, description: 'Neither kept nor told.' }),
+    user_name: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      pattern: LINE_PATTERN,
+      description: 'Who signs in.',
+    }),
+    password: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      pattern: TEXT_PATTERN,
+      description: 'Neither kept nor told.',
+    }),
   },
   { title: 'SignInTrial', description: 'Whose sign-in to try.' },
 )

@@ -1,6 +1,7 @@
+import type { Tx } from '../../db/index.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Users } from '../users/index.ts'
-import { createAdmission } from './admission.ts'
+import type { SignIn, Users } from '../users/index.ts'
+import { createAdmission, subjectAt } from './admission.ts'
 import { createDirectories } from './directory.ts'
 import { createGuard } from './guard.ts'
 import { createLocalCheck } from './local.ts'
@@ -16,7 +17,7 @@ import { createVerify } from './verify.ts'
 /** What signing in is made of. */
 type SigninDeps = SourcesDeps & {
   log: Log
-  users: Pick<Users, 'findByName' | 'findOrCreate' | 'update' | 'verifyPassword'>
+  users: Pick<Users, 'findByName' | 'forgetSubjects' | 'link' | 'standingOf' | 'update' | 'verifyPassword'>
   /** Scheme, host and port under which browsers reach this server. */
   publicUrl: string
   /** How this server names itself to directories and providers. */
@@ -32,27 +33,32 @@ export function createSignin(deps: SigninDeps) {
   const lockout = createLockout(deps)
   const sessions = createSessions(deps)
   const directories = createDirectories(deps)
-  const admit = createAdmission(deps)
+  const admission = createAdmission({ ...deps, sources })
   const checkLocally = createLocalCheck(deps)
   const guarded = createGuard({ clock: deps.clock, lockout })
-  const verify = createVerify({ sources, guarded, checkLocally, directories, admit })
+  const verify = createVerify({ sources, guarded, checkLocally, directories, admission })
   const providers = createProviders({ ...deps, clientSecretOf: sources.clientSecret })
   const { setPending, takePending, expire, reseal: resealSessions, ...webSessions } = sessions
   return {
     sources,
     /** The source with this id, kept from being deleted until `trx` ends; for those who write down its id. */
     findSource: sources.hold,
+    /** The form in which a subject of a source is compared; undefined when the source cannot vouch for people. */
+    async subjectAt(trx: Tx, signIn: SignIn): Promise<string | undefined> {
+      const source = await sources.hold(trx, signIn.source_id)
+      return source && subjectAt(source, signIn.subject)
+    },
     /**
      * Checks a user name and password at a source (null: local accounts) and says whose they are. Slows down those who fail,
-     * by account and network. Makes a user where the source does so. Not inside a transaction.
+     * by account and network. Makes or links a user where the source does so. Not inside a transaction.
      */
     verify,
     /** Changes the password of a local account, given the old one. */
     changePassword: createPasswordChange({ ...deps, verify }),
     /** Tries a source for an administrator. */
-    trySource: createTrial({ ...deps, sources, guarded, directories, checkLocally }),
+    trySource: createTrial({ admission, sources, guarded, directories, checkLocally }),
     /** Sign-in at OpenID providers. */
-    oidc: createOidc({ ...deps, sources, sessions: { setPending, takePending }, providers, admit }),
+    oidc: createOidc({ ...deps, sources, sessions: { setPending, takePending }, providers, ...admission }),
     /** Browsers on their way through a sign-in. */
     sessions: webSessions,
     /** Deletes sessions that have ended and failures that count no more. */

@@ -1,7 +1,6 @@
-import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Turn } from '../../kernel/fair-queue.ts'
-import type { Users } from '../users/index.ts'
+import { type Vouched, type createAdmission, personAt } from './admission.ts'
 import type { DirectoryAnswer, createDirectories } from './directory.ts'
 import type { Attempt, createGuard } from './guard.ts'
 import type { Proof, createLocalCheck } from './local.ts'
@@ -14,14 +13,13 @@ type Trial = { ok: boolean; reason: SignInReason | null; message: string }
 
 /** Makes the try of a source that an administrator asks for. It makes no user; wrong passwords count as those of any sign-in. */
 export function createTrial(deps: {
-  db: Db
-  users: Pick<Users, 'findByName'>
+  admission: Pick<ReturnType<typeof createAdmission>, 'foresee'>
   sources: Pick<Sources, 'get'>
   guarded: ReturnType<typeof createGuard>
   directories: ReturnType<typeof createDirectories>
   checkLocally: ReturnType<typeof createLocalCheck>
 }) {
-  const { db, users, sources, guarded, directories, checkLocally } = deps
+  const { admission, sources, guarded, directories, checkLocally } = deps
 
   async function tryLocally({ userName, password }: Attempt, turn: Turn): Promise<Proof<Trial>> {
     const { isRight, result } = await checkLocally(userName, password, turn)
@@ -32,28 +30,21 @@ export function createTrial(deps: {
   }
 
   /** What signing in would do here, as the directory has said yes. */
-  async function tellUser(source: WsTrustSource, name: string, where: string): Promise<Trial> {
+  async function tellUser(source: WsTrustSource, person: Vouched, where: string): Promise<Trial> {
     const yes = `${where} takes user name and password`
-    const user = await users.findByName(db.kysely, name)
-    if (user?.disabled) {
+    const foreseen = await admission.foresee(source, person)
+    if (!foreseen.ok) {
       return {
         ok: false,
-        reason: 'user_disabled',
-        message: `${yes}, but ${user.user_name} is disabled here.`,
+        reason: foreseen.reason,
+        message: `${yes}. But ${sentence(foreseen.detail, 'as it is')}`,
       }
     }
-    if (user !== undefined) return { ok: true, reason: null, message: `${yes}: this is ${user.user_name}.` }
-    return source.create_users
-      ? {
-          ok: true,
-          reason: null,
-          message: `${yes}: ${name} would become a user with the default device limit.`,
-        }
-      : {
-          ok: false,
-          reason: 'user_unknown',
-          message: `${yes}, but ${name} is no user here and this source makes none (create_users).`,
-        }
+    const { user, isNew } = foreseen
+    const message = isNew
+      ? `${yes}: ${user.user_name} would become a user with the default device limit.`
+      : `${yes}: this is ${user.user_name}.`
+    return { ok: true, reason: null, message }
   }
 
   async function tryDirectory(
@@ -65,7 +56,7 @@ export function createTrial(deps: {
     const { isRight, result } = answer
     const where = placeOf(source, answer)
     const trial = result.ok
-      ? await tellUser(source, result.userName ?? userName, where)
+      ? await tellUser(source, personAt(userName, result), where)
       : { ok: false, reason: result.reason, message: `${where}: ${sentence(result.detail)}` }
     return { isRight, result: trial }
   }
@@ -97,7 +88,7 @@ function placeOf({ url }: WsTrustSource, { endpoint }: DirectoryAnswer): string 
   return `${endpoint} (found through ${url}${other})`
 }
 
-function sentence(detail: string): string {
-  const text = detail.charAt(0).toUpperCase() + detail.slice(1)
+function sentence(detail: string, begins: 'capital' | 'as it is' = 'capital'): string {
+  const text = begins === 'capital' ? detail.charAt(0).toUpperCase() + detail.slice(1) : detail
   return /[.?!"]$/.test(text) ? text : `${text}.`
 }

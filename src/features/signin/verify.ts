@@ -1,5 +1,5 @@
 import type { Turn } from '../../kernel/fair-queue.ts'
-import type { createAdmission } from './admission.ts'
+import { type createAdmission, personAt } from './admission.ts'
 import type { createDirectories } from './directory.ts'
 import type { Attempt, createGuard } from './guard.ts'
 import type { Proof, createLocalCheck } from './local.ts'
@@ -16,20 +16,18 @@ type VerifyDeps = {
   guarded: ReturnType<typeof createGuard>
   checkLocally: ReturnType<typeof createLocalCheck>
   directories: ReturnType<typeof createDirectories>
-  admit: ReturnType<typeof createAdmission>
+  admission: Pick<ReturnType<typeof createAdmission>, 'admit'>
 }
 
 /** Makes the check of a user name and password. */
 export function createVerify(deps: VerifyDeps) {
-  const { sources, guarded, checkLocally, directories, admit } = deps
+  const { sources, guarded, checkLocally, directories, admission } = deps
 
   async function askDirectory(source: WsTrustSource, credentials: Credentials, turn: Turn): Promise<Proof> {
     const { userName, password, requestId } = credentials
     const { isRight, result } = await directories.check(source, { userName, password }, turn)
     if (!result.ok) return { isRight, result: refuse(result.reason, result.detail) }
-    const { userName: canonical = userName, displayName, email } = result
-    const person = { user_name: canonical, display_name: displayName, email }
-    return { isRight, result: await admit(source, person, requestId) }
+    return { isRight, result: await admission.admit(source, personAt(userName, result), requestId) }
   }
 
   return async function verify(credentials: Credentials): Promise<SignInResult> {

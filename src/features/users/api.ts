@@ -19,6 +19,7 @@ const DEFAULTS = {
   disabled: false,
   must_change_password: false,
   password_expires_at: null,
+  sign_in: null,
 } satisfies Omit<UserFields, 'user_name'>
 
 /** `/users`: people who enrol devices. */
@@ -147,9 +148,13 @@ function toFields(body: Static<typeof userPatchSchema>): Partial<UserFields> {
   }
 }
 
-function render({ version: _version, ...user }: User) {
+function render({ version: _version, sign_in_source_id, sign_in_subject, ...user }: User) {
   return {
     ...user,
+    sign_in:
+      sign_in_source_id === null || sign_in_subject === null
+        ? null
+        : { source_id: sign_in_source_id, subject: sign_in_subject },
     password_expires_at: user.password_expires_at?.toISOString() ?? null,
     created_at: user.created_at.toISOString(),
     updated_at: user.updated_at.toISOString(),

@@ -4,10 +4,10 @@ const DOTLESS_I = 'ı'
 /** Most characters of a user name. */
 export const MAX_USER_NAME = 255
 
-/** What a user name looks like, as a regular expression: no control characters, no space at its ends. */
-export const USER_NAME_PATTERN = String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`
+/** What a user name looks like, as a regular expression: no control characters nor halves of others, no space at its ends. */
+export const USER_NAME_PATTERN = String.raw`^[^\s\x00-\x1f\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\s\x00-\x1f\x7f\ud800-\udfff])?$`
 
-const USER_NAME = new RegExp(USER_NAME_PATTERN)
+const USER_NAME = new RegExp(USER_NAME_PATTERN, 'u')
 
 /** Most characters of a display name. */
 export const MAX_DISPLAY_NAME = 255
@@ -15,10 +15,13 @@ export const MAX_DISPLAY_NAME = 255
 /** Most characters of an email address. */
 export const MAX_EMAIL = 320
 
-/** What an email address looks like, as a regular expression. */
-export const EMAIL_PATTERN = String.raw`^[^\s@]+@[^\s@]+$`
+/** Most characters of the name that a sign-in source has for somebody. */
+export const MAX_SUBJECT = 320
 
-const EMAIL = new RegExp(EMAIL_PATTERN)
+/** What an email address looks like, as a regular expression. */
+export const EMAIL_PATTERN = String.raw`^[^\s@\x00-\x1f\x7f\ud800-\udfff]+@[^\s@\x00-\x1f\x7f\ud800-\udfff]+$`
+
+const EMAIL = new RegExp(EMAIL_PATTERN, 'u')
 
 /** Whether this can be an email address. */
 export function isEmail(text: string): boolean {

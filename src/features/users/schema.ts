@@ -1,6 +1,21 @@
 import { Type } from 'typebox'
-import { dates, orNull, text, textOrNull, timeOrNull } from '../../kernel/schema.ts'
-import { EMAIL_PATTERN, MAX_DISPLAY_NAME, MAX_EMAIL, MAX_USER_NAME, USER_NAME_PATTERN } from './names.ts'
+import {
+  dates,
+  LINE_PATTERN,
+  orNull,
+  text,
+  TEXT_PATTERN,
+  textOrNull,
+  timeOrNull,
+} from '../../kernel/schema.ts'
+import {
+  EMAIL_PATTERN,
+  MAX_DISPLAY_NAME,
+  MAX_EMAIL,
+  MAX_SUBJECT,
+  MAX_USER_NAME,
+  USER_NAME_PATTERN,
+} from './names.ts'
 
 const userName = Type.String({
   minLength: 1,
@@ -10,6 +25,7 @@ const userName = Type.String({
 })
 const displayName = Type.String({
   maxLength: MAX_DISPLAY_NAME,
+  pattern: LINE_PATTERN,
   description: 'What the person is called. Default empty.',
 })
 const email = orNull(
@@ -17,7 +33,7 @@ const email = orNull(
   'Where the person gets mail.',
 )
 const password = orNull(
-  Type.String({ minLength: 1, maxLength: 1024 }),
+  Type.String({ minLength: 1, maxLength: 1024, pattern: TEXT_PATTERN }),
   'Kept as a hash and never told again; null = none, so that only a sign-in source proves who this is.',
 )
 const deviceLimit = orNull(
@@ -34,6 +50,24 @@ const mustChange = Type.Boolean({
 })
 const expiry = timeOrNull('When the local password counts as expired; null = never.')
 
+const signIn = orNull(
+  Type.Object({
+    source_id: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'The directory or OpenID provider.',
+    }),
+    subject: Type.String({
+      minLength: 1,
+      maxLength: MAX_SUBJECT,
+      pattern: LINE_PATTERN,
+      description:
+        'The name that the source itself has for the person: of an OpenID provider the sub, of a directory the ImmutableID, else the name identifier, else the UPN.',
+    }),
+  }),
+  'Whom of a sign-in source this is; null = nobody yet. The first sign-in of that name sets it, where the user has neither a password nor another link.',
+)
+
 /** A user as the API tells it. */
 export const userSchema = Type.Object(
   {
@@ -46,6 +80,7 @@ export const userSchema = Type.Object(
     disabled,
     must_change_password: mustChange,
     password_expires_at: expiry,
+    sign_in: signIn,
     ...dates,
   },
   { title: 'User', description: 'A person who enrols devices.' },
@@ -63,6 +98,7 @@ export const newUserSchema = Type.Object(
     disabled: Type.Optional(disabled),
     must_change_password: Type.Optional(mustChange),
     password_expires_at: Type.Optional(expiry),
+    sign_in: Type.Optional(signIn),
   },
   { title: 'NewUser', description: 'What makes a user.' },
 )
@@ -79,6 +115,7 @@ export const userPatchSchema = Type.Object(
     disabled: Type.Optional(orNull(disabled)),
     must_change_password: Type.Optional(orNull(mustChange)),
     password_expires_at: Type.Optional(expiry),
+    sign_in: Type.Optional(signIn),
   },
   { title: 'UserPatch', description: 'What is to change; null gives the default.' },
 )

@@ -23,17 +23,63 @@ const COLUMNS = [
     'enrollment_manager',
     'disabled',
   ] as const),
-  ...(['must_change_password', 'password_expires_at', 'version', 'created_at', 'updated_at'] as const),
+  ...(['must_change_password', 'password_expires_at', 'sign_in_source_id', 'sign_in_subject'] as const),
+  ...(['version', 'created_at', 'updated_at'] as const),
 ]
 
 /** The user with this id. */
 export function findUser(db: Executor, id: string): Promise<User | undefined> {
-  return db.selectFrom('users').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+  return db.selectFrom('users').select(COLUMNS).where('id', '=', withoutNul(id)).executeTakeFirst()
 }
 
 /** The user whose name has this key. */
 export function findUserByKey(db: Executor, key: string): Promise<User | undefined> {
-  return db.selectFrom('users').select(COLUMNS).where('user_name_key', '=', key).executeTakeFirst()
+  return db
+    .selectFrom('users')
+    .select(COLUMNS)
+    .where('user_name_key', '=', withoutNul(key))
+    .executeTakeFirst()
+}
+
+/** Whom of a source somebody is. */
+export type SignIn = { source_id: string; subject: string }
+
+/** The user who is this one of the source. */
+export function findUserBySignIn(db: Executor, { source_id, subject }: SignIn): Promise<User | undefined> {
+  return db
+    .selectFrom('users')
+    .select(COLUMNS)
+    .where('sign_in_source_id', '=', withoutNul(source_id))
+    .where('sign_in_subject', '=', withoutNul(subject))
+    .executeTakeFirst()
+}
+
+/** A user, and whether they have a password here. */
+export type Candidate = User & { has_password: boolean }
+
+/** The user whose name has this key; with `lock` kept from being changed by others until the transaction ends. */
+export function findCandidate(
+  db: Executor,
+  key: string,
+  { lock }: { lock: boolean },
+): Promise<Candidate | undefined> {
+  return db
+    .selectFrom('users')
+    .select(COLUMNS)
+    .select((eb) => eb('password_hash', 'is not', null).$castTo<boolean>().as('has_password'))
+    .where('user_name_key', '=', withoutNul(key))
+    .$if(lock, (query) => query.forUpdate())
+    .executeTakeFirst()
+}
+
+/** Forgets whom of this source the users are: the next sign-in tells it again. */
+export async function forgetSubjects(trx: Tx, sourceId: string, now: Date): Promise<void> {
+  await trx
+    .updateTable('users')
+    .set((eb) => ({ sign_in_subject: null, version: eb('version', '+', 1), updated_at: now }))
+    .where('sign_in_source_id', '=', sourceId)
+    .where('sign_in_subject', 'is not', null)
+    .execute()
 }
 
 /** The names of these users, by id. */
@@ -51,7 +97,12 @@ export async function findPasswordHash(db: Executor, id: string): Promise<string
 
 /** The user, kept from being changed or locked by others until the transaction ends. */
 export function lockUser(trx: Tx, id: string): Promise<User | undefined> {
-  return trx.selectFrom('users').select(COLUMNS).where('id', '=', id).forUpdate().executeTakeFirst()
+  return trx
+    .selectFrom('users')
+    .select(COLUMNS)
+    .where('id', '=', withoutNul(id))
+    .forUpdate()
+    .executeTakeFirst()
 }
 
 /** Users in the order of their keys, from after `after`; with `key` the one it belongs to. */
@@ -63,19 +114,19 @@ export function listUsers(
     .selectFrom('users')
     .select([...COLUMNS, 'user_name_key'])
     .where(beginsWith(['id', 'user_name', 'display_name', 'email'], query.search))
-    .$if(query.key !== undefined, (rows) => rows.where('user_name_key', '=', query.key ?? ''))
-    .$if(query.after !== undefined, (rows) => rows.where('user_name_key', '>', query.after ?? ''))
+    .$if(query.key !== undefined, (rows) => rows.where('user_name_key', '=', withoutNul(query.key ?? '')))
+    .$if(query.after !== undefined, (rows) => rows.where('user_name_key', '>', withoutNul(query.after ?? '')))
     .orderBy('user_name_key')
     .limit(query.limit)
     .execute()
 }
 
-/** Adds a user; undefined when the name is taken. */
+/** Adds a user; undefined when the name is taken, or whom of a source they are. */
 export function insertUser(trx: Tx, id: string, columns: UserColumns, now: Date): Promise<User | undefined> {
   return trx
     .insertInto('users')
     .values({ ...withoutNul(columns), id, created_at: now, updated_at: now })
-    .onConflict((conflict) => conflict.column('user_name_key').doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .returning(COLUMNS)
     .executeTakeFirst()
 }

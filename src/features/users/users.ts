@@ -5,10 +5,12 @@ import type { Turn } from '../../kernel/fair-queue.ts'
 import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
-import { MAX_DISPLAY_NAME, isEmail, isUserName, userNameKey } from './names.ts'
+import { createLinking } from './linking.ts'
+import { userNameKey } from './names.ts'
 import { createPasswords } from './passwords.ts'
 import {
   type Executor,
+  type SignIn,
   type User,
   type UserColumns,
   deleteUser,
@@ -16,6 +18,7 @@ import {
   findUser,
   findUserByKey,
   findUserNames,
+  forgetSubjects,
   insertUser,
   listUsers,
   lockUser,
@@ -26,10 +29,10 @@ import {
 const MAX_WAIT_MS = 10_000
 
 /** What describes a user, but the password is as it was typed. */
-export type UserFields = Omit<UserColumns, 'user_name_key' | 'password_hash'> & { password: string | null }
-
-/** Someone whom a sign-in source vouches for. */
-export type Person = { user_name: string; display_name?: string | null; email?: string | null }
+export type UserFields = Omit<
+  UserColumns,
+  'user_name_key' | 'password_hash' | 'sign_in_source_id' | 'sign_in_subject'
+> & { password: string | null; sign_in?: SignIn | null }
 
 /** A change's circumstances: who asks, and a check that may refuse the version that is there. */
 export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
@@ -44,6 +47,8 @@ type UsersDeps = {
   events: Pick<Events, 'emit'>
   /** The limit of users without one of their own, read with `executor`; null = none. */
   defaultDeviceLimit: (executor: Executor) => Promise<number | null>
+  /** The form in which a subject of this source is compared; undefined when people cannot be linked to such a source. */
+  subjectAt: (trx: Tx, signIn: SignIn) => Promise<string | undefined>
   /** How many live enrollments a user has. */
   liveEnrollments: (trx: Tx, userId: string) => Promise<number>
 }
@@ -52,10 +57,22 @@ type UsersDeps = {
 export function createUsers(deps: UsersDeps) {
   const { db, clock, events } = deps
   const passwords = createPasswords({ clock })
+  const linking = createLinking({
+    db,
+    clock,
+    tell: (trx, type, user, requestId) =>
+      emit(
+        trx,
+        type,
+        user,
+        { actorId: null, requestId },
+        type === 'user.created' ? {} : { changed: ['sign_in'] },
+      ),
+  })
 
   /** The given fields as columns; those left out are left out. */
   async function toColumns(fields: Partial<UserFields>, { actorId }: Change): Promise<Partial<UserColumns>> {
-    const { password, ...columns } = fields
+    const { password, sign_in: _signIn, ...columns } = fields
     const turn = { lane: `by:${actorId}`, maxWaitMs: MAX_WAIT_MS }
     return {
       ...columns,
@@ -66,12 +83,27 @@ export function createUsers(deps: UsersDeps) {
     }
   }
 
+  /** Whom of a source the user is, as an administrator says. */
+  async function signInColumns(
+    trx: Tx,
+    { sign_in }: Partial<UserFields>,
+  ): Promise<Pick<Partial<UserColumns>, 'sign_in_source_id' | 'sign_in_subject'>> {
+    if (sign_in === undefined) return {}
+    if (sign_in === null) return { sign_in_source_id: null, sign_in_subject: null }
+    const subject = await deps.subjectAt(trx, sign_in)
+    if (subject === undefined) throw noSource()
+    return { sign_in_source_id: sign_in.source_id, sign_in_subject: subject }
+  }
+
   async function create(fields: UserFields, change: Change): Promise<User> {
     const columns = await toColumns(fields, change)
     const now = clock.now()
     return db.transaction(async (trx) => {
-      const user = await insertUser(trx, newId(now), columns as UserColumns, now)
-      if (user === undefined) throw taken()
+      const all = { ...columns, ...(await signInColumns(trx, fields)) } as UserColumns
+      const user = await insertUser(trx, newId(now), all, now)
+      if (user === undefined) {
+        throw (await findUserByKey(trx, all.user_name_key)) === undefined ? linked() : taken()
+      }
       await emit(trx, 'user.created', user, change, {})
       return user
     })
@@ -84,11 +116,13 @@ export function createUsers(deps: UsersDeps) {
       return await db.transaction(async (trx) => {
         const before = (await lockUser(trx, id)) ?? missing()
         change.check?.(before.version)
-        const user = await updateUser(trx, id, columns, clock.now())
+        const all = { ...columns, ...(await signInColumns(trx, patch)) }
+        const user = await updateUser(trx, id, all, clock.now())
         await emit(trx, 'user.updated', user, change, { changed: Object.keys(patch) })
         return user
       })
     } catch (error) {
+      if (isUniqueViolation(error, 'users_sign_in')) throw linked()
       throw isUniqueViolation(error) ? taken() : error
     }
   }
@@ -102,20 +136,6 @@ export function createUsers(deps: UsersDeps) {
       await deleteUser(trx, id)
       await emit(trx, 'user.deleted', user, change, {})
     })
-  }
-
-  async function findOrCreate(trx: Tx, person: Person, requestId?: string): Promise<User> {
-    const columns = columnsOf(person)
-    for (;;) {
-      const known = await findUserByKey(trx, columns.user_name_key)
-      if (known !== undefined) return known
-      const now = clock.now()
-      // Waits for a neighbour who adds the same one; nothing comes back then, and the next look finds it.
-      const user = await insertUser(trx, newId(now), columns, now)
-      if (user === undefined) continue
-      await emit(trx, 'user.created', user, { actorId: null, requestId }, {})
-      return user
-    }
   }
 
   function emit(
@@ -137,12 +157,10 @@ export function createUsers(deps: UsersDeps) {
     create,
     update,
     remove,
-    /**
-     * The user of this name, added with defaults (event `user.created`, by null) when there is none; at any number of
-     * sign-ins at once it is the same one. Details of one who is known are left as they are. Throws AppError
-     * `invalid_request` when it cannot be a user's name.
-     */
-    findOrCreate,
+    /** See `createLinking`. */
+    ...linking,
+    /** Forgets whom of this source the users are, as it now stands for another one: the next sign-in tells it again. */
+    forgetSubjects: (trx: Tx, sourceId: string): Promise<void> => forgetSubjects(trx, sourceId, clock.now()),
     /**
      * Whether this is the user's password; false for nobody and for users without one, in the same time (about 0.2 s, on
      * the thread pool). Not inside a transaction: the embedded database has one connection. Throws AppError `overloaded` when
@@ -186,25 +204,6 @@ export function createUsers(deps: UsersDeps) {
   }
 }
 
-/** A directory's texts are not always what ours must be: what does not fit is left out, but for the name. */
-function columnsOf(person: Person): UserColumns {
-  const userName = person.user_name.trim()
-  if (!isUserName(userName)) throw new AppError('invalid_request', 'This cannot be the name of a user.')
-  const { display_name: displayName, email } = person
-  return {
-    user_name: userName,
-    user_name_key: userNameKey(userName),
-    display_name: (displayName ?? '').slice(0, MAX_DISPLAY_NAME),
-    email: email !== undefined && email !== null && isEmail(email) ? email : null,
-    password_hash: null,
-    device_limit: null,
-    enrollment_manager: false,
-    disabled: false,
-    must_change_password: false,
-    password_expires_at: null,
-  }
-}
-
 function withoutKey(row: User & { user_name_key: string }): User {
   const { user_name_key: _key, ...user } = row
   return user
@@ -218,4 +217,20 @@ function taken(): AppError {
   return new AppError('conflict', 'There is a user with this user_name already.', {
     fields: [{ path: 'user_name', message: 'is taken' }],
   })
+}
+
+function linked(): AppError {
+  return new AppError('conflict', 'Another user is this one of the sign-in source already.', {
+    fields: [{ path: 'sign_in', message: 'is taken' }],
+  })
+}
+
+function noSource(): AppError {
+  return new AppError(
+    'invalid_request',
+    'sign_in.source_id names no sign-in source that can vouch for people.',
+    {
+      fields: [{ path: 'sign_in.source_id', message: 'names no directory and no OpenID provider' }],
+    },
+  )
 }

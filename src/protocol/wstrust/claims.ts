@@ -10,6 +10,9 @@ const DISPLAY_NAME = [
   'http://schemas.microsoft.com/identity/claims/displayname',
   'http://schemas.xmlsoap.org/claims/CommonName',
 ]
+const IMMUTABLE_ID = ['http://schemas.microsoft.com/LiveID/Federation/2008/05/ImmutableID']
+/** A name identifier that is made anew each time (SAML 2.0 core, section 8.3.8). */
+const TRANSIENT = 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient'
 const MAX_CLAIM = 320
 
 /** The SAML 1.1 or 2.0 assertion in a token. */
@@ -22,10 +25,14 @@ export function readClaims(assertion: XmlElement): Claims {
   const values = assertion.namespace === NS.saml11 ? readSaml11(assertion) : readSaml20(assertion)
   const first = (names: readonly string[]) =>
     names.map((name) => sensible(values.get(name))).find((value) => value !== undefined)
-  const nameId = sensible(nameIdOf(assertion))
+  const nameId = nameIdOf(assertion)
+  const lasting = nameId && attributeOf(nameId, 'Format') !== TRANSIENT ? sensible(nameId.text) : undefined
+  // A name identifier may as well be an opaque number.
+  const name =
+    first(UPN) ?? (lasting !== undefined && /^[^@\s]+@[^@\s]+$/.test(lasting) ? lasting : undefined)
   return {
-    // A name identifier may as well be an opaque number.
-    userName: first(UPN) ?? (nameId !== undefined && /^[^@\s]+@[^@\s]+$/.test(nameId) ? nameId : undefined),
+    subject: first(IMMUTABLE_ID) ?? lasting ?? name,
+    userName: name,
     email: first(EMAIL),
     displayName:
       first(DISPLAY_NAME) ?? fullName(first([`${IDENTITY}/givenname`]), first([`${IDENTITY}/surname`])),
@@ -57,12 +64,11 @@ function collect(assertion: XmlElement, namespace: string, nameOf: (attribute: X
   return values
 }
 
-function nameIdOf(assertion: XmlElement): string | undefined {
+function nameIdOf(assertion: XmlElement): XmlElement | undefined {
   const { namespace, children } = assertion
-  if (namespace === NS.saml20)
-    return childOf(childOf(assertion, namespace, 'Subject'), namespace, 'NameID')?.text
+  if (namespace === NS.saml20) return childOf(childOf(assertion, namespace, 'Subject'), namespace, 'NameID')
   const subjects = children.flatMap((statement) => childOf(statement, namespace, 'Subject') ?? [])
-  return childOf(subjects[0], namespace, 'NameIdentifier')?.text
+  return childOf(subjects[0], namespace, 'NameIdentifier')
 }
 
 function sensible(value: string | undefined): string | undefined {

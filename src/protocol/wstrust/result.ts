@@ -17,6 +17,8 @@ export interface PasswordRefusal {
 
 /** What the directory says of the person. */
 export interface Claims {
+  /** What the directory calls the person for ever: the ImmutableID, else a name identifier that stays, else the name. */
+  readonly subject: string | undefined
   /** The user principal name, or another name that looks like one. */
   readonly userName: string | undefined
   readonly email: string | undefined

@@ -70,17 +70,34 @@ describeEachEngine('directories', (database) => {
     expect(directory.violations).toEqual([])
   })
 
-  test('a local account of that name is the same person, and may be disabled', async () => {
-    const { verify, people, account, users } = await world()
+  test('a user without password is who the directory says, and may be disabled; one with a password is not', async () => {
+    const { verify, tryIt, people, account, users, source, signin } = await world()
     const { userName } = people.anna
-    const user = await account({
-      user_name: userName.toUpperCase(),
-      password: 'another one',
-      device_limit: 2,
+    const user = await account({ user_name: userName.toUpperCase(), device_limit: 2 })
+    const sign_in = { source_id: source.id, subject: userName.toLowerCase() }
+    expect(await verify(userName)).toMatchObject({
+      ok: true,
+      user: { id: user.id, device_limit: 2, sign_in_subject: sign_in.subject },
     })
-    expect(await verify(userName)).toEqual({ ok: true, user })
     await users.update(user.id, { disabled: true, must_change_password: true }, change)
     expect(await verify(userName)).toMatchObject({ reason: 'user_disabled' })
+    await users.update(user.id, { disabled: false, sign_in: null, password: 'another one' }, change)
+    const taken = `the user of this name has a password here. If they are the same person, set the user's sign_in to ${JSON.stringify(sign_in)}, or links_existing_users of the source`
+    expect(await verify(userName)).toMatchObject({
+      reason: 'user_unknown',
+      detail: expect.stringContaining(taken),
+    })
+    expect(await tryIt(userName)).toMatchObject({
+      ok: false,
+      reason: 'user_unknown',
+      message: expect.stringContaining(taken),
+    })
+    // An administrator may write the name as they like.
+    await users.update(user.id, { sign_in: { ...sign_in, subject: userName.toUpperCase() } }, change)
+    expect(await verify(userName)).toMatchObject({ ok: true, user: { id: user.id } })
+    await users.update(user.id, { sign_in: null }, change)
+    await signin.sources.update(source.id, { links_existing_users: true }, change)
+    expect(await verify(userName)).toMatchObject({ ok: true, user: { id: user.id } })
   })
 
   test('without create_users only those who are users already get in', async () => {
@@ -93,7 +110,7 @@ describeEachEngine('directories', (database) => {
     })
     expect(emitted.map(({ type }) => type)).not.toContain('user.created')
     const user = await account({ user_name: userName })
-    expect(await verify(userName)).toEqual({ ok: true, user })
+    expect(await verify(userName)).toMatchObject({ ok: true, user: { id: user.id } })
   })
 
   test('each refusal has its reason, and no word of the password', async () => {

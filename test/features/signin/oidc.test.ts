@@ -2,65 +2,15 @@ import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { freePort } from '../../../src/simulator/free-port.ts'
-import { type OidcTrouble, startFakeOidc } from '../../../src/simulator/oidc.ts'
+import type { OidcTrouble } from '../../../src/simulator/oidc.ts'
 import { openssl } from '../../support/openssl.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { testKey } from '../../support/keys.ts'
+import { oidcWorld, PASSWORD, PUBLIC_URL, SECRET, signInThere } from './oidc-world.ts'
 import { change, newName, signinWorld } from './signin-world.ts'
 
-const PUBLIC_URL = 'https://mdm.example.com'
-const SECRET = 'the-client-secret:of these tests'
-const PASSWORD = 'password-at-the-provider'
-
 describeEachEngine('OpenID providers', (database) => {
-  async function world(
-    options: {
-      claims?: Record<string, unknown>
-      fields?: { create_users?: boolean; user_name_claim?: string; client_secret?: string; scopes?: string[] }
-    } = {},
-  ) {
-    const made = signinWorld(database(), { publicUrl: PUBLIC_URL })
-    const name = newName('anna')
-    const provider = await startFakeOidc({
-      clientId: 'firstboot',
-      clientSecret: SECRET,
-      redirectUris: [`${PUBLIC_URL}/enroll/oidc/callback`],
-      key: testKey('other'),
-      clock: made.clock,
-      // It is closed while the port is still asked for.
-      port: await freePort(),
-      users: {
-        [name]: { password: PASSWORD, ...(options.claims && { claims: options.claims }) },
-      },
-    })
-    onTestFinished(() => provider.close())
-    const { signin } = made
-    const source = await signin.sources.create(
-      'oidc',
-      {
-        name: newName('Company'),
-        issuer: provider.issuer,
-        client_id: 'firstboot',
-        client_secret: SECRET,
-        ...options.fields,
-      },
-      change,
-    )
-    const { session } = await signin.sessions.open({ attempt: 'a-1' })
-    const start = (returnTo = '/enroll/web/key?x=1') =>
-      signin.oidc.start({ sourceId: source.id, session, returnTo })
-    const finish = (query: URLSearchParams, at: typeof session | undefined = session) =>
-      signin.oidc.finish({ session: at, query, requestId: 'request-7' })
-    /** Goes through the provider's pages and gives what it sends the browser back with. */
-    const goThere = async (...troubles: OidcTrouble[]) => {
-      provider.script(...troubles)
-      const started = await start()
-      if (!started.ok) throw new Error(started.detail)
-      return signInThere(started.url, name)
-    }
-    return { ...made, name, provider, source, session, start, finish, goThere }
-  }
+  const world = (options?: Parameters<typeof oidcWorld>[1]) => oidcWorld(database(), options)
 
   test('someone who has signed in there becomes a user, and comes back to where they were', async () => {
     const { finish, goThere, provider, name, signin, session, emitted } = await world({
@@ -172,50 +122,6 @@ describeEachEngine('OpenID providers', (database) => {
     expect(provider.counts()['/token']).toBeUndefined()
   })
 
-  test.each<[string, Record<string, unknown>, string | undefined, string | undefined]>([
-    ['an email', { preferred_username: undefined, email: 'a.b@example.com' }, undefined, 'a.b@example.com'],
-    [
-      'an unverified email',
-      { preferred_username: undefined, email: 'x@example.com', email_verified: false },
-      undefined,
-      undefined,
-    ],
-    ['an unverified email by name', { email: 'x@example.com', email_verified: false }, 'email', undefined],
-    ['a claim of choice', { upn: ' c.d@example.com ' }, 'upn', 'c.d@example.com'],
-    ['a claim that is not there', {}, 'upn', undefined],
-    ['a list', { upn: ['e@example.com'] }, 'upn', undefined],
-    ['an object', { preferred_username: { name: 'f' } }, undefined, undefined],
-    ['control characters', { preferred_username: 'g\u0000h' }, undefined, undefined],
-    ['nothing', { preferred_username: undefined }, undefined, undefined],
-  ])('the name from %s', async (_, claims, claim, expected) => {
-    const { finish, goThere } = await world({
-      claims,
-      ...(claim !== undefined && { fields: { user_name_claim: claim } }),
-    })
-    expect(await finish(await goThere())).toMatchObject(
-      expected === undefined
-        ? { ok: false, reason: 'user_unknown', detail: expect.stringContaining('is not among the claims') }
-        : { ok: true, user: { user_name: expected } },
-    )
-  })
-
-  test('the sub names the user where that is wanted', async () => {
-    const { finish, goThere, name } = await world({
-      claims: { preferred_username: undefined },
-      fields: { user_name_claim: 'sub' },
-    })
-    expect(await finish(await goThere())).toMatchObject({ ok: true, user: { user_name: name } })
-  })
-
-  test('without create_users they must be users already; a disabled one stays outside', async () => {
-    const { finish, goThere, account, users, name } = await world({ fields: { create_users: false } })
-    expect(await finish(await goThere())).toMatchObject({ reason: 'user_unknown' })
-    const user = await account({ user_name: name.toUpperCase() })
-    expect(await finish(await goThere())).toEqual({ ok: true, user, returnTo: '/enroll/web/key?x=1' })
-    await users.update(user.id, { disabled: true }, change)
-    expect(await finish(await goThere())).toMatchObject({ reason: 'user_disabled' })
-  })
-
   test('a wrong client secret is our fault, and a changed one counts at once', async () => {
     const { finish, goThere, signin, source } = await world({ fields: { client_secret: 'another' } })
     expect(await finish(await goThere())).toMatchObject({
@@ -321,23 +227,6 @@ describeEachEngine('OpenID providers', (database) => {
     })
   })
 })
-
-/** Fills in the form of the provider's page; the query of the redirect that follows. */
-async function signInThere(url: string, username: string): Promise<URLSearchParams> {
-  const page = await fetch(url, { redirect: 'manual' })
-  const transaction = /name="transaction" value="([^"]+)"/.exec(await page.text())?.[1] ?? ''
-  const answer =
-    page.status === 302
-      ? page
-      : await fetch(new URL('/login', url), {
-          method: 'POST',
-          redirect: 'manual',
-          body: new URLSearchParams({ transaction, username, password: PASSWORD }),
-        })
-  const location = answer.headers.get('location') ?? ''
-  expect(location).toMatch(/^https:\/\/mdm\.example\.com\/enroll\/oidc\/callback\?/)
-  return new URL(location).searchParams
-}
 
 async function listen(server: ReturnType<typeof createServer>, scheme: string): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

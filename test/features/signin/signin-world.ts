@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import type { Db } from '../../../src/db/index.ts'
 import { createOperators } from '../../../src/features/operators/index.ts'
-import { createSignin, signinApi } from '../../../src/features/signin/index.ts'
+import { type Signin, createSignin, signinApi } from '../../../src/features/signin/index.ts'
 import { createUsers } from '../../../src/features/users/index.ts'
 import { createLog } from '../../../src/kernel/log.ts'
 import { apiWorld, doorsOf } from '../../support/api-world.ts'
@@ -40,8 +40,9 @@ export function signinWorld(
     ...doors,
     defaultDeviceLimit: async () => 15,
     liveEnrollments: async () => 0,
+    subjectAt: (trx, signIn) => signin.subjectAt(trx, signIn),
   })
-  const signin = createSignin({
+  const signin: Signin = createSignin({
     ...doors,
     users,
     publicUrl,

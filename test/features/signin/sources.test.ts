@@ -80,19 +80,26 @@ describeEachEngine('sign-in sources', (database) => {
       applies_to: 'urn:federation:MicrosoftOnline',
       ca_pem: null,
       create_users: true,
+      links_existing_users: false,
       created_at: expect.stringMatching(/Z$/),
       updated_at: made.body.created_at,
     })
     const path = `/sign-in-sources/${made.body.id}`
-    const other = { applies_to: 'urn:company', ca_pem: certPem, create_users: false }
+    const other = {
+      applies_to: 'urn:company',
+      ca_pem: certPem,
+      create_users: false,
+      links_existing_users: true,
+    }
     const patched = await call('PATCH', path, other, { 'if-match': '"1"' })
     expect(patched).toMatchObject({ status: 200, headers: { etag: '"2"' }, body: other })
     expect((await call('PATCH', path, {}, { 'if-match': '"1"' })).status).toBe(412)
-    const back = { applies_to: null, ca_pem: null, create_users: null }
+    const back = { applies_to: null, ca_pem: null, create_users: null, links_existing_users: null }
     expect((await call('PATCH', path, back)).body).toMatchObject({
       applies_to: 'urn:federation:MicrosoftOnline',
       ca_pem: null,
       create_users: true,
+      links_existing_users: false,
     })
     expect((await call('GET', path)).body.url).toBe(WS_TRUST.url)
   })
@@ -206,5 +213,23 @@ describeEachEngine('sign-in sources', (database) => {
     for (const url of ['http://127.0.0.1:9/x', 'http://localhost/x', 'http://[::1]:80/']) {
       expect((await call('POST', '/sign-in-sources', { ...WS_TRUST, name: newName(), url })).status).toBe(201)
     }
+  })
+
+  test('no text that no column takes is an error of the server', async () => {
+    const { call } = await signinWorld(database()).api()
+    const made = await call('POST', '/sign-in-sources', { ...WS_TRUST, name: newName() })
+    const path = `/sign-in-sources/${made.body.id}`
+    for (const odd of ['a\0b', 'a\ud800', '\udc00a']) {
+      for (const field of ['name', 'url', 'applies_to', 'ca_pem'])
+        expect([field, (await call('PATCH', path, { [field]: odd })).status]).toEqual([field, 400])
+      for (const field of ['name', 'issuer', 'client_id', 'client_secret', 'scopes', 'user_name_claim']) {
+        const answer = await call('POST', '/sign-in-sources', { ...OIDC, name: newName(), [field]: odd })
+        expect([field, answer.status]).toEqual([field, 400])
+      }
+      const url = `${path}/test`
+      expect((await call('POST', url, { user_name: odd, password: 'x' })).status).toBe(400)
+      expect((await call('POST', url, { user_name: 'x', password: odd })).status).toBe(400)
+    }
+    expect((await call('GET', '/sign-in-sources/x%00')).status).toBeLessThan(500)
   })
 })

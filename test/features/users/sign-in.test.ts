@@ -20,6 +20,7 @@ describeEachEngine('users who sign in', (database) => {
       ...doors,
       defaultDeviceLimit: async () => 15,
       liveEnrollments: async () => 0,
+      subjectAt: async (_trx, { subject }) => subject,
     })
     return { ...doors, users }
   }
@@ -55,60 +56,5 @@ describeEachEngine('users who sign in', (database) => {
     await expect(users.verifyPassword(user, 'a', TURN)).rejects.toThrow(
       'not in the form in which we keep them',
     )
-  })
-
-  test('someone whom a source vouches for becomes a user once, whatever the spelling', async () => {
-    const { users, db, emitted } = world()
-    const people = ['Anna.M@example.com', 'anna.m@EXAMPLE.com', ' ANNA.M@example.com ', 'anna.m@example.com']
-    const found = await Promise.all(
-      people.map((user_name) =>
-        db.transaction((trx) =>
-          users.findOrCreate(trx, { user_name, display_name: 'Anna', email: 'anna@example.com' }, 'r-7'),
-        ),
-      ),
-    )
-    expect(new Set(found.map(({ id }) => id)).size).toBe(1)
-    expect(found[0]).toMatchObject({
-      display_name: 'Anna',
-      email: 'anna@example.com',
-      device_limit: null,
-      enrollment_manager: false,
-      disabled: false,
-    })
-    const told = await db.kysely
-      .selectFrom('event_outbox')
-      .selectAll()
-      .where('type', '=', 'user.created')
-      .where('user_name', '=', found[0]?.user_name ?? '')
-      .execute()
-    expect(told).toHaveLength(1)
-    expect(emitted).toContainEqual(
-      expect.objectContaining({ type: 'user.created', data: { user_id: found[0]?.id, by: null } }),
-    )
-  })
-
-  test('one who is known stays as they are', async () => {
-    const { users, db } = world()
-    const user = await users.create({ ...NEW, user_name: 'known', password: null, disabled: true }, BY)
-    const found = await db.transaction((trx) =>
-      users.findOrCreate(trx, { user_name: 'KNOWN', display_name: 'Other', email: 'other@example.com' }),
-    )
-    expect(found).toEqual(user)
-  })
-
-  test('details that a directory spells in ways of its own are left out', async () => {
-    const { users, db } = world()
-    const user = await db.transaction((trx) =>
-      users.findOrCreate(trx, { user_name: 'plain', display_name: 'x'.repeat(300), email: 'no address' }),
-    )
-    expect(user).toMatchObject({ display_name: 'x'.repeat(255), email: null })
-  })
-
-  test.each(['', '   ', 'a\u0000b', 'a\nb', 'x'.repeat(256)])('%j cannot be a user', async (user_name) => {
-    const { users, db } = world()
-    await expect(db.transaction((trx) => users.findOrCreate(trx, { user_name }))).rejects.toMatchObject({
-      code: 'invalid_request',
-      message: 'This cannot be the name of a user.',
-    })
   })
 })

@@ -16,6 +16,7 @@ describeEachEngine('users', (database) => {
         return live.limit
       },
       liveEnrollments: async () => live.count,
+      subjectAt: async (_trx, { source_id, subject }) => (source_id === 'no-source' ? undefined : subject),
     })
     const { call } = await apiWorld({
       ...doors,
@@ -45,6 +46,7 @@ describeEachEngine('users', (database) => {
         disabled: false,
         must_change_password: false,
         password_expires_at: null,
+        sign_in: null,
         created_at: expect.stringMatching(/Z$/),
         updated_at: made.body.created_at,
       },
@@ -236,5 +238,60 @@ describeEachEngine('users', (database) => {
     live.limit = null
     expect(await limitOf({})).toBeNull()
     expect(await db.transaction((trx) => users.lock(trx, 'nobody'))).toBeUndefined()
+  })
+
+  test('whom of a sign-in source they are can be said, changed and taken back', async () => {
+    const { call } = await world()
+    const sign_in = { source_id: 'a-source', subject: newName() }
+    const made = await call('POST', '/users', { user_name: newName(), sign_in })
+    expect(made).toMatchObject({ status: 201, body: { sign_in } })
+    const path = `/users/${made.body.id}`
+    const other = { ...sign_in, subject: newName() }
+    expect((await call('PATCH', path, { sign_in: other })).body).toMatchObject({ sign_in: other })
+    // A merge patch goes into objects.
+    expect((await call('PATCH', path, { display_name: 'A' })).body).toMatchObject({ sign_in: other })
+    expect((await call('PATCH', path, { sign_in: null })).body).toMatchObject({ sign_in: null })
+    expect((await call('PATCH', path, { sign_in: other })).body).toMatchObject({ sign_in: other })
+    expect(await call('POST', '/users', { user_name: newName(), sign_in: other })).toMatchObject({
+      status: 409,
+      body: { code: 'conflict' },
+    })
+    for (const wrong of [
+      ...[{ source_id: 'no-source', subject: 'x' }, { subject: 'x' }, { source_id: 'a-source' }, 'x', {}],
+      ...[
+        { ...sign_in, subject: '' },
+        { ...sign_in, subject: 'x'.repeat(321) },
+        { ...sign_in, more: 1 },
+      ],
+      ...[
+        { ...sign_in, subject: 'a\0b' },
+        { ...sign_in, subject: 'a\ud800' },
+      ],
+    ]) {
+      expect((await call('PATCH', path, { sign_in: wrong })).status).toBe(400)
+    }
+  })
+
+  test('no text that no column takes is an error of the server', async () => {
+    const { call } = await world()
+    for (const odd of ['a\0b', 'a\ud800', '\udc00a']) {
+      const texts = [
+        ...[{ user_name: odd }, { display_name: odd }, { email: `${odd}@example.com` }, { password: odd }],
+        ...[{ email: `a@${odd}` }, { password_expires_at: odd }],
+      ]
+      for (const text of texts) {
+        const answer = await call('POST', '/users', { user_name: newName(), ...text })
+        expect([text, answer.status]).toEqual([text, 400])
+      }
+    }
+    const statuses = async (path: string) =>
+      (
+        await Promise.all([call('GET', path), call('PATCH', path, { disabled: true }), call('DELETE', path)])
+      ).map(({ status }) => status)
+    expect(await statuses('/users/x%00')).toEqual([400, 400, 400])
+    expect(await statuses('/users/%ED%A0%80')).toEqual([400, 400, 400])
+    expect((await call('GET', '/users?user_name=x%00')).status).toBeLessThan(500)
+    const cursor = Buffer.from(JSON.stringify(['a\0b'])).toString('base64url')
+    expect((await call('GET', `/users?cursor=${cursor}`)).status).toBeLessThan(500)
   })
 })

@@ -71,6 +71,7 @@ describe('tokens', () => {
   ])('%s', async (_, body) => {
     expect(await resultOf(200, body)).toEqual({
       ok: true,
+      subject: 'alice@example.com',
       userName: 'alice@example.com',
       email: undefined,
       displayName: undefined,
@@ -79,7 +80,34 @@ describe('tokens', () => {
 
   test('a name identifier that is a number is no user name', async () => {
     const body = envelope(response(ASSERTION.replace('alice@example.com', 'pPgiKu0iGkO8c0mSqPrBLQ==')))
-    expect(await resultOf(200, body)).toMatchObject({ ok: true, userName: undefined })
+    expect(await resultOf(200, body)).toMatchObject({
+      ok: true,
+      subject: 'pPgiKu0iGkO8c0mSqPrBLQ==',
+      userName: undefined,
+    })
+  })
+
+  test('an ImmutableID says most of who it is; a name identifier that is new each time says nothing', async () => {
+    const claim = (name: string, value: string) =>
+      `<Attribute Name="${name}"><AttributeValue>${value}</AttributeValue></Attribute>`
+    const immutable = claim('http://schemas.microsoft.com/LiveID/Federation/2008/05/ImmutableID', 'Zm9v')
+    const upn = claim('http://schemas.xmlsoap.org/claims/UPN', 'A@x')
+    const assertion = (claims: string, nameId: string) =>
+      envelope(
+        response(
+          `<Assertion xmlns="${NS.saml20}"><Subject>${nameId}</Subject><AttributeStatement>${claims}</AttributeStatement></Assertion>`,
+        ),
+      )
+    const transient = `<NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient">b@x</NameID>`
+    for (const [claims, nameId, expected] of [
+      [immutable + upn, '<NameID>n</NameID>', { subject: 'Zm9v', userName: 'A@x' }],
+      [upn, '<NameID>n</NameID>', { subject: 'n', userName: 'A@x' }],
+      [upn, transient, { subject: 'A@x', userName: 'A@x' }],
+      ['', transient, { subject: undefined, userName: undefined }],
+      ['', '<NameID>b@x</NameID>', { subject: 'b@x', userName: 'b@x' }],
+    ] as const) {
+      expect(await resultOf(200, assertion(claims, nameId))).toMatchObject({ ok: true, ...expected })
+    }
   })
 
   test.each([

@@ -61,6 +61,7 @@ describe('against a strict directory', () => {
   test('the right password, whatever is in it', async () => {
     expect(await check('alice@example.com', AWKWARD)).toEqual({
       ok: true,
+      subject: 'alice@example.com',
       userName: 'alice@example.com',
       email: 'a@example.com',
       displayName: 'Alice <&> Smith',
@@ -72,6 +73,7 @@ describe('against a strict directory', () => {
     const changes = { endpoint: old.endpoint, appliesTo: 'urn:example' }
     expect(await check('alice@example.com', AWKWARD, changes)).toEqual({
       ok: true,
+      subject: 'alice@example.com',
       userName: 'alice@example.com',
       email: 'a@example.com',
       displayName: 'Alice <&> Smith',

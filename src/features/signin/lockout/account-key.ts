@@ -19,10 +19,12 @@ export function accountKey(userName: string): string {
 
 /** Control, format and private characters, marks, spaces and symbols beyond ASCII count for nothing. */
 function plainOf(character: string): string {
-  if (!/[\p{L}\p{N}!-~]/u.test(character)) return ''
-  const lower = character.toLowerCase().toUpperCase().toLowerCase()
-  const folded = Array.from(lower.normalize('NFKD'), (each) => (/\p{M}/u.test(each) ? '' : each)).join('')
-  return Array.from(folded, (each) => LETTERS[each] ?? toHiragana(each)).join('')
+  // First the case: a Greek iota subscript is a mark, and a letter in capitals.
+  const folded = character.toLowerCase().toUpperCase().normalize('NFKD')
+  return Array.from(folded, (each) => {
+    const lower = each.toLowerCase()
+    return /[\p{L}\p{N}!-~]/u.test(lower) ? (LETTERS[lower] ?? toHiragana(lower)) : ''
+  }).join('')
 }
 
 function toHiragana(character: string): string {

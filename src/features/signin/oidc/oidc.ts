@@ -5,7 +5,7 @@ import type { PendingSignIn, Sessions, WebSession } from '../sessions/sessions.t
 import { isAllowedAddress } from '../sources/rules.ts'
 import type { Sources } from '../sources/sources.ts'
 import type { OidcSource } from '../sources/types.ts'
-import { type Claims, personIn } from './claims.ts'
+import { type Claims, joinClaims, personIn } from './claims.ts'
 import type { createProviders } from './provider.ts'
 import { explainOidcError } from './refusals.ts'
 
@@ -21,7 +21,7 @@ export function createOidc(deps: {
   sources: Pick<Sources, 'find'>
   sessions: Pick<Sessions, 'setPending' | 'takePending'>
   providers: ReturnType<typeof createProviders>
-  admit: ReturnType<typeof createAdmission>
+  admit: ReturnType<typeof createAdmission>['admit']
   publicUrl: string
 }) {
   const { sources, sessions, providers, admit } = deps
@@ -98,7 +98,7 @@ export function createOidc(deps: {
     const isThere = personIn(claims, source) !== undefined
     if (isThere || provider.serverMetadata().userinfo_endpoint === undefined) return claims
     const more = await client.fetchUserInfo(provider, tokens.access_token, String(claims['sub']))
-    return { ...more, ...claims }
+    return joinClaims(claims, more)
   }
 
   async function redeem(

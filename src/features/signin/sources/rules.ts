@@ -20,20 +20,24 @@ export type SourceFields = {
   user_name_claim?: string | null | undefined
   ca_pem?: string | null | undefined
   create_users?: boolean | null | undefined
+  links_existing_users?: boolean | null | undefined
 }
 
 type FieldName = keyof SourceFields
+
+/** Whom a source makes and becomes, unless it says otherwise. */
+const RULES = { create_users: true, links_existing_users: false }
 
 /** What each kind must and may say, with the defaults. */
 const KINDS: Record<Source['kind'], { required: FieldName[]; defaults: Partial<SourceFields> }> = {
   local: { required: ['name'], defaults: {} },
   ws_trust: {
     required: ['name', 'url'],
-    defaults: { applies_to: MICROSOFT_ONLINE, ca_pem: null, create_users: true },
+    defaults: { applies_to: MICROSOFT_ONLINE, ca_pem: null, ...RULES },
   },
   oidc: {
     required: ['name', 'issuer', 'client_id'],
-    defaults: { scopes: DEFAULT_SCOPES, user_name_claim: null, ca_pem: null, create_users: true },
+    defaults: { scopes: DEFAULT_SCOPES, user_name_claim: null, ca_pem: null, ...RULES },
   },
 }
 
@@ -53,7 +57,7 @@ export function completeSource(
   kind: Source['kind'],
   given: SourceFields,
   before?: SourceFields,
-): { name: string; create_users: boolean; config: Record<string, unknown> } {
+): { name: string; create_users: boolean; links_existing_users: boolean; config: Record<string, unknown> } {
   const { required, defaults } = KINDS[kind]
   const named = Object.entries(given).filter(([, value]) => value !== undefined)
   const secrets: FieldName[] = kind === 'oidc' ? ['client_secret'] : []
@@ -75,8 +79,13 @@ export function completeSource(
     }),
   ]
   if (problems.length > 0) throw invalid(problems)
-  const { name, create_users: createUsers = true, ...config } = all
-  return { name: String(name), create_users: createUsers === true, config }
+  const { name, create_users: creates = true, links_existing_users: links = false, ...config } = all
+  return {
+    name: String(name),
+    create_users: creates === true,
+    links_existing_users: links === true,
+    config,
+  }
 }
 
 function missing(path: string): Problem {

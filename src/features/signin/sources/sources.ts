@@ -5,6 +5,7 @@ import { newId } from '../../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../../kernel/paging.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
 import type { Events } from '../../events/index.ts'
+import type { Users } from '../../users/index.ts'
 import { type SourceFields, completeSource } from './rules.ts'
 import {
   deleteSource,
@@ -25,6 +26,7 @@ export type SourcesDeps = {
   clock: Clock
   events: Pick<Events, 'emit'>
   secretBox: SecretBox
+  users: Pick<Users, 'forgetSubjects'>
   /** What uses the source, each in words (`enrollment policy "Sales"`); empty when nothing does. */
   usage: (trx: Tx, id: string) => Promise<readonly string[]>
 }
@@ -68,6 +70,9 @@ export function createSources(deps: SourcesDeps) {
           { ...columns, ...sealed(id, patch.client_secret) },
           clock.now(),
         )
+        // Another provider's numbers are other people.
+        if (before.kind === 'oidc' && source.kind === 'oidc' && before.issuer !== source.issuer)
+          await deps.users.forgetSubjects(trx, id)
         await events.emit(trx, fact('signin_source.updated', source, change, { changed }))
         return source
       })

@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
+import { type Database, jsonText, type Tx, withoutNul } from '../../../db/index.ts'
 import type { SignInSourcesTable } from '../../../db/tables/signin.ts'
 import type { Source } from './types.ts'
 
@@ -10,31 +10,41 @@ type SourceColumns = {
   name: string
   config: Record<string, unknown>
   create_users: boolean
+  links_existing_users: boolean
   client_secret?: Buffer
 }
 
 const COLUMNS = [
-  ...(['id', 'kind', 'name', 'config', 'create_users', 'version', 'created_at', 'updated_at'] as const),
+  ...(['id', 'kind', 'name', 'config', 'create_users'] as const),
+  ...(['links_existing_users', 'version', 'created_at', 'updated_at'] as const),
 ]
 
 type Row = Omit<Selectable<SignInSourcesTable>, 'client_secret'>
 
 /** The source with this id. */
 export async function findSource(db: Executor, id: string): Promise<Source | undefined> {
-  const row = await db.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+  const row = await db
+    .selectFrom('sign_in_sources')
+    .select(COLUMNS)
+    .where('id', '=', withoutNul(id))
+    .executeTakeFirst()
   return row && toSource(row)
 }
 
 /** The same, kept from being deleted until the transaction ends. */
 export async function holdSource(trx: Tx, id: string): Promise<Source | undefined> {
-  const query = trx.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', id).forKeyShare()
+  const query = trx
+    .selectFrom('sign_in_sources')
+    .select(COLUMNS)
+    .where('id', '=', withoutNul(id))
+    .forKeyShare()
   const row = await query.executeTakeFirst()
   return row && toSource(row)
 }
 
 /** The same, kept from being changed by others, or held, until the transaction ends. */
 export async function lockSource(trx: Tx, id: string): Promise<Source | undefined> {
-  const query = trx.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', id).forUpdate()
+  const query = trx.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', withoutNul(id)).forUpdate()
   const row = await query.executeTakeFirst()
   return row && toSource(row)
 }
@@ -44,7 +54,7 @@ export async function listSources(db: Executor, limit: number, after: string | u
   const rows = await db
     .selectFrom('sign_in_sources')
     .select(COLUMNS)
-    .$if(after !== undefined, (query) => query.where('name', '>', after ?? ''))
+    .$if(after !== undefined, (query) => query.where('name', '>', withoutNul(after ?? '')))
     .orderBy('name')
     .limit(limit)
     .execute()
@@ -59,7 +69,7 @@ export async function insertSource(
 ): Promise<Source | undefined> {
   const row = await trx
     .insertInto('sign_in_sources')
-    .values({ ...source, config: JSON.stringify(source.config), created_at: now, updated_at: now })
+    .values({ ...source, config: jsonText(source.config), created_at: now, updated_at: now })
     .onConflict((conflict) => conflict.column('name').doNothing())
     .returning(COLUMNS)
     .executeTakeFirst()
@@ -72,11 +82,11 @@ export async function updateSource(trx: Tx, id: string, columns: SourceColumns, 
     .updateTable('sign_in_sources')
     .set((eb) => ({
       ...columns,
-      config: JSON.stringify(columns.config),
+      config: jsonText(columns.config),
       version: eb('version', '+', 1),
       updated_at: now,
     }))
-    .where('id', '=', id)
+    .where('id', '=', withoutNul(id))
     .returning(COLUMNS)
     .executeTakeFirstOrThrow()
   return toSource(row)
@@ -84,12 +94,12 @@ export async function updateSource(trx: Tx, id: string, columns: SourceColumns, 
 
 /** Removes a source. */
 export async function deleteSource(trx: Tx, id: string): Promise<void> {
-  await trx.deleteFrom('sign_in_sources').where('id', '=', id).execute()
+  await trx.deleteFrom('sign_in_sources').where('id', '=', withoutNul(id)).execute()
 }
 
 /** The sealed client secret of a source. */
 export async function findClientSecret(db: Executor, id: string): Promise<Buffer | null> {
-  const query = db.selectFrom('sign_in_sources').select('client_secret').where('id', '=', id)
+  const query = db.selectFrom('sign_in_sources').select('client_secret').where('id', '=', withoutNul(id))
   return (await query.executeTakeFirst())?.client_secret ?? null
 }
 

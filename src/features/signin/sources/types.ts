@@ -3,6 +3,8 @@ type Base = {
   name: string
   /** Whether someone whom the source vouches for becomes a user. */
   create_users: boolean
+  /** Whether a first sign-in may become a user who has a password or another link. */
+  links_existing_users: boolean
   version: number
   created_at: Date
   updated_at: Date
