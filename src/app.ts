@@ -2,7 +2,7 @@ import type { Config } from './config/config.ts'
 import type { Secrets } from './config/secrets.ts'
 import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
 import { adeApi, createAde } from './features/ade/index.ts'
-import { attemptsApi, createAttempts } from './features/attempts/index.ts'
+import { attemptsApi, createAttempts, explainReason } from './features/attempts/index.ts'
 import { commandsApi, createCommands } from './features/commands/index.ts'
 import { createDeviceIdentity } from './features/device-identity/index.ts'
 import { createDevices, devicesApi } from './features/devices/index.ts'
@@ -29,6 +29,7 @@ import { createSettings, openInstance, resealInstance, settingsApi } from './fea
 import { createSignin, signinApi, type Signin } from './features/signin/index.ts'
 import { createUsers, usersApi } from './features/users/index.ts'
 import { createHttp } from './http/index.ts'
+import { fillGauges } from './gauges.ts'
 import { jobs, makePartitions } from './jobs.ts'
 import { systemClock, type Clock } from './kernel/clock.ts'
 import { createHttpClient } from './kernel/http-client.ts'
@@ -102,7 +103,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     )
   }
   await makePartitions(db, clock)
-  const metrics = createMetrics()
+  const metrics = createMetrics(version)
   const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.previousSecretKey })
   const instanceId = await openInstance({ db, clock, secretBox })
   const threads = createThreadPool({
@@ -114,7 +115,11 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const { publicUrl } = config
   const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
 
-  const events = createEvents(base)
+  const events = createEvents({
+    ...base,
+    explainReason,
+    serialsOf: (trx, ids) => devices.serialsOf(trx, ids),
+  })
   const settings = createSettings({
     ...base,
     events,
@@ -232,6 +237,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ],
     finish: () => resealInstance(base),
   })
+  fillGauges(parts)
   const addresses = await http.listen()
   const loops = startLoops({
     jobs: jobs({ ...parts, enrollment, idempotencyKeys, operators, reseal }),

@@ -44,6 +44,8 @@ export type Db = {
    * Inside, use `trx` only: the embedded database has a single connection.
    */
   transaction<T>(work: (trx: Tx) => Promise<T>): Promise<T>
+  /** Connections at work and idle, and who waits for one. */
+  connections(): { busy: number; idle: number; waiting: number }
   /** Throws when the database does not answer. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -127,6 +129,13 @@ function assemble(
     kysely,
     prepared: (name, text, values) => tryAgain(() => hot.prepared(name, text, values)),
     transaction: (work) => runTransaction(kysely, work, noteEffectError),
+    connections() {
+      const pools = prepared === general ? [general] : [general, prepared]
+      const total = (field: 'idleCount' | 'totalCount' | 'waitingCount') =>
+        pools.reduce((sum, each) => sum + each[field], 0)
+      const idle = total('idleCount')
+      return { busy: total('totalCount') - idle, idle, waiting: total('waitingCount') }
+    },
     async ping() {
       await sql`select 1`.execute(kysely)
     },

@@ -38,7 +38,10 @@ export function noteRefusal(log: Log, error: AppError, request: FastifyRequest):
   if (request.raw.complete || !request.raw.destroyed) return
   const { method, routeOptions, id, ip } = request
   const fields = { request_id: id, method, route: routeOptions.url ?? 'unmatched', address: ip }
-  log.info({ event: 'http.aborted', reason: error.code, ...fields }, 'http.aborted')
+  log.info(
+    { event: 'http.aborted', reason: error.code, ...fields },
+    'a client went away in the middle of its request',
+  )
 }
 
 /** Finding a histogram's labels anew for each request would be most of the cost of counting. */
@@ -63,6 +66,7 @@ function levelOf(scope: Scope, quiet: Level, request: FastifyRequest, reply: Fas
   }
   // Health is asked for every few seconds, and its answer is no error.
   if (scope === 'none') return quiet
+  if (request.routeOptions.config.polled === true && reply.statusCode < 400) return 'debug'
   if (reply.statusCode >= 500) return 'error'
   return reply.statusCode >= 400 && scope === 'device' ? 'warn' : quiet
 }
@@ -89,6 +93,6 @@ function writeLine(
       ...(isInternal ? { err: refusal.cause ?? refusal } : {}),
       ...(request.actor ? { actor_id: request.actor.id } : {}),
     },
-    'http.request',
+    `${request.method} ${route} was answered with ${reply.statusCode}${refusal === null ? '' : `: ${refusal.message}`}`,
   )
 }

@@ -11,6 +11,8 @@ declare module 'fastify' {
     longParams?: boolean
     /** Whether the token may come by Basic authentication too, so that a browser can open the address. */
     basic?: boolean
+    /** Whether programs ask again and again here, so that an answer is no line of the log. */
+    polled?: boolean
     /** Whether a change here heeds If-Match (for the API's description). */
     etag?: boolean
     /** Most values and names in a JSON body, where it is more than the usual number. */

@@ -41,7 +41,10 @@ export function deviceScope(deps: {
     app.setErrorHandler((thrown, request, reply) => refuse(deps.log, thrown, request, reply))
     app.addHook('onSend', (_request, reply, _payload, done) => {
       if (reply.statusCode === 401) {
-        deps.log.error({ event: 'http.unauthorized_prevented', route: reply.request.routeOptions.url })
+        deps.log.error(
+          { event: 'http.unauthorized_prevented', route: reply.request.routeOptions.url },
+          'an answer to a device would have been 401, which unenrolls it; it was 403',
+        )
         reply.code(403).removeHeader('www-authenticate')
       }
       done()

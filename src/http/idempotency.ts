@@ -43,7 +43,10 @@ export function addIdempotency(app: FastifyInstance, deps: { keys: IdempotencyKe
       else await keys.abandon(entry)
     } catch (error) {
       // What was asked for has been done (or refused) all the same, and the caller is to know.
-      log.error({ event: 'http.idempotency_failed', request_id: request.id, err: error })
+      log.error(
+        { event: 'http.idempotency_failed', request_id: request.id, err: error },
+        'the answer to an Idempotency-Key could not be kept',
+      )
     }
     return payload
   })

@@ -208,6 +208,9 @@ function refuseUnknown(
   const start = path.split('/', 2).join('/').slice(0, MAX_LOGGED_PATH)
   const { id, method, ip } = request
   const fields = { request_id: id, method, path: start, status, address: ip }
-  deps.log.info({ event: 'http.unknown_route', ...fields }, 'http.unknown_route')
+  deps.log.info(
+    { event: 'http.unknown_route', ...fields },
+    'a request came for an address that is not served',
+  )
   reply.code(status).send()
 }

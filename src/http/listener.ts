@@ -104,7 +104,10 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
 /** An address that cannot be decoded belongs to no scope. */
 function refuseUrl(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const fields = { request_id: request.id, address: request.ip }
-  log.info({ event: 'http.bad_request', reason: 'bad_url', ...fields }, 'http.bad_request')
+  log.info(
+    { event: 'http.bad_request', reason: 'bad_url', ...fields },
+    'a request came for an address that cannot be read',
+  )
   if (request.url.startsWith('/api/')) sendProblem(toAppError(error), request, reply)
   else reply.code(400).send()
 }
@@ -128,7 +131,7 @@ function refuseConnection(log: Log, error: ConnectionError, socket: Socket): voi
         : '400 Bad Request'
   log.info(
     { event: 'http.bad_request', reason: error.code, address: socket.remoteAddress },
-    'http.bad_request',
+    'something came that is no HTTP request',
   )
   if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
   socket.destroySoon()

@@ -54,10 +54,13 @@ export function watchTls(deps: {
     try {
       const context = secureContext(files)
       servers.forEach((server) => server.setSecureContext(context))
-      log.info({ event: 'tls.reloaded' }, 'tls.reloaded')
+      log.info({ event: 'tls.reloaded' }, 'the TLS certificate was read anew')
     } catch (error) {
       // Mostly the moment between the writing of two files; the second one's change comes here again.
-      log.error({ event: 'tls.reload_failed', err: error }, 'tls.reload_failed')
+      log.error(
+        { event: 'tls.reload_failed', err: error },
+        'the TLS certificate could not be read anew; the one before stays in use',
+      )
     }
   }
 

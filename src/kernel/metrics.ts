@@ -1,5 +1,16 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
+/** Numbers of the moment. */
+interface Gauges {
+  devices: Gauge<'state'>
+  commands: Gauge<'state'>
+  adeDevices: Gauge<'state'>
+  adeAssignments: Gauge<'state'>
+  adeLastSync: Gauge
+  databasePool: Gauge<'state'>
+  expiresIn: Gauge<'kind' | 'name'>
+}
+
 /** Everything that is counted. Labels are of low cardinality: never a device, a user or a serial number. */
 export interface Metrics {
   /** The Prometheus text of all metrics, and its content type. */
@@ -14,8 +25,10 @@ export interface Metrics {
   pushToContact: Histogram
   /** Requests in one group commit. */
   batchSize: Histogram<'statement'>
-  /** Seconds until something expires, by kind and name (push certificate topic, and so on). */
-  expiresIn: Gauge<'kind' | 'name'>
+  /** Numbers of the moment, read when they are asked for. */
+  gauges: Gauges
+  /** Is called before the metrics are rendered, which waits for it. */
+  onRender(refresh: () => Promise<void>): void
   /** Runs of background jobs by name and outcome. */
   jobs: Counter<'job' | 'outcome'>
 }
@@ -23,16 +36,49 @@ export interface Metrics {
 const LATENCY = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const MINUTES = [1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400]
 
-/** Makes the registry with the metrics above and those of the Node process. */
-export function createMetrics(): Metrics {
+/** Makes the registry with the metrics above and those of the Node process. `version` is that of the program. */
+export function createMetrics(version = ''): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  const gauge = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Gauge({ name, help, labelNames, registers })
+  gauge('firstboot_build_info', 'The version that runs; always 1.', 'version').set({ version }, 1)
+  let refresh = (): Promise<void> => Promise.resolve()
   return {
-    render: async () => ({ body: await registry.metrics(), contentType: registry.contentType }),
+    async render() {
+      await refresh()
+      return { body: await registry.metrics(), contentType: registry.contentType }
+    },
+    onRender: (given) => void (refresh = given),
+    gauges: {
+      devices: gauge('firstboot_devices', 'Devices by state.', 'state'),
+      commands: gauge('firstboot_commands', 'Commands that wait, by state, one for each device.', 'state'),
+      adeDevices: gauge('firstboot_ade_devices', 'Serial numbers from Apple by state.', 'state'),
+      adeAssignments: gauge(
+        'firstboot_ade_assignments',
+        'Serial numbers by where the assignment of their policy stands at Apple.',
+        'state',
+      ),
+      adeLastSync: gauge(
+        'firstboot_ade_last_sync_timestamp_seconds',
+        'When the last sync with Apple succeeded; of several ADE servers, that which is longest ago.',
+      ),
+      databasePool: gauge(
+        'firstboot_database_pool',
+        'Connections to the database, and who waits for one.',
+        'state',
+      ),
+      expiresIn: gauge(
+        'firstboot_expires_in_seconds',
+        'Time until tokens of ADE servers expire, and the push certificate that expires first.',
+        'kind',
+        'name',
+      ),
+    },
     events: new Counter({
       name: 'firstboot_events_total',
-      help: 'Events by type and reason.',
+      help: 'Events by type and reason; one that stands for several devices counts each of them.',
       labelNames: ['type', 'reason'],
       registers,
     }),
@@ -60,12 +106,6 @@ export function createMetrics(): Metrics {
       help: 'Requests in one group commit.',
       labelNames: ['statement'],
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
-      registers,
-    }),
-    expiresIn: new Gauge({
-      name: 'firstboot_expires_in_seconds',
-      help: 'Time until a certificate or token expires.',
-      labelNames: ['kind', 'name'],
       registers,
     }),
     jobs: new Counter({

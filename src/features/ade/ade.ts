@@ -1,5 +1,6 @@
 import type { Tx } from '../../db/index.ts'
 import { newSecret } from '../../kernel/ids.ts'
+import { countDevices, lastSyncs } from './counts/store.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
 import { createReconciler } from './assignment/reconcile.ts'
 import { createWishes } from './assignment/wishes.ts'
@@ -58,6 +59,9 @@ export function createAde(deps: AdeDeps) {
       const found = await findByKey(reader, key)
       return found && { policyId: found.policy_id, adeServerId: found.ade_server_id }
     },
+    /** How many serial numbers are in each state, and of assignment; when servers were last synced. For gauges. */
+    countStates: () => countDevices(db.kysely),
+    lastSyncs: () => lastSyncs(db.kysely),
     /** The names of the ADE servers whose new devices get this policy. */
     serversDefaultingTo: (trx: Tx, policyId: string) => namesDefaultingTo(trx, policyId),
     /** A policy has changed (after the commit): what Apple has is looked at anew. */

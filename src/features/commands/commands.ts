@@ -5,6 +5,7 @@ import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
 import { PRIORITIES } from './priorities.ts'
+import { countPending } from './counts/store.ts'
 import * as store from './store.ts'
 
 /** A command is pushed for again when nothing was heard of the device for so long; then see `takePushDue`. */
@@ -143,6 +144,8 @@ export function createCommands(deps: { db: Db; clock: Clock; events: Events; dev
       if (delivery === undefined) return undefined
       return delivery.finished_at === null ? ('pending' as const) : delivery.state
     },
+    /** How many deliveries wait in each state. */
+    countPending: () => countPending(db.kysely),
     /** Which of these enrollments have anything pending. */
     withPending: (ids: readonly string[]) => store.withPending(db.kysely, ids),
     /** Deletes commands older than `days` days that are nowhere pending; their results go with their partitions. */

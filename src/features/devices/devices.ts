@@ -4,6 +4,7 @@ import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
 import { resealDevices, type SealedFor } from './reseal.ts'
 import { createSeen } from './seen.ts'
+import * as counts from './counts/store.ts'
 import * as places from './places/store.ts'
 import * as store from './store.ts'
 
@@ -17,6 +18,7 @@ export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<Message
 
   return {
     ...store,
+    ...counts,
     ...places,
     /** Notes a contact of a channel; written in bulk some seconds later. */
     seen: seen.note,

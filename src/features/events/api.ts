@@ -37,7 +37,7 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
     app.get(
       '/events',
       {
-        config: { role: 'viewer' },
+        config: { role: 'viewer', polled: true },
         schema: {
           tags: ['Events'],
           summary: 'What happened, oldest first',

@@ -3,6 +3,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import { addTime } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
+import { DEVICES_IN, SENTENCES } from './sentences.ts'
+import { createSerials, type SerialsOf } from './serials.ts'
 import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
 import type { EventType, NewEvent } from './types.ts'
 
@@ -34,20 +36,40 @@ const WARNINGS: ReadonlySet<EventType> = new Set([
 export type Events = ReturnType<typeof createEvents>
 
 /** Makes the events door. Facts are written with the transaction that makes them and told after it has committed. */
-export function createEvents(deps: { db: Db; clock: Clock; log: Log; metrics: Metrics }) {
-  const { db, clock, log, metrics } = deps
+export function createEvents(deps: {
+  db: Db
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  /** The sentence for a reason, where there is one. */
+  explainReason?: (reason: string) => string | null
+  serialsOf?: SerialsOf
+}) {
+  const { db, clock, log, metrics, explainReason = () => null } = deps
+  const serials = createSerials(deps.serialsOf ?? (() => Promise.resolve(new Map())))
 
   /** Writes one log line and counts, for facts that stand in no transaction or were written by another statement. */
   function announce(event: NewEvent): void {
-    metrics.events.inc({ type: event.type, reason: event.reason ?? '' })
-    const { type, data, ...fields } = event
-    log[WARNINGS.has(type) ? 'warn' : 'info']({ event: type, ...withoutNulls(fields), ...data }, type)
+    metrics.events.inc({ type: event.type, reason: event.reason ?? '' }, devicesIn(event))
+    const { type, data, ...fields } = serials.add(event)
+    const level = WARNINGS.has(type) ? 'warn' : 'info'
+    if (log.isLevelEnabled(level))
+      log[level]({ event: type, ...withoutNulls(fields), ...data }, sentenceOf(event))
+  }
+
+  /** What happened, why, and what else is said of it in words. */
+  function sentenceOf({ type, reason, data }: NewEvent): string {
+    const why = typeof reason === 'string' ? explainReason(reason) : null
+    const error = data?.['error'] ?? data?.['message']
+    const details = [why === reason ? null : why, typeof error === 'string' ? error : null]
+    return [SENTENCES[type], ...details.filter((text) => text !== null)].join(': ')
   }
 
   /** Writes facts to the outbox with `trx`; they are logged and counted when it has committed. */
   async function emit(trx: Tx, ...events: NewEvent[]): Promise<void> {
-    await insertIntoOutbox(trx, events, clock.now())
-    afterCommit(trx, () => events.forEach(announce))
+    const told = await serials.addAll(trx, events)
+    await insertIntoOutbox(trx, told, clock.now())
+    afterCommit(trx, () => told.forEach(announce))
   }
 
   /** Publishes what waits in the outbox; returns how many facts that were. */
@@ -72,6 +94,13 @@ export function createEvents(deps: { db: Db; clock: Clock; log: Log; metrics: Me
       while ((await deleteEventsBefore(db.kysely, before, PUBLISH_BATCH)) === PUBLISH_BATCH);
     },
   }
+}
+
+/** A fact that stands for many devices counts each of them. */
+function devicesIn({ type, data }: NewEvent): number {
+  const field = DEVICES_IN[type]
+  const count = field === undefined ? undefined : data?.[field]
+  return typeof count === 'number' ? count : 1
 }
 
 function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> {

@@ -1,6 +1,5 @@
 import type { Db } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
-import type { Metrics } from '../../kernel/metrics.ts'
 import type { Events } from '../events/index.ts'
 import * as store from './store.ts'
 
@@ -13,19 +12,17 @@ const SWEEP_BATCH = 1_000
 
 /**
  * A background job: warns, once per threshold whatever the number of processes, of push certificates that expire,
- * keeps the gauge, and forgets pushes that Apple took long ago.
+ * and forgets pushes that Apple took long ago.
  */
 export async function sweepExpiry(deps: {
   db: Db
   clock: Clock
-  metrics: Metrics
   events: Pick<Events, 'emit'>
 }): Promise<void> {
-  const { db, clock, metrics } = deps
+  const { db, clock } = deps
   const now = clock.now()
   for (const certificate of await store.findSendingState(db.kysely)) {
     const leftMs = certificate.not_after.getTime() - now.getTime()
-    metrics.expiresIn.set({ kind: 'push_certificate', name: certificate.topic }, leftMs / 1000)
     const threshold = THRESHOLDS.find((days) => leftMs <= days * DAY_MS)
     if (threshold !== undefined) await warn(deps, certificate, threshold)
   }

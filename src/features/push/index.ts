@@ -11,7 +11,7 @@ import { createLoop } from './loop.ts'
 import { ask, pushNow, type PushNowResult } from './push-now.ts'
 import { spread, writeNeeds } from './requests.ts'
 import { createSender } from './sender.ts'
-import { deleteNeeds } from './store.ts'
+import { deleteNeeds, findSendingState } from './store.ts'
 import { createTopics, type PushService } from './topics.ts'
 
 export { pushCertificatesApi } from './api.ts'
@@ -59,6 +59,8 @@ export function createPush(deps: PushDeps) {
   }
 
   return {
+    /** When the certificates in use expire. */
+    expiries: async () => (await findSendingState(deps.db.kysely)).map(({ not_after: at }) => at),
     certificates,
     request,
     /** Looks soon for needs that were written by someone else. */

@@ -96,7 +96,10 @@ export function createSender(deps: SenderDeps) {
   function tell({ result, settlement, apnsId }: Verdict): void {
     metrics.pushes.inc({ result })
     const { claim, becomes, dueAt } = settlement
-    log.debug({ event: 'push.sent', enrollment_id: claim.id, reason: result, apns_id: apnsId }, becomes)
+    log.debug(
+      { event: 'push.sent', enrollment_id: claim.id, reason: result, apns_id: apnsId, becomes },
+      'Apple has answered a push',
+    )
     if (becomes !== 'retried' || clock.now().getTime() < quietUntil) return
     quietUntil = clock.now().getTime() + TELL_DELAYS_EVERY_MS
     log.warn(

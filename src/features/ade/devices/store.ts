@@ -31,7 +31,8 @@ export interface DeviceQuery {
 }
 
 const LONG_AGO = sql.lit('-infinity')
-const STATE = sql<AdeDeviceState>`case
+/** The state of a row `d`. */
+export const STATE = sql<AdeDeviceState>`case
   when d.released_at is not null then 'released'
   when d.removed_at is not null then 'removed'
   when d.blocked_at is not null then 'blocked'

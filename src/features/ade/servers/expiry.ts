@@ -5,13 +5,12 @@ import * as store from './store.ts'
 const THRESHOLDS = [0, 1, 7, 14, 30]
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** A background job: warns of server tokens that expire, once a threshold for all processes, and keeps the gauge. */
-export async function sweepExpiry(deps: Pick<AdeDeps, 'db' | 'clock' | 'metrics' | 'events'>): Promise<void> {
+/** A background job: warns of server tokens that expire, once a threshold for all processes. */
+export async function sweepExpiry(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'>): Promise<void> {
   const now = deps.clock.now().getTime()
   for (const server of await store.findServersWithToken(deps.db.kysely)) {
     if (server.token_expires_at === null) continue
     const leftMs = server.token_expires_at.getTime() - now
-    deps.metrics.expiresIn.set({ kind: 'ade_token', name: server.name }, leftMs / 1000)
     const days = THRESHOLDS.find((threshold) => leftMs <= threshold * DAY_MS)
     if (days !== undefined) await warn(deps, server, days)
   }

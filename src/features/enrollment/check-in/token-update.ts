@@ -93,7 +93,7 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
     deps.push.wake()
     deps.events.announce({
       type: 'command.queued',
-      enrollment_id: id,
+      ...{ enrollment_id: id, serial_number },
       data: { command_uuid: uuid, request_type: 'DeviceInformation', devices: 1 },
     })
     deps.events.announce({
