@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -98,14 +98,15 @@ async function run(
 ): Promise<void> {
   const server = await startServer('firstboot', ...startOf(attack, settings, folder))
   const { port } = server
+  let memory: ReturnType<typeof sampler> | undefined
   const polls = (length: number) => (attack.tls ? honestTlsPolls : honestPolls)(port, seeded.honest, length)
   const beside = (length: number) => besides(attack, port, seeded, length)
   try {
     await Promise.all([polls(WARM_UP_SECONDS), beside(WARM_UP_SECONDS)])
     const [quiet, quietBeside] = await Promise.all([polls(QUIET_SECONDS), beside(QUIET_SECONDS)])
     const rowsBefore = await server.rows()
+    memory = sampler(server.pid)
     const cpuBefore = cpuSeconds(server.pid)
-    const memory = sampler(server.pid)
     const { addresses = 1, kind } = attack
     const [attacked, beside2, statuses] = await within(
       seconds + PATIENCE_SECONDS,
@@ -143,7 +144,8 @@ async function run(
     tell('aims', missed.length === 0 ? 'met' : `MISSED: ${missed.join(', ')}`)
     await within(PATIENCE_SECONDS, server.stop())
   } catch (error) {
-    console.log(`${attack.name}\n  MISSED: ${String(error)}`)
+    const { before, most } = memory?.stop() ?? { before: 0, most: 0 }
+    console.log(`${attack.name}\n  MISSED: ${String(error)}; ${most - before} MB more by then`)
   } finally {
     await server.kill()
   }
@@ -190,11 +192,14 @@ function attackers(workerData: AttackWork): Promise<AttackReport> {
 
 /** Looks at the memory of a process from outside, as a server under attack may not answer. */
 function sampler(pid: number): { stop(): { before: number; most: number } } {
-  const rss = () =>
-    Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024)
+  const rss = () => {
+    // There is no file when the process has ended.
+    const status = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : ''
+    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
+  }
   const before = rss()
   let most = before
-  const timer = setInterval(() => (most = Math.max(most, rss())), SAMPLE_MS)
+  const timer = setInterval(() => (most = Math.max(most, rss())), SAMPLE_MS).unref()
   return {
     stop() {
       clearInterval(timer)
