@@ -13,6 +13,7 @@ import * as policiesAndGroups from './0011_policies_and_groups.ts'
 import * as ade from './0012_ade.ts'
 import * as releaseFromSetup from './0013_release_from_setup.ts'
 import * as oneOpenAttempt from './0014_one_open_attempt.ts'
+import * as attemptsBeginProved from './0015_attempts_begin_proved.ts'
 import * as owners from './0016_owners.ts'
 import * as peopleBySource from './0017_people_by_source.ts'
 import * as tokenOfSetting from './0018_token_of_setting.ts'
@@ -35,6 +36,7 @@ export const migrations: Record<string, Migration> = {
   '0012_ade': ade,
   '0013_release_from_setup': releaseFromSetup,
   '0014_one_open_attempt': oneOpenAttempt,
+  '0015_attempts_begin_proved': attemptsBeginProved,
   '0016_owners': owners,
   '0017_people_by_source': peopleBySource,
   '0018_token_of_setting': tokenOfSetting,

@@ -2,7 +2,7 @@ import type { Config } from './config/config.ts'
 import type { Secrets } from './config/secrets.ts'
 import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
 import { adeApi, createAde } from './features/ade/index.ts'
-import { attemptsApi, createAttempts, explainReason } from './features/attempts/index.ts'
+import { attemptsApi, createAttempts, createStrangers, explainReason } from './features/attempts/index.ts'
 import { commandsApi, createCommands } from './features/commands/index.ts'
 import { createDeviceIdentity } from './features/device-identity/index.ts'
 import { createDevices, devicesApi } from './features/devices/index.ts'
@@ -136,6 +136,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const operators = createOperators({ ...base, events })
   const idempotencyKeys = createIdempotencyKeys(base)
   const attempts = createAttempts({ ...base, events })
+  const strangers = createStrangers({ ...base, events })
   const service = { url: config.apns.url, ...(config.apns.caPem !== null && { ca: config.apns.caPem }) }
   const push = createPush({ ...base, events, devices, box: secretBox, service })
   const commands = createCommands({ ...base, events, devices, push })
@@ -175,7 +176,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const ade = createAde({ ...base, events, policies, devices, http: apple, service: { url: config.ade.url } })
   const links = createLinks({ ...base, events, users, groups })
   const parts = {
-    ...{ ...base, events, settings, users, attempts, devices, push, commands, identity, links },
+    ...{ ...base, events, settings, users, attempts, strangers, devices, push, commands, identity, links },
     ...{ signin, groups, policies, ade },
   }
   const enrollment = createEnrollment(parts)
@@ -258,6 +259,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     signin.close()
     await push.close()
     await mdm.idle()
+    await strangers.flush()
     await devices.flush()
     await operators.flushLastUsed()
     await identity.close()

@@ -1,6 +1,6 @@
 import { dropPartitions, ensurePartitions, maintainEmbedded, type Db } from './db/index.ts'
 import type { Ade } from './features/ade/index.ts'
-import type { Attempts } from './features/attempts/index.ts'
+import type { Attempts, Strangers } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { DeviceIdentity } from './features/device-identity/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
@@ -28,6 +28,7 @@ interface JobDeps {
   settings: SettingsDoor
   events: Events
   attempts: Attempts
+  strangers: Strangers
   push: Push
   commands: Commands
   identity: DeviceIdentity
@@ -53,6 +54,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
     { name: 'reseal', every: 10 * SECOND, run: deps.reseal.run },
     { name: 'expire_attempts', every: 15 * SECOND, run: attempts.expire },
+    { name: 'tell_of_strangers', every: 2 * SECOND, run: deps.strangers.tellDue },
     { name: 'abandon_half_enrolled', every: MINUTE, run: enrollment.abandonHalfEnrolled },
     { name: 'maintain_sign_in', every: MINUTE, run: signin.maintain },
     { name: 'note_token_use', every: MINUTE, run: deps.operators.flushLastUsed },

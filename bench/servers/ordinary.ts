@@ -11,8 +11,8 @@ export type Ordinary = ReturnType<typeof createOrdinary>
 export function createOrdinary({ clock, events }: { clock: Clock; events: Pick<Events, 'announce'> }) {
   async function step(trx: Tx, id: string, ...steps: NewStep[]): Promise<void> {
     const at = clock.now()
-    const rows = steps.map(({ detail = {}, ...rest }) => ({
-      ...{ attempt_id: id, at, reason: null, ...rest },
+    const rows = steps.map(({ detail = {}, step: name, outcome, reason = null }) => ({
+      ...{ attempt_id: id, at, step: name, outcome, reason },
       detail: JSON.stringify(detail),
     }))
     await trx.insertInto('enrollment_attempt_steps').values(rows).execute()

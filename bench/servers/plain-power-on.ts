@@ -50,7 +50,13 @@ export function plainPowerOn(deps: {
       .executeTakeFirst()
     if (address === undefined || policy === undefined || push === undefined) return undefined
     const { topic } = push
-    const checked = checkDevice(machine, { policy, adeServerId: address.ade_server_id, assignment, topic })
+    const checked = checkDevice(machine, {
+      policy,
+      adeServerId: address.ade_server_id,
+      assignment,
+      topic,
+      mayRepeat: true,
+    })
     return checked.refusal === undefined ? { checked, policy, topic } : undefined
   }
 
@@ -62,7 +68,7 @@ export function plainPowerOn(deps: {
     const made = await db.transaction(async (trx) => {
       const decision = await decide(
         trx,
-        { serial, udid, info, distrust: undefined, isProven: true },
+        { serial, udid, info, hash: '', distrust: undefined, isProven: true },
         request.params.key,
       )
       if (decision === undefined) return undefined

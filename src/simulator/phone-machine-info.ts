@@ -12,6 +12,7 @@ export interface MachineInfoOptions {
   identity: Identity
   /** Certificates that go along, from the issuer of the identity upwards. */
   chain?: readonly Certificate[]
+  now: Date
   /** Whether it can be told to update itself (iOS 17 and later). */
   canUpdate: boolean
   /** Changes what is said, for devices that lie. */
@@ -22,7 +23,7 @@ const FIRST_WITH_OS_VERSION = 17
 
 /** The signed MachineInfo of a device. https://developer.apple.com/documentation/devicemanagement/machineinfo */
 export function machineInfoOf(facts: DeviceFacts, options: MachineInfoOptions): Promise<Buffer> {
-  const { identity, chain = [], canUpdate, change = (keys) => keys } = options
+  const { identity, chain = [], canUpdate, now: signingTime, change = (keys) => keys } = options
   const isNew = Number.parseInt(facts.osVersion, 10) >= FIRST_WITH_OS_VERSION
   const keys: MachineInfoKeys = {
     UDID: facts.udid,
@@ -34,5 +35,5 @@ export function machineInfoOf(facts: DeviceFacts, options: MachineInfoOptions): 
     ...(facts.imei === undefined ? {} : { IMEI: facts.imei }),
     ...(canUpdate ? { MDM_CAN_REQUEST_SOFTWARE_UPDATE: true } : {}),
   }
-  return signMachineInfo(change(keys), identity, { chain })
+  return signMachineInfo(change(keys), identity, { chain, signingTime })
 }

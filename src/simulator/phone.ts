@@ -32,6 +32,8 @@ export interface PhoneOptions extends Omit<DeviceOptions, 'awaitConfiguration' |
   newestOs?: string
   /** For phones that lie. */
   changeMachineInfo?: MachineInfoOptions['change']
+  /** When it believes to sign that, whatever the time: its clock stands still, so that it says the same again. */
+  signsAt?: Date
   /** Brings its pushes. */
   pushes?: PushDelivery
   /** How long it is held in Setup Assistant before that is a violation, in milliseconds (default: 20 minutes). */
@@ -158,9 +160,25 @@ export function createPhone(options: PhoneOptions): Phone {
     const own = anchors === undefined ? undefined : createDeviceHttp({ ca: anchors })
     const canUpdate = newestOs !== undefined
     const change = options.changeMachineInfo
+    /** What is posted again after the sign-in form is what was signed before. */
+    const signed = new Map<string, Promise<Buffer>>()
+    function machineInfo(): Promise<Buffer> {
+      const known = signed.get(facts.osVersion)
+      if (known !== undefined && change === undefined) return known
+      const fresh = {
+        identity,
+        chain,
+        canUpdate,
+        now: options.signsAt ?? clock.now(),
+        ...(change && { change }),
+      }
+      const made = machineInfoOf(facts, fresh)
+      signed.set(facts.osVersion, made)
+      return made
+    }
     const steps: PhoneSteps = {
       ...{ http: own ?? http, clock, facts, organization, person, report, newestOs },
-      machineInfo: () => machineInfoOf(facts, { identity, chain, canUpdate, ...(change && { change }) }),
+      machineInfo,
     }
     try {
       if (webUrl === undefined) return await askNatively(steps, url)

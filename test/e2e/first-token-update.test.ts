@@ -76,9 +76,7 @@ describeEachEngine('the first TokenUpdate', (database) => {
       ...{ enrolled_at: now, token_updated_at: now, last_seen_at: now, unenrolled_at: null },
     })
     expect(attempt).toMatchObject({ outcome: 'enrolled', reason: null, closed_at: now, enrollment_id: udid })
-    expect(steps.map(({ step }) => step)).toEqual([
-      ...['contact', 'profile', 'certificate', 'authenticate', 'token_update'],
-    ])
+    expect(steps.map(({ step }) => step)).toEqual([...['certificate', 'authenticate', 'token_update']])
     expect(steps.at(-1)).toEqual({ step: 'token_update', outcome: 'passed', reason: null, detail: {} })
     expect(commands).toMatchObject([
       { request_type: 'DeviceInformation', purpose: 'inventory', priority: 0, target_ids: [udid] },

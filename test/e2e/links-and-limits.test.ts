@@ -47,7 +47,8 @@ describe('two servers on one PostgreSQL', () => {
     const refused = all.filter((each) => !each.in)
     const attempts = (await worlds[0].api('GET', '/enrollment-attempts?reason=link_used_up&limit=1000')).body
       .items
-    expect(attempts).toHaveLength(refused.length)
+    // Some came so late that they got no profile, and began none.
+    expect(attempts.length).toBeLessThanOrEqual(refused.length)
     for (const attempt of attempts) expect(attempt).toMatchObject({ outcome: 'rejected', way: 'link' })
   })
 
@@ -127,16 +128,7 @@ describeEachEngine('links and limits', (database) => {
       world.clock.advance(1)
       const fetched = await fetch(url)
       expect([fetched.status, await fetched.text()]).toEqual([403, ''])
-      const [latest] = (await world.api('GET', '/enrollment-attempts?limit=1')).body.items
-      expect(latest).toMatchObject({
-        outcome: 'rejected',
-        reason,
-        link_id: id,
-        timeline: [
-          { step: 'contact', outcome: 'passed' },
-          { step: 'profile', outcome: 'refused', reason },
-        ],
-      })
+      expect(world.logText()).toContain(`"link_id":"${id}"`)
     }
   })
 
@@ -211,15 +203,13 @@ describeEachEngine('links and limits', (database) => {
     const whole = await attemptOf(world, enrolled)
     expect(whole).toMatchObject({ outcome: 'enrolled', reason: null, enrollment_id: enrolled.facts.udid })
     expect(whole.timeline.map((each: { step: string }) => each.step)).toEqual([
-      'contact',
-      'profile',
       'certificate',
       'authenticate',
       'token_update',
     ])
 
     const { id, url } = await link({ uses: 1 })
-    await fetch(url)
+    await halfEnrolled(world, 'certificate', url)
     const opened = async () =>
       (await world.api('GET', '/enrollment-attempts?limit=1000')).body.items.find(
         (each: { link_id: string }) => each.link_id === id,
@@ -235,9 +225,8 @@ describeEachEngine('links and limits', (database) => {
         outcome: 'expired',
         reason: 'abandoned',
         timeline: [
-          { step: 'contact', outcome: 'passed' },
-          { step: 'profile', outcome: 'passed' },
-          { step: 'certificate', outcome: 'refused', reason: 'abandoned' },
+          { step: 'certificate', outcome: 'passed' },
+          { step: 'authenticate', outcome: 'refused', reason: 'abandoned' },
         ],
       })
     expect(world.logText().includes('"event":"enrollment.abandoned"')).toBe(true)

@@ -5,6 +5,7 @@ import type { Tx } from '../../src/db/index.ts'
 import { addTime } from '../../src/kernel/clock.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { identityWorld, type World } from '../support/identity-world.ts'
+import { openAttempt } from '../support/open-attempt.ts'
 
 describeEachEngine('enrollment attempts', (database) => {
   let world: World
@@ -18,7 +19,12 @@ describeEachEngine('enrollment attempts', (database) => {
     const { minutes = 60, ...rest } = facts
     const deadline = addTime(world.clock.now(), minutes, 'minute')
     return world.db.transaction((trx) =>
-      attempts.open(trx, { way: 'link', deadline, ...rest }, { step: 'contact', outcome: 'passed' }),
+      openAttempt(
+        trx,
+        world.clock,
+        { way: 'link', deadline, ...rest },
+        { step: 'contact', outcome: 'passed' },
+      ),
     )
   }
 
@@ -155,7 +161,7 @@ describeEachEngine('enrollment attempts', (database) => {
 
 describe('reasons', () => {
   test('each has a sentence of its own', () => {
-    expect(REASON_CODES).toHaveLength(30)
+    expect(REASON_CODES).toHaveLength(31)
     expect(new Set(REASON_CODES.map((reason) => explainReason(reason))).size).toBe(REASON_CODES.length)
     expect(explainReason(null)).toBeNull()
     expect(explainReason('of_a_newer_version')).toBe('of_a_newer_version')

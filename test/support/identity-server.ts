@@ -1,4 +1,4 @@
-import { createAttempts } from '../../src/features/attempts/index.ts'
+import { createAttempts, createStrangers } from '../../src/features/attempts/index.ts'
 import { attemptsApi } from '../../src/features/attempts/api.ts'
 import { createDeviceIdentity } from '../../src/features/device-identity/index.ts'
 import { createLinks, linkRoutes, linksApi } from '../../src/features/enrollment/index.ts'
@@ -8,6 +8,7 @@ import { createHttp } from '../../src/http/index.ts'
 import type { Db } from '../../src/db/index.ts'
 import { addTime } from '../../src/kernel/clock.ts'
 import { keyToPem, writePem } from '../../src/protocol/x509/index.ts'
+import { openAttempt } from './open-attempt.ts'
 import { testCa } from './identities.ts'
 import { identityWorld, type TestClock, type World } from './identity-world.ts'
 
@@ -22,6 +23,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
   const world = identityWorld(db, options.clock)
   const deps = { ...world, secretBox: world.box }
   const attempts = createAttempts(deps)
+  const strangers = createStrangers(deps)
   const deviceCa = options.ownCa ? null : await importedCa()
   const identity = createDeviceIdentity({ ...deps, attempts, deviceCa })
   await identity.authority.ready()
@@ -36,7 +38,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
   const push: { topic: string | null } = { topic: TOPIC }
   const routes = linkRoutes({
     ...deps,
-    attempts,
+    strangers,
     users,
     identity,
     links,
@@ -63,13 +65,13 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
       nanomdm: [],
     },
   })
-  return { ...world, attempts, identity, users, links, push, http, issued, challengeFor, close }
+  return { ...world, attempts, strangers, identity, users, links, push, http, issued, challengeFor, close }
 
   /** Opens an attempt and gives it a challenge. */
   async function challengeFor(facts: { serial_number?: string } = {}) {
     return db.transaction(async (trx) => {
       const deadline = addTime(world.clock.now(), 60, 'minute')
-      const attemptId = await attempts.open(trx, { way: 'link', deadline, ...facts })
+      const attemptId = await openAttempt(trx, world.clock, { way: 'link', deadline, ...facts })
       return { attemptId, challenge: await identity.newChallenge(trx, { attemptId, ...facts }) }
     })
   }

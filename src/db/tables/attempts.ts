@@ -27,6 +27,10 @@ interface EnrollmentAttemptStepsTable {
   step: string
   outcome: 'passed' | 'refused'
   reason: string | null
+  /** Of the person who signed in, or tried to. */
+  user_name: string | null
+  /** Of a contact at power-on: SHA-256 of what the device signed. */
+  machine_info_hash: Buffer | null
   detail: ColumnType<Record<string, unknown>, string, never>
 }
 

@@ -24,6 +24,11 @@ interface ScepChallengesTable {
   enrollment_id: string | null
   serial_number: string | null
   udid: string | null
+  /** With what an attempt begins that there is not yet (link, page), and whose device it is. */
+  way: 'ade' | 'ade_web' | 'link' | 'page' | null
+  link_id: string | null
+  user_id: string | null
+  user_name: string | null
   public_key_hash: Buffer | null
   certificate: Buffer | null
   voided_at: Date | null

@@ -1,13 +1,14 @@
-import { withoutNul, type Db, type Tx } from '../../db/index.ts'
+import { type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Events } from '../events/index.ts'
 import {
   closeAttempt,
+  countAgain,
   deleteAttempts,
   expireAttempts,
   findAttempt,
-  insertAttempts,
+  hasPassed,
   insertSteps,
   listAttempts,
   listSteps,
@@ -23,9 +24,9 @@ import type {
   Attempt,
   AttemptFacts,
   Contact,
-  NewAttempt,
   NewStep,
   OpenAttempt,
+  RecentContact,
   Rejection,
   TimelineStep,
 } from './types.ts'
@@ -34,52 +35,12 @@ import { nextStep, toEvent } from './timeline.ts'
 /** Attempts closed or deleted in one transaction of a job. */
 const BATCH = 200
 
-/** An attempt that begins, and what is known of it at once. */
-interface Opening {
-  attempt: NewAttempt
-  steps: readonly NewStep[]
-}
-
 /** Enrollment attempts: one try of one device to get in, with the timeline that explains it. */
 export type Attempts = ReturnType<typeof createAttempts>
 
 /** Makes the attempts door. All functions with `trx` are part of the caller's transaction. */
 export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   const { db, clock, events } = deps
-
-  /** Opens attempts, each with its first steps, and returns their ids; told as `enrollment.started`. */
-  async function openMany(trx: Tx, given: readonly Opening[]): Promise<string[]> {
-    const now = clock.now()
-    const opened = given.map(({ attempt, steps }) => ({
-      id: newId(now),
-      attempt: withoutNul(attempt),
-      steps,
-    }))
-    await insertAttempts(
-      trx,
-      opened.map(({ id, attempt }) => ({ id, ...attempt })),
-      now,
-    )
-    await insertSteps(
-      trx,
-      opened.flatMap(({ id, steps }) => steps.map((each) => ({ ...each, attempt_id: id }))),
-      now,
-    )
-    await events.emit(
-      trx,
-      ...opened.map(({ id, attempt: { serial_number = null, user_name = null, way } }) => {
-        const who = { attempt_id: id, serial_number, user_name }
-        return { type: 'enrollment.started', ...who, data: { way } } as const
-      }),
-    )
-    return opened.map(({ id }) => id)
-  }
-
-  /** The same for one. */
-  async function open(trx: Tx, attempt: NewAttempt, ...steps: NewStep[]): Promise<string> {
-    const [id = ''] = await openMany(trx, [{ attempt, steps }])
-    return id
-  }
 
   /** Adds contacts or decisions to the timeline; an attempt stays as it is. */
   async function step(trx: Tx, id: string, ...steps: NewStep[]): Promise<void> {
@@ -97,7 +58,7 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   async function reject(trx: Tx, id: string, rejection: Rejection): Promise<void> {
     const { step: name, reason, detail = {}, request_id } = rejection
     const now = clock.now()
-    await insertSteps(trx, [{ attempt_id: id, step: name, outcome: 'refused', reason, detail }], now)
+    await insertSteps(trx, [{ ...refusalOf(rejection), attempt_id: id }], now)
     const closed = await closeAttempt(trx, id, { from: ['in_progress'], to: 'rejected', reason }, now)
     const attempt = closed ?? (await findAttempt(trx, id))
     if (attempt === undefined) return
@@ -116,7 +77,7 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     facts: AttemptFacts = {},
   ): Promise<void> {
     const { step: name, reason, detail = {}, request_id } = refusal
-    await step(trx, id, { step: name, outcome: 'refused', reason, detail })
+    await step(trx, id, refusalOf(refusal))
     const attempt = await note(trx, id, facts)
     if (attempt === undefined) return
     const data = { step: name, ...detail }
@@ -126,8 +87,8 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
 
   /** Adds a closing step to an attempt whose enrollment we take back; its outcome stays. Told as `enrollment.revoked`. */
   async function revoke(trx: Tx, id: string, rejection: Rejection): Promise<void> {
-    const { step: name, reason, detail = {} } = rejection
-    await step(trx, id, { step: name, outcome: 'refused', reason, detail })
+    const { reason, detail = {} } = rejection
+    await step(trx, id, refusalOf(rejection))
     const attempt = await setReason(trx, id, reason, clock.now())
     if (attempt !== undefined)
       await events.emit(trx, toEvent(attempt, { type: 'enrollment.revoked', reason, data: detail }))
@@ -170,15 +131,18 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   }
 
   return {
-    open,
-    openMany,
     step,
     reject,
     note,
     refuseStep,
     revoke,
     /** See `planContact`. */
-    planContact: (contact: Contact, seen: OpenAttempt | undefined) => planContact(contact, seen, clock.now()),
+    planContact: (contact: Contact, open: OpenAttempt | undefined, recent: RecentContact | undefined) =>
+      planContact(contact, open, recent, clock.now()),
+    /** Counts a step that is the last one of the attempt already; false when it is not. */
+    repeat: (trx: Tx, id: string, again: NewStep): Promise<boolean> => countAgain(trx, id, again),
+    /** Whether a profile was given for the attempt. */
+    hasProfile: (trx: Tx, id: string): Promise<boolean> => hasPassed(trx, id, 'profile'),
     /** The attempt, or undefined. */
     find: (queries: Queries, id: string) => findAttempt(queries, id),
     /** The attempt, locked until the transaction ends, or undefined. */
@@ -207,6 +171,10 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
       while ((await deleteAttempts(db.kysely, bound, BATCH)) === BATCH);
     },
   }
+}
+
+function refusalOf({ step, reason, detail = {}, user_name }: Rejection): NewStep {
+  return { step, outcome: 'refused', reason, detail, ...(user_name !== undefined && { user_name }) }
 }
 
 async function withTimelines(

@@ -2,39 +2,69 @@ import { newId } from '../../kernel/ids.ts'
 import type { NewEvent } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
 import { toEvent } from './timeline.ts'
-import type { Contact, ContactPlan, NewStep, OpenAttempt } from './types.ts'
+import type { Contact, ContactPlan, NewStep, OpenAttempt, RecentContact } from './types.ts'
 
 /**
  * Decides what a contact of a device at power-on comes to; `open` is the attempt that it had in progress when that was
- * looked at. A contact joins it as long as it was given no profile and is by the same way, device and policy; any other is
- * abandoned then.
+ * looked at, `recent` the one in which it said the same within the last hour. A contact joins the open one if it is by the same
+ * way, device and policy, and of the same person once there is a certificate. Any other is abandoned for a device that goes
+ * on, and never for one that is refused: a profile that was given stays good.
  */
-export function planContact(contact: Contact, open: OpenAttempt | undefined, now: Date): ContactPlan {
-  const { attempt, facts, apart = false } = contact
-  const mine = apart ? undefined : open
-  const joined = mine && isOf(contact, mine) ? mine : undefined
-  const abandoned = mine === joined ? undefined : mine
+export function planContact(
+  contact: Contact,
+  open: OpenAttempt | undefined,
+  recent: RecentContact | undefined,
+  now: Date,
+): ContactPlan {
+  const { attempt, facts } = contact
+  const joined = open && isOf(contact, open) ? open : undefined
+  const ends = contact.refusal?.ends === true
+  const abandoned = ends || joined !== undefined ? undefined : open
   const id = joined?.id ?? newId(now)
-  const told = eventsOf(id, joined, contact)
+  const told = stepsOf(contact, recent !== undefined && recent.id === joined?.id)
+  const repeats = isRepeated(contact, recent, joined, told.at(-1)) ? recent?.id : undefined
   const written = { ...facts, ...endOf(contact) }
+  const plan = {
+    serial: attempt.serial_number,
+    ...(open && { seen: { id: open.id, version: open.version } }),
+    ...(joined && { joined: { deadline: attempt.deadline, ...written } }),
+  }
+  if (repeats !== undefined) return { ...plan, id: repeats, repeats, steps: [], events: [] }
   return {
-    ...{ id, serial: attempt.serial_number },
-    ...(mine && { seen: { id: mine.id, version: mine.version } }),
-    ...(joined
-      ? { joined: { deadline: attempt.deadline, ...written } }
-      : { opened: { ...attempt, ...written } }),
+    ...{ ...plan, id },
+    ...(joined === undefined && { opened: { ...attempt, ...written } }),
     ...(abandoned && { abandoned: abandoned.id }),
-    steps: stepsOf(contact),
-    events: [...(abandoned ? [abandonedEvent(abandoned, id)] : []), ...told],
+    steps: told,
+    events: [...(abandoned ? [abandonedEvent(abandoned, id)] : []), ...eventsOf(id, joined, contact)],
   }
 }
 
-function isOf({ attempt }: Contact, open: OpenAttempt): boolean {
+function isOf({ attempt, facts, refusal }: Contact, open: OpenAttempt): boolean {
+  const isAnotherPerson = facts?.user_id !== undefined && facts.user_id !== open.user_id
   return (
-    !open.has_profile &&
+    open.enrollment_id === null &&
+    !(open.has_certificate && isAnotherPerson) &&
     open.way === attempt.way &&
     open.udid === (attempt.udid ?? null) &&
-    open.policy_id === (attempt.policy_id ?? null)
+    open.policy_id === (attempt.policy_id ?? null) &&
+    // Whoever can send a copy of what the device said must not end what the device has come to.
+    !(open.has_profile && refusal?.ends)
+  )
+}
+
+/** Whether nothing has come of it but what came of the same words before. */
+function isRepeated(
+  { isAnswer }: Contact,
+  recent: RecentContact | undefined,
+  joined: OpenAttempt | undefined,
+  last: NewStep | undefined,
+): boolean {
+  if (isAnswer || recent === undefined || last === undefined) return false
+  if (recent.id !== joined?.id && recent.outcome !== 'rejected') return false
+  return (
+    recent.step === last.step &&
+    recent.step_outcome === last.outcome &&
+    recent.reason === (last.reason ?? null)
   )
 }
 
@@ -43,19 +73,20 @@ function endOf({ refusal }: Contact): { outcome?: 'rejected'; reason?: ReasonCod
   return refusal?.ends ? { outcome: 'rejected', reason: refusal.reason } : {}
 }
 
-function stepsOf({ steps, refusal }: Contact): NewStep[] {
-  const last: NewStep[] =
-    refusal === undefined
-      ? []
-      : [
-          {
-            step: refusal.step,
-            outcome: 'refused',
-            reason: refusal.reason,
-            ...(refusal.detail && { detail: refusal.detail }),
-          },
-        ]
-  return [...steps, ...last]
+/** What was passed is told once of the same words. */
+function stepsOf(contact: Contact, isAgain: boolean): NewStep[] {
+  const { checks, steps, refusal, machineInfoHash } = contact
+  const [first, ...others] = checks
+  const passed =
+    isAgain || first === undefined ? [] : [{ ...first, machine_info_hash: machineInfoHash }, ...others]
+  if (refusal === undefined) return [...passed, ...steps]
+  const { step, reason, detail, user_name } = refusal
+  const last: NewStep = {
+    ...{ step, outcome: 'refused', reason },
+    ...(detail && { detail }),
+    ...(user_name !== undefined && { user_name }),
+  }
+  return [...passed, ...steps, last]
 }
 
 function abandonedEvent(attempt: OpenAttempt, by: string): NewEvent {
@@ -67,15 +98,17 @@ function abandonedEvent(attempt: OpenAttempt, by: string): NewEvent {
 }
 
 function eventsOf(id: string, joined: OpenAttempt | undefined, contact: Contact): NewEvent[] {
-  const { refusal, request_id, facts = {} } = contact
+  const { refusal, request_id, facts = {}, isReplayed } = contact
   const attempt = { id, enrollment_id: null, user_name: null, ...contact.attempt, ...joined, ...facts }
-  const started = toEvent(attempt, { type: 'enrollment.started' })
-  const told = joined === undefined ? [{ ...started, ...(request_id && { request_id }) }] : []
-  if (refusal === undefined) return told
-  const refused = toEvent(attempt, {
-    type: refusal.ends ? 'enrollment.rejected' : 'enrollment.sign_in_refused',
-    reason: refusal.reason,
-    data: { step: refusal.step, ...refusal.detail },
-  })
-  return [...told, { ...refused, ...(request_id && { request_id }) }]
+  const told: NewEvent[] = []
+  if (joined === undefined) told.push(toEvent(attempt, { type: 'enrollment.started' }))
+  if (joined === undefined && isReplayed && !refusal?.ends)
+    told.push(toEvent(attempt, { type: 'machine_info.replayed' }))
+  if (refusal !== undefined) {
+    const data = { step: refusal.step, ...refusal.detail }
+    const type = refusal.ends ? 'enrollment.rejected' : 'enrollment.sign_in_refused'
+    const user_name = refusal.user_name ?? attempt.user_name
+    told.push(toEvent({ ...attempt, user_name }, { type, reason: refusal.reason, data }))
+  }
+  return told.map((event) => ({ ...event, ...(request_id && { request_id }) }))
 }

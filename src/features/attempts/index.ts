@@ -1,6 +1,8 @@
 export { attemptsApi } from './api.ts'
 export { createAttempts, type Attempts } from './attempts.ts'
 export { explainReason, type ReasonCode } from './reasons.ts'
+export { createStrangers, type Strangers } from './strangers.ts'
+export { ATTEMPT_MINUTES } from './types.ts'
 export type {
   Attempt,
   AttemptFacts,
@@ -9,6 +11,7 @@ export type {
   NewAttempt,
   NewStep,
   OpenAttempt,
+  RecentContact,
   Rejection,
   StepName,
 } from './types.ts'

@@ -24,8 +24,7 @@ const REASONS = {
     'The certificate request came with a challenge that was not given out or no longer counts.',
   challenge_used: 'The challenge of the certificate request had already been used for another key.',
   challenge_expired: 'The certificate request came after its challenge had expired.',
-  csr_rejected:
-    'The certificate request is damaged, or its key is not RSA of 2048 to 4096 bits with a usual exponent.',
+  csr_rejected: 'The certificate request is damaged, or its key is not RSA of 2048 to 4096 bits.',
   certificate_mismatch: 'The device presented a certificate that was issued for another attempt or device.',
   topic_mismatch: 'The device was set up for another push topic than the one in use.',
   link_used_up: 'The enrollment link has been used as often as it may be.',
@@ -34,6 +33,8 @@ const REASONS = {
   unknown_key: 'The enrollment address is not one of ours.',
   too_many_failures: 'Too many failed tries came from this user or address; the next ones have to wait.',
   owned_by_another: 'The device is enrolled for another, or in a stronger way.',
+  machine_info_replayed:
+    'What the device said about itself is a copy: it opened an enrollment that is alive.',
   abandoned: 'The device did not go on, or started anew.',
   unenrolled_by_assignment:
     'The serial number was given an enrollment policy later, so the device must enroll anew.',

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import { beginsWith, jsonText, within, withoutNul, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
-import type { Attempt, AttemptFacts, NewAttempt, NewStep, Outcome, TimelineStep } from './types.ts'
+import type { Attempt, AttemptFacts, NewStep, Outcome, TimelineStep } from './types.ts'
 
 /** A connection or a transaction. */
 export type Queries = Kysely<Database>
@@ -20,22 +20,6 @@ export interface AttemptQuery {
   limit: number
 }
 
-/** Adds attempts that are in progress. */
-export async function insertAttempts(
-  trx: Tx,
-  attempts: readonly (NewAttempt & { id: string })[],
-  now: Date,
-): Promise<void> {
-  if (attempts.length === 0) return
-  await sql`
-    insert into enrollment_attempts (id, way, serial_number, udid, user_id, user_name, policy_id, link_id, deadline,
-      created_at, updated_at)
-    select id, way, serial_number, udid, user_id, user_name, policy_id, link_id, deadline, ${now}::timestamptz,
-      ${now}::timestamptz
-    from json_to_recordset(${jsonText(attempts)}::json) as a (id text, way text, serial_number text, udid text,
-      user_id text, user_name text, policy_id text, link_id text, deadline timestamptz)`.execute(trx)
-}
-
 /** Adds lines to the timelines of attempts, in the order given; one that is kept no more gets none. */
 export async function insertSteps(
   db: Queries,
@@ -44,11 +28,39 @@ export async function insertSteps(
 ): Promise<void> {
   if (steps.length === 0) return
   await sql`
-    insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, detail)
-    select attempt_id, ${at}::timestamptz, step, outcome, reason, coalesce(detail, '{}')
+    insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, user_name, detail)
+    select attempt_id, ${at}::timestamptz, step, outcome, reason, user_name, coalesce(detail, '{}')
     from json_to_recordset(${jsonText(steps)}::json) as s (attempt_id text, step text, outcome text,
-      reason text, detail jsonb)
+      reason text, user_name text, detail jsonb)
     where exists (select from enrollment_attempts a where a.id = s.attempt_id)`.execute(db)
+}
+
+/** Counts a step once more if it is the last one of the attempt, in its `detail.count`; whether it is. */
+export async function countAgain(
+  trx: Tx,
+  id: string,
+  { step, outcome, reason, detail = {} }: NewStep,
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update enrollment_attempt_steps
+    set detail = detail || jsonb_build_object('count', coalesce((detail ->> 'count')::int, 1) + 1)
+    where attempt_id = ${id} and id = (select max(id) from enrollment_attempt_steps where attempt_id = ${id})
+      and outcome = ${outcome} and step = ${step} and reason is not distinct from ${reason ?? null}::text
+      and detail - 'count' = ${jsonText(detail)}::jsonb`.execute(trx)
+  return numAffectedRows === 1n
+}
+
+/** Whether an attempt has passed a step. */
+export async function hasPassed(trx: Tx, id: string, step: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('enrollment_attempt_steps')
+    .select('id')
+    .where('attempt_id', '=', id)
+    .where('step', '=', step)
+    .where('outcome', '=', 'passed')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Notes facts; undefined when there is no such attempt. */

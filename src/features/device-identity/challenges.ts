@@ -2,13 +2,21 @@ import { randomBytes } from 'node:crypto'
 import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
-import { deleteChallenges, findChallenge, insertChallenges, voidChallengesOf } from './store.ts'
-import type { Challenge, NewChallenge, Purpose } from './types.ts'
+import {
+  deleteChallenges,
+  findChallenge,
+  insertChallenges,
+  trimChallenges,
+  voidChallengesOf,
+} from './store.ts'
+import type { Challenge, LinkPurpose, NewChallenge, Purpose } from './types.ts'
 
 const CHALLENGE_MINUTES = 15
 const CHALLENGE_BYTES = 20
 /** An expired one is kept for a while, so that a late request is told that it is late rather than unknown. */
 const KEPT_DAYS = 30
+/** One that was never used and of which no attempt knows, as whoever knows a link can fetch any number. */
+const UNUSED_KEPT_DAYS = 1
 
 /** What a challenge is worth to a certificate request for a key. */
 type ChallengeState =
@@ -32,6 +40,10 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
         enrollment_id: 'enrollmentId' in purpose ? purpose.enrollmentId : null,
         serial_number: withoutNul(attempt?.serial_number ?? null),
         udid: withoutNul(attempt?.udid ?? null),
+        way: attempt?.way ?? null,
+        link_id: attempt?.linkId ?? null,
+        user_id: attempt?.user?.id ?? null,
+        user_name: attempt?.user?.name ?? null,
         expires_at,
       }
     })
@@ -46,6 +58,15 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
       await insertChallenges(trx, rows, clock.now())
       return secrets
     },
+    /** The same for links; the oldest unused ones of a link go when there are too many. */
+    async createForLinks(trx: Tx, purposes: readonly LinkPurpose[]): Promise<string[]> {
+      const secrets = await this.create(
+        trx,
+        purposes.map((purpose) => ({ ...purpose, way: 'link' })),
+      )
+      await trimChallenges(trx, [...new Set(purposes.map(({ linkId }) => linkId))])
+      return secrets
+    },
     /** Makes the challenges of attempts worthless. */
     voidOf: (trx: Tx, attemptIds: readonly string[]): Promise<void> =>
       voidChallengesOf(trx, { attempt_ids: attemptIds }, clock.now()),
@@ -56,7 +77,10 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
       return judge(challenge, publicKeyHash, clock.now())
     },
     /** Job: forgets challenges that expired long ago. */
-    deleteOld: (): Promise<void> => deleteChallenges(db.kysely, addTime(clock.now(), -KEPT_DAYS, 'day')),
+    async deleteOld(): Promise<void> {
+      const ago = (days: number) => addTime(clock.now(), -days, 'day')
+      await deleteChallenges(db.kysely, { any: ago(KEPT_DAYS), unused: ago(UNUSED_KEPT_DAYS) })
+    },
   }
 }
 

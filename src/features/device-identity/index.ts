@@ -11,7 +11,7 @@ import { createChallenges } from './challenges.ts'
 import { createIssuance } from './issuance.ts'
 import { scepRoutes } from './routes.ts'
 import { createScep } from './scep.ts'
-import type { Purpose } from './types.ts'
+import type { LinkPurpose, Purpose } from './types.ts'
 import { createVerification } from './verification.ts'
 
 export type { Binding, Identified, IssuedCertificate, NewChallenge, SignatureResult } from './types.ts'
@@ -52,9 +52,9 @@ export function createDeviceIdentity(deps: {
     },
     /** Challenges and how they are kept, for a statement that writes more than them. */
     makeChallenges: challenges.make,
-    /** The same as `newChallenge` for many at once, in their order. */
-    newChallenges: (trx: Tx, purposes: readonly Purpose[]): Promise<string[]> =>
-      challenges.create(trx, purposes),
+    /** Challenges of links, with which attempts will begin, in their order. Those that nobody uses are bounded for each link. */
+    newLinkChallenges: (trx: Tx, purposes: readonly LinkPurpose[]): Promise<string[]> =>
+      challenges.createForLinks(trx, purposes),
     /** Makes what was given out for attempts worthless. */
     voidChallenges: (trx: Tx, ...attemptIds: string[]): Promise<void> => challenges.voidOf(trx, attemptIds),
     /** Job: forgets challenges that expired long ago. */

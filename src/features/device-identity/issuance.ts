@@ -14,7 +14,7 @@ import {
 } from '../../protocol/x509/index.ts'
 import type { Attempts, ReasonCode } from '../attempts/index.ts'
 import type { Events } from '../events/index.ts'
-import { takeChallenges, type Taking } from './attempt-issue/store.ts'
+import { takeChallenges, type Taken, type Taking } from './attempt-issue/store.ts'
 import type { Authority } from './authority.ts'
 import type { createBindings } from './bindings.ts'
 import type { createChallenges } from './challenges.ts'
@@ -60,8 +60,8 @@ export function createIssuance(deps: {
   identify: (certificate: Certificate, now: Date) => Promise<Identified>
 }) {
   const { db, clock, log, events, attempts, authority, challenges, bindings, identify } = deps
-  const batches = createGroupCommit<Taking, boolean>({
-    key: (taking) => taking.hash.toString('latin1'),
+  const batches = createGroupCommit<Taking & { attemptId: string }, Taken | undefined>({
+    key: ({ attemptId }) => attemptId,
     run: (takings) => takeChallenges(db, takings, clock.now()),
     maxBatch: MAX_BATCH,
   })
@@ -94,8 +94,13 @@ export function createIssuance(deps: {
     const { hash, attempt_id, serial_number } = challenge
     const detail = detailOf(signed.certificate)
     const data = { ...detail, ...scep(facts), renewal: false }
-    if (!(await batches.submit({ hash, issued: toIssued(signed), detail, data }))) return false
-    events.announce({ type: 'certificate.issued', attempt_id, serial_number, data, ...request(facts) })
+    const attemptId = attempt_id ?? ''
+    const taken = await batches.submit({ attemptId, hash, issued: toIssued(signed), detail, data })
+    if (taken === undefined) return false
+    const { way, user_name } = taken
+    const told = { attempt_id, serial_number, user_name, ...request(facts) }
+    if (taken.is_begun) events.announce({ type: 'enrollment.started', ...told, data: { way } })
+    events.announce({ type: 'certificate.issued', ...told, data })
     return true
   }
 
@@ -205,19 +210,15 @@ export function createIssuance(deps: {
       data: { ...scep(facts), message },
       ...request(facts),
     } as const
-    if (attemptId === null) events.announce(event)
+    const attempt = attemptId === null ? undefined : await attempts.find(db.kysely, attemptId)
+    // Nothing is known of who asks with a challenge of which no attempt has begun.
+    if (attempt === undefined) events.announce(event)
     else {
+      const { id, serial_number, user_name } = attempt
       await db.transaction(async (trx) => {
-        const attempt = await attempts.find(trx, attemptId)
-        const { serial_number = null, user_name = null } = attempt ?? {}
-        if (attempt !== undefined) {
-          await attempts.step(trx, attemptId, {
-            step: 'certificate',
-            outcome: 'refused',
-            reason,
-            detail: { message },
-          })
-        }
+        const refusal = { step: 'certificate', outcome: 'refused', reason, detail: { message } } as const
+        if (await attempts.repeat(trx, id, refusal)) return
+        await attempts.step(trx, id, refusal)
         await events.emit(trx, { ...event, serial_number, user_name })
       })
     }

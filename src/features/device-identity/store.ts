@@ -71,6 +71,9 @@ export async function saveSigner(trx: Tx, signer: StoredSigner): Promise<void> {
     .execute()
 }
 
+/** Unused challenges of one link; a further one takes the place of the oldest. */
+const MAX_UNUSED_OF_LINK = 1_000
+
 /** Adds challenges. */
 export async function insertChallenges(
   trx: Tx,
@@ -85,11 +88,23 @@ export async function insertChallenges(
     .execute()
 }
 
+/** Deletes the oldest unused challenges of links that have too many of them. */
+export async function trimChallenges(trx: Tx, linkIds: readonly string[]): Promise<void> {
+  await sql`
+    delete from scep_challenges where hash = any(array(
+      select c.hash from unnest(${linkIds}::text[]) as l (id), lateral (
+        select hash from scep_challenges where link_id = l.id and certificate is null
+        order by created_at desc offset ${MAX_UNUSED_OF_LINK}
+      ) c
+    ))`.execute(trx)
+}
+
 /** The challenge with this hash, or undefined. */
 export async function findChallenge(db: Db, hash: Buffer): Promise<Challenge | undefined> {
   const rows = await db.prepared<Challenge>(
     'find_challenge',
-    `select hash, attempt_id, enrollment_id, serial_number, udid, public_key_hash, certificate, voided_at, expires_at
+    `select hash, attempt_id, enrollment_id, serial_number, udid, way, link_id, user_id, user_name, public_key_hash,
+      certificate, voided_at, expires_at
     from scep_challenges where hash = $1`,
     [hash],
   )
@@ -126,9 +141,18 @@ export async function voidChallengesOf(
   ).execute()
 }
 
-/** Deletes challenges that expired before `before`. */
-export async function deleteChallenges(db: Queries, before: Date): Promise<void> {
-  await db.deleteFrom('scep_challenges').where('expires_at', '<', before).execute()
+/** Deletes challenges that expired before `any`, and those that no attempt began with before `unused`. */
+export async function deleteChallenges(db: Queries, before: { any: Date; unused: Date }): Promise<void> {
+  await db
+    .deleteFrom('scep_challenges')
+    .where('expires_at', '<', before.unused)
+    .where(({ or, and, eb }) =>
+      or([
+        eb('expires_at', '<', before.any),
+        and([eb('way', 'is not', null), eb('certificate', 'is', null)]),
+      ]),
+    )
+    .execute()
 }
 
 /** Records an issued certificate. */

@@ -1,7 +1,32 @@
 import type { DeviceIdentityTables } from '../../db/tables/device-identity.ts'
 
-/** Whom a certificate is for: an attempt to enrol, or an enrollment whose certificate is to be renewed. */
-export type Purpose = { attemptId: string; serial_number?: string; udid?: string } | { enrollmentId: string }
+/** Whose device it will be, whoever signs in to the attempt afterwards. */
+interface Person {
+  id: string
+  name: string
+}
+
+/** An attempt that will begin with its certificate, by this link. */
+export interface LinkPurpose {
+  attemptId: string
+  linkId: string
+  user: Person | undefined
+}
+
+/**
+ * Whom a certificate is for: an attempt to enrol (`way`: one that begins with the certificate), or an enrollment whose
+ * certificate is to be renewed.
+ */
+export type Purpose =
+  | {
+      attemptId: string
+      serial_number?: string
+      udid?: string
+      way?: 'link' | 'page'
+      linkId?: string
+      user?: Person | undefined
+    }
+  | { enrollmentId: string }
 
 /** Why a certificate is not that of a device of ours. */
 export type CertificateProblem = 'foreign' | 'expired' | 'not_yet_valid'

@@ -1,17 +1,17 @@
-import type { Events } from '../events/index.ts'
+import type { Strangers } from '../attempts/index.ts'
 
 /** Tells of a guess at an enrollment address and counts it against the network; throws when it has guessed too often. */
 export function refuseGuess(
-  events: Pick<Events, 'announce'>,
-  request: { id: string; noteFailure(): void },
+  strangers: Pick<Strangers, 'note'>,
+  request: { id: string; ip: string; noteFailure(): void },
   way: 'ade' | 'ade_web' | 'link',
 ): void {
-  const event = { type: 'enrollment.rejected', request_id: request.id, data: { way } } as const
+  const stranger = { address: request.ip, way, request_id: request.id }
   try {
     request.noteFailure()
   } catch (error) {
-    events.announce({ ...event, reason: 'too_many_failures' })
+    strangers.note({ ...stranger, reason: 'too_many_failures' })
     throw error
   }
-  events.announce({ ...event, reason: 'unknown_key' })
+  strangers.note({ ...stranger, reason: 'unknown_key' })
 }

@@ -10,19 +10,19 @@ import { refuseGuess } from './refused-guess.ts'
 import { webRoutes } from './web/routes.ts'
 import { createWeb } from './web/web.ts'
 
-/** `GET /enroll/link/{key}` of the enroll scope. A refusal is an empty 403; its reason is in the attempt. */
+/** `GET /enroll/link/{key}` of the enroll scope. A refusal is an empty 403; its reason is told to administrators. */
 export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
   const fetchLink = createLinkFetch(deps)
   return async (app) => {
-    // A look by HEAD, as link previews take it, must not open an attempt.
+    // A look by HEAD, as link previews take it, must not make a challenge.
     app.get<{ Params: { key: string } }>(
       '/enroll/link/:key',
       { exposeHeadRoute: false },
       async (request, reply) => {
         void reply.header('cache-control', 'no-store')
-        const answer = await fetchLink(request.params.key, request.id)
+        const answer = await fetchLink(request.params.key, request)
         if (answer === undefined) {
-          refuseGuess(deps.events, request, 'link')
+          refuseGuess(deps.strangers, request, 'link')
           throw new AppError('not_found', 'There is no such enrollment link.')
         }
         if ('refused' in answer) return reply.code(403).send()

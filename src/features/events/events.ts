@@ -25,6 +25,7 @@ const WARNINGS: ReadonlySet<EventType> = new Set([
   'command.failed',
   'enrollment.abandoned',
   'enrollment.rejected',
+  'machine_info.replayed',
   'message.refused',
   'push.gone',
   'push.refused',
@@ -85,6 +86,8 @@ export function createEvents(deps: {
   return {
     announce,
     emit,
+    /** Writes facts to the outbox with `trx` that sum up what was announced one by one. */
+    record: (trx: Tx, ...facts: NewEvent[]): Promise<void> => insertIntoOutbox(trx, facts, clock.now()),
     publish,
     /** Published facts, oldest first. */
     list: (query: EventQuery) => listEvents(db.kysely, query),

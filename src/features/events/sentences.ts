@@ -56,6 +56,7 @@ export const SENTENCES: Readonly<Record<EventType, string>> = {
   'group.created': 'A group was made',
   'group.deleted': 'A group was deleted',
   'group.updated': 'A group was changed',
+  'machine_info.replayed': 'a device at power-on said the same as before the enrollment that is alive',
   'message.refused': 'A message was refused',
   'policy.created': 'An enrollment policy was made',
   'policy.deleted': 'An enrollment policy was deleted',

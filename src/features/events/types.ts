@@ -52,6 +52,7 @@ export const EVENT_TYPES = [
   'group.created',
   'group.deleted',
   'group.updated',
+  'machine_info.replayed',
   'message.refused',
   'policy.created',
   'policy.deleted',

@@ -4,6 +4,12 @@ import { Value } from 'typebox/value'
 const days = (fallback: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 36_500, default: fallback, description })
 
+const shown = (maxLength: number, description: string) =>
+  Type.Union([Type.String({ minLength: 1, maxLength, pattern: '^[^\\p{Cc}]*$' }), Type.Null()], {
+    default: null,
+    description,
+  })
+
 /** What an administrator may change at any time, with the defaults. */
 export const settingsSchema = Type.Object({
   default_device_limit: Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000 }), Type.Null()], {
@@ -18,6 +24,13 @@ export const settingsSchema = Type.Object({
     default: null,
     description: 'Where people who enrol a device of their own at /enroll sign in; null = local accounts.',
   }),
+  machine_info_replay: Type.Enum(['tell', 'refuse'], {
+    default: 'tell',
+    description:
+      'What a device says of itself at power-on, said again while the enrollment that it opened is alive: told and served, or refused.',
+  }),
+  organization_name: shown(128, 'The name of the organization, shown to people on the enrollment pages.'),
+  support_phone_number: shown(64, 'Whom people may call who cannot enrol, shown on the enrollment pages.'),
   user_authenticate: Type.Enum(['refuse', 'accept'], {
     default: 'refuse',
     description: 'User channels: refused (410), or accepted with a digest challenge of no digits.',

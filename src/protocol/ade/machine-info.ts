@@ -31,6 +31,8 @@ export interface MachineInfo {
 /** A MachineInfo whose signature is right, and who made it; whether to trust them is another question. */
 interface SignedMachineInfo {
   readonly info: MachineInfo
+  /** What is signed, whatever stands around it: the same bytes are the same message. */
+  readonly signed: Uint8Array
   readonly signer: Certificate
   /** DER of all certificates that came along, the signer's among them. */
   readonly certificates: readonly Buffer[]
@@ -49,9 +51,12 @@ const verifyOnce = createSignatureVerifier({ cacheSize: 0 })
 export function readMachineInfo(message: Uint8Array, verify = verifyOnce): SignedMachineInfo {
   if (message.length > MAX_BYTES) throw refusal(`more than ${MAX_BYTES} bytes`)
   try {
-    const { content, signer, certificates } = verify(message, { encoding: 'ber', attributes: 'optional' })
+    const { content, signer, certificates, signed } = verify(message, {
+      encoding: 'ber',
+      attributes: 'optional',
+    })
     const dict = parsePlist(content ?? Buffer.alloc(0), LIMITS)
-    return { info: readInfo(dict), signer, certificates }
+    return { info: readInfo(dict), signed, signer, certificates }
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'message_invalid') throw error
     throw refusal(error.message, error)
@@ -70,11 +75,12 @@ export function readMachineInfoHeader(header: string, verify = verifyOnce): Sign
 export async function signMachineInfo(
   info: Readonly<Record<string, WritablePlist>>,
   signer: Identity,
-  options: { chain?: readonly Certificate[]; hash?: HashName } = {},
+  options: { chain?: readonly Certificate[]; hash?: HashName; signingTime?: Date } = {},
 ): Promise<Buffer> {
-  const { chain = [], hash = 'sha256' } = options
+  const { chain = [], hash = 'sha256', signingTime } = options
   const content = Buffer.from(writePlist(info))
-  return signData({ content, signer, certificates: [signer.certificate, ...chain], hash })
+  const certificates = [signer.certificate, ...chain]
+  return signData({ content, signer, certificates, hash, ...(signingTime && { signingTime }) })
 }
 
 function readInfo(dict: PlistValue): MachineInfo {

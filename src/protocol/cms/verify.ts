@@ -35,8 +35,13 @@ interface VerifiedMessage {
   readonly certificates: readonly Buffer[]
   readonly digestAlgorithm: HashName
   readonly signedAttributes: Attributes
+  /** What the signature is over: the attributes, which name the content's digest, or the content itself. */
+  readonly signed: Uint8Array
   readonly signingTime: Date | undefined
 }
+
+/** The attributes, if there are any, and what the signature is over. */
+type Proof = Pick<VerifiedMessage, 'signed'> & { readonly attributes: Attributes }
 
 /** Verifies signed messages, remembering the certificates of recent signers. */
 type SignatureVerifier = (message: Uint8Array, options?: VerifyOptions) => VerifiedMessage
@@ -63,7 +68,7 @@ function verifyMessage(
     throw refusal(`the message has ${parts.signers.length} signers`)
   const embedded = embeddedContent(parts, options)
   const signer = findSigner(parts.certificates, info.signer, load)
-  const signedAttributes =
+  const { attributes: signedAttributes, signed } =
     info.signedAttributes === undefined
       ? verifyDirectly(info, signer, embedded ?? detachedContent(options), options)
       : verifyAttributes(info, signer, parts.contentType, digestOfContent(info.hash, embedded, options))
@@ -74,6 +79,7 @@ function verifyMessage(
     certificates: parts.certificates,
     digestAlgorithm: info.hash,
     signedAttributes,
+    signed,
     signingTime: signingTime(signedAttributes),
   }
 }
@@ -112,13 +118,13 @@ function verifyDirectly(
   signer: Certificate,
   content: Uint8Array,
   options: VerifyOptions,
-): Attributes {
+): Proof {
   if (options.attributes !== 'optional') throw refusal('the signature has no signed attributes')
   if (content[0] === TAG.set) throw refusal('the content looks like signed attributes')
   if (!verifySignature(info.scheme, info.hash, content, signer.publicKey(), info.signature)) {
     throw refusal('the signature is wrong')
   }
-  return new Map()
+  return { attributes: new Map(), signed: content }
 }
 
 function verifyAttributes(
@@ -126,7 +132,7 @@ function verifyAttributes(
   signer: Certificate,
   contentType: string,
   digest: Uint8Array,
-): Attributes {
+): Proof {
   const { signedAttributes: element, scheme, hash, signature } = info
   if (element === undefined) throw refusal('the signature has no signed attributes')
   const attributes = readAttributes(element)
@@ -134,13 +140,14 @@ function verifyAttributes(
   const asWritten = Buffer.from(element.encoded)
   asWritten[0] = TAG.set
   const key = signer.publicKey()
-  if (verifySignature(scheme, hash, asWritten, key, signature)) return attributes
+  if (verifySignature(scheme, hash, asWritten, key, signature)) return { attributes, signed: asWritten }
   // A signer that writes the attributes unsorted may still have signed them in DER's order (RFC 5652, section 5.4).
   const inOrder = tlv(
     TAG.set,
     ...sorted(childrenOf(element, 'signed attributes').map(({ encoded }) => encoded)),
   )
-  if (!inOrder.equals(asWritten) && verifySignature(scheme, hash, inOrder, key, signature)) return attributes
+  if (!inOrder.equals(asWritten) && verifySignature(scheme, hash, inOrder, key, signature))
+    return { attributes, signed: inOrder }
   throw refusal('the signature is wrong')
 }
 

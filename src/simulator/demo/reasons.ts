@@ -29,6 +29,7 @@ export const DEMO_REASONS = [
   'unknown_key',
   'too_many_failures',
   'owned_by_another',
+  'machine_info_replayed',
   'abandoned',
   'unenrolled_by_assignment',
 ] as const

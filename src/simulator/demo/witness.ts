@@ -48,17 +48,16 @@ export function createWitness(server: Pick<DemoServer, 'log'>, api: DemoApi): ()
   }
 }
 
-/** These open no attempt: nothing is known of the device. */
+/** These begin no attempt: nothing was proved yet. */
 const WITHOUT_ATTEMPT: Partial<Record<DemoReason, string>> = {
   unknown_key: 'The enrollment address is not one of ours.',
   machine_info_invalid: 'What the device said about itself cannot be read.',
+  machine_info_untrusted: 'What the device said about itself is not signed by a device of Apple.',
+  link_used_up: 'The enrollment link has been used as often as it may be.',
+  link_expired: 'The enrollment link has expired.',
+  link_revoked: 'The enrollment link was revoked.',
 }
-const ONLY_THERE = 'this opens no attempt: it is in the log and the metrics'
-
-/** Whether nothing but log and metrics tell of it. */
-export function isWithoutAttempt(reason: DemoReason): boolean {
-  return WITHOUT_ATTEMPT[reason] !== undefined
-}
+const ONLY_THERE = 'this begins no attempt: it is in the log, the metrics, and an event an hour'
 
 function isRefusal(line: LogLine): line is RefusalLine {
   const isOfEnrollment = /^(enrollment|certificate)\./.test(line.event ?? '')

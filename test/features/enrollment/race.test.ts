@@ -77,7 +77,7 @@ describe('a limit under many phones at once, on two servers', () => {
     )
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200])
     const outcomes = (await one.attemptsOf(phone)).map(({ outcome }) => outcome).toSorted()
-    expect(outcomes).toEqual(['expired', 'expired', 'expired', 'expired', 'expired', 'in_progress'])
+    expect(outcomes).toEqual(['in_progress'])
     const usable = []
     for (const answer of answers) {
       const profile = Buffer.from(await answer.arrayBuffer())

@@ -18,12 +18,17 @@ export interface Checked {
   updateTo?: string
 }
 
-/** Everything that is decided of a device before anybody signs in, in the order of the contract. */
-export function checkDevice(machine: Machine, known: Omit<Known, 'open'> & { policy: EntryPolicy }): Checked {
+/**
+ * Everything that is decided of a device before anybody signs in, in the order of the contract. `mayRepeat` false: what it says
+ * is a copy, and such are refused here.
+ */
+export function checkDevice(
+  machine: Machine,
+  known: Pick<Known, 'adeServerId' | 'assignment' | 'topic'> & { policy: EntryPolicy; mayRepeat: boolean },
+): Checked {
   const { policy, assignment } = known
   const steps: NewStep[] = [{ step: 'contact', outcome: 'passed', detail: factsOf(machine) }]
-  if (machine.distrust !== undefined)
-    return refused(steps, 'contact', 'machine_info_untrusted', { problem: machine.distrust })
+  if (!known.mayRepeat) return refused(steps, 'contact', 'machine_info_replayed', {})
   const unassigned = checkAssignment(assignment, policy, known.adeServerId)
   if (unassigned !== undefined) return refused(steps, 'assignment', ...unassigned)
   steps.push({ step: 'assignment', outcome: 'passed', detail: { policy: policy.name } })

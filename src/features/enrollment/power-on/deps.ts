@@ -1,7 +1,7 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { MachineInfoTrust } from '../../../protocol/ade/index.ts'
-import type { Attempts } from '../../attempts/index.ts'
+import type { Attempts, Strangers } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
 import type { Events } from '../../events/index.ts'
 import type { Push } from '../../push/index.ts'
@@ -18,7 +18,8 @@ export interface EntryDeps extends KnownDeps, PersonDeps {
   log: Log
   events: Pick<Events, 'announce'>
   attempts: RecordDeps['attempts'] &
-    Pick<Attempts, 'lock' | 'note' | 'open' | 'refuseStep' | 'reject' | 'step'>
+    Pick<Attempts, 'find' | 'hasProfile' | 'lock' | 'note' | 'refuseStep' | 'reject' | 'repeat' | 'step'>
+  strangers: Pick<Strangers, 'note'>
   push: { certificates: Pick<Push['certificates'], 'current'> }
   users: PersonDeps['users'] & Pick<Users, 'find' | 'lock'>
   identity: RecordDeps['identity'] & Pick<DeviceIdentity, 'newChallenge' | 'signProfile' | 'voidChallenges'>

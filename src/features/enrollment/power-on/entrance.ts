@@ -1,7 +1,14 @@
 import { addTime } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
-import type { AttemptFacts, Contact, NewStep, OpenAttempt } from '../../attempts/index.ts'
-import { ATTEMPT_MINUTES } from '../attempt-deadline.ts'
+import { ATTEMPT_MINUTES } from '../../attempts/index.ts'
+import type {
+  AttemptFacts,
+  Contact,
+  NewStep,
+  OpenAttempt,
+  ReasonCode,
+  RecentContact,
+} from '../../attempts/index.ts'
 import { checkDevice, type Checked, type StepRefusal } from './checks.ts'
 import type { EntryDeps } from './deps.ts'
 import { createKnown, type EntryPolicy } from './known.ts'
@@ -19,8 +26,12 @@ export interface Visit {
   topic: string | null
   /** The attempt that the device had in progress when it came. */
   open: OpenAttempt | undefined
+  /** The attempt in which it said the same within the last hour. */
+  recent: RecentContact | undefined
+  /** Whether it said the same before it enrolled, and is enrolled. */
+  isReplayed: boolean
   checked: Checked
-  /** Whether the serial number is one of ours and the device is believed. */
+  /** Whether the serial number is one of ours. */
   isOurs: boolean
   requestId: string
 }
@@ -29,27 +40,36 @@ export interface Visit {
 export interface Decision {
   steps?: NewStep[]
   facts?: AttemptFacts
-  refusal?: StepRefusal & { ends: boolean }
+  /** Somebody has typed a user name and a password. */
+  isAnswer?: boolean
+  refusal?: StepRefusal & { ends: boolean; user_name?: string }
 }
 
 /** What a device says of itself: the body of its POST, or the header of its web view. */
 type Source = { body: unknown } | { header: string }
+
+/** Who asks: for the log, and to count strangers by their network. */
+export interface Caller {
+  address: string
+  requestId: string
+}
 
 /** Where devices come in at power-on, natively and in the web view. */
 export type Entrance = ReturnType<typeof createEntrance>
 
 /** Makes it. */
 export function createEntrance(deps: EntryDeps) {
+  const { settings, strangers } = deps
   const machines = createMachineReader(deps)
   const known = createKnown(deps)
-  const record = createRecorder(deps, async (serial) => (await known('', serial)).open)
+  const record = createRecorder(deps, (question) => known({ key: '', ...question }))
 
   const addresses = new Set<string>()
 
   /** Whether there is such an address, before anything is done for it; the look-up of the device finds it out anew. */
   async function isAddress(key: string): Promise<boolean> {
     if (addresses.has(key)) return true
-    if ((await known(key, '')).policy === undefined) return false
+    if ((await known({ key, serial: '' })).policy === undefined) return false
     addresses.add(key)
     const [oldest = ''] = addresses
     if (addresses.size > REMEMBERED_ADDRESSES) addresses.delete(oldest)
@@ -65,32 +85,40 @@ export function createEntrance(deps: EntryDeps) {
     }
   }
 
+  function turnAway(
+    { address, requestId }: Caller,
+    way: Visit['way'],
+    refused: { reason: ReasonCode; problem: string; serial?: string },
+  ): 'refused' {
+    const { reason, problem, serial } = refused
+    strangers.note({
+      ...{ address, way, reason, serial_number: serial, request_id: requestId, detail: { problem } },
+    })
+    return 'refused'
+  }
+
   return {
     /**
-     * Looks at a device that has come: `unknown_key` for an address that is not ours, `unreadable` for a message that
-     * cannot be understood (both open no attempt), else what is decided before anyone signs in.
+     * Looks at a device that has come: `unknown_key` for an address that is not ours, `refused` for a message that cannot be
+     * understood or that nobody vouches for (both begin no attempt), else what is decided before anyone signs in.
      */
-    async receive(
-      key: string,
-      source: Source,
-      requestId: string,
-    ): Promise<Visit | 'unknown_key' | 'unreadable'> {
+    async receive(key: string, source: Source, caller: Caller): Promise<Visit | 'unknown_key' | 'refused'> {
       const way = 'header' in source ? 'ade_web' : 'ade'
       if (!(await isAddress(key))) return 'unknown_key'
       const machine = await read(source)
-      const facts = await known(key, machine instanceof AppError ? '' : machine.serial)
-      const { policy, assignment, open, topic } = facts
+      if (machine instanceof AppError)
+        return turnAway(caller, way, { reason: 'machine_info_invalid', problem: machine.message })
+      const { serial, distrust } = machine
+      if (distrust !== undefined)
+        return turnAway(caller, way, { reason: 'machine_info_untrusted', problem: distrust, serial })
+      const facts = await known({ key, serial, machineInfoHash: machine.hash })
+      const { policy, assignment, open, recent, isReplayed, topic } = facts
       if (policy === undefined) return 'unknown_key'
-      if (machine instanceof AppError) {
-        const data = { way, problem: machine.message }
-        const reason = 'machine_info_invalid'
-        deps.events.announce({ type: 'enrollment.rejected', reason, request_id: requestId, data })
-        return 'unreadable'
-      }
+      const mayRepeat = !isReplayed || (await settings.get()).machine_info_replay === 'tell'
       return {
-        ...{ way, machine, policy, topic, open, requestId },
-        checked: checkDevice(machine, { ...facts, policy }),
-        isOurs: assignment !== undefined && machine.distrust === undefined,
+        ...{ way, machine, policy, topic, open, recent, isReplayed, requestId: caller.requestId },
+        checked: checkDevice(machine, { ...facts, policy, mayRepeat }),
+        isOurs: assignment !== undefined,
       }
     },
 
@@ -107,15 +135,19 @@ export function createEntrance(deps: EntryDeps) {
           policy_id: visit.policy.id,
           deadline: addTime(deps.clock.now(), ATTEMPT_MINUTES, 'minute'),
         },
-        apart: machine.distrust !== undefined,
+        machineInfoHash: machine.hash,
+        isAnswer: decision.isAnswer ?? false,
+        isReplayed: visit.isReplayed,
         ...(decision.facts && { facts: decision.facts }),
-        steps: [...checked.steps, ...(decision.steps ?? []), ...granted],
+        checks: checked.steps,
+        steps: [...(decision.steps ?? []), ...granted],
         ...(refusal && { refusal }),
         request_id: visit.requestId,
       }
+      const { open, recent, isOurs } = visit
       const provenUdid =
-        machine.isProven && visit.isOurs && checked.refusal === undefined ? machine.udid : undefined
-      return record({ contact, open: visit.open, isOurs: visit.isOurs, provenUdid, isGranted })
+        machine.isProven && isOurs && checked.refusal === undefined ? machine.udid : undefined
+      return record({ contact, open, recent, isOurs, provenUdid, isGranted })
     },
   }
 }

@@ -1,6 +1,6 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
 import type { Clock } from '../../../kernel/clock.ts'
-import type { OpenAttempt } from '../../attempts/index.ts'
+import type { OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import { adeWithDefaults, type Policy } from '../../enrollment-policies/index.ts'
 import { lookUp, type Assignment, type Question } from './store.ts'
 
@@ -15,6 +15,10 @@ export interface Known {
   assignment: Assignment | undefined
   /** The attempt that the device has in progress. */
   open: OpenAttempt | undefined
+  /** The attempt in which it said the same within the last hour. */
+  recent: RecentContact | undefined
+  /** Whether the same words have opened an enrollment that is alive. */
+  isReplayed: boolean
   /** Of the push certificate in use; null without a valid one. */
   topic: string | null
 }
@@ -38,13 +42,26 @@ export function createKnown({ db, clock }: KnownDeps) {
         policy ? [[policy.id, { ...policy, ade: adeWithDefaults(policy.ade) }]] : [],
       ),
     )
-    return found.map(({ address_policy_id, address_server_id, is_known, open, topic, ...assignment }) => ({
-      policy: policies.get(address_policy_id ?? ''),
-      adeServerId: address_server_id ?? undefined,
-      assignment: is_known ? assignment : undefined,
-      open: open ?? undefined,
-      topic,
-    }))
+    return found.map(
+      ({
+        address_policy_id,
+        address_server_id,
+        is_known,
+        open,
+        recent,
+        is_replayed,
+        topic,
+        ...assignment
+      }) => ({
+        policy: policies.get(address_policy_id ?? ''),
+        adeServerId: address_server_id ?? undefined,
+        assignment: is_known ? assignment : undefined,
+        open: open ?? undefined,
+        recent: recent ?? undefined,
+        isReplayed: is_replayed,
+        topic,
+      }),
+    )
   }
 
   const batches = createGroupCommit<Question & { id: number }, Known>({
@@ -53,5 +70,5 @@ export function createKnown({ db, clock }: KnownDeps) {
     maxBatch: MAX_BATCH,
     lanes: LANES,
   })
-  return (key: string, serial: string): Promise<Known> => batches.submit({ id: count++, key, serial })
+  return (question: Question): Promise<Known> => batches.submit({ id: count++, ...question })
 }

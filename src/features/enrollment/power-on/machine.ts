@@ -1,5 +1,6 @@
 import { withoutNul } from '../../../db/index.ts'
 import { AppError } from '../../../kernel/errors.ts'
+import { sha256 } from '../../../kernel/ids.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { readMachineInfo, readMachineInfoHeader } from '../../../protocol/ade/index.ts'
 import type { MachineInfo, MachineInfoTrust } from '../../../protocol/ade/index.ts'
@@ -13,6 +14,8 @@ export interface Machine {
   serial: string
   udid: string
   info: MachineInfo
+  /** SHA-256 of what it signed, hex. */
+  hash: string
   distrust: string | undefined
   /** Its signature was looked into, and is that of a device that is trusted. */
   isProven: boolean
@@ -30,13 +33,17 @@ interface MachineReader {
 export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log }): MachineReader {
   const verify = createSignatureVerifier({ cacheSize: READY_SIGNERS })
 
-  async function judge({ info, signer, certificates }: ReturnType<typeof readMachineInfo>): Promise<Machine> {
+  async function judge(message: ReturnType<typeof readMachineInfo>): Promise<Machine> {
+    const { info, signed, signer, certificates } = message
     const { serial, udid } = info
     if (serial === undefined || udid === undefined)
       throw new AppError('message_invalid', 'MachineInfo: SERIAL or UDID is missing')
     const verdict = await deps.trust.judge(signer, certificates)
-    const isProven = verdict.trusted && deps.trust.isLooking
-    const device = { serial: withoutNul(serial), udid: withoutNul(udid), info, isProven }
+    const device = {
+      ...{ serial: withoutNul(serial), udid: withoutNul(udid), info },
+      hash: sha256(signed).toString('hex'),
+      isProven: verdict.trusted && deps.trust.isLooking,
+    }
     if (verdict.trusted) return { ...device, distrust: undefined }
     if (verdict.accepted)
       deps.log.warn(

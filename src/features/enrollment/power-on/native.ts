@@ -47,13 +47,17 @@ export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
   async function refuseSignIn(
     visit: Visit,
     refusal: SignInRefusal,
-    typed: string | undefined,
+    { typed, isAnswer }: { typed: string | undefined; isAnswer: boolean },
   ): Promise<PowerOnAnswer> {
     const { reason, detail, user, retryAfterSeconds = 1 } = refusal
     const name = user?.user_name ?? (typed === undefined ? undefined : await tellableName(deps, typed))
     await entrance.record(visit, {
       ...(name !== undefined && { facts: { user_name: name } }),
-      refusal: { step: 'sign_in', reason, detail: { problem: detail }, ends: false },
+      isAnswer,
+      refusal: {
+        ...{ step: 'sign_in', reason, detail: { problem: detail }, ends: false },
+        ...(name !== undefined && { user_name: name }),
+      },
     })
     if (reason === 'directory_unavailable') return { kind: 'unavailable' }
     if (reason === 'too_many_failures') return { kind: 'wait', seconds: retryAfterSeconds }
@@ -66,14 +70,19 @@ export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
       return refuse(visit, { refusal: { step: 'sign_in', reason: 'sign_in_required', detail, ends: true } })
     }
     const result = await signIn(visit, request)
-    if (!result.ok) return refuseSignIn(visit, result, result.userName)
+    if (!result.ok) {
+      const isAnswer = request.authorization !== undefined
+      return refuseSignIn(visit, result, { typed: result.userName, isAnswer })
+    }
     const { user } = result
     const facts = { user_id: user.id, user_name: user.user_name }
     const { udid, serial, isProven } = visit.machine
     const device = { udid, serial: isProven ? serial : undefined, isAutomated: true }
     const { steps, refusal } = await judgePerson(deps, user, device)
-    if (refusal) return refuse(visit, { facts, steps, refusal: { ...refusal, ends: true } })
-    return grant(visit, { facts, steps })
+    const decision = { facts, steps, isAnswer: true }
+    if (refusal)
+      return refuse(visit, { ...decision, refusal: { ...refusal, user_name: user.user_name, ends: true } })
+    return grant(visit, decision)
   }
 
   async function refuse(visit: Visit, decision: Decision): Promise<PowerOnAnswer> {
@@ -89,9 +98,8 @@ export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
   }
 
   return async function powerOn(request: PowerOnRequest): Promise<PowerOnAnswer> {
-    const visit = await entrance.receive(request.key, { body: request.body }, request.requestId)
-    if (visit === 'unknown_key') return { kind: 'unknown_key' }
-    if (visit === 'unreadable') return { kind: 'refused' }
+    const visit = await entrance.receive(request.key, { body: request.body }, request)
+    if (visit === 'unknown_key' || visit === 'refused') return { kind: visit }
     const { checked, policy } = visit
     if (checked.refusal !== undefined) {
       await entrance.record(visit, {})

@@ -23,7 +23,8 @@ export async function judgePerson(
   user: User,
   device: { udid: string | null; serial?: string | undefined; isAutomated: boolean },
 ): Promise<{ steps: NewStep[]; refusal?: StepRefusal; counts?: { count: number; limit: number } }> {
-  const steps: NewStep[] = [{ step: 'sign_in', outcome: 'passed', detail: { user_name: user.user_name } }]
+  const { user_name } = user
+  const steps: NewStep[] = [{ step: 'sign_in', outcome: 'passed', user_name, detail: { user_name } }]
   const refuse = (reason: ReasonCode) => ({
     steps,
     refusal: { step: 'sign_in', reason, detail: {} } as const,

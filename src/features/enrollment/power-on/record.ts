@@ -1,7 +1,7 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
-import type { Attempts, Contact, OpenAttempt } from '../../attempts/index.ts'
+import type { Attempts, Contact, OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
 import type { Events } from '../../events/index.ts'
 import { writeContacts, type Writing } from './store.ts'
@@ -11,6 +11,8 @@ export interface Entry {
   contact: Contact
   /** The attempt that the device had in progress when that was looked at. */
   open: OpenAttempt | undefined
+  /** The attempt in which it said the same within the last hour. */
+  recent: RecentContact | undefined
   /** Whether Apple has assigned the serial number to us, and the device is believed to be that one. */
   isOurs: boolean
   /** The UDID of a device that is known to be the one with its serial number: any other UDID of that is of the past. */
@@ -39,14 +41,17 @@ export interface RecordDeps {
 }
 
 /**
- * Makes the writer; `findOpen` gives the attempt that a device has in progress now. Contacts at the same time share one
+ * Makes the writer; `lookAgain` gives the attempts of a device as they are now. Contacts at the same time share one
  * statement, each serial number once. What a contact comes to is decided by the attempt that was in progress before; when
  * another contact of the device, here or in another process, has changed that meanwhile, it is decided again. Contacts of
  * one device here take turns until they are written, so that any number of them at once are written in their order.
  */
 export function createRecorder(
   { db, clock, events, attempts, identity }: RecordDeps,
-  findOpen: (serial: string) => Promise<OpenAttempt | undefined>,
+  lookAgain: (question: {
+    serial: string
+    machineInfoHash: string
+  }) => Promise<Pick<Entry, 'open' | 'recent'>>,
 ) {
   async function write(entries: Entry[]): Promise<(Recorded | undefined)[]> {
     const made = entries.map((entry) => prepare(entry))
@@ -58,12 +63,15 @@ export function createRecorder(
     })
   }
 
-  function prepare({ contact, open, isOurs, provenUdid, isGranted }: Entry): Writing & { secret?: string } {
-    const plan = attempts.planContact(contact, open)
+  function prepare(entry: Entry): Writing & { secret?: string } {
+    const { contact, open, recent, isOurs, provenUdid, isGranted } = entry
+    const plan = attempts.planContact(contact, open, recent)
     const writing = { plan, isOurs, provenUdid }
     if (!isGranted) return writing
     const { serial_number, udid } = contact.attempt
-    const purpose = { attemptId: plan.id, serial_number, ...(udid && { udid }) }
+    const { user_id: id, user_name: name } = contact.facts ?? {}
+    const user = id !== undefined && name !== undefined ? { id, name } : undefined
+    const purpose = { attemptId: plan.id, serial_number, ...(udid && { udid }), user }
     const { secrets, rows } = identity.makeChallenges([purpose])
     const [secret, challenge] = [secrets[0], rows[0]]
     return { ...writing, ...(secret && challenge && { secret, challenge }) }
@@ -77,11 +85,12 @@ export function createRecorder(
   })
 
   async function record(entry: Entry): Promise<Recorded> {
-    let { open } = entry
+    let { open, recent } = entry
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const recorded = await batches.submit({ ...entry, open })
+      const recorded = await batches.submit({ ...entry, open, recent })
       if (recorded !== undefined) return recorded
-      open = await findOpen(serialOf(entry))
+      const { machineInfoHash } = entry.contact
+      ;({ open, recent } = await lookAgain({ serial: serialOf(entry), machineInfoHash }))
     }
     throw new AppError('overloaded', 'The device has too many contacts at once.')
   }

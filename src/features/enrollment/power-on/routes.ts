@@ -7,7 +7,7 @@ import type { createPowerOn, PowerOnAnswer } from './native.ts'
 
 /** `POST /enroll/ade/{key}` of the enroll scope: the `url` of ADE profiles. */
 export function powerOnRoutes(
-  deps: Pick<EntryDeps, 'events'>,
+  deps: Pick<EntryDeps, 'strangers'>,
   powerOn: ReturnType<typeof createPowerOn>,
 ): FastifyPluginAsync {
   return async (app) => {
@@ -20,7 +20,7 @@ export function powerOnRoutes(
         requestId: request.id,
       })
       if (answer.kind === 'unknown_key') {
-        refuseGuess(deps.events, request, 'ade')
+        refuseGuess(deps.strangers, request, 'ade')
         throw new AppError('not_found', 'There is no such enrollment address.')
       }
       return send(reply.header('cache-control', 'no-store'), answer)

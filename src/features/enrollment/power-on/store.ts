@@ -1,5 +1,6 @@
 import { jsonText, type Db } from '../../../db/index.ts'
-import type { ContactPlan, OpenAttempt } from '../../attempts/index.ts'
+import { addTime } from '../../../kernel/clock.ts'
+import type { ContactPlan, OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import type { NewChallenge } from '../../device-identity/index.ts'
 import type { Policy } from '../../enrollment-policies/index.ts'
 
@@ -8,10 +9,16 @@ import type { Policy } from '../../enrollment-policies/index.ts'
  * what a contact costs is mostly their number.
  */
 
-/** What is asked: the key of the address, and the serial number that the device gave. */
+/** The same words again within this time are the same contact. */
+const RECENT_MINUTES = 60
+/** Unused challenges of one attempt; a further one takes the place of the oldest. */
+const MAX_UNUSED = 50
+
+/** What is asked: the key of the address, the serial number that the device gave, and the hash of what it signed. */
 export interface Question {
   key: string
   serial: string
+  machineInfoHash?: string
 }
 
 /** What decides whether a serial number may enrol at an address. */
@@ -33,6 +40,8 @@ interface Found {
   policy: Omit<Policy, 'created_at' | 'updated_at'> | null
   is_known: boolean
   open: OpenAttempt | null
+  recent: RecentContact | null
+  is_replayed: boolean
   topic: string | null
 }
 
@@ -43,14 +52,33 @@ select q.n, k.policy_id as address_policy_id, k.ade_server_id as address_server_
   ) end as policy,
   d.serial_number is not null as is_known, d.ade_server_id, d.policy_id, d.blocked_at, d.released_at, d.removed_at,
   (select to_json(o) from (
-    select a.id, a.way, a.serial_number, a.udid, a.user_name, a.policy_id, a.enrollment_id, a.xmin::text as version,
-      exists (select from enrollment_attempt_steps s
-        where s.attempt_id = a.id and s.step = 'profile' and s.outcome = 'passed') as has_profile
-    from enrollment_attempts a
+    select a.id, a.way, a.serial_number, a.udid, a.user_id, a.user_name, a.policy_id, a.enrollment_id,
+      a.xmin::text as version, coalesce(s.has_profile, false) as has_profile,
+      coalesce(s.has_certificate, false) as has_certificate
+    from enrollment_attempts a cross join lateral (
+      select bool_or(step = 'profile') as has_profile, bool_or(step = 'certificate') as has_certificate
+      from enrollment_attempt_steps s where s.attempt_id = a.id and s.outcome = 'passed'
+    ) s
     where a.serial_number = q.serial and a.outcome = 'in_progress' and a.way in ('ade', 'ade_web')
   ) o) as open,
+  (select to_json(r) from (
+    select a.id, a.outcome, l.step, l.outcome as step_outcome, l.reason
+    from enrollment_attempt_steps s join enrollment_attempts a on a.id = s.attempt_id cross join lateral (
+      select step, outcome, reason from enrollment_attempt_steps where attempt_id = s.attempt_id order by id desc limit 1
+    ) l
+    where s.machine_info_hash = q.hash and s.at > $3
+    order by s.at desc, s.attempt_id desc limit 1
+  ) r) as recent,
+  exists (
+    select from enrollment_attempt_steps s join enrollment_attempts a on a.id = s.attempt_id
+    join enrollments e on e.id = a.enrollment_id and e.attempt_id = a.id
+    where s.machine_info_hash = q.hash and e.unenrolled_at is null
+  ) as is_replayed,
   (select topic from push_certificates where in_use and not_after > $2) as topic
-from json_to_recordset($1::json) as q (n int, key text, serial text)
+from (
+  select n, key, serial, decode(hash, 'hex') as hash
+  from json_to_recordset($1::json) as q (n int, key text, serial text, hash text)
+) q
 left join ade_profiles k on k.key = q.key
 left join ade_devices d on d.serial_number = q.serial`
 
@@ -60,8 +88,13 @@ export async function lookUp(
   questions: readonly Question[],
   at: Date,
 ): Promise<(Found & Assignment)[]> {
-  const asked = questions.map((question, n) => ({ n, ...question }))
-  const rows = await db.prepared<Found & Assignment>('power_on_look_up', LOOK_UP, [jsonText(asked), at])
+  const asked = questions.map(({ key, serial, machineInfoHash: hash }, n) => ({ n, key, serial, hash }))
+  const since = addTime(at, -RECENT_MINUTES, 'minute')
+  const rows = await db.prepared<Found & Assignment>('power_on_look_up', LOOK_UP, [
+    jsonText(asked),
+    at,
+    since,
+  ])
   return rows.toSorted((a, b) => a.n - b.n)
 }
 
@@ -83,7 +116,7 @@ export interface Writing {
 const WRITE = `
 with contact as materialized (
   select * from json_to_recordset($1::json) as c (n int, serial text, id text, seen text, version text, opened json, joined json,
-    abandoned text, ours text, proven text, steps json, events json, challenge json)
+    abandoned text, repeats text, ours text, proven text, steps json, events json, challenge json)
 ), kept as materialized (
   select c.n from contact c, lateral (
     select from enrollment_attempts a where a.id = c.seen and a.xmin::text = c.version for update
@@ -91,7 +124,9 @@ with contact as materialized (
 ), free as materialized (
   select * from contact where seen is null or n in (select n from kept)
 ), abandoned as (
-  update enrollment_attempts a set outcome = 'expired', reason = 'abandoned', closed_at = $2, updated_at = $2
+  update enrollment_attempts a set outcome = 'expired', closed_at = $2, reason = coalesce((
+    select reason from enrollment_attempt_steps s where s.attempt_id = a.id and s.reason is not null order by s.id desc limit 1
+  ), 'abandoned'), updated_at = $2
   from free f where a.id = f.abandoned
   returning a.id
 ), opened as (
@@ -106,7 +141,9 @@ with contact as materialized (
   returning id
 ), joined as (
   update enrollment_attempts a set deadline = j.deadline, updated_at = $2,
-    user_id = coalesce(j.user_id, a.user_id), user_name = coalesce(j.user_name, a.user_name),
+    user_id = coalesce(j.user_id, a.user_id),
+    user_name = case when j.user_id is null and a.user_id is not null then a.user_name
+      else coalesce(j.user_name, a.user_name) end,
     outcome = coalesce(j.outcome, a.outcome), reason = coalesce(j.reason, a.reason),
     closed_at = case when j.outcome is not null then $2 end
   from free f, json_to_record(f.joined) as j (outcome text, reason text, user_id text, user_name text,
@@ -114,17 +151,23 @@ with contact as materialized (
   where f.joined is not null and a.id = f.id
   returning a.id
 ), held as materialized (
-  select * from free where id in (select id from opened union all select id from joined)
+  select * from free where repeats is not null or id in (select id from opened union all select id from joined)
+), repeated as (
+  update enrollment_attempt_steps s
+  set detail = s.detail || jsonb_build_object('count', coalesce((s.detail ->> 'count')::int, 1) + 1)
+  from held h
+  where s.attempt_id = h.repeats and s.id = (select max(id) from enrollment_attempt_steps l where l.attempt_id = h.repeats)
 ), void as (
   update scep_challenges set voided_at = $2
   where voided_at is null and attempt_id = any(array(select abandoned from held))
 ), step as (
-  insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, detail)
-  select abandoned, $2, 'contact', 'refused', 'abandoned', jsonb_build_object('newer_attempt_id', id)
+  insert into enrollment_attempt_steps (attempt_id, at, step, outcome, reason, user_name, machine_info_hash, detail)
+  select abandoned, $2, 'contact', 'refused', 'abandoned', null, null, jsonb_build_object('newer_attempt_id', id)
   from held where abandoned is not null
   union all
-  select h.id, $2, step, outcome, reason, coalesce(detail, '{}')
-  from held h, json_to_recordset(h.steps) as s (step text, outcome text, reason text, detail jsonb)
+  select h.id, $2, step, outcome, reason, user_name, decode(machine_info_hash, 'hex'), coalesce(detail, '{}')
+  from held h, json_to_recordset(h.steps) as s (step text, outcome text, reason text, user_name text,
+    machine_info_hash text, detail jsonb)
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
   select type, $2, enrollment_id, serial_number, user_name, reason, attempt_id, coalesce(data, '{}')
@@ -138,11 +181,19 @@ with contact as materialized (
   from held h where e.serial_number = h.serial and h.proven is not null and lower(e.udid) <> lower(h.proven)
     and e.type = 'device' and e.unenrolled_at is null and e.superseded_at is null
 ), granted as (
-  insert into scep_challenges (hash, attempt_id, serial_number, udid, expires_at, created_at)
-  select hash::bytea, attempt_id, serial_number, udid, expires_at, $2
+  insert into scep_challenges (hash, attempt_id, serial_number, udid, user_id, user_name, expires_at, created_at)
+  select hash::bytea, attempt_id, serial_number, udid, user_id, user_name, expires_at, $2
   from held h, json_to_record(h.challenge) as g (hash text, attempt_id text, serial_number text, udid text,
-    expires_at timestamptz)
+    user_id text, user_name text, expires_at timestamptz)
   where h.challenge is not null
+), trimmed as (
+  delete from scep_challenges where hash = any(array(
+    select c.hash from held h, lateral (
+      select hash from scep_challenges where attempt_id = h.id and certificate is null
+      order by created_at desc offset ${MAX_UNUSED}
+    ) c
+    where h.joined is not null and h.challenge is not null
+  ))
 )
 select n from held`
 

@@ -13,7 +13,7 @@ const MAX_FORM_BYTES = 16 * 1024
 const SEE_OTHER = 303
 
 /** The web view of Setup Assistant and the page `/enroll`, in the enroll scope. */
-export function webRoutes(deps: Pick<EntryDeps, 'events'>, web: Web): FastifyPluginAsync {
+export function webRoutes(deps: Pick<EntryDeps, 'strangers'>, web: Web): FastifyPluginAsync {
   return async (app) => {
     await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
     // A look by HEAD must open no session and use no challenge.
@@ -22,7 +22,7 @@ export function webRoutes(deps: Pick<EntryDeps, 'events'>, web: Web): FastifyPlu
     app.get<{ Params: { key: string } }>('/enroll/web/:key', quiet, async (request, reply) => {
       const answer = await web.openWebView(toRequest(request), request.params.key)
       if (answer.kind === 'unknown_key') {
-        refuseGuess(deps.events, request, 'ade_web')
+        refuseGuess(deps.strangers, request, 'ade_web')
         throw new AppError('not_found', 'There is no such enrollment address.')
       }
       return send(reply, answer)

@@ -1,3 +1,4 @@
+import { newId } from '../../../kernel/ids.ts'
 import type { ReasonCode } from '../../attempts/index.ts'
 import type { SignInRefusal } from '../../signin/index.ts'
 import type { User } from '../../users/index.ts'
@@ -16,8 +17,6 @@ const PATHS = { ade_web: '/enroll/sign-in', page: '/enroll' } as const
 const ENDS = { ade_web: '/enroll/profile', page: '/enroll/ready' } as const
 /** Providers that one page offers. */
 const MAX_PROVIDERS = 20
-
-type OnTheWay = Traveller & { attemptId: string }
 
 /** Makes the steps by which a person signs in on pages: name and password, a new password, an OpenID provider. */
 export function createSignInSteps(deps: EntryDeps, travel: Travel) {
@@ -58,26 +57,28 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
   }
 
   /** Lets someone who has proved who they are have the device, or says why not. */
-  async function admit(request: WebRequest, at: OnTheWay, user: User): Promise<WebAnswer> {
-    const { journey, attemptId } = at
-    const facts = { user_id: user.id, user_name: user.user_name }
+  async function admit(request: WebRequest, at: Traveller, user: User): Promise<WebAnswer> {
+    const { journey } = at
+    const { user_name } = user
+    const facts = { user_id: user.id, user_name }
     const device = { udid: journey.device?.udid ?? null, isAutomated: journey.way === 'ade_web' }
     const { steps, refusal, counts } = await judgePerson(deps, user, device)
     if (refusal !== undefined) {
-      await travel.refuse(request, attemptId, { ...refusal, steps, facts, ends: true })
+      await travel.refuse(request, journey, { ...refusal, user_name, steps, facts, ends: true })
       const explains = (await settings.get()).device_limit_message === 'explain'
       return end(request, at, refusal.reason, explains ? counts : undefined)
     }
+    // At the page the attempt begins with the certificate, and is known by this name until then.
+    const attempt_id = journey.attempt_id ?? newId(deps.clock.now())
     const isOpen = await deps.db.transaction(async (trx) => {
-      const attempt = await deps.attempts.lock(trx, attemptId)
-      if (attempt?.outcome !== 'in_progress') return false
-      await deps.attempts.note(trx, attemptId, facts)
-      await deps.attempts.step(trx, attemptId, ...steps)
+      const attempt = await deps.attempts.lock(trx, attempt_id)
+      if (attempt?.outcome !== 'in_progress') return journey.way === 'page'
+      await deps.attempts.note(trx, attempt_id, facts)
+      await deps.attempts.step(trx, attempt_id, ...steps)
       return true
     })
-    const signedIn = { user: { id: user.id, name: user.user_name }, change: null }
-    const moved = isOpen ? await travel.move(at, signedIn) : undefined
-    const renewed = moved && (await signin.sessions.renew(moved.session))
+    const signedIn = { attempt_id, user: { id: user.id, name: user_name }, change: null }
+    const renewed = isOpen ? await signin.sessions.renew(at.session, signedIn) : undefined
     if (renewed === undefined) return startAgain(request, journey.way)
     return { kind: 'redirect', to: ENDS[journey.way], setCookie: renewed.setCookie }
   }
@@ -94,14 +95,14 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
   /** Notes a sign-in that failed and shows the form again, or the one for a new password. */
   async function failed(
     request: WebRequest,
-    at: OnTheWay,
+    at: Traveller,
     refusal: SignInRefusal,
     typed: { userName: string; password: string } | undefined,
   ): Promise<WebAnswer> {
     const { reason, detail, user, retryAfterSeconds } = refusal
     const name = user?.user_name ?? (typed && (await tellableName(deps, typed.userName)))
-    await travel.refuse(request, at.attemptId, {
-      ...{ step: 'sign_in', reason, detail: { problem: detail }, ends: false },
+    await travel.refuse(request, at.journey, {
+      ...{ step: 'sign_in', reason, detail: { problem: detail }, user_name: name, ends: false },
       ...(name !== undefined && { facts: { user_name: name } }),
     })
     if (user !== undefined && typed !== undefined) {
@@ -110,26 +111,29 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
         password: typed.password,
         has_expired: reason === 'password_expired',
       }
-      const moved = await travel.move(at, { change })
-      return moved === undefined ? startAgain(request, at.journey.way) : newPassword(moved, null)
+      const renewed = await signin.sessions.renew(at.session, { change })
+      if (renewed === undefined) return startAgain(request, at.journey.way)
+      const { session, setCookie } = renewed
+      return { ...newPassword({ session, journey: { ...at.journey, change } }, null), setCookie }
     }
     return form(at, { ...signInProblem(reason, retryAfterSeconds), userName: typed?.userName ?? '' })
   }
 
-  /** The attempt of a traveller, unless it has ended or the page has no push certificate to work with. */
-  async function onTheWay(request: WebRequest, traveller: Traveller): Promise<OnTheWay | WebAnswer> {
-    const at = await travel.withAttempt(traveller)
-    if (at === undefined) return startAgain(request, traveller.journey.way)
+  /** The traveller, unless the attempt has ended or the page has no push certificate to work with. */
+  async function onTheWay(request: WebRequest, at: Traveller): Promise<Traveller | WebAnswer> {
+    if (!(await travel.isOpen(at))) return startAgain(request, at.journey.way)
     if ((await deps.push.certificates.current()) !== null) return at
     const reason = 'push_certificate_missing'
-    await travel.refuse(request, at.attemptId, { step: 'profile', reason, detail: {}, ends: true })
+    await travel.refuse(request, at.journey, { step: 'profile', reason, detail: {}, ends: true })
     return end(request, at, reason, undefined)
   }
 
-  async function toProvider(request: WebRequest, at: OnTheWay, sourceId: string): Promise<WebAnswer> {
+  async function toProvider(request: WebRequest, at: Traveller, sourceId: string): Promise<WebAnswer> {
     const returnTo = PATHS[at.journey.way]
     const started = await signin.oidc.start({ sourceId, session: at.session, returnTo })
-    return started.ok ? { kind: 'redirect', to: started.url } : failed(request, at, started, undefined)
+    if (!started.ok) return failed(request, at, started, undefined)
+    const { url: to, setCookie } = started
+    return { kind: 'redirect', to, ...(setCookie !== undefined && { setCookie }) }
   }
 
   return {

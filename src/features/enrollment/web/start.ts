@@ -40,7 +40,8 @@ export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, end
       return { ...startAgain(request, 'ade_web'), setCookie: taken }
     }
     const { attemptId } = await entrance.record(visit, {})
-    if (policy.user_affinity === 'none') return ends.profileFor(request, attemptId, undefined)
+    if (policy.user_affinity === 'none')
+      return ends.profileFor(request, { attempt_id: attemptId, way: 'ade_web', user: null })
     const journey = begin({
       ...{ way: 'ade_web', attempt_id: attemptId, browser: browserOf(request.userAgent) },
       ...{ device: { serial: machine.serial, udid: machine.udid }, source_id: policy.sign_in_source_id },
@@ -53,25 +54,22 @@ export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, end
     /** The first load of `configuration_web_url`. */
     async openWebView(request: WebRequest, key: string): Promise<WebAnswer> {
       if (request.deviceInfo === undefined) return missingHeader(request)
-      const visit = await entrance.receive(key, { header: request.deviceInfo }, request.requestId)
+      const visit = await entrance.receive(key, { header: request.deviceInfo }, request)
       if (visit === 'unknown_key') return { kind: 'unknown_key' }
-      if (visit === 'unreadable') return refusedAnswer(request, 'machine_info_invalid')
+      if (visit === 'refused') return refusedAnswer(request, 'machine_info_invalid')
       const { refusal, updateTo } = visit.checked
       if (refusal === undefined) return openFor(request, visit)
       await entrance.record(visit, {})
       return refusedAnswer(request, refusal.reason, { osVersion: updateTo })
     },
 
-    /** The page on which a person enrols a device of their own. */
+    /** The page on which a person enrols a device of their own. Nothing is written for it. */
     async openPage(request: WebRequest): Promise<WebAnswer> {
       const source_id = (await settings.get()).enroll_sign_in_source_id
       const known = await travel.find(request)
-      if (known?.journey.way === 'page' && known.journey.user === null) {
-        const moved = await travel.move(known, { source_id, change: null })
-        if (moved !== undefined) return steps.form(moved)
-      }
+      if (known?.session.isInCookie && known.journey.source_id === source_id) return steps.form(known)
       const journey = begin({ way: 'page', source_id, browser: browserOf(request.userAgent) })
-      const { session, setCookie } = await signin.sessions.open(journey)
+      const { session, setCookie } = signin.sessions.begin(journey)
       return { ...(await steps.form({ session, journey })), setCookie }
     },
 

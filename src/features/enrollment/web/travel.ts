@@ -1,8 +1,6 @@
 import { AppError } from '../../../kernel/errors.ts'
-import { addTime } from '../../../kernel/clock.ts'
 import type { AttemptFacts, NewStep, ReasonCode } from '../../attempts/index.ts'
 import type { WebSession } from '../../signin/index.ts'
-import { ATTEMPT_MINUTES } from '../attempt-deadline.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
 import { createMachineReader } from '../power-on/machine.ts'
 import type { WebRequest } from './answers.ts'
@@ -16,7 +14,7 @@ export interface Traveller {
 
 /** Makes what all steps of a browser share: its session, and the attempt behind it. */
 export function createTravel(deps: EntryDeps) {
-  const { db, clock, attempts, signin } = deps
+  const { db, attempts, strangers, signin } = deps
   const machines = createMachineReader(deps)
 
   /** Whether the header of a web view, where there is one, speaks of the journey's own device. */
@@ -68,45 +66,52 @@ export function createTravel(deps: EntryDeps) {
       return session && journey && { session, journey }
     },
 
-    /** The journey with an attempt that is in progress; on the page a new one where there is none. */
-    async withAttempt(traveller: Traveller): Promise<(Traveller & { attemptId: string }) | undefined> {
-      const { attempt_id: id, way } = traveller.journey
-      const known = await db.transaction(async (trx) => (id === null ? undefined : attempts.lock(trx, id)))
-      if (known?.outcome === 'in_progress') return { ...traveller, attemptId: known.id }
-      if (way !== 'page') return undefined
-      const deadline = addTime(clock.now(), ATTEMPT_MINUTES, 'minute')
-      const attemptId = await db.transaction((trx) =>
-        attempts.open(trx, { way, deadline }, { step: 'contact', outcome: 'passed' }),
-      )
-      const moved = await this.move(traveller, { attempt_id: attemptId })
-      return moved && { ...moved, attemptId }
+    /** Whether the attempt of the journey is in progress; at the page there is none before the certificate. */
+    async isOpen({ journey: { attempt_id: id, way } }: Traveller): Promise<boolean> {
+      if (way === 'page') return true
+      const attempt = id === null ? undefined : await attempts.find(db.kysely, id)
+      return attempt?.outcome === 'in_progress'
     },
 
-    /** Notes a refusal; `ends` false lets the person try again in the same attempt. */
+    /**
+     * Notes a refusal: in the attempt, where there is one, else as that of a stranger. `ends` false lets the person try again
+     * in the same attempt; one that was given a profile goes on in any case.
+     */
     async refuse(
-      { requestId }: Pick<WebRequest, 'requestId'>,
-      attemptId: string,
-      refusal: {
-        step: NewStep['step']
-        reason: ReasonCode
-        detail: Record<string, unknown>
-        steps?: readonly NewStep[]
-        facts?: AttemptFacts
-        ends: boolean
-      },
+      { requestId, address }: WebRequest,
+      journey: Pick<Journey, 'attempt_id' | 'way'>,
+      refusal: WebRefusal,
     ): Promise<void> {
-      const { step, reason, detail, steps = [], facts = {}, ends } = refusal
-      await db.transaction(async (trx) => {
-        const attempt = await attempts.lock(trx, attemptId)
-        if (attempt?.outcome !== 'in_progress') return
-        const rejection = { step, reason, detail, request_id: requestId }
-        await attempts.step(trx, attemptId, ...steps)
-        if (!ends) return attempts.refuseStep(trx, attemptId, rejection, facts)
-        await attempts.note(trx, attemptId, facts)
-        return attempts.reject(trx, attemptId, rejection)
+      const { step, reason, detail, user_name, steps = [], facts = {}, ends } = refusal
+      const { attempt_id: id, way } = journey
+      const isNoted = await db.transaction(async (trx) => {
+        const attempt = id === null ? undefined : await attempts.lock(trx, id)
+        if (attempt === undefined) return false
+        if (attempt.outcome !== 'in_progress') return true
+        const rejection = { step, reason, detail, request_id: requestId, ...(user_name && { user_name }) }
+        await attempts.step(trx, attempt.id, ...steps)
+        if (!ends || (await attempts.hasProfile(trx, attempt.id)))
+          await attempts.refuseStep(trx, attempt.id, rejection, facts)
+        else {
+          await attempts.note(trx, attempt.id, facts)
+          await attempts.reject(trx, attempt.id, rejection)
+        }
+        return true
       })
+      if (!isNoted) strangers.note({ address, way, reason, user_name, request_id: requestId, detail })
     },
   }
+}
+
+/** A refusal on the way of a browser. */
+interface WebRefusal {
+  step: NewStep['step']
+  reason: ReasonCode
+  detail: Record<string, unknown>
+  user_name?: string | undefined
+  steps?: readonly NewStep[]
+  facts?: AttemptFacts
+  ends: boolean
 }
 
 /** See `createTravel`. */

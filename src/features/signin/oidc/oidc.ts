@@ -39,9 +39,9 @@ export function createOidc(deps: {
   /** Sends the browser of this session to the provider. `returnTo` is a path below /enroll. */
   async function start(options: {
     sourceId: string
-    session: Pick<WebSession, 'id'>
+    session: WebSession
     returnTo: string
-  }): Promise<{ ok: true; url: string } | SignInRefusal> {
+  }): Promise<{ ok: true; url: string; setCookie?: string } | SignInRefusal> {
     const source = await sourceOf(options.sourceId)
     if ('reason' in source) return source
     const pending: PendingSignIn = {
@@ -53,7 +53,8 @@ export function createOidc(deps: {
     }
     const url = await authorizationUrl(source, pending)
     if (typeof url !== 'string') return url
-    if (await sessions.setPending(options.session, pending)) return { ok: true, url }
+    const remembered = await sessions.setPending(options.session, pending)
+    if (remembered !== undefined) return { ok: true, url, ...remembered }
     return refuse('sign_in_required', 'the session of this browser has ended')
   }
 
@@ -127,7 +128,7 @@ export function createOidc(deps: {
    * remembered counts once: a callback that comes again, to another browser or with another state is `sign_in_required`.
    */
   async function finish(options: {
-    session: Pick<WebSession, 'id'> | undefined
+    session: WebSession | undefined
     query: URLSearchParams
     requestId: string
   }): Promise<OidcResult> {

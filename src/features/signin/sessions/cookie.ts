@@ -1,14 +1,16 @@
 const NAME = 'firstboot_enroll'
 const PATH = '/enroll'
 const MAX_HEADER = 16_384
+/** An id, or a whole session, sealed. */
+const VALUE = /^(?:[\w-]{43}|s\.[\w-]{1,2000})$/
 
 /** The cookie of web sessions: how it is set, taken back and read. */
 interface SessionCookie {
-  /** The Set-Cookie header for a session of this id. */
-  set(id: string, maxAgeSeconds: number): string
+  /** The Set-Cookie header for a session of this id, or one that is in the cookie itself. */
+  set(value: string, maxAgeSeconds: number): string
   /** The Set-Cookie header that takes it back. */
   clear(): string
-  /** The ids in a Cookie header: more than one when somebody else has set such a cookie too. */
+  /** The values in a Cookie header: more than one when somebody else has set such a cookie too. */
   read(header: string | undefined): string[]
 }
 
@@ -21,12 +23,12 @@ export function createSessionCookie(publicUrl: string): SessionCookie {
   const name = isSecure ? `__Secure-${NAME}` : NAME
   const attributes = `Path=${PATH}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
   return {
-    set: (id, maxAgeSeconds) => `${name}=${id}; Max-Age=${maxAgeSeconds}; ${attributes}`,
+    set: (value, maxAgeSeconds) => `${name}=${value}; Max-Age=${maxAgeSeconds}; ${attributes}`,
     clear: () => `${name}=; Max-Age=0; ${attributes}`,
     read(header = '') {
       if (header.length > MAX_HEADER) return []
       const pairs = header.split(';').map((pair) => pair.trim().split('=', 2))
-      return pairs.flatMap(([key, value = '']) => (key === name && /^[\w-]{43}$/.test(value) ? [value] : []))
+      return pairs.flatMap(([key, value = '']) => (key === name && VALUE.test(value) ? [value] : []))
     },
   }
 }

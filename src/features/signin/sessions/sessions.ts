@@ -37,17 +37,30 @@ export interface WebSession {
   /** What every form of this session carries. */
   readonly csrfToken: string
   readonly expiresAt: Date
+  /** Whether all of it is in the browser's cookie, and nothing here. */
+  readonly isInCookie: boolean
 }
 
 type Kept = { state: SessionState; pending?: PendingSignIn }
+/** What a cookie holds of a browser that has proved nothing yet. */
+type Cookie = { id: string; kept: Kept; expires_at: string }
+
+/** How the value of a cookie begins that holds a session. */
+const IN_COOKIE = 's.'
+const COOKIE_CONTEXT = 'web_session:cookie'
 
 /** Web sessions, seen by all processes. */
 export type Sessions = ReturnType<typeof createSessions>
 
-/** Makes the web sessions. They live for 30 minutes from their opening, in the database: sealed, and the id hashed. */
+/**
+ * Makes the web sessions. They live for 30 minutes from their opening: in the database, sealed and the id hashed, once
+ * something was proved; until then in the cookie, sealed as well, so that strangers write nothing.
+ */
 export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBox; publicUrl: string }) {
   const { db, clock, secretBox } = deps
   const cookie = createSessionCookie(deps.publicUrl)
+  /** What came in cookies, as long as the session is in use. */
+  const inCookies = new WeakMap<WebSession, Kept>()
 
   function seal(idHash: Buffer, kept: Kept): Buffer {
     return secretBox.seal(Buffer.from(JSON.stringify(kept)), contextOf(idHash))
@@ -57,19 +70,50 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
     return JSON.parse(secretBox.open(row.state, contextOf(row.id_hash)).toString()) as Kept
   }
 
+  function secondsUntil(expiresAt: Date): number {
+    return Math.max(0, Math.floor((expiresAt.getTime() - clock.now().getTime()) / 1000))
+  }
+
+  function fromCookie({ id, kept, expires_at }: Cookie): WebSession {
+    const session = toSession(id, kept, new Date(expires_at), true)
+    inCookies.set(session, kept)
+    return session
+  }
+
+  /** The session that a cookie holds; undefined when it is not of our making, or has ended. */
+  function openCookie(value: string): WebSession | undefined {
+    let opened: Cookie
+    try {
+      const sealed = Buffer.from(value.slice(IN_COOKIE.length), 'base64url')
+      opened = JSON.parse(secretBox.open(sealed, COOKIE_CONTEXT).toString()) as Cookie
+    } catch {
+      return undefined
+    }
+    return new Date(opened.expires_at) > clock.now() ? fromCookie(opened) : undefined
+  }
+
+  function sealCookie(held: Cookie): string {
+    const sealed = secretBox.seal(Buffer.from(JSON.stringify(held)), COOKIE_CONTEXT)
+    const value = `${IN_COOKIE}${sealed.toString('base64url')}`
+    return cookie.set(value, secondsUntil(new Date(held.expires_at)))
+  }
+
   /** Opens one that holds `kept` and says how to set its cookie. */
   async function start(kept: Kept, expiresAt: Date): Promise<{ session: WebSession; setCookie: string }> {
-    const now = clock.now()
     const id = newSecret()
     const idHash = sha256(id)
     await insertSession(db.kysely, {
       id_hash: idHash,
       state: seal(idHash, kept),
       expires_at: expiresAt,
-      created_at: now,
+      created_at: clock.now(),
     })
-    const seconds = Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1000))
-    return { session: toSession(id, kept, expiresAt), setCookie: cookie.set(id, seconds) }
+    return { session: toSession(id, kept, expiresAt), setCookie: cookie.set(id, secondsUntil(expiresAt)) }
+  }
+
+  async function findStored(id: string): Promise<WebSession | undefined> {
+    const row = await findSession(db.kysely, sha256(id), clock.now())
+    return row && toSession(id, unseal(row), row.expires_at)
   }
 
   /** Changes what is kept, as one step among all requests of the session; undefined when it has ended. */
@@ -91,11 +135,18 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
     /** Opens a session; `setCookie` goes into the answer's Set-Cookie header. */
     open: (state: SessionState = {}) => start({ state }, addTime(clock.now(), LIFE_MINUTES, 'minute')),
 
+    /** Begins one for a browser that has proved nothing: it is in the cookie alone. */
+    begin(state: SessionState): { session: WebSession; setCookie: string } {
+      const expires_at = addTime(clock.now(), LIFE_MINUTES, 'minute').toISOString()
+      const held = { id: newSecret(), kept: { state }, expires_at }
+      return { session: fromCookie(held), setCookie: sealCookie(held) }
+    },
+
     /** The session of a request by its Cookie header; undefined when there is none or it has ended. */
     async find(cookieHeader: string | undefined): Promise<WebSession | undefined> {
-      for (const id of cookie.read(cookieHeader).slice(0, MAX_COOKIES)) {
-        const row = await findSession(db.kysely, sha256(id), clock.now())
-        if (row !== undefined) return toSession(id, unseal(row), row.expires_at)
+      for (const value of cookie.read(cookieHeader).slice(0, MAX_COOKIES)) {
+        const session = value.startsWith(IN_COOKIE) ? openCookie(value) : await findStored(value)
+        if (session !== undefined) return session
       }
       return undefined
     },
@@ -113,14 +164,20 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
     },
 
     /**
-     * The same session under a new id, for the moment someone has signed in: whoever had planted the old cookie is left
-     * with nothing. Undefined when it has ended.
+     * The same session with a changed state under a new id, kept here from now on, for the moment in which something was
+     * proved: whoever had planted the old cookie is left with nothing. Undefined when it has ended.
      */
-    async renew(session: WebSession): Promise<{ session: WebSession; setCookie: string } | undefined> {
+    async renew(
+      session: WebSession,
+      state: SessionState = {},
+    ): Promise<{ session: WebSession; setCookie: string } | undefined> {
+      const before = inCookies.get(session)
+      if (before !== undefined) return start({ state: { ...before.state, ...state } }, session.expiresAt)
       const row = await findSession(db.kysely, sha256(session.id), clock.now())
       if (row === undefined) return undefined
       await deleteSession(db.kysely, row.id_hash)
-      return start(unseal(row), row.expires_at)
+      const kept = unseal(row)
+      return start({ ...kept, state: { ...kept.state, ...state } }, row.expires_at)
     },
 
     /** Seals sessions anew that are sealed with the previous secret key; gives their number. */
@@ -131,8 +188,8 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
       }),
 
     /** Ends a session; the answer is the Set-Cookie header that takes the cookie back. */
-    async end(session: Pick<WebSession, 'id'>): Promise<string> {
-      await deleteSession(db.kysely, sha256(session.id))
+    async end(session: WebSession): Promise<string> {
+      if (!session.isInCookie) await deleteSession(db.kysely, sha256(session.id))
       return cookie.clear()
     },
 
@@ -141,17 +198,24 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
       return typeof given === 'string' && timingSafeEqual(sha256(given), sha256(session.csrfToken))
     },
 
-    /** Remembers that the browser is sent to a provider; false when the session has ended. */
-    async setPending(session: Pick<WebSession, 'id'>, pending: PendingSignIn): Promise<boolean> {
-      const changed = await change(session, (kept) => ({ kept: { ...kept, pending }, value: true }))
-      return changed?.value ?? false
+    /** Remembers that the browser is sent to a provider, in its cookie if that holds the session; undefined when it has ended. */
+    async setPending(
+      session: WebSession,
+      pending: PendingSignIn,
+    ): Promise<{ setCookie?: string } | undefined> {
+      const inCookie = inCookies.get(session)
+      if (inCookie !== undefined) {
+        const { id, expiresAt } = session
+        const held = { id, kept: { ...inCookie, pending }, expires_at: expiresAt.toISOString() }
+        return { setCookie: sealCookie(held) }
+      }
+      return (await change(session, (kept) => ({ kept: { ...kept, pending }, value: {} })))?.value
     },
 
-    /** Takes what was remembered for this `state`, once; another one stays. */
-    async takePending(
-      session: Pick<WebSession, 'id'>,
-      state: string | null,
-    ): Promise<PendingSignIn | undefined> {
+    /** Takes what was remembered for this `state`, once (a cookie: until it is replaced); another one stays. */
+    async takePending(session: WebSession, state: string | null): Promise<PendingSignIn | undefined> {
+      const held = inCookies.get(session)?.pending
+      if (session.isInCookie) return held?.state === state ? held : undefined
       const changed = await change(session, ({ pending, ...kept }) =>
         pending?.state === state
           ? { kept, value: pending }
@@ -166,8 +230,8 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
 }
 
 /** The token is a hash of the id, which a page of another site cannot know. */
-function toSession(id: string, { state }: Kept, expiresAt: Date): WebSession {
-  return { id, state, csrfToken: sha256(`csrf:${id}`).toString('base64url'), expiresAt }
+function toSession(id: string, { state }: Kept, expiresAt: Date, isInCookie = false): WebSession {
+  return { id, state, csrfToken: sha256(`csrf:${id}`).toString('base64url'), expiresAt, isInCookie }
 }
 
 function contextOf(idHash: Buffer): string {

@@ -31,8 +31,19 @@ export const deviceActs: readonly Act[] = [
   },
   {
     ...{ phone: 2, title: 'A kiosk that must not be used half done', policy: 'kiosk' },
-    ...{ way: 'nobody signs in; held until DeviceConfigured', expected: ['enrolled'] },
-    play: (stage, actor) => stage.powerOn(actor, 'powered on'),
+    ...{ way: 'nobody signs in; held until DeviceConfigured' },
+    special: ({ clock }) => ({ signsAt: clock.now() }),
+    expected: ['enrolled', 'machine_info_replayed', 'enrolled'],
+    async play(stage, actor) {
+      await stage.powerOn(actor, 'powered on')
+      await stage.api.call('PATCH', '/settings', { machine_info_replay: 'refuse' })
+      stage.tell('The administrator has copies refused of what devices said before (PATCH /settings).')
+      actor.phone.erase()
+      await stage.powerOn(actor, 'erased; its clock stands still, so that it says the very same again')
+      await stage.api.call('PATCH', '/settings', { machine_info_replay: 'tell' })
+      stage.tell('Copies are told and served again.')
+      await stage.powerOn(actor, 'powered on again')
+    },
   },
   {
     ...{ phone: 14, title: 'Old, but it can update itself', policy: 'current', way: 'nobody signs in' },
