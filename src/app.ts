@@ -27,6 +27,7 @@ import { apiTokensApi, createIdempotencyKeys, createOperators } from './features
 import { createPush, pushCertificatesApi } from './features/push/index.ts'
 import { createSettings, openInstance, resealInstance, settingsApi } from './features/settings/index.ts'
 import { createSignin, signinApi, type Signin } from './features/signin/index.ts'
+import { statusApi } from './features/status/index.ts'
 import { createUsers, usersApi } from './features/users/index.ts'
 import { createHttp } from './http/index.ts'
 import { fillGauges } from './gauges.ts'
@@ -217,6 +218,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         settingsApi(parts),
         eventsApi(parts),
         apiTokensApi({ operators }),
+        statusApi({ ...parts, version }),
       ],
       nanomdm: [
         nanomdmApi({

@@ -49,6 +49,7 @@ const FEATURES: Record<string, readonly string[]> = {
       'enrollment',
     ],
   ],
+  status: ['devices', 'commands', 'ade'],
   nanomdm: ['events', 'settings', 'governor', 'devices', 'push', 'commands', 'mdm-endpoints'],
 }
 

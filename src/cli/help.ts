@@ -30,7 +30,7 @@ export function overview(verbs: readonly Verb[], words: readonly string[] = []):
 export function helpOf(verb: Verb): string {
   const options = Object.entries(verb.options ?? {}).map(([name, option]) => describe(name, option))
   const positionals = (verb.arguments ?? []).map(({ name, summary }) => [`<${name}>`, summary] as const)
-  const program = verb.words.length === 1 && verb.words[0] !== 'simulate'
+  const program = verb.words[0] === 'serve' || verb.words[0] === 'migrate'
   const paging = verb.call?.paged === undefined ? [] : [['--all', 'every page, not only the first'] as const]
   const waiting =
     verb.progress === undefined

@@ -9,12 +9,13 @@ import { connect } from './connection.ts'
 import { follow } from './follow.ts'
 import { helpOf, overview } from './help.ts'
 import type { SimulateDeps } from './simulate.ts'
+import { formatStatus, readStatus } from './status.ts'
 import { suggestion } from './suggest.ts'
 import { visibleLines } from './terminal.ts'
 import type { Output } from './terminal.ts'
 import type { Input, Verb } from './verb.ts'
 import { UsageError } from './verb.ts'
-import { followEvents, migrate, serve, simulate, VERBS } from './verbs/index.ts'
+import { followEvents, migrate, serve, simulate, status, VERBS } from './verbs/index.ts'
 
 /** Exit codes of every verb. */
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -84,6 +85,16 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
       write: (text) => void deps.stdout.write(text),
       signal: signalOf(deps),
     })
+  }
+  if (verb === status) {
+    const report = await readStatus(connection.api, now())
+    const { columns } = deps.stdout
+    deps.stdout.write(
+      common.output === 'json'
+        ? `${visibleLines(JSON.stringify(report, null, 2))}\n`
+        : formatStatus(report, connection.url, columns),
+    )
+    return EXIT.ok
   }
   if (verb === followEvents) return followUntilStopped(connection, input, common, deps)
   const { columns } = deps.stdout

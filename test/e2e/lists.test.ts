@@ -88,4 +88,21 @@ describeEachEngine('lists that are searched, and things called by their names', 
       err: expect.stringContaining('--device-limit: '),
     })
   })
+
+  test('the state of the server at a glance, and what needs a person', async () => {
+    const shown = await cli('status')
+    expect(shown).toMatchObject({ code: 0, err: '' })
+    expect(shown.out).toMatch(/^server +Firstboot \S+ at http/)
+    expect(shown.out).toMatch(/^devices +2 enrolled$/m)
+    expect(shown.out).toContain('Nothing is wrong.')
+    await world.api('POST', '/ade-servers', { name: 'Phones' })
+    const { out, code } = await cli('status --output json')
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      devices: { enrolled: 2, unenrolled: 0 },
+      refused: {},
+      problems: [expect.stringMatching(/^ADE server Phones has no server token/)],
+    })
+    expect((await cli('status --token wrong')).code).toBe(1)
+  })
 })

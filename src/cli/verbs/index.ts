@@ -7,18 +7,19 @@ import { enrollmentVerbs } from './enrollment.ts'
 import { eventVerbs } from './events.ts'
 import { groupVerbs } from './groups.ts'
 import { policyVerbs } from './policies.ts'
-import { migrate, serve, simulate } from './programs.ts'
+import { migrate, serve, simulate, status } from './programs.ts'
 import { pushCertificateVerbs } from './push-certificates.ts'
 import { signInVerbs } from './sign-in.ts'
 
 export { followEvents } from './events.ts'
-export { migrate, serve, simulate } from './programs.ts'
+export { migrate, serve, simulate, status } from './programs.ts'
 
 /** Every verb, in the order of the help. */
 export const VERBS: readonly Verb[] = [
   serve,
   migrate,
   simulate,
+  status,
   ...deviceVerbs,
   ...commandVerbs,
   ...enrollmentVerbs,

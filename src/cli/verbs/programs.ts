@@ -9,6 +9,9 @@ export const serve: Verb = {
 /** Brings the database up to date. */
 export const migrate: Verb = { words: ['migrate'], summary: 'Bring the database up to date and end' }
 
+/** Shows how the server is; done by the program itself. */
+export const status: Verb = { words: ['status'], summary: 'Show how the server is, and what needs a person' }
+
 /** Runs fake devices. */
 export const simulate: Verb = {
   words: ['simulate'],
