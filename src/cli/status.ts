@@ -57,7 +57,8 @@ export async function readStatus(api: ApiClient, now: Date): Promise<StatusRepor
   ])) as [Status, { items: PushCertificate[] }, { items: AdeServer[] }, { items: Attempt[] }]
   const refused: Record<string, number> = {}
   for (const attempt of attempts.items) {
-    const reason = attempt.outcome === 'enrolled' ? undefined : (attempt.last_refusal?.reason ?? attempt.reason)
+    const reason =
+      attempt.outcome === 'enrolled' ? undefined : (attempt.last_refusal?.reason ?? attempt.reason)
     if (reason != null) refused[reason] = (refused[reason] ?? 0) + 1
   }
   const certificate = certificates.items.find((item) => item.in_use) ?? null
@@ -84,14 +85,20 @@ function problemsOfCertificate(certificate: PushCertificate | null, now: Date): 
   return problems
 }
 
-function problemsOfServer({ name, has_token, token_expires_at, what_to_do, sync }: AdeServer, now: Date): string[] {
+function problemsOfServer(
+  { name, has_token, token_expires_at, what_to_do, sync }: AdeServer,
+  now: Date,
+): string[] {
   const which = `ADE server ${name}`
-  if (!has_token) return [`${which} has no server token: firstboot ade-servers token ${name} <file> --apple-id <id>`]
+  if (!has_token)
+    return [`${which} has no server token: firstboot ade-servers token ${name} <file> --apple-id <id>`]
   const problems = token_expires_at === null ? [] : expiry(`The token of ${which}`, token_expires_at, now)
   const { last } = sync
   if (what_to_do !== null) problems.push(`${which}: ${what_to_do}`)
   else if (last !== null && (last.state === 'failed' || last.state === 'timed_out'))
-    problems.push(`The last sync of ${which} has ${last.state.replace('_', ' ')}: ${last.error ?? 'no reason is known'}.`)
+    problems.push(
+      `The last sync of ${which} has ${last.state.replace('_', ' ')}: ${last.error ?? 'no reason is known'}.`,
+    )
   if (last !== null && now.getTime() - Date.parse(last.started_at) > STALE_MS)
     problems.push(`${which} has not been synced for more than a day.`)
   return problems
@@ -99,7 +106,9 @@ function problemsOfServer({ name, has_token, token_expires_at, what_to_do, sync 
 
 function problemsOfAssignments({ failed = 0, throttled = 0 }: Record<string, number>): string[] {
   return [
-    ...(failed > 0 ? [`Apple refuses the policy of ${failed} serial numbers: firstboot ade-devices list`] : []),
+    ...(failed > 0
+      ? [`Apple refuses the policy of ${failed} serial numbers: firstboot ade-devices list`]
+      : []),
     ...(throttled > 0 ? [`Apple makes ${throttled} serial numbers wait for their policy.`] : []),
   ]
 }
@@ -125,7 +134,14 @@ export function formatStatus(report: StatusReport, url: string, columns?: number
     ['commands', listed(report.commands)],
     ['refused in 24 h', listed(report.refused)],
   ].map(([name, value]) => ({ name, value }))
-  const table = formatTable(rows, [['', 'name'], ['', 'value']] as const, columns).replace(/^\n/, '')
+  const table = formatTable(
+    rows,
+    [
+      ['', 'name'],
+      ['', 'value'],
+    ] as const,
+    columns,
+  ).replace(/^\n/, '')
   const wrong = report.problems.map((problem) => `  ${problem}\n`).join('')
   return table + visibleLines(wrong === '' ? '\nNothing is wrong.\n' : `\nWhat needs you:\n${wrong}`)
 }
