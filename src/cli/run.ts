@@ -15,7 +15,7 @@ import { visibleLines } from './terminal.ts'
 import type { Output } from './terminal.ts'
 import type { Input, Verb } from './verb.ts'
 import { UsageError } from './verb.ts'
-import { followEvents, migrate, serve, simulate, status, VERBS } from './verbs/index.ts'
+import { followEvents, migrate, serve, simulate, status as statusVerb, VERBS } from './verbs/index.ts'
 
 /** Exit codes of every verb. */
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -86,7 +86,7 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
       signal: signalOf(deps),
     })
   }
-  if (verb === status) {
+  if (verb === statusVerb) {
     const report = await readStatus(connection.api, now())
     const { columns } = deps.stdout
     deps.stdout.write(

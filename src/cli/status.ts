@@ -49,7 +49,7 @@ export interface StatusReport extends Status {
 export async function readStatus(api: ApiClient, now: Date): Promise<StatusReport> {
   const get = (path: string, query: Record<string, string> = {}) => api({ method: 'GET', path, query })
   const since = new Date(now.getTime() - DAY_MS).toISOString()
-  const [status, certificates, servers, attempts] = (await Promise.all([
+  const [counts, certificates, servers, attempts] = (await Promise.all([
     get('/status'),
     get('/push-certificates'),
     get('/ade-servers'),
@@ -63,14 +63,14 @@ export async function readStatus(api: ApiClient, now: Date): Promise<StatusRepor
   }
   const certificate = certificates.items.find((item) => item.in_use) ?? null
   return {
-    ...status,
+    ...counts,
     push_certificate: certificate,
     ade_servers: servers.items,
     refused,
     problems: [
       ...problemsOfCertificate(certificate, now),
       ...servers.items.flatMap((server) => problemsOfServer(server, now)),
-      ...problemsOfAssignments(status.assignments),
+      ...problemsOfAssignments(counts.assignments),
     ],
   }
 }
