@@ -36,7 +36,7 @@ interface Attempt {
 }
 
 /** What `firstboot status` shows: how the server is, and what a person has to do. */
-export interface StatusReport extends Status {
+interface StatusReport extends Status {
   push_certificate: PushCertificate | null
   ade_servers: AdeServer[]
   /** Attempts of the last 24 hours that were refused, by their last reason; of very many the newest. */
