@@ -44,6 +44,19 @@ test.each<[string, string, string, unknown?]>([
     '/users',
     { user_name: 'ada', device_limit: null, disabled: false, display_name: 'Ada' },
   ],
+  ['users create ada --sign-in-source none', 'POST', '/users', { user_name: 'ada', sign_in: null }],
+  [
+    'users update u --sign-in-source 01a00000-0000-7000-8000-000000000000 --subject Zm9v==',
+    'PATCH',
+    '/users/u',
+    { sign_in: { source_id: '01a00000-0000-7000-8000-000000000000', subject: 'Zm9v==' } },
+  ],
+  [
+    'sign-in-sources update s --links-existing-users true',
+    'PATCH',
+    '/sign-in-sources/s',
+    { links_existing_users: true },
+  ],
   ['users update u --device-limit 3', 'PATCH', '/users/u', { device_limit: 3 }],
   ['settings get', 'GET', '/settings'],
   [

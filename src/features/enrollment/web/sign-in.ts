@@ -189,6 +189,9 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
     async startOidc(request: WebRequest, sourceId: string): Promise<WebAnswer> {
       const traveller = await travel.find(request)
       if (traveller?.journey.way !== 'page') return startAgain(request, traveller?.journey.way)
+      // The page has no link to anything else.
+      const isProvider = (await signin.sources.find(sourceId))?.kind === 'oidc'
+      if (!isProvider) return form(traveller, signInProblem('sign_in_required'))
       const at = await onTheWay(request, traveller)
       return 'kind' in at ? at : toProvider(request, at, sourceId)
     },
