@@ -34,6 +34,7 @@ const ERRORS = {
   token_expired: [422, 'The server token has expired.', 'info'],
   token_of_another_server: [409, "The token is of another of Apple's servers than the one before.", 'info'],
   token_of_another_apple_id: [409, 'The token was made with another Apple ID than the one before.', 'info'],
+  policy_not_for_ade: [422, 'The enrollment policy is not for automated enrollment (ade.enabled).', 'info'],
   sync_running: [409, 'A sync of this server is running already.', 'info'],
   ade_failed: [502, 'Apple has not done what it was asked.', 'warn'],
   upstream_refused: [422, 'That address may not be called: https is needed, except on loopback.', 'info'],

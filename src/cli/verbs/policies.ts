@@ -63,11 +63,15 @@ const selection: Readonly<Record<string, VerbOption>> = {
   },
 }
 
+const dryRun = {
+  'dry-run': { kind: 'flag', summary: 'say what would change, and change nothing', to: 'query' },
+} as const
+
 const assign: Verb = {
   words: ['enrollment-policies', 'assign'],
   summary: 'Give devices a policy; Apple is told in the background',
   arguments: [id],
-  options: selection,
+  options: { ...selection, ...dryRun },
   call: { method: 'POST', path: '/enrollment-policies/{id}/assign' },
   prepare: (call, input) => addSelection(call, input, assign),
   isPartial,
@@ -78,7 +82,7 @@ const unassign: Verb = {
   words: ['enrollment-policies', 'unassign'],
   summary: 'Take a policy from devices',
   arguments: [id],
-  options: selection,
+  options: { ...selection, ...dryRun },
   call: { method: 'POST', path: '/enrollment-policies/{id}/unassign' },
   prepare: (call, input) => addSelection(call, input, unassign),
   isPartial,

@@ -16,7 +16,7 @@ export interface AdeDeps {
   metrics: Metrics
   events: Pick<Events, 'emit'>
   secretBox: SecretBox
-  policies: Pick<EnrollmentPolicies, 'find'>
+  policies: Pick<EnrollmentPolicies, 'find' | 'holdForAde'>
   devices: Pick<Devices, 'enrolledOtherwise'>
   /** The way to Apple. Its own limit of time must let a page take the 10 minutes of a sync. */
   http: HttpClient

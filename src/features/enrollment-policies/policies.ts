@@ -11,6 +11,7 @@ import {
   type Queries,
   deletePolicy,
   findPolicy,
+  holdPolicy,
   insertPolicy,
   listPolicies,
   lockPolicy,
@@ -71,6 +72,8 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
         const fields = await checked(trx, patched(before, patch))
         const changed = differences(before, fields)
         if (changed.length === 0) return policy
+        // Switched off, it would take its devices out of management at Apple.
+        if (before.ade.enabled && !fields.ade.enabled) await refuseIfUsed(trx, id)
         const after = await updatePolicy(trx, id, fields, clock.now())
         await groups.renamePolicyGroup(trx, id, after.name)
         await tell(trx, 'policy.updated', after, change, { changed })
@@ -85,11 +88,22 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
     await db.transaction(async (trx) => {
       const policy = (await lockPolicy(trx, id)) ?? missing()
       change.check?.(policy.version)
-      refuseIfUsed(await deps.usage(trx, id), await deps.defaultOf(trx, id))
+      await refuseIfUsed(trx, id)
       await groups.deletePolicyGroup(trx, id)
       await deletePolicy(trx, id)
       await tell(trx, 'policy.deleted', policy, change)
     })
+  }
+
+  async function refuseIfUsed(trx: Tx, id: string): Promise<void> {
+    const devices = await deps.usage(trx, id)
+    if (devices > 0) {
+      throw new AppError('conflict', `${devices} devices have this policy; give them another one first.`)
+    }
+    const servers = await deps.defaultOf(trx, id)
+    if (servers.length === 0) return
+    const names = servers.map((name) => `"${name}"`).join(', ')
+    throw new AppError('conflict', `New devices of ${names} get this policy; choose another default first.`)
   }
 
   async function tell(
@@ -110,12 +124,29 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
   return {
     /** Makes a policy of what an administrator wrote; only `name` is needed. Throws AppError `invalid_request`, `conflict`. */
     create,
-    /** Changes a policy by a JSON merge patch. Throws AppError `not_found`, `precondition_failed` and as making one does. */
+    /**
+     * Changes a policy by a JSON merge patch. Throws AppError `not_found`, `precondition_failed`, `conflict` where `ade.enabled` of one in
+     * use is to become false, and as making one does.
+     */
     update,
     /** Deletes a policy with its group. Throws AppError `not_found`, `precondition_failed` and, when in use, `conflict`. */
     remove,
     /** The policy with this id, if there is one. */
     find: (executor: Queries, id: string): Promise<Policy | undefined> => findPolicy(executor, id),
+    /**
+     * A policy that devices may be given, kept as it is until the transaction ends. Throws AppError `policy_not_for_ade`;
+     * undefined: there is none.
+     */
+    async holdForAde(trx: Tx, id: string): Promise<Policy | undefined> {
+      const policy = await holdPolicy(trx, id)
+      if (policy?.ade.enabled === false) {
+        throw new AppError(
+          'policy_not_for_ade',
+          `The enrollment policy "${policy.name}" is not for automated enrollment: set ade.enabled of it to true first.`,
+        )
+      }
+      return policy
+    },
     /** The names of the policies that put their devices into this group. */
     namesByGroup: (executor: Queries, groupId: string) => namesBy(executor, 'group_id', groupId),
     /** The names of the policies whose people sign in at this source. */
@@ -135,16 +166,6 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
 function fieldsOf(policy: Policy): PolicyFields {
   const { name, description, user_affinity, sign_in_source_id, group_id, ade } = policy
   return { name, description, user_affinity, sign_in_source_id, group_id, ade }
-}
-
-function refuseIfUsed(devices: number, servers: readonly string[]): void {
-  if (devices > 0) {
-    throw new AppError('conflict', `${devices} devices have this policy; give them another one first.`)
-  }
-  if (servers.length > 0) {
-    const names = servers.map((name) => `"${name}"`).join(', ')
-    throw new AppError('conflict', `New devices of ${names} get this policy; choose another default first.`)
-  }
 }
 
 function missing(): never {

@@ -40,6 +40,17 @@ export async function lockPolicy(trx: Tx, id: string): Promise<Policy | undefine
   return row && toPolicy(row)
 }
 
+/** The policy, kept as it is until the transaction ends; others may hold it too. */
+export async function holdPolicy(trx: Tx, id: string): Promise<Policy | undefined> {
+  const row = await trx
+    .selectFrom('enrollment_policies')
+    .selectAll()
+    .where('id', '=', id)
+    .forShare()
+    .executeTakeFirst()
+  return row && toPolicy(row)
+}
+
 /** Policies by name, from after `after`; with `name` the one of that name. */
 export async function listPolicies(
   db: Queries,

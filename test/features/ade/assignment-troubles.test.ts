@@ -103,6 +103,65 @@ describeEachEngine('troubles of assignment', (database) => {
     expect(world.fake.violations).toEqual([])
   })
 
+  test('a policy that is not for automated enrollment is given to no device, old or new', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A', 'B'])
+    const sales = await world.policy('Sales')
+    await world.assign(sales, ['A'])
+    await world.first.reconcile()
+    const off = await world.policy('Off', { ade: { enabled: false } })
+    const { call } = await world.api()
+    for (const body of [{ serial_numbers: ['A'] }, { all: true, ade_server_id: id }]) {
+      for (const query of ['', '?dry_run=true', '?dry_run=false']) {
+        const answer = await call('POST', `/enrollment-policies/${off}/assign${query}`, body)
+        expect([answer.status, answer.body.code]).toEqual([422, 'policy_not_for_ade'])
+        expect(answer.body.detail).toContain('"Off"')
+      }
+    }
+    const standard = await call('PUT', `/ade-servers/${id}/default-policy`, { policy_id: off })
+    expect([standard.status, standard.body.code]).toEqual([422, 'policy_not_for_ade'])
+    await world.first.reconcile()
+    expect(await world.device('A')).toMatchObject({ policy_id: sales, assignment_state: 'assigned' })
+    expect(changes(world)).toHaveLength(1)
+    expect(
+      (await call('POST', `/enrollment-policies/${off}/unassign`, { serial_numbers: ['B'] })).status,
+    ).toBe(202)
+    expect((await call('PUT', `/ade-servers/${id}/default-policy`, { policy_id: null })).status).toBe(200)
+  })
+
+  test('a dry run says what would change, and changes and tells nothing', async () => {
+    const world = await adeWorld(database())
+    const id = await world.server('Zurich', ['A', 'B', 'C'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A'])
+    await world.first.reconcile()
+    const { call } = await world.api()
+    const before = world.first.emitted.length
+    const ask = (verb: string, body: unknown) =>
+      call('POST', `/enrollment-policies/${policyId}/${verb}?dry_run=true`, body)
+    const some = await ask('assign', { serial_numbers: ['a', 'B', 'Z'] })
+    expect([some.status, some.body]).toEqual([
+      200,
+      {
+        ...{ changed: 1, unchanged: 1, will_unenroll: [] },
+        problems: [{ serial_number: 'Z', problem: 'unknown' }],
+      },
+    ])
+    expect((await ask('assign', { all: true, ade_server_id: id })).body).toMatchObject({
+      changed: 2,
+      unchanged: 1,
+    })
+    expect((await ask('unassign', { serial_numbers: ['A', 'B'] })).body).toMatchObject({
+      changed: 1,
+      unchanged: 1,
+    })
+    expect((await ask('assign', { serial_numbers: ['Z'] })).status).toBe(400)
+    expect(world.first.emitted).toHaveLength(before)
+    expect((await world.device('B')).policy_id).toBeNull()
+    expect((await world.device('A')).policy_id).toBe(policyId)
+    expect((await call('POST', `/enrollment-policies/${policyId}/assign?dry_run=maybe`, {})).status).toBe(400)
+  })
+
   test('lists of serial numbers: all of a server, a CSV, and every problem at once', async () => {
     const world = await adeWorld(database())
     const id = await world.server('Zurich', ['A1', 'B2', 'C3'])
@@ -120,13 +179,14 @@ describeEachEngine('troubles of assignment', (database) => {
           { serial_number: 'NOPE', line: 5, problem: 'unknown' },
           { serial_number: 'not one', line: 6, problem: 'not_a_serial_number' },
         ],
+        will_unenroll: [],
       },
     ])
     const all = await call('POST', `/enrollment-policies/${policyId}/assign`, {
       all: true,
       ade_server_id: id,
     })
-    expect(all.body).toEqual({ changed: 1, unchanged: 2, problems: [] })
+    expect(all.body).toEqual({ changed: 1, unchanged: 2, problems: [], will_unenroll: [] })
     const none = await call('POST', `/enrollment-policies/${policyId}/assign`, { serial_numbers: ['X', 'Y'] })
     expect([none.status, none.body.code]).toEqual([400, 'invalid_request'])
     expect(JSON.stringify(none.body)).toContain('Y: unknown')

@@ -36,7 +36,9 @@ describeEachEngine('assignment', (database) => {
     const all = serials(2_500)
     await world.server('Zurich', all)
     const policyId = await world.policy('Sales', { ade: { department: 'Sales IT' } })
-    expect(await world.assign(policyId, all)).toEqual({ changed: 2_500, unchanged: 0, problems: [] })
+    expect(await world.assign(policyId, all)).toEqual({
+      ...{ changed: 2_500, unchanged: 0, problems: [], will_unenroll: [] },
+    })
     await world.first.reconcile()
     expect(changes(world)).toEqual([
       ...['POST /profile 1000', 'POST /profile/devices 1000', 'POST /profile/devices 500'],
@@ -196,7 +198,7 @@ describeEachEngine('assignment', (database) => {
       'POST /profile/devices 1',
     ])
     const off = await world.policy('Off', { ade: { enabled: false } })
-    await world.assign(off, ['A'])
+    await expect(world.assign(off, ['A'])).rejects.toMatchObject({ code: 'policy_not_for_ade' })
     await world.first.reconcile()
     expect(changes(world)).toHaveLength(4)
     expect(world.fake.violations).toEqual([])

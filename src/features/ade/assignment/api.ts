@@ -46,6 +46,10 @@ const answer = Type.Object(
       }),
       { description: 'What could not be done.' },
     ),
+    will_unenroll: Type.Array(Type.String(), {
+      description:
+        'Ids of devices that their users enrolled by a link or the page: they are unenrolled, so that they can enrol as the policy says.',
+    }),
   },
   { title: 'Assigned', description: 'What the call changed.' },
 )
@@ -73,6 +77,9 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
             description:
               'All devices of an ADE server, or those of a list: JSON, or a CSV with a serial number in the first field of each line. What cannot be done is reported, the rest is done.',
             params: idParam('The id of the enrollment policy.'),
+            querystring: Type.Object({
+              dry_run: Type.Boolean({ default: false, description: 'Only say what would change.' }),
+            }),
             body: {
               content: {
                 'application/json': { schema: devices },
@@ -81,12 +88,14 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
                 },
               },
             },
-            response: { 202: answer },
+            response: { 200: answer, 202: answer },
           },
         },
         async (request, reply) => {
           const wish = await wishOf(request.body)
-          return reply.code(202).send(await wishes[verb](request.params.id, wish, changeOf(request)))
+          const { dry_run: isDry } = request.query
+          const granted = await wishes[verb](request.params.id, wish, changeOf(request), isDry)
+          return reply.code(isDry ? 200 : 202).send(granted)
         },
       )
     }

@@ -255,6 +255,27 @@ const WAITING = sql`assignment_state = case when d.assignment_state = 'throttled
   assignment_retry_at = case when d.assignment_state = 'throttled' then d.assignment_retry_at end,
   assignment_attempts = 0, assignment_error = null`
 
+/** How many live devices would get a policy, and how many have it. */
+export async function countPolicy(
+  trx: Tx,
+  selection: Selection,
+  policyId: string,
+): Promise<{ changed: number; unchanged: number }> {
+  const { rows } = await sql<{ changed: number; unchanged: number }>`
+    select count(*) filter (where d.policy_id is distinct from ${policyId}) as changed,
+      count(*) filter (where d.policy_id = ${policyId}) as unchanged
+    from ade_devices d where ${selected(selection)} and ${LIVE}`.execute(trx)
+  return rows[0]!
+}
+
+/** The serial numbers of live devices that have no policy. */
+export async function findWithoutPolicy(trx: Tx, selection: Selection): Promise<string[]> {
+  const { rows } = await sql<{ serial_number: string }>`
+    select d.serial_number from ade_devices d
+    where ${selected(selection)} and ${LIVE} and d.policy_id is null`.execute(trx)
+  return rows.map(({ serial_number }) => serial_number)
+}
+
 /** Gives live devices a policy; one that had it and failed is tried again at once. */
 export async function setPolicy(
   trx: Tx,

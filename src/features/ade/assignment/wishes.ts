@@ -16,11 +16,13 @@ interface Problem {
   problem: 'not_a_serial_number' | 'unknown' | 'not_ours_any_more' | 'has_another_policy'
 }
 
-/** What was written down; Apple is told in the background. */
+/** What was written down (or would be); Apple is told in the background. */
 interface Granted {
   changed: number
   unchanged: number
   problems: Problem[]
+  /** Devices that their users enrolled and that are unenrolled, so that they can enrol as the policy says. */
+  will_unenroll: string[]
 }
 
 /** Problems that an answer names one by one. */
@@ -30,7 +32,7 @@ const PART = 5_000
 
 /** What administrators want of the assignment. `onChanged` is called after the commit. */
 export function createWishes(
-  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'policies'> & { onChanged: () => void },
+  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'policies' | 'devices'> & { onChanged: () => void },
 ) {
   const { db, clock, events } = deps
 
@@ -80,46 +82,61 @@ export function createWishes(
     afterCommit(trx, deps.onChanged)
   }
 
-  async function needPolicy(trx: Tx, policyId: string): Promise<void> {
-    if ((await deps.policies.find(trx, policyId)) === undefined) {
-      throw new AppError('not_found', 'There is no enrollment policy with this id.')
-    }
+  /** Those that came by themselves at power-on stay enrolled, and those whose serial numbers had a policy before. */
+  async function findOtherwise(trx: Tx, selection: store.Selection): Promise<string[]> {
+    const serials = await store.findWithoutPolicy(trx, selection)
+    return [...(await deps.devices.enrolledOtherwise(trx, serials)).values()].flat()
   }
 
   return {
-    /** Gives devices a policy. Refuses `not_found`, and `invalid_request` when none of the devices is ours. */
-    assign(policyId: string, wish: Wish, change: Change): Promise<Granted> {
+    /**
+     * Gives devices a policy, or (`isDry`) tells what that would do. Refuses `not_found`, `policy_not_for_ade`, and
+     * `invalid_request` when none of the devices is ours.
+     */
+    assign(policyId: string, wish: Wish, change: Change, isDry = false): Promise<Granted> {
       return db.transaction(async (trx) => {
-        await needPolicy(trx, policyId)
+        if ((await deps.policies.holdForAde(trx, policyId)) === undefined) throw noPolicy()
         const { selection, problems } = await sort(trx, wish, () => true)
         const counts = { changed: 0, unchanged: 0 }
+        const willUnenroll: string[] = []
         for (const part of partsOf(selection)) {
-          const { changed, unchanged } = await store.setPolicy(trx, part, policyId, clock.now())
+          willUnenroll.push(...(await findOtherwise(trx, part)))
+          const { changed, unchanged } = isDry
+            ? await store.countPolicy(trx, part, policyId)
+            : await store.setPolicy(trx, part, policyId, clock.now())
           counts.changed += changed
           counts.unchanged += unchanged
         }
-        await tell(trx, 'assign', policyId, { ...counts, problems: problems.length }, change)
-        return { ...counts, problems }
+        const data = { ...counts, problems: problems.length, will_unenroll: willUnenroll.length }
+        if (!isDry) await tell(trx, 'assign', policyId, data, change)
+        return { ...counts, problems, will_unenroll: willUnenroll }
       })
     },
-    /** Takes a policy from devices that have it. */
-    unassign(policyId: string, wish: Wish, change: Change): Promise<Granted> {
+    /** Takes a policy from devices that have it, or (`isDry`) tells what that would do. */
+    unassign(policyId: string, wish: Wish, change: Change, isDry = false): Promise<Granted> {
       return db.transaction(async (trx) => {
-        await needPolicy(trx, policyId)
+        if ((await deps.policies.find(trx, policyId)) === undefined) throw noPolicy()
         const { selection, problems } = await sort(
           trx,
           wish,
           (present) => present === null || present === policyId,
         )
         let changed = 0
-        for (const part of partsOf(selection))
-          changed += await store.clearPolicy(trx, part, policyId, clock.now())
-        await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, change)
+        for (const part of partsOf(selection)) {
+          changed += isDry
+            ? (await store.countPolicy(trx, part, policyId)).unchanged
+            : await store.clearPolicy(trx, part, policyId, clock.now())
+        }
+        if (!isDry) await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, change)
         const unchanged = 'serials' in selection ? selection.serials.length - changed : 0
-        return { changed, unchanged, problems }
+        return { changed, unchanged, problems, will_unenroll: [] }
       })
     },
   }
+}
+
+function noPolicy(): AppError {
+  return new AppError('not_found', 'There is no enrollment policy with this id.')
 }
 
 function problemOf(

@@ -86,7 +86,7 @@ export function createServers(
     /** What new serial numbers of the server get; null: nothing. */
     setDefaultPolicy: (id: string, policyId: string | null, by: Change) =>
       change(id, by, async (trx) => {
-        if (policyId !== null && (await deps.policies.find(trx, policyId)) === undefined) {
+        if (policyId !== null && (await deps.policies.holdForAde(trx, policyId)) === undefined) {
           throw new AppError('invalid_request', 'There is no enrollment policy with this id.', {
             fields: [{ path: 'policy_id', message: 'there is no such policy' }],
           })
