@@ -236,7 +236,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     isRotating: secrets.previousSecretKey !== null,
     parts: [
       ...[identity.reseal, push.certificates.reseal, enrollment.reseal, ade.reseal, signin.reseal],
-      idempotencyKeys.reseal,
+      ...[commands.reseal, idempotencyKeys.reseal],
     ],
     finish: () => resealInstance(base),
   })

@@ -53,6 +53,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
     { name: 'reseal', every: 10 * SECOND, run: deps.reseal.run },
+    { name: 'seal_commands', every: HOUR, run: async () => void (await commands.sealPlain()) },
     { name: 'expire_attempts', every: 15 * SECOND, run: attempts.expire },
     { name: 'tell_of_strangers', every: 2 * SECOND, run: deps.strangers.tellDue },
     { name: 'abandon_half_enrolled', every: MINUTE, run: enrollment.abandonHalfEnrolled },

@@ -19,6 +19,8 @@ interface SealedColumn {
   also?: readonly string[]
   /** What a row's value is sealed for, from its `key` and `also` columns. */
   context: (row: never) => string
+  /** Which rows are sealed, where not all are. */
+  only?: RawBuilder<unknown>
   /** The column is text that holds the sealed bytes in base64. */
   isBase64?: boolean
 }
@@ -45,13 +47,13 @@ async function resealBatch(
   sealed: SealedColumn,
   from: Row | undefined,
 ): Promise<Row[]> {
-  const { table, column, key, also = [], isBase64 = false } = sealed
+  const { table, column, key, also = [], only = sql`true`, isBase64 = false } = sealed
   const encoding = isBase64 ? 'base64' : undefined
   const names = [...key, ...also, column].map((name) => sql.ref(name))
   const header = encoding ? box.header.toString(encoding) : box.header
   const { rows } = await sql<Row>`
     select ${sql.join(names)} from ${sql.table(table)}
-    where substring(${sql.ref(column)} from 1 for ${sql.lit(header.length)}) <> ${header} and ${isAfter(key, from)}
+    where substring(${sql.ref(column)} from 1 for ${sql.lit(header.length)}) <> ${header} and ${only} and ${isAfter(key, from)}
     order by ${sql.join(key.map((name) => sql.ref(name)))} limit ${sql.lit(BATCH)} for update`.execute(trx)
   for (const row of rows) {
     const before = row[column] as Buffer | string

@@ -18,6 +18,8 @@ const QUERIES: Readonly<Record<string, (view: DeviceView) => PlistValue | undefi
   ModelName: ({ facts }) => facts.modelName,
   ModelNumber: ({ facts }) => `${facts.model}/A`,
   IMEI: ({ facts }) => facts.imei,
+  ServiceSubscriptions: ({ facts }) =>
+    facts.imei === undefined ? undefined : [{ Slot: 'CTSubscriptionSlotOne', IMEI: facts.imei }],
   IsSupervised: ({ facts }) => facts.supervised,
   AwaitingConfiguration: ({ awaitingConfiguration }) => awaitingConfiguration,
   IsMultiUser: ({ sharedUsers }) => sharedUsers,

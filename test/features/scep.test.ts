@@ -45,6 +45,9 @@ describeEachEngine('SCEP', (database) => {
 
   test.each([
     ['operation=GetNextCACert', 404],
+    ['operation=getcacert', 200],
+    ['Operation=GETCACAPS', 200],
+    ['operation=GetCACert&OPERATION=GetCACaps', 400],
     ['operation=Nonsense', 400],
     ['operation=GetCACert&operation=GetCACaps', 400],
     ['', 400],
@@ -53,6 +56,37 @@ describeEachEngine('SCEP', (database) => {
     ['operation=PKIOperation&message=MIIB', 400],
   ])('GET ?%s is answered %i', async (query, status) => {
     expect((await get(query)).statusCode).toBe(status)
+  })
+
+  test.each(['/scep/', '/scep/pkiclient.exe', '/scep/pkiclient.exe/'])('%s is served too', async (url) => {
+    const { rawPayload } = await server.http.main.inject({ url: `${url}?operation=GetCACert` })
+    expect(rawPayload).toEqual(server.identity.caCertificate())
+  })
+
+  test('MD5 is answered badAlg, in the message and in the request', async () => {
+    const { attemptId, challenge } = await server.challengeFor()
+    const inMessage = await scepRequest(server, {
+      challenge,
+      hash: 'sha1',
+      tamper: (message) => {
+        // Another digest of the same branch, whose identifier is as long: none that is served.
+        const at = message.lastIndexOf(Buffer.from('2b0e03021a', 'hex'))
+        const changed = Buffer.from(message)
+        changed.set(Buffer.from('2b0e030203', 'hex'), at)
+        return changed
+      },
+    })
+    expect(inMessage.certRep).toMatchObject({ status: 'FAILURE', failInfo: 'badAlg', transactionId: 'TX-1' })
+    const subject = [['CN', 'x']] as const
+    const csr = await createCsr({ key: testKey('device'), subject, challengePassword: challenge })
+    const at = csr.indexOf(Buffer.from('2a864886f70d01010b', 'hex'))
+    csr[at + 8] = 0x04
+    await expectRefusal(
+      'csr_rejected',
+      { csr, signer: await momentary(testKey('device')) },
+      { attemptId, failInfo: 'badAlg' },
+    )
+    expect((await scepRequest(server, { challenge })).certRep?.status).toBe('SUCCESS')
   })
 
   test('what is no message is a 400, with a reason in the log', async () => {
@@ -310,9 +344,10 @@ describeEachEngine('SCEP', (database) => {
     async (type) => {
       const enrollmentId = `RENEW-${type}`
       const signer = await enrolled(enrollmentId)
+      server.clock.advance(300, 'day')
       const { certificate } = await scepRequest(server, { type, signer, key: testKey('other') })
       expect(await server.identity.bindings(server.db.kysely, fingerprint(certificate!))).toEqual([
-        { enrollment_id: enrollmentId, state: 'active', renewal: true },
+        { enrollment_id: enrollmentId, state: 'active', use: 'unused' },
       ])
       expect(await server.identity.bindings(server.db.kysely, fingerprint(signer.certificate))).toMatchObject(
         [{ state: 'active' }],
@@ -352,7 +387,7 @@ describeEachEngine('SCEP', (database) => {
     const late = await create()
     const { certificate } = await scepRequest(server, { challenge, key: testKey('other') })
     expect(await server.identity.bindings(server.db.kysely, fingerprint(certificate!))).toEqual([
-      { enrollment_id: 'BY-CHALLENGE', state: 'active', renewal: true },
+      { enrollment_id: 'BY-CHALLENGE', state: 'active', use: 'unused' },
     ])
     await server.db.transaction((trx) => server.identity.endAll(trx, 'BY-CHALLENGE'))
     await expectRefusal('challenge_invalid', { challenge: late, key: testKey('other') })
@@ -360,6 +395,7 @@ describeEachEngine('SCEP', (database) => {
 
   test('a new Authenticate replaces every earlier certificate, renewed ones too', async () => {
     const first = await enrolled('AGAIN')
+    server.clock.advance(300, 'day')
     const { certificate: renewed } = await scepRequest(server, {
       type: 'RenewalReq',
       signer: first,

@@ -5,7 +5,10 @@ export interface CommandsTable {
   uuid: string
   request_type: string
   purpose: 'inventory' | 'unenroll' | null
+  /** Sealed, where it may hold a secret. */
   body: Buffer
+  /** It was written before bodies were sealed. */
+  is_plain: Generated<boolean>
   priority: Generated<number>
   not_before: Date | null
   expires_at: Date | null

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely'
+
 /** A CA whose device certificates are trusted; one without a key (an old or foreign one) issues nothing. */
 interface DeviceCasTable {
   id: string
@@ -36,7 +38,7 @@ interface ScepChallengesTable {
   created_at: Date
 }
 
-/** Every certificate that our CA issued. */
+/** Every certificate that our CA issued, but renewals whose place another one took before they were used. */
 interface IssuedCertificatesTable {
   fingerprint: Buffer
   ca_id: string
@@ -57,6 +59,8 @@ interface EnrollmentCertificatesTable {
   fingerprint: Buffer
   state: 'active' | 'replaced' | 'ended'
   renewal: boolean
+  /** Whether the enrollment has spoken with it: never, before another one, or last. */
+  use: Generated<'unused' | 'former' | 'current'>
   bound_at: Date
   /** When it was last told that it speaks although another has its place. */
   contested_at: Date | null

@@ -54,6 +54,12 @@ export interface EnrollmentsTable {
   re_enrollment_until: Date | null
   /** When Apple was last asked whether it is still there. */
   asked_at: Date | null
+  /** SHA-256 of its last check-in message, and how often that one was repeated. */
+  message_digest: Buffer | null
+  message_repeats: Generated<number>
+  /** How many bytes of check-in messages were kept in the day that began then. */
+  messages_since: Date | null
+  message_bytes: Generated<number>
   version: Generated<number>
   created_at: Date
   updated_at: Date

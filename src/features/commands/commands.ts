@@ -1,11 +1,14 @@
 import type { Db, Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
+import { openBody, sealBody } from './bodies.ts'
 import { PRIORITIES } from './priorities.ts'
 import { countPending } from './counts/store.ts'
+import { resealBodies, sealPlain } from './reseal.ts'
 import * as store from './store.ts'
 
 /** A command is pushed for again when nothing was heard of the device for so long; then see `takePushDue`. */
@@ -36,8 +39,15 @@ export interface NewCommand {
 export type Commands = ReturnType<typeof createCommands>
 
 /** Makes the commands door. */
-export function createCommands(deps: { db: Db; clock: Clock; events: Events; devices: Devices; push: Push }) {
-  const { db, clock, events, devices, push } = deps
+export function createCommands(deps: {
+  db: Db
+  clock: Clock
+  secretBox: SecretBox
+  events: Events
+  devices: Devices
+  push: Push
+}) {
+  const { db, clock, secretBox, events, devices, push } = deps
 
   /**
    * Queues a command with `trx` and asks for the pushes. Errors: `conflict` when the uuid was used before or a target
@@ -53,7 +63,7 @@ export function createCommands(deps: { db: Db; clock: Clock; events: Events; dev
       uuid: command.uuid,
       request_type: command.requestType,
       purpose: command.purpose ?? null,
-      body: command.body,
+      body: sealBody(secretBox, command.uuid, command.body),
       priority: PRIORITIES[command.priority ?? 'normal'],
       not_before: command.notBefore ?? null,
       expires_at: command.expiresAt ?? null,
@@ -121,8 +131,17 @@ export function createCommands(deps: { db: Db; clock: Clock; events: Events; dev
     cancel,
     expire,
     pushAgain,
-    /** A command by its uuid. */
-    find: (uuid: string) => store.findCommand(db.kysely, uuid),
+    /** A command by its uuid, with its plist. */
+    async find(uuid: string): Promise<store.Command | undefined> {
+      const command = await store.findCommand(db.kysely, uuid)
+      return command && { ...command, body: openBody(secretBox, uuid, command.body) }
+    },
+    /** The plist of a command from how it is kept. */
+    openBody: (uuid: string, kept: Buffer) => openBody(secretBox, uuid, kept),
+    /** A background job: seals the plists that were written before plists were sealed. */
+    sealPlain: () => sealPlain(db, secretBox),
+    /** Seals anew what is sealed with the previous secret key; gives the number of plists. */
+    reseal: () => resealBodies(db, secretBox),
     list: (query: Parameters<typeof store.listCommands>[1]) => store.listCommands(db.kysely, query),
     /** The deliveries of a command to these of its targets. */
     deliveries: (uuid: string, targets: readonly string[]) => store.deliveriesOf(db.kysely, uuid, targets),
@@ -134,8 +153,10 @@ export function createCommands(deps: { db: Db; clock: Clock; events: Events; dev
     /** The device's answer as it came, deflated. */
     result: (enrollmentId: string, uuid: string) => store.findResult(db.kysely, enrollmentId, uuid),
     /** Pending commands with their plists, oldest first. */
-    pendingPlists: (enrollmentId: string, query: Parameters<typeof store.pendingCommandsOf>[2]) =>
-      store.pendingCommandsOf(db.kysely, enrollmentId, query),
+    async pendingPlists(enrollmentId: string, query: Parameters<typeof store.pendingCommandsOf>[2]) {
+      const rows = await store.pendingCommandsOf(db.kysely, enrollmentId, query)
+      return rows.map((row) => ({ ...row, body: openBody(secretBox, row.uuid, row.body) }))
+    },
     /** The enrollments for which at least one of these commands is pending. */
     pendingAmong: (pairs: Parameters<typeof store.pendingAmong>[1]) => store.pendingAmong(db.kysely, pairs),
     /** How a command to an enrollment ended, or that it is pending; undefined when there is no such thing. */

@@ -5,7 +5,7 @@ import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from
 type Reader = Kysely<Database> | Tx
 
 /** A row of `commands`. */
-export type Command = Selectable<CommandsTable>
+export type Command = Omit<Selectable<CommandsTable>, 'is_plain'>
 
 /** A command's way to one enrollment, pending or finished. */
 export interface Delivery {
@@ -113,6 +113,23 @@ export async function takePushDue(trx: Tx, at: Date, limit: number): Promise<str
 /** A command by its uuid. */
 export function findCommand(db: Reader, uuid: string): Promise<Command | undefined> {
   return db.selectFrom('commands').selectAll().where('uuid', '=', uuid).executeTakeFirst()
+}
+
+/** Locks commands whose bodies are not sealed, at most `limit`; those that another process is at are left to it. */
+export function lockPlain(trx: Tx, limit: number): Promise<{ uuid: string; body: Buffer }[]> {
+  return trx
+    .selectFrom('commands')
+    .select(['uuid', 'body'])
+    .where('is_plain', '=', true)
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute()
+}
+
+/** Puts the sealed body of a command in the place of the plain one. */
+export async function saveSealed(trx: Tx, uuid: string, body: Buffer): Promise<void> {
+  await trx.updateTable('commands').set({ body, is_plain: false }).where('uuid', '=', uuid).execute()
 }
 
 /** Which of these enrollments have anything pending. */

@@ -7,6 +7,7 @@ import {
   noteContested,
   retireBindings,
   saveBinding,
+  saveUse,
   voidChallengesOf,
   type Queries,
 } from './store.ts'
@@ -30,7 +31,7 @@ export function createBindings(deps: { clock: Clock }) {
     const { enrollmentId, fingerprint, renewal } = binding
     await lockActive(trx, enrollmentId)
     if (!renewal) {
-      await retireBindings(trx, enrollmentId, 'replaced', fingerprint)
+      await retireBindings(trx, enrollmentId, 'replaced', { except: fingerprint })
       await voidChallengesOf(trx, { enrollment_id: enrollmentId }, clock.now())
     }
     await saveBinding(trx, binding, clock.now())
@@ -56,6 +57,9 @@ export function createBindings(deps: { clock: Clock }) {
     /** DER of the certificate that an enrollment uses; undefined without one of our issue. */
     activeCertificate: (queries: Queries, enrollmentId: string): Promise<Buffer | undefined> =>
       newestActive(queries, enrollmentId),
+    /** Notes that an enrollment has spoken with a certificate that is not known as the one it uses (see `Binding`). */
+    noteUse: (queries: Queries, enrollmentId: string, fingerprint: Buffer): Promise<void> =>
+      saveUse(queries, enrollmentId, fingerprint),
     /** Which enrollments a certificate is or was. */
     bindings: (queries: Queries, fingerprint: Buffer): Promise<Binding[]> =>
       listBindings(queries, fingerprint),

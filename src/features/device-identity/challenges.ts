@@ -19,7 +19,7 @@ const KEPT_DAYS = 30
 const UNUSED_KEPT_DAYS = 1
 
 /** What a challenge is worth to a certificate request for a key. */
-type ChallengeState =
+export type ChallengeState =
   | { state: 'usable'; challenge: Challenge }
   | { state: 'used_for_this_key'; challenge: Challenge; certificate: Buffer }
   | { state: 'challenge_used' | 'challenge_expired' | 'challenge_invalid'; challenge: Challenge | undefined }

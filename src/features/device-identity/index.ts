@@ -39,7 +39,7 @@ export function createDeviceIdentity(deps: {
   const { identify, verifySignature } = createVerification({ ...deps, authority })
   const issuance = createIssuance({ ...deps, authority, challenges, bindings, identify })
   const unwrapper = createKeyUnwrapper({ threads: UNWRAP_THREADS })
-  const scep = createScep({ ...deps, authority, issuance, identify, unwrap: unwrapper.unwrap })
+  const scep = createScep({ ...deps, authority, issuance, unwrap: unwrapper.unwrap })
 
   return {
     authority: { ready: authority.ready },

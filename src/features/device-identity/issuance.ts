@@ -1,5 +1,5 @@
-import { createGroupCommit, type Db, type Tx } from '../../db/index.ts'
-import { addTime, type Clock } from '../../kernel/clock.ts'
+import { createGroupCommit, type Db } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -12,28 +12,47 @@ import {
   type CertificateRequest,
   type NameInput,
 } from '../../protocol/x509/index.ts'
+import type { FailInfo } from '../../protocol/scep/index.ts'
 import type { Attempts, ReasonCode } from '../attempts/index.ts'
 import type { Events } from '../events/index.ts'
 import { takeChallenges, type Taken, type Taking } from './attempt-issue/store.ts'
 import type { Authority } from './authority.ts'
 import type { createBindings } from './bindings.ts'
-import type { createChallenges } from './challenges.ts'
-import { findRenewed, insertIssued, lockActive, useChallenge } from './store.ts'
+import type { ChallengeState, createChallenges } from './challenges.ts'
+import { createRenewals, type Renewal } from './renewals.ts'
+import { useChallenge } from './store.ts'
 import type { Challenge, Identified } from './types.ts'
 
 const VALID_DAYS = 365
 const MIN_RSA_BITS = 2048
-/** For so long the same key gets the same certificate of a renewal again; a challenge has its own time. */
-const REPEAT_MINUTES = 15
 /** Certificates recorded by one statement. */
 const MAX_BATCH = 64
 /** X.520, ub-common-name. */
 const MAX_COMMON_NAME = 64
 
-/** What became of a request. `bad_certificate`: the one that was to vouch for a renewal does not. */
+/** What became of a request. `failInfo` where it is not `badRequest`. */
 export type Outcome =
   | { certificate: Certificate; repeated: boolean }
-  | { refused: ReasonCode; message: string; bad_certificate?: boolean }
+  | { refused: ReasonCode; message: string; failInfo?: FailInfo }
+
+/** A certificate request, and what vouches for it. */
+interface Request {
+  csr: CertificateRequest
+  /** Who signed the message. */
+  signer: Certificate
+  secret: string | undefined
+  /** It says of itself that it is a renewal. */
+  isRenewal: boolean
+}
+
+/** Whose active certificate a signer is, or why it is nobody's. */
+type Voucher = { enrollmentId: string; fingerprint: Buffer } | { problem: string }
+
+/** What is wrong with a request itself. */
+interface Flaw {
+  message: string
+  failInfo?: FailInfo
+}
 
 /** What goes to the log beside an outcome. */
 export interface RequestFacts {
@@ -60,31 +79,69 @@ export function createIssuance(deps: {
   identify: (certificate: Certificate, now: Date) => Promise<Identified>
 }) {
   const { db, clock, log, events, attempts, authority, challenges, bindings, identify } = deps
+  const renewals = createRenewals(deps)
   const batches = createGroupCommit<Taking & { attemptId: string }, Taken | undefined>({
     key: ({ attemptId }) => attemptId,
     run: (takings) => takeChallenges(db, takings, clock.now()),
     maxBatch: MAX_BATCH,
   })
 
+  /**
+   * Issues for a challenge, or for a certificate of ours that is an enrollment at this moment. What such a certificate has
+   * signed is a renewal of its enrollment whatever challenge comes with it; one that we gave out for that renewal makes
+   * it good at any time.
+   */
+  async function issue(request: Request, facts: RequestFacts): Promise<Outcome> {
+    const { csr, signer, secret, isRenewal } = request
+    const found = await challenges.look(secret, sha256(csr.spki))
+    const isGood = found.state === 'usable' || found.state === 'used_for_this_key'
+    const isForEnrollment = isGood && found.challenge.enrollment_id !== null
+    if (isGood && !isForEnrollment && !isRenewal) return issueForChallenge(csr, secret, found, null, facts)
+    const voucher = await vouch(signer)
+    if ('problem' in voucher) {
+      if (isRenewal || (!secret && voucher.problem !== 'foreign'))
+        return refuseRenewal(voucher.problem, facts)
+      return issueForChallenge(csr, secret, found, null, facts)
+    }
+    return isForEnrollment && found.challenge.enrollment_id === voucher.enrollmentId
+      ? issueForChallenge(csr, secret, found, voucher.fingerprint, facts)
+      : issueForCertificate(csr, voucher, signer, facts)
+  }
+
+  async function vouch(signer: Certificate): Promise<Voucher> {
+    // A certificate of the moment, as clients make one for their first request; our CA issues none such.
+    if (signer.issuerDer.equals(signer.subjectDer)) return { problem: 'foreign' }
+    const { fingerprint, problem } = await identify(signer, clock.now())
+    if (problem !== undefined) return { problem }
+    const bound = await bindings.bindings(db.kysely, fingerprint)
+    const enrollmentId = bound.find(({ state }) => state === 'active')?.enrollment_id
+    return enrollmentId === undefined
+      ? { problem: bound[0]?.state ?? 'not bound' }
+      : { enrollmentId, fingerprint }
+  }
+
   /** Issues for a challenge: once, and the same again for the same key until the challenge expires. */
   async function issueForChallenge(
     csr: CertificateRequest,
     secret: string | undefined,
+    found: ChallengeState,
+    signer: Buffer | null,
     facts: RequestFacts,
   ): Promise<Outcome> {
-    const publicKeyHash = sha256(csr.spki)
-    const found = await challenges.look(secret, publicKeyHash)
-    if (found.state === 'used_for_this_key') return repeated(found.certificate, found.challenge, facts)
-    const problem = checkRequest(csr)
-    if (problem !== undefined) return refuse('csr_rejected', problem, facts, found.challenge)
+    if (found.state === 'used_for_this_key') return repeat(found, facts)
+    const flaw = checkRequest(csr)
+    if (flaw !== undefined) return refuseFlaw(flaw, facts, found.challenge)
     if (found.state !== 'usable') return refuse(found.state, REFUSALS[found.state], facts, found.challenge)
     const { challenge } = found
     const signed = await sign(csr, challenge)
-    const take = challenge.enrollment_id === null ? takeForAttempt : takeForEnrollment
-    if (await take(signed, challenge, facts)) return { certificate: signed.certificate, repeated: false }
+    const isTaken =
+      challenge.enrollment_id === null
+        ? await takeForAttempt(signed, challenge, facts)
+        : await takeForEnrollment(signed, challenge, challenge.enrollment_id, signer, facts)
+    if (isTaken) return { certificate: signed.certificate, repeated: false }
     // Another request with this challenge was quicker; what it is worth now decides.
-    const after = await challenges.look(secret, publicKeyHash)
-    if (after.state === 'used_for_this_key') return repeated(after.certificate, challenge, facts)
+    const after = await challenges.look(secret, sha256(csr.spki))
+    if (after.state === 'used_for_this_key') return repeat(after, facts)
     const reason = after.state === 'usable' ? 'challenge_invalid' : after.state
     return refuse(reason, REFUSALS[reason], facts, challenge)
   }
@@ -107,51 +164,54 @@ export function createIssuance(deps: {
   /** The same for the renewal of an enrollment's certificate, which is bound to it. */
   async function takeForEnrollment(
     signed: Signed,
-    challenge: Challenge,
+    { hash }: Challenge,
+    enrollmentId: string,
+    signer: Buffer | null,
     facts: RequestFacts,
   ): Promise<boolean> {
-    const { hash, enrollment_id } = challenge
     const { der, spki } = signed.certificate
     return db.transaction(async (trx) => {
       const use = { hash, publicKeyHash: sha256(spki), certificate: der, now: clock.now() }
       if (!(await useChallenge(trx, use))) return false
-      await record(trx, signed, enrollment_id ?? '', facts)
+      await renewals.record(trx, { ...renewalOf(signed, enrollmentId, facts), signer })
       return true
     })
   }
 
-  /** Issues for a valid certificate of ours that is an enrollment at this moment, for the same enrollment. */
+  /** Issues for a certificate that is an enrollment, for the same enrollment, when it is time. */
   async function issueForCertificate(
     csr: CertificateRequest,
+    { enrollmentId, fingerprint }: Extract<Voucher, { enrollmentId: string }>,
     signer: Certificate,
     facts: RequestFacts,
   ): Promise<Outcome> {
-    const { fingerprint, problem } = await identify(signer, clock.now())
-    const bound = problem === undefined ? await bindings.bindings(db.kysely, fingerprint) : []
-    const enrollmentId = bound.find(({ state }) => state === 'active')?.enrollment_id
-    if (enrollmentId === undefined) return refuseRenewal(problem ?? bound[0]?.state ?? 'not bound', facts)
     const flaw = checkRequest(csr)
-    if (flaw !== undefined) return refuse('csr_rejected', flaw, facts, undefined, enrollmentId)
+    if (flaw !== undefined) return refuseFlaw(flaw, facts, undefined, enrollmentId)
     const signed = await sign(csr, { enrollment_id: enrollmentId })
-    const publicKeyHash = sha256(csr.spki)
-    const renewed = await db.transaction(async (trx) => {
-      const active = await lockActive(trx, enrollmentId)
-      if (!active.some((each) => each.equals(fingerprint))) return undefined
-      const since = addTime(clock.now(), -REPEAT_MINUTES, 'minute')
-      const before = await findRenewed(trx, { enrollmentId, publicKeyHash, since })
-      if (before !== undefined) return { certificate: parseCertificate(before), repeated: true }
-      await record(trx, signed, enrollmentId, facts)
-      return { certificate: signed.certificate, repeated: false }
-    })
-    return renewed ?? refuseRenewal('replaced', facts)
+    const renewal = { ...renewalOf(signed, enrollmentId, facts), signer: fingerprint }
+    const life = { not_before: signer.notBefore, not_after: signer.notAfter }
+    const renewed = await db.transaction((trx) => renewals.recordOwn(trx, renewal, life))
+    if ('certificate' in renewed) return renewed
+    if (renewed.refused === 'not_active') return refuseRenewal('replaced', facts)
+    return refuse('csr_rejected', TOO_EARLY, facts, undefined, enrollmentId, 'renewal_too_early')
   }
 
   function refuseRenewal(why: string, facts: RequestFacts): Promise<Outcome> {
     const message = `the certificate that signed the renewal is not an active one of ours (${why})`
     return refuse('certificate_mismatch', message, facts).then((outcome) => ({
       ...outcome,
-      bad_certificate: true,
+      failInfo: 'badCertId',
     }))
+  }
+
+  async function refuseFlaw(
+    { message, failInfo }: Flaw,
+    facts: RequestFacts,
+    challenge?: Challenge,
+    enrollmentId?: string,
+  ): Promise<Outcome> {
+    const outcome = await refuse('csr_rejected', message, facts, challenge, enrollmentId)
+    return failInfo === undefined ? outcome : { ...outcome, failInfo }
   }
 
   async function sign(csr: CertificateRequest, owner: Partial<Challenge>): Promise<Signed> {
@@ -170,22 +230,15 @@ export function createIssuance(deps: {
     return { certificate, ca: issuer.certificate.fingerprint }
   }
 
-  /** Records a renewed certificate: issued, bound and told. */
-  async function record(trx: Tx, signed: Signed, enrollment_id: string, facts: RequestFacts): Promise<void> {
-    const issued = toIssued(signed)
-    const { fingerprint } = issued
-    await insertIssued(trx, { ...issued, attempt_id: null, enrollment_id, issued_at: clock.now() })
-    await bindings.bind(trx, { enrollmentId: enrollment_id, fingerprint, renewal: true })
-    await events.emit(trx, {
-      type: 'certificate.issued',
-      enrollment_id,
-      data: { ...detailOf(signed.certificate), ...scep(facts), renewal: true },
-      ...request(facts),
-    })
-  }
-
-  function repeated(certificate: Buffer, challenge: Challenge, facts: RequestFacts): Outcome {
+  /** The certificate of a used challenge again, unless another renewal has taken its place. */
+  async function repeat(
+    { challenge, certificate }: Extract<ChallengeState, { state: 'used_for_this_key' }>,
+    facts: RequestFacts,
+  ): Promise<Outcome> {
     const { attempt_id, enrollment_id } = challenge
+    const bound = enrollment_id === null ? [] : await bindings.bindings(db.kysely, sha256(certificate))
+    if (enrollment_id !== null && !bound.some(({ state }) => state === 'active'))
+      return refuse('challenge_used', 'the certificate of this challenge was replaced', facts, challenge)
     log.info(
       { event: 'certificate.repeated', attempt_id, enrollment_id, ...facts },
       'same key, same certificate',
@@ -200,14 +253,15 @@ export function createIssuance(deps: {
     facts: RequestFacts,
     challenge?: Challenge,
     enrollmentId?: string,
-  ): Promise<Outcome & { refused: ReasonCode }> {
+    detail?: string,
+  ): Promise<Extract<Outcome, { refused: ReasonCode }>> {
     const attemptId = challenge?.attempt_id ?? null
     const event = {
       type: 'certificate.refused',
       reason,
       enrollment_id: enrollmentId ?? challenge?.enrollment_id ?? null,
       attempt_id: attemptId,
-      data: { ...scep(facts), message },
+      data: { ...scep(facts), message, ...(detail !== undefined && { detail }) },
       ...request(facts),
     } as const
     const attempt = attemptId === null ? undefined : await attempts.find(db.kysely, attemptId)
@@ -226,8 +280,7 @@ export function createIssuance(deps: {
   }
 
   return {
-    issueForChallenge,
-    issueForCertificate,
+    issue,
     /** Tells of a request that could not be read, and of whose attempt nothing is known. */
     refuse: (reason: ReasonCode, message: string, facts: RequestFacts) => refuse(reason, message, facts),
     /** Answers when nothing is being recorded any more. */
@@ -241,8 +294,17 @@ const REFUSALS = {
   challenge_expired: 'the challenge has expired',
 } as const
 
+const TOO_EARLY = 'a certificate is renewed in the last third of its life'
+
 /** What is wrong with a certificate request, whoever sent it; undefined when nothing is. */
-function checkRequest(csr: CertificateRequest): string | undefined {
+function checkRequest(csr: CertificateRequest): Flaw | undefined {
+  if (!csr.isSignatureSupported)
+    return { message: 'the request is signed with an algorithm that is not supported', failInfo: 'badAlg' }
+  const message = checkSignature(csr)
+  return message === undefined ? undefined : { message }
+}
+
+function checkSignature(csr: CertificateRequest): string | undefined {
   try {
     return csr.verify() ? checkKey(csr) : 'the request is not signed with its own key'
   } catch (error) {
@@ -267,6 +329,12 @@ function subjectOf(owner: Partial<Challenge>): NameInput {
     ...(serial_number ? [['serialNumber', serial_number] as const] : []),
     ['CN', commonName],
   ]
+}
+
+function renewalOf(signed: Signed, enrollmentId: string, facts: RequestFacts): Omit<Renewal, 'signer'> {
+  const data = { ...detailOf(signed.certificate), ...scep(facts), renewal: true }
+  const { certificate } = signed
+  return { enrollmentId, issued: toIssued(signed), certificate, event: { data, ...request(facts) } }
 }
 
 function toIssued({ certificate, ca }: Signed): Taking['issued'] {

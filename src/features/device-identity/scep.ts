@@ -10,14 +10,15 @@ import {
   caCertificates,
   openRequest,
   parsePkiMessage,
+  readUnsupported,
+  type Answerable,
   type FailInfo,
   type PkiMessage,
 } from '../../protocol/scep/index.ts'
-import type { Certificate, CertificateRequest, Identity } from '../../protocol/x509/index.ts'
+import type { CertificateRequest, Identity } from '../../protocol/x509/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Authority } from './authority.ts'
 import type { createIssuance, Outcome, RequestFacts } from './issuance.ts'
-import type { Identified } from './types.ts'
 
 const REQUESTS: ReadonlySet<string> = new Set(['PKCSReq', 'RenewalReq', 'UpdateReq'])
 
@@ -38,16 +39,17 @@ export function createScep(deps: {
   events: Events
   authority: Authority
   issuance: ReturnType<typeof createIssuance>
-  identify: (certificate: Certificate, now: Date) => Promise<Identified>
   unwrap: UnwrapKey
 }) {
-  const { clock, log, events, authority, issuance, identify, unwrap } = deps
+  const { clock, log, events, authority, issuance, unwrap } = deps
 
   /**
    * Answers a PKIOperation: a CertRep, SUCCESS or FAILURE. Throws `cms_invalid` or `scep_invalid` for what is no SCEP
    * message or is not signed as it says, since there is nobody to answer then.
    */
   async function pkiOperation(bytes: Buffer, requestId: string): Promise<Buffer> {
+    const outdated = readUnsupported(bytes)
+    if (outdated !== undefined) return refuseOutdated(outdated, requestId)
     const message = read(bytes, requestId)
     const facts = { transaction_id: message.transactionId, request_id: requestId }
     if (!REQUESTS.has(message.messageType))
@@ -81,7 +83,14 @@ export function createScep(deps: {
         now: clock.now(),
       })
     }
-    return fail(message, identity, outcome.bad_certificate ? 'badCertId' : 'badRequest', outcome.message)
+    return fail(message, identity, outcome.failInfo ?? 'badRequest', outcome.message)
+  }
+
+  async function refuseOutdated(message: Answerable, requestId: string): Promise<Buffer> {
+    const why = 'the message is signed with an algorithm that is not supported'
+    const facts = { transaction_id: message.transactionId, request_id: requestId }
+    await issuance.refuse('csr_rejected', why, facts)
+    return fail(message, authority.issuing(), 'badAlg', why)
   }
 
   function read(bytes: Buffer, requestId: string): PkiMessage {
@@ -116,15 +125,10 @@ export function createScep(deps: {
     return tryAll()
   }
 
-  async function decide(message: PkiMessage, csr: CertificateRequest, facts: RequestFacts): Promise<Outcome> {
+  function decide(message: PkiMessage, csr: CertificateRequest, facts: RequestFacts): Promise<Outcome> {
     const { messageType, signer } = message
-    const challenge = csr.challengePassword ?? challengeAttribute(message)
-    if (messageType !== 'PKCSReq') return issuance.issueForCertificate(csr, signer, facts)
-    if (challenge) return issuance.issueForChallenge(csr, challenge, facts)
-    const { problem } = await identify(signer, clock.now())
-    return problem === 'foreign'
-      ? issuance.issueForChallenge(csr, undefined, facts)
-      : issuance.issueForCertificate(csr, signer, facts)
+    const secret = csr.challengePassword ?? challengeAttribute(message)
+    return issuance.issue({ csr, signer, secret, isRenewal: messageType !== 'PKCSReq' }, facts)
   }
 
   function refuse(message: PkiMessage, facts: RequestFacts, why: string): Promise<Buffer> {
@@ -138,7 +142,7 @@ export function createScep(deps: {
     return fail(message, authority.issuing(), 'badRequest', why)
   }
 
-  function fail(request: PkiMessage, signer: Identity, failInfo: FailInfo, text?: string): Promise<Buffer> {
+  function fail(request: Answerable, signer: Identity, failInfo: FailInfo, text?: string): Promise<Buffer> {
     const now = clock.now()
     return buildFailure({ request, failInfo, signer, now, ...(text !== undefined && { failInfoText: text }) })
   }

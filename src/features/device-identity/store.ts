@@ -183,7 +183,7 @@ export async function findRenewed(
 export async function listBindings(db: Queries, fingerprint: Buffer): Promise<Binding[]> {
   return db
     .selectFrom('enrollment_certificates')
-    .select(['enrollment_id', 'state'])
+    .select(['enrollment_id', 'state', 'use'])
     .where('fingerprint', '=', fingerprint)
     .execute()
 }
@@ -203,6 +203,52 @@ export async function lockActive(trx: Tx, enrollmentId: string): Promise<Buffer[
   return rows.filter((row) => row.state === 'active').map((row) => row.fingerprint)
 }
 
+/** An active certificate of an enrollment. Of one that is not of our issue the dates are not known. */
+export interface ActiveCertificate {
+  fingerprint: Buffer
+  use: Binding['use']
+  bound_at: Date
+  not_before: Date | null
+  not_after: Date | null
+}
+
+/** The active certificates of an enrollment, the one that was bound first before the others. */
+export async function listActive(trx: Tx, enrollmentId: string): Promise<ActiveCertificate[]> {
+  return trx
+    .selectFrom('enrollment_certificates as bound')
+    .leftJoin('issued_certificates as issued', 'issued.fingerprint', 'bound.fingerprint')
+    .select(['bound.fingerprint', 'bound.use', 'bound.bound_at', 'issued.not_before', 'issued.not_after'])
+    .where('bound.enrollment_id', '=', enrollmentId)
+    .where('bound.state', '=', 'active')
+    .orderBy('bound.bound_at')
+    .orderBy('bound.renewal')
+    .orderBy('bound.fingerprint')
+    .execute()
+}
+
+/** Forgets a certificate that was never used, and that it was issued. */
+export async function forgetCertificate(trx: Tx, enrollmentId: string, fingerprint: Buffer): Promise<void> {
+  await trx
+    .deleteFrom('enrollment_certificates')
+    .where('enrollment_id', '=', enrollmentId)
+    .where('fingerprint', '=', fingerprint)
+    .execute()
+  await trx.deleteFrom('issued_certificates').where('fingerprint', '=', fingerprint).execute()
+}
+
+/** Notes with which of its active certificates an enrollment has spoken last. */
+export async function saveUse(db: Queries, enrollmentId: string, fingerprint: Buffer): Promise<void> {
+  await sql`
+    update enrollment_certificates c set use = case when c.fingerprint = ${fingerprint}::bytea then 'current' else 'former' end
+    from (
+      select fingerprint from enrollment_certificates
+      where enrollment_id = ${enrollmentId} and state = 'active'
+        and (fingerprint = ${fingerprint}::bytea or use = 'current')
+      order by fingerprint for update
+    ) changed
+    where c.enrollment_id = ${enrollmentId} and c.fingerprint = changed.fingerprint`.execute(db)
+}
+
 /** Makes a certificate an active one of the enrollment. */
 export async function saveBinding(
   trx: Tx,
@@ -210,7 +256,8 @@ export async function saveBinding(
   now: Date,
 ): Promise<void> {
   const { enrollmentId, fingerprint, renewal } = binding
-  const change = { state: 'active', renewal, bound_at: now } as const
+  const use = renewal ? 'unused' : 'current'
+  const change = { state: 'active', renewal, use, bound_at: now } as const
   await trx
     .insertInto('enrollment_certificates')
     .values({ enrollment_id: enrollmentId, fingerprint, contested_at: null, ...change })
@@ -218,19 +265,21 @@ export async function saveBinding(
     .execute()
 }
 
-/** Moves the active certificates of an enrollment, except one, to another state. */
+/** Moves the active certificates of an enrollment, or those that are meant of them, to another state. */
 export async function retireBindings(
   trx: Tx,
   enrollmentId: string,
   state: 'replaced' | 'ended',
-  except?: Buffer,
+  which: { except?: Buffer; only?: Buffer } = {},
 ): Promise<void> {
-  const update = trx
+  let update = trx
     .updateTable('enrollment_certificates')
     .set({ state })
     .where('enrollment_id', '=', enrollmentId)
     .where('state', '=', 'active')
-  await (except === undefined ? update : update.where('fingerprint', '<>', except)).execute()
+  if (which.except !== undefined) update = update.where('fingerprint', '<>', which.except)
+  if (which.only !== undefined) update = update.where('fingerprint', '=', which.only)
+  await update.execute()
 }
 
 /** The certificate that an enrollment got last of its active ones; undefined without any of our issue. */

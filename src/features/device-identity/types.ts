@@ -1,3 +1,4 @@
+import type { Selectable } from 'kysely'
 import type { DeviceIdentityTables } from '../../db/tables/device-identity.ts'
 
 /** Whose device it will be, whoever signs in to the attempt afterwards. */
@@ -45,7 +46,10 @@ export type SignatureResult =
 export type IssuedCertificate = DeviceIdentityTables['issued_certificates']
 
 /** That a certificate is, or was, an enrollment. */
-export type Binding = Pick<DeviceIdentityTables['enrollment_certificates'], 'enrollment_id' | 'state'>
+export type Binding = Pick<
+  Selectable<DeviceIdentityTables['enrollment_certificates']>,
+  'enrollment_id' | 'state' | 'use'
+>
 
 /** A challenge as it is kept; `certificate` is set once it was used. */
 export type Challenge = Omit<DeviceIdentityTables['scep_challenges'], 'created_at'>

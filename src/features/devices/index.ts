@@ -1,5 +1,6 @@
 export { devicesApi } from './api.ts'
 export { isRowOf, rowIds, spaceOf } from './ids.ts'
 export type { Holder } from './places/store.ts'
+export { MOST_MESSAGE_BYTES } from './store.ts'
 export type { Enrollment, PushRecord, PushTarget } from './store.ts'
 export { createDevices, type Devices } from './devices.ts'

@@ -86,12 +86,40 @@ export async function countLive(db: Reader, userId: string): Promise<number> {
   return (await query.executeTakeFirstOrThrow()).count
 }
 
-/** Keeps a check-in message as it came, sealed. */
-export async function insertMessage(
+/** Bytes of check-in messages that are kept of an enrollment in a day: those of real devices have a few thousand. */
+export const MOST_MESSAGE_BYTES = 4 * 1024 * 1024
+
+/**
+ * Keeps a check-in message as it came, sealed; `digest` is that of the message. A repetition of the last one is counted, and
+ * what is beyond the bytes of a day is not kept; false then.
+ */
+export async function keepMessage(
   trx: Tx,
   message: { enrollment_id: string; message_type: string; received_at: Date; raw: Buffer },
-): Promise<void> {
-  await trx.insertInto('checkin_messages').values(message).execute()
+  digest: Buffer,
+): Promise<boolean> {
+  const { enrollment_id, received_at, raw } = message
+  const result = await sql<{ keeps: boolean }>`
+    with before as (
+      select id, message_digest is distinct from ${digest}::bytea as is_changed,
+        messages_since is null or messages_since <= ${received_at}::timestamptz - interval '1 day' as is_new_day,
+        message_bytes
+      from enrollments where id = ${enrollment_id} for update
+    ), counted as (
+      select *, is_changed
+        and ${raw.length}::integer + case when is_new_day then 0 else message_bytes end <= ${MOST_MESSAGE_BYTES}::integer as keeps
+      from before
+    )
+    update enrollments e set message_digest = ${digest}::bytea,
+      message_repeats = case when c.is_changed then 0 else e.message_repeats + 1 end,
+      messages_since = case when c.is_new_day then ${received_at}::timestamptz else e.messages_since end,
+      message_bytes = case when c.is_new_day then 0 else e.message_bytes end
+        + case when c.keeps then ${raw.length}::integer else 0 end
+    from counted c where e.id = c.id
+    returning c.keeps`.execute(trx)
+  const keeps = result.rows[0]?.keeps ?? false
+  if (keeps) await trx.insertInto('checkin_messages').values(message).execute()
+  return keeps
 }
 
 /** Devices that said Authenticate before `before` and never came back with a TokenUpdate; locked, at most `limit`. */

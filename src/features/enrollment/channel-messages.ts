@@ -8,12 +8,13 @@ export function checkOut(deps: EnrollmentDeps, id: string, from: Sender): Promis
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment || enrollment.unenrolled_at !== null) return
     await endEnrollment(trx, deps, enrollment, 'checked_out', from.requestId)
-    await deps.devices.insertMessage(trx, {
+    const message = {
       enrollment_id: enrollment.id,
       message_type: 'CheckOut',
       received_at: deps.clock.now(),
       raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
-    })
+    }
+    await deps.devices.keepMessage(trx, message, from.digest)
   })
 }
 
@@ -30,12 +31,13 @@ export function setBootstrapToken(
       bootstrap_token: token?.length ? sealToken(deps.secretBox, id, 'bootstrap', token) : null,
       updated_at: now,
     })
-    await deps.devices.insertMessage(trx, {
+    const message = {
       enrollment_id: id,
       message_type: 'SetBootstrapToken',
       received_at: now,
       raw: sealMessage(deps.secretBox, id, from.raw),
-    })
+    }
+    await deps.devices.keepMessage(trx, message, from.digest)
   })
 }
 

@@ -42,5 +42,7 @@ export type Verdict = { ok: true } | { ok: false; status: 400 | 403; reason: str
 export interface Sender {
   fingerprint: Buffer
   raw: Buffer
+  /** SHA-256 of `raw`. */
+  digest: Buffer
   requestId: string
 }

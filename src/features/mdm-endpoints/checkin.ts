@@ -29,6 +29,7 @@ type CheckinAnswer = { status: 200 | 404 | 410; body: Buffer | null; reason?: st
 interface From {
   fingerprint: Buffer
   raw: Buffer
+  digest: Buffer
   requestId: string
 }
 

@@ -2,6 +2,7 @@ import { createGroupCommit, type Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { packBytes, type ReadResult } from '../../protocol/mdm/index.ts'
+import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Enrollment } from '../enrollment/index.ts'
@@ -22,6 +23,7 @@ interface ConnectDeps {
   metrics: Metrics
   events: Events
   devices: Devices
+  commands: Pick<Commands, 'openBody'>
   identity: DeviceIdentity
   enrollment: Pick<Enrollment, 'finishRemoval' | 'tellContested'>
 }
@@ -68,12 +70,16 @@ export function createConnect(deps: ConnectDeps) {
       if (!outcome) return { status: 403, reason: 'enrollment_ended', unrecognized: false }
     }
     await follow(poll, outcome, from.requestId)
-    return { body: outcome.next_body, enrollmentId: poll.enrollmentId, serialNumber: outcome.serial_number }
+    const { next_uuid, next_body, serial_number } = outcome
+    const body =
+      next_uuid !== null && next_body !== null ? deps.commands.openBody(next_uuid, next_body) : null
+    return { body, enrollmentId: poll.enrollmentId, serialNumber: serial_number }
   }
 
   /** What is to be told or done after the commit. */
   async function follow(poll: Poll, outcome: PollOutcome, requestId: string): Promise<void> {
     deps.devices.seen(poll.enrollmentId)
+    if (outcome.is_new_voice) await deps.identity.noteUse(db.kysely, poll.deviceId, poll.fingerprint)
     if (outcome.pushed_at)
       metrics.pushToContact.observe((clock.now().getTime() - outcome.pushed_at.getTime()) / 1000)
     const { finished_uuid, finished_status, finished_type, finished_purpose, serial_number } = outcome

@@ -53,7 +53,7 @@ function createHandler(deps: MdmEndpointsDeps) {
     const body = read.returned ?? given
     const caller = await identifyCaller(deps, credentialsOf(request), body, read)
     if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
-    const answer = await checkin(read, { ...caller, raw: body, requestId: request.id })
+    const answer = await checkin(read, { ...caller, raw: body, digest: read.sha256, requestId: request.id })
     if ('unrecognized' in answer) return refuse(request, reply, answer, read.message.identity.id)
     return answer.body === null
       ? reply.code(answer.status).send()

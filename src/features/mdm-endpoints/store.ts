@@ -36,6 +36,8 @@ export interface PollOutcome {
   finished_status: string | null
   finished_type: string | null
   finished_purpose: string | null
+  /** The certificate is not known as the one that the enrollment uses. */
+  is_new_voice: boolean
   pushed_at: Date | null
 }
 
@@ -62,7 +64,7 @@ with input as materialized (
     $9::text[], $10::bytea[], $11::text[], $12::text[])
     as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts, problem)
 ), caller as materialized (
-  select i.*, e.serial_number, x.command_uuid as unanswered,
+  select i.*, c.use <> 'current' as is_new_voice, e.serial_number, x.command_uuid as unanswered,
     coalesce(d.unregistered_at, e.unregistered_at) is not null as was_gone
   from input i
   join enrollment_certificates c
@@ -108,6 +110,10 @@ with input as materialized (
     build_version = coalesce(d.facts ->> 'buildVersion', e.build_version),
     product_name = coalesce(d.facts ->> 'productName', e.product_name),
     model_name = coalesce(d.facts ->> 'modelName', e.model_name),
+    model = coalesce(d.facts ->> 'model', e.model),
+    imei = coalesce(d.facts ->> 'imei', e.imei),
+    meid = coalesce(d.facts ->> 'meid', e.meid),
+    serial_number = coalesce(e.serial_number, d.facts ->> 'serialNumber'),
     supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
     unenrolled_at = case when d.ends then $13::timestamptz else e.unenrolled_at end,
     unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
@@ -124,7 +130,7 @@ with input as materialized (
   where d.purpose = 'unenroll' and d.status = 'Acknowledged' and c.enrollment_id = d.enrollment_id
     and c.state = 'active'
 ), next as materialized (
-  select c.n, c.id, c.serial_number, c.status, c.uuid, p.command_uuid as next_uuid
+  select c.n, c.id, c.serial_number, c.is_new_voice, c.status, c.uuid, p.command_uuid as next_uuid
   from caller c left join lateral (
     select p.command_uuid from pending_deliveries p
     where p.enrollment_id = c.id and p.command_uuid is distinct from c.uuid
@@ -177,7 +183,7 @@ with input as materialized (
     where f.enrollment_id = e.id and f.status = 'Acknowledged'
       and (f.facts is not null or f.purpose = 'unenroll' or f.request_type = 'EraseDevice'))
 )
-select x.n, x.serial_number, x.next_uuid, m.body as next_body, d.command_uuid as finished_uuid,
+select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d.command_uuid as finished_uuid,
   d.status as finished_status, d.request_type as finished_type, d.purpose as finished_purpose, h.pushed_at
 from next x
 left join commands m on m.uuid = x.next_uuid

@@ -45,6 +45,7 @@ export async function findCaller(deps: CallerDeps, from: Sender, identity: Chann
   if (!device || device.unenrolled_at !== null)
     return { ...refuse(403, 'enrollment_ended'), unrecognized: true }
   if (spaceOf(device.type) !== spaceOf(identity.type)) return refuse(403, 'certificate_mismatch')
+  if (own.use !== 'current') await deps.identity.noteUse(deps.db, device.id, from.fingerprint)
   const isGone = device.unregistered_at !== null
   if (identity.id === identity.deviceId) return { id: device.id, deviceId: device.id, isGone }
   const spelled = device.id + identity.id.slice(identity.deviceId.length)

@@ -36,6 +36,9 @@ export interface Inventory {
   facts?: DeviceFacts
 }
 
+/** Virtual Macs have others, which are no serial numbers of Apple's. */
+const SERIAL_NUMBER = /^[A-Za-z0-9]{1,64}$/
+
 const FACTS = {
   deviceName: 'DeviceName',
   osVersion: 'OSVersion',
@@ -82,6 +85,7 @@ function readFacts(answers: PlistDict): DeviceFacts {
     const text = optionalText(answers, FACTS[name]) ?? fromSubscription(answers, FACTS[name])
     if (text !== undefined) facts[name] = text
   }
+  if (facts.serialNumber !== undefined && !SERIAL_NUMBER.test(facts.serialNumber)) delete facts.serialNumber
   const supervised = answers['IsSupervised']
   if (typeof supervised === 'boolean') facts.isSupervised = supervised
   return facts

@@ -3,7 +3,7 @@ import { octetString, printableString, utf8String } from '../asn1/index.ts'
 import { degenerate, envelop, signData } from '../cms/index.ts'
 import type { AttributeInput, ContentCipher } from '../cms/index.ts'
 import type { Certificate, Identity } from '../x509/index.ts'
-import type { PkiMessage } from './message.ts'
+import type { Answerable, PkiMessage } from './message.ts'
 import { FAIL_INFO, MESSAGE_TYPES, PKI_STATUS, SCEP_OID } from './vocabulary.ts'
 import type { FailInfo, PkiStatus } from './vocabulary.ts'
 
@@ -32,7 +32,7 @@ export async function buildSuccess(options: {
 
 /** A CertRep that refuses (RFC 8894, section 3.3.2.2). The text is for people and reaches few of them. */
 export async function buildFailure(options: {
-  request: PkiMessage
+  request: Answerable
   failInfo: FailInfo
   failInfoText?: string
   signer: Identity
@@ -61,7 +61,7 @@ export function caCertificates(certificates: readonly [Certificate, ...Certifica
 }
 
 async function answer(
-  { request, signer, now }: { request: PkiMessage; signer: Identity; now: Date },
+  { request, signer, now }: { request: Answerable; signer: Identity; now: Date },
   status: PkiStatus,
   body: { content?: Buffer; certificates: readonly Certificate[]; attributes?: readonly AttributeInput[] },
 ): Promise<Buffer> {

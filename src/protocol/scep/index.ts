@@ -1,6 +1,6 @@
 export { buildFailure, buildSuccess, caCapabilities, caCertificates } from './answer.ts'
 export { buildRequest, parseCertRep } from './client.ts'
 export type { CertRep } from './client.ts'
-export { decodeMessageParameter, openRequest, parsePkiMessage } from './message.ts'
-export type { PkiMessage } from './message.ts'
+export { decodeMessageParameter, openRequest, parsePkiMessage, readUnsupported } from './message.ts'
+export type { Answerable, PkiMessage } from './message.ts'
 export type { FailInfo, MessageType, PkiStatus } from './vocabulary.ts'

@@ -1,6 +1,11 @@
 import { AppError } from '../../kernel/errors.ts'
 import { readOctetString, readText } from '../asn1/index.ts'
-import { attributeValue, createSignatureVerifier, openEnvelope } from '../cms/index.ts'
+import {
+  attributeValue,
+  createSignatureVerifier,
+  openEnvelope,
+  readUnsupportedAttributes,
+} from '../cms/index.ts'
 import type { Attributes, ContentCipher, UnwrapKey } from '../cms/index.ts'
 import { parseCsr } from '../x509/index.ts'
 import type { Certificate, CertificateRequest, HashName, Identity } from '../x509/index.ts'
@@ -22,6 +27,9 @@ export interface PkiMessage {
   readonly attributes: Attributes
 }
 
+/** What an answer takes from the message that it answers. */
+export type Answerable = Pick<PkiMessage, 'transactionId' | 'senderNonce' | 'digestAlgorithm'>
+
 const MAX_TRANSACTION_ID = 256
 const MAX_NONCE = 64
 
@@ -35,24 +43,41 @@ const verifySignature = createSignatureVerifier({ cacheSize: 0 })
 export function parsePkiMessage(message: Uint8Array): PkiMessage {
   const verified = verifySignature(message, { encoding: 'ber', content: 'optional' })
   const { signer, digestAlgorithm, signingTime, signedAttributes: attributes } = verified
-  const transactionId = textAttribute(attributes, SCEP_OID.transactionId)
   const number = textAttribute(attributes, SCEP_OID.messageType)
-  const senderNonce = nonceAttribute(attributes, SCEP_OID.senderNonce)
-  if (transactionId === undefined || transactionId === '' || transactionId.length > MAX_TRANSACTION_ID) {
-    throw new AppError('scep_invalid', 'the transaction id is missing or too long')
-  }
   if (number === undefined) throw new AppError('scep_invalid', 'the message type is missing')
-  if (senderNonce === undefined) throw new AppError('scep_invalid', 'the sender nonce is missing')
   return {
+    ...readAddress(attributes),
     messageType: nameOf(MESSAGE_TYPES, number) ?? 'unknown',
-    transactionId,
-    senderNonce,
     signer,
     digestAlgorithm,
     signingTime,
     envelope: verified.content?.length === 0 ? undefined : verified.content,
     attributes,
   }
+}
+
+/**
+ * Where an answer is to go that says `badAlg`, of a message whose digest or signature algorithm is not supported (MD5);
+ * undefined for any other. It cannot be verified, and nothing more is to be done with it.
+ */
+export function readUnsupported(message: Uint8Array): Answerable | undefined {
+  try {
+    const attributes = readUnsupportedAttributes(message, 'ber')
+    return attributes && { ...readAddress(attributes), digestAlgorithm: 'sha256' }
+  } catch (error) {
+    if (error instanceof AppError) return undefined
+    throw error
+  }
+}
+
+function readAddress(attributes: Attributes): Pick<PkiMessage, 'transactionId' | 'senderNonce'> {
+  const transactionId = textAttribute(attributes, SCEP_OID.transactionId)
+  const senderNonce = nonceAttribute(attributes, SCEP_OID.senderNonce)
+  if (transactionId === undefined || transactionId === '' || transactionId.length > MAX_TRANSACTION_ID) {
+    throw new AppError('scep_invalid', 'the transaction id is missing or too long')
+  }
+  if (senderNonce === undefined) throw new AppError('scep_invalid', 'the sender nonce is missing')
+  return { transactionId, senderNonce }
 }
 
 /**

@@ -57,8 +57,14 @@ const verifyAsync = promisify<string, Uint8Array, VerifyKey, Uint8Array, boolean
 
 /** Reads the AlgorithmIdentifier of a digest. */
 export function readHash(element: Element, what: string): HashName {
-  const { oid } = readAlgorithm(element, what)
-  return HASHES[oid] ?? refuse(element, `${what} ${oid} is not supported`)
+  return (
+    findHash(element, what) ?? refuse(element, `${what} ${readAlgorithm(element, what).oid} is not supported`)
+  )
+}
+
+/** The same, undefined for one that is not supported. */
+export function findHash(element: Element, what: string): HashName | undefined {
+  return HASHES[readAlgorithm(element, what).oid]
 }
 
 /** The AlgorithmIdentifier of a digest. */
@@ -68,9 +74,16 @@ export function hashAlgorithm(hash: HashName): Buffer {
 
 /** Reads the AlgorithmIdentifier of a signature (RFC 4055, RFC 5758, RFC 5754). */
 export function readSignatureScheme(element: Element): SignatureScheme {
+  const found = findSignatureScheme(element)
+  if (found !== undefined) return found
+  const { oid } = readAlgorithm(element, 'signature algorithm')
+  return refuse(element, `signature algorithm ${oid} is not supported`)
+}
+
+/** The same, undefined for one that is not supported. */
+export function findSignatureScheme(element: Element): SignatureScheme | undefined {
   const { oid, parameters } = readAlgorithm(element, 'signature algorithm')
-  if (oid === OID.rsassaPss) return readPss(element, parameters)
-  return SCHEMES[oid] ?? refuse(element, `signature algorithm ${oid} is not supported`)
+  return oid === OID.rsassaPss ? readPss(element, parameters) : SCHEMES[oid]
 }
 
 /** Verifies a signature over data; false too when key and scheme do not fit. */

@@ -20,7 +20,7 @@ import {
   utf8String,
 } from '../asn1/index.ts'
 import type { Element } from '../asn1/index.ts'
-import { readSignatureScheme, sign, signatureAlgorithm, verifySignature } from './algorithms.ts'
+import { findSignatureScheme, sign, signatureAlgorithm, verifySignature } from './algorithms.ts'
 import type { HashName } from './algorithms.ts'
 import type { Certificate } from './certificate.ts'
 import { encodeAlternativeNames, encodeExtension, encodeKeyUsage, readExtensions } from './extensions.ts'
@@ -43,6 +43,8 @@ export interface CertificateRequest {
   publicKey(): KeyObject
   readonly challengePassword: string | undefined
   readonly extensionRequest: Extensions | undefined
+  /** False for a digest or an algorithm that is not taken, such as MD5; the signature is then not verified. */
+  readonly isSignatureSupported: boolean
   /** Whether the request is signed with its own key. Refuses as `publicKey` does. */
   verify(): boolean
 }
@@ -58,7 +60,7 @@ export function parseCsr(
   const root = decodeDer(der, 'csr_invalid', MAX_CSR_BYTES)
   const outer = fieldsOf(root, TAG.sequence, 'request')
   const info = outer.next(TAG.sequence, 'request information')
-  const scheme = readSignatureScheme(outer.any('signature algorithm'))
+  const scheme = findSignatureScheme(outer.any('signature algorithm'))
   const signature = readOctetBits(outer.any('signature'), 'signature')
   outer.end()
   const fields = fieldsOf(info, TAG.sequence, 'request information')
@@ -81,8 +83,10 @@ export function parseCsr(
     publicKey,
     challengePassword: challenge && readText(challenge, 'challenge password'),
     extensionRequest: extensions && readExtensions(extensions),
+    isSignatureSupported: scheme !== undefined,
     verify: () =>
-      scheme.hash !== undefined && verifySignature(scheme, scheme.hash, info.encoded, publicKey(), signature),
+      scheme?.hash !== undefined &&
+      verifySignature(scheme, scheme.hash, info.encoded, publicKey(), signature),
   }
 }
 

@@ -1,4 +1,6 @@
 export {
+  findHash,
+  findSignatureScheme,
   hashAlgorithm,
   readHash,
   readSignatureScheme,

@@ -280,12 +280,14 @@ async function updateOwn(
   const now = deps.clock.now()
   const change = { ...factsOf(message), unregistered_at: null, updated_at: now }
   await deps.devices.updateEnrollment(trx, enrollment.id, change)
-  await deps.devices.insertMessage(trx, {
+  await deps.identity.noteUse(trx, enrollment.id, from.fingerprint)
+  const kept = {
     enrollment_id: enrollment.id,
     message_type: message.messageType,
     received_at: now,
     raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
-  })
+  }
+  await deps.devices.keepMessage(trx, kept, from.digest)
   return WELCOME
 }
 

@@ -46,6 +46,7 @@ function blank(before: Enrollment): Partial<Enrollment> {
     superseded_at: null,
     unregistered_at: null,
     re_enrollment_until: null,
+    message_digest: null,
   }
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { withoutNul, type Db, type Tx } from '../../../db/index.ts'
 import type { Attempt } from '../../attempts/index.ts'
 import type { Binding } from '../../device-identity/index.ts'
-import { rowIds, type Enrollment } from '../../devices/index.ts'
+import { MOST_MESSAGE_BYTES, rowIds, type Enrollment } from '../../devices/index.ts'
 import { takingUse } from '../store.ts'
 
 /**
@@ -26,8 +26,9 @@ export interface TokenWrite {
   unlockToken: Buffer | null
   awaitingConfiguration: boolean | null
   notOnConsole: boolean | null
-  /** The message, sealed. */
+  /** The message, sealed, and the SHA-256 of what it is. */
   raw: Buffer
+  digest: Buffer
   /** Of the DeviceInformation that a device is sent when this is its first. */
   commandUuid: string
 }
@@ -50,6 +51,8 @@ export interface TokenOutcome {
   attempt_id: string | null
   /** Of the attempt that this closed. */
   user_name: string | null
+  /** The certificate is not known as the one that the enrollment uses. */
+  is_new_voice: boolean
 }
 
 /**
@@ -59,10 +62,14 @@ export interface TokenOutcome {
 const TOKEN_UPDATE = `
 with input as materialized (
   select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::bytea[],
-    $9::boolean[], $10::boolean[], $11::bytea[], $12::text[], $18::text[])
-    as i (n, id, device, fingerprint, topic, token, magic, unlock, awaiting, not_on_console, raw, uuid, type)
+    $9::boolean[], $10::boolean[], $11::bytea[], $12::text[], $18::text[],
+    $19::bytea[])
+    as i (n, id, device, fingerprint, topic, token, magic, unlock, awaiting, not_on_console, raw, uuid, type,
+      digest)
 ), caller as materialized (
-  select i.*, e.generation
+  select i.*, c.use <> 'current' as is_new_voice, e.generation,
+    e.message_digest is distinct from i.digest as is_changed,
+    e.messages_since is null or e.messages_since <= $13::timestamptz - interval '1 day' as is_new_day
   from input i
   join enrollment_certificates c
     on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
@@ -76,17 +83,23 @@ with input as materialized (
     token_update_tally = e.token_update_tally + 1, token_updated_at = $13::timestamptz,
     enrolled_at = coalesce(e.enrolled_at, $13::timestamptz),
     last_seen_at = case when e.token_update_tally = 0 then $13::timestamptz else e.last_seen_at end,
-    push_state = 'ok', push_reason = null, unregistered_at = null, erased_at = null, updated_at = $13::timestamptz, version = e.version + 1
+    push_state = 'ok', push_reason = null, unregistered_at = null, erased_at = null, message_digest = i.digest,
+    message_repeats = case when i.is_changed then 0 else e.message_repeats + 1 end,
+    messages_since = case when i.is_new_day then $13::timestamptz else e.messages_since end,
+    message_bytes = least(case when i.is_new_day then 0 else e.message_bytes end
+      + case when i.is_changed then length(i.raw) else 0 end, ${MOST_MESSAGE_BYTES} + 1),
+    updated_at = $13::timestamptz, version = e.version + 1
   from caller i
   where e.id = i.id and e.generation = i.generation and e.unenrolled_at is null and e.topic = i.topic
   returning i.n, e.id, e.type, e.serial_number, e.attempt_id, e.policy_id, e.token_update_tally as tally,
-    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw, i.uuid
+    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw, i.uuid,
+    i.is_new_voice, i.is_changed and e.message_bytes <= ${MOST_MESSAGE_BYTES} as is_news
 ), alive as (
   update enrollments e set unregistered_at = null
   from updated u where e.id = u.parent_id and e.unregistered_at is not null
 ), message as (
   insert into checkin_messages (enrollment_id, message_type, received_at, raw)
-  select id, 'TokenUpdate', $13::timestamptz, raw from updated
+  select id, 'TokenUpdate', $13::timestamptz, raw from updated where is_news
 ), enrolled as materialized (
   select * from updated where is_device and tally = 1
 ), closed as (
@@ -130,7 +143,7 @@ with input as materialized (
     select n, 1 as place, 'device.token_updated' as type, id, serial_number, null as user_name, null as attempt_id,
       jsonb_build_object('tally', tally)
         || case tally when 1 then jsonb_build_object('type', type) else '{}' end as data
-    from updated where not (is_device and tally = 1)
+    from updated where is_news and not (is_device and tally = 1)
     union all
     select n, 1, 'command.queued', id, null, null, null,
       jsonb_build_object('command_uuid', uuid, 'request_type', 'DeviceInformation', 'devices', 1)
@@ -149,7 +162,7 @@ with input as materialized (
   on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null,
     claimed_until = null
 )
-select u.n, u.type, u.serial_number, u.tally, u.is_device, u.attempt_id, c.user_name
+select u.n, u.type, u.serial_number, u.tally, u.is_device, u.attempt_id, u.is_new_voice, c.user_name
 from updated u left join closed c on c.n = u.n`
 
 /** Runs a batch of TokenUpdates, at most one per channel; outcomes by position. */
@@ -174,6 +187,7 @@ export async function writeTokens(
     writes.map((write) => write.commandUuid),
     ...[at, first.plist.head, first.plist.tail, first.secondPushSeconds, first.deadlineMinutes],
     writes.map((write) => write.type),
+    writes.map((write) => write.digest),
   ])
   const outcomes = Array.from<TokenOutcome | undefined>({ length: writes.length })
   for (const row of rows) outcomes[row.n] = row
@@ -226,7 +240,7 @@ export async function lockArrival(
   const { rows } = await sql<Row>`
     select a.*,
       coalesce((
-        select jsonb_agg(jsonb_build_object('enrollment_id', c.enrollment_id, 'state', c.state))
+        select jsonb_agg(jsonb_build_object('enrollment_id', c.enrollment_id, 'state', c.state, 'use', c.use))
         from enrollment_certificates c where c.fingerprint = i.fingerprint
       ), '[]') as bindings,
       exists (select 1 from push_certificates p where p.topic = ${withoutNul(topic)}::text) as knows_topic,

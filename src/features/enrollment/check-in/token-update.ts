@@ -22,17 +22,15 @@ const MAX_BATCH = 128
 /** The first push often loses the race against the device's own connection to Apple, so one more follows. */
 const SECOND_PUSH_SECONDS = 60
 
-/** What is asked of every device once it is enrolled (Apple's DeviceInformation queries that any device answers). */
+/**
+ * What is asked of every device once it is enrolled (Apple's DeviceInformation queries that any device answers). IMEI and
+ * MEID are in ServiceSubscriptions since iOS 14, and at the top for those before it. None of what OS 27 has removed.
+ */
 const FIRST_QUERIES = [
-  ...['UDID', 'SerialNumber', 'DeviceName', 'Model', 'ModelName', 'ProductName', 'OSVersion', 'BuildVersion'],
-  ...['IsSupervised', 'DeviceCapacity', 'AvailableDeviceCapacity', 'BatteryLevel', 'IMEI', 'MEID', 'WiFiMAC'],
-  ...[
-    'BluetoothMAC',
-    'IsCloudBackupEnabled',
-    'IsActivationLockEnabled',
-    'IsMDMLostModeEnabled',
-    'AwaitingConfiguration',
-  ],
+  ...['UDID', 'SerialNumber', 'DeviceName', 'Model', 'ModelName', 'ModelNumber', 'ProductName', 'OSVersion'],
+  ...['BuildVersion', 'IsSupervised', 'DeviceCapacity', 'AvailableDeviceCapacity', 'BatteryLevel'],
+  ...['ServiceSubscriptions', 'IMEI', 'MEID', 'WiFiMAC', 'BluetoothMAC', 'IsCloudBackupEnabled'],
+  ...['IsActivationLockEnabled', 'IsMDMLostModeEnabled', 'AwaitingConfiguration'],
 ]
 
 /** Makes what takes TokenUpdates: the first of a device makes its enrollment complete, later ones bring new tokens. */
@@ -64,9 +62,11 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
       awaitingConfiguration: message.awaitingConfiguration ?? null,
       notOnConsole: message.notOnConsole ?? null,
       raw: sealMessage(deps.secretBox, id, from.raw),
+      digest: from.digest,
       commandUuid,
     })
     if (!outcome) return false
+    if (outcome.is_new_voice) await deps.identity.noteUse(db.kysely, deviceId, from.fingerprint)
     if (outcome.is_device && outcome.tally === 1) tellEnrolled(id, outcome, commandUuid, message, from)
     else tellUpdated(id, outcome, from)
     return true

@@ -1,0 +1,34 @@
+import { sql } from 'kysely'
+import { resealColumn, type Db } from '../../db/index.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import { bodyContext, sealBody } from './bodies.ts'
+import { lockPlain, saveSealed } from './store.ts'
+
+/** Bodies sealed in one transaction. */
+const BATCH = 100
+
+/** Seals the bodies of commands that were written before bodies were sealed; gives their number. */
+export async function sealPlain(db: Db, box: SecretBox): Promise<number> {
+  let count = 0
+  for (;;) {
+    const rows = await db.transaction(async (trx) => {
+      const plain = await lockPlain(trx, BATCH)
+      for (const { uuid, body } of plain) await saveSealed(trx, uuid, sealBody(box, uuid, body))
+      return plain
+    })
+    count += rows.length
+    if (rows.length < BATCH) return count
+  }
+}
+
+/** Seals anew what is sealed with the previous secret key; gives the number of bodies. */
+export async function resealBodies(db: Db, box: SecretBox): Promise<number> {
+  const plain = await sealPlain(db, box)
+  const sealed = await resealColumn(db, box, {
+    ...{ table: 'commands', column: 'body', key: ['uuid'] },
+    context: ({ uuid }: { uuid: string }) => bodyContext(uuid),
+    // Those that our own statement writes hold no secret, and are not sealed.
+    only: sql`get_byte(body, 0) = 1`,
+  })
+  return plain + sealed
+}
