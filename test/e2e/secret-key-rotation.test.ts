@@ -17,6 +17,7 @@ const SEALED = [
   'ade_servers.staged_private_key',
   'ade_servers.token',
   'checkin_messages.raw',
+  'commands.body',
   'device_cas.private_key',
   'enrollment_links.key_sealed',
   'enrollments.bootstrap_token',
@@ -80,6 +81,8 @@ describeEachEngine('change of the secret key', (database) => {
     const set = await putMessage(`${before.url}/mdm/checkin`, token, { signer, type: CHECK_IN })
     expect(set.status).toBe(200)
     const made = await postOnce(before)
+    const lock = { request_type: 'DeviceLock', command: { PIN: '987654' }, device_ids: [udid] }
+    expect((await before.api('POST', '/commands', { ...lock, priority: 'high' })).status).toBe(202)
     const link = await before.link()
     const oidc = { issuer: 'https://login.example.com', client_id: 'x', client_secret: 'of the client' }
     expect((await before.api('POST', '/sign-in-sources', { kind: 'oidc', name: 'O', ...oidc })).status).toBe(
@@ -116,6 +119,9 @@ describeEachEngine('change of the secret key', (database) => {
     const links = (await after.api('GET', '/enrollment-links')).body.items as { url: string }[]
     expect(links.map(({ url }) => new URL(url).pathname)).toContain(new URL(link).pathname)
     expect(await postOnce(after)).toEqual(made)
+    const idle = { Status: 'Idle', UDID: udid }
+    const command = await putMessage(`${after.url}/mdm/connect`, idle, { signer })
+    expect(command.body.toString()).toContain('<string>987654</string>')
     const asked = await putMessage(
       `${after.url}/mdm/checkin`,
       { MessageType: 'GetBootstrapToken', UDID: udid },

@@ -58,37 +58,6 @@ describeEachEngine('SCEP', (database) => {
     expect((await get(query)).statusCode).toBe(status)
   })
 
-  test.each(['/scep/', '/scep/pkiclient.exe', '/scep/pkiclient.exe/'])('%s is served too', async (url) => {
-    const { rawPayload } = await server.http.main.inject({ url: `${url}?operation=GetCACert` })
-    expect(rawPayload).toEqual(server.identity.caCertificate())
-  })
-
-  test('MD5 is answered badAlg, in the message and in the request', async () => {
-    const { attemptId, challenge } = await server.challengeFor()
-    const inMessage = await scepRequest(server, {
-      challenge,
-      hash: 'sha1',
-      tamper: (message) => {
-        // Another digest of the same branch, whose identifier is as long: none that is served.
-        const at = message.lastIndexOf(Buffer.from('2b0e03021a', 'hex'))
-        const changed = Buffer.from(message)
-        changed.set(Buffer.from('2b0e030203', 'hex'), at)
-        return changed
-      },
-    })
-    expect(inMessage.certRep).toMatchObject({ status: 'FAILURE', failInfo: 'badAlg', transactionId: 'TX-1' })
-    const subject = [['CN', 'x']] as const
-    const csr = await createCsr({ key: testKey('device'), subject, challengePassword: challenge })
-    const at = csr.indexOf(Buffer.from('2a864886f70d01010b', 'hex'))
-    csr[at + 8] = 0x04
-    await expectRefusal(
-      'csr_rejected',
-      { csr, signer: await momentary(testKey('device')) },
-      { attemptId, failInfo: 'badAlg' },
-    )
-    expect((await scepRequest(server, { challenge })).certRep?.status).toBe('SUCCESS')
-  })
-
   test('what is no message is a 400, with a reason in the log', async () => {
     for (const payload of [Buffer.alloc(0), Buffer.from('nonsense'), Buffer.alloc(100_000, 0x30)]) {
       const answer = await server.http.main.inject({

@@ -53,14 +53,16 @@ interface IssuedCertificatesTable {
   issued_at: Date
 }
 
+/** Whether an enrollment has spoken with a certificate: never, before another one, or last. */
+export type CertificateUse = 'unused' | 'former' | 'current'
+
 /** Which certificate is which enrollment. */
 interface EnrollmentCertificatesTable {
   enrollment_id: string
   fingerprint: Buffer
   state: 'active' | 'replaced' | 'ended'
   renewal: boolean
-  /** Whether the enrollment has spoken with it: never, before another one, or last. */
-  use: Generated<'unused' | 'former' | 'current'>
+  use: Generated<CertificateUse>
   bound_at: Date
   /** When it was last told that it speaks although another has its place. */
   contested_at: Date | null

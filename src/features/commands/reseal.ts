@@ -1,8 +1,7 @@
-import { sql } from 'kysely'
 import { resealColumn, type Db } from '../../db/index.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import { bodyContext, sealBody } from './bodies.ts'
-import { lockPlain, saveSealed } from './store.ts'
+import { lockPlain, saveSealed, SEALED_BODIES } from './store.ts'
 
 /** Bodies sealed in one transaction. */
 const BATCH = 100
@@ -25,10 +24,8 @@ export async function sealPlain(db: Db, box: SecretBox): Promise<number> {
 export async function resealBodies(db: Db, box: SecretBox): Promise<number> {
   const plain = await sealPlain(db, box)
   const sealed = await resealColumn(db, box, {
-    ...{ table: 'commands', column: 'body', key: ['uuid'] },
+    ...SEALED_BODIES,
     context: ({ uuid }: { uuid: string }) => bodyContext(uuid),
-    // Those that our own statement writes hold no secret, and are not sealed.
-    only: sql`get_byte(body, 0) = 1`,
   })
   return plain + sealed
 }

@@ -91,8 +91,7 @@ export function createIssuance(deps: {
    * signed is a renewal of its enrollment whatever challenge comes with it; one that we gave out for that renewal makes
    * it good at any time.
    */
-  async function issue(request: Request, facts: RequestFacts): Promise<Outcome> {
-    const { csr, signer, secret, isRenewal } = request
+  async function issue({ csr, signer, secret, isRenewal }: Request, facts: RequestFacts): Promise<Outcome> {
     const found = await challenges.look(secret, sha256(csr.spki))
     const isGood = found.state === 'usable' || found.state === 'used_for_this_key'
     const isForEnrollment = isGood && found.challenge.enrollment_id !== null

@@ -1,5 +1,4 @@
-import type { Selectable } from 'kysely'
-import type { DeviceIdentityTables } from '../../db/tables/device-identity.ts'
+import type { CertificateUse, DeviceIdentityTables } from '../../db/tables/device-identity.ts'
 
 /** Whose device it will be, whoever signs in to the attempt afterwards. */
 interface Person {
@@ -46,10 +45,9 @@ export type SignatureResult =
 export type IssuedCertificate = DeviceIdentityTables['issued_certificates']
 
 /** That a certificate is, or was, an enrollment. */
-export type Binding = Pick<
-  Selectable<DeviceIdentityTables['enrollment_certificates']>,
-  'enrollment_id' | 'state' | 'use'
->
+export type Binding = Pick<DeviceIdentityTables['enrollment_certificates'], 'enrollment_id' | 'state'> & {
+  use: CertificateUse
+}
 
 /** A challenge as it is kept; `certificate` is set once it was used. */
 export type Challenge = Omit<DeviceIdentityTables['scep_challenges'], 'created_at'>
