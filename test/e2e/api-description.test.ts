@@ -13,7 +13,7 @@ describe("the API's description", () => {
   beforeAll(async () => {
     world = await startTestApp({ db: await testDatabase('embedded') })
     document = (await world.api('GET', '/openapi.json')).body
-  }, 120_000)
+  })
   afterAll(() => world.close())
 
   const calls = () =>

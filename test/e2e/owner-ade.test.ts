@@ -24,7 +24,7 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     prompt = await world.policy({ user_affinity: 'prompt' })
     await world.user('ada')
     await world.user('mallory')
-  }, 60_000)
+  })
   afterAll(() => world.close())
 
   const person = (userName: string) => ({ userName, passwords: [PASSWORD] })

@@ -47,7 +47,7 @@ function start(command: readonly [string, ...string[]], settings: Record<string,
   return {
     child,
     output,
-    said: (words) => expect.poll(output, { timeout: 200_000, interval: 100 }).toContain(words),
+    said: (words) => expect.poll(output, { interval: 100 }).toContain(words),
   }
 }
 

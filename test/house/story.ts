@@ -18,6 +18,8 @@ const FENCE = /^```sh( background)?\n([^]*?)^```\n(?:\n```text\n([^]*?)^```\n)?/
 const END = '==end of block=='
 /** Looks, a twentieth of a second apart, at something that is to happen: a first start takes long on a busy machine. */
 const TURNS = 6000
+/** Times that something is looked at again which takes the server a moment. */
+const SHOWN_TURNS = 120
 
 /** The shell blocks of a piece of Markdown, in their order. */
 export function blocksOf(markdown: string): Block[] {
@@ -49,11 +51,24 @@ export async function play(blocks: readonly Block[], folder: string): Promise<(s
   try {
     const outputs: (string | null)[] = []
     for (const block of blocks)
-      outputs.push(block.isBackground ? await stage.start(block.code) : await stage.type(block.code))
+      outputs.push(block.isBackground ? await stage.start(block.code) : await show(stage, block))
     return outputs
   } finally {
     await stage.close()
   }
+}
+
+/** Types a block. What stands after a pause is typed again until it shows what it should: how long that takes nobody knows. */
+async function show(stage: Awaited<ReturnType<typeof openStage>>, { code, shown }: Block): Promise<string> {
+  const [first = '', last] = code.split(/^sleep \d+\n/m)
+  let output = await stage.type(first)
+  if (last === undefined) return output
+  for (let turns = 0, before = output; turns < SHOWN_TURNS; turns++) {
+    output = before + (await stage.type(last))
+    if (shown === null || normalize(output) === normalize(shown)) break
+    await pause(500)
+  }
+  return output
 }
 
 async function openStage(folder: string) {
@@ -63,14 +78,13 @@ async function openStage(folder: string) {
     FIRSTBOOT_PORT: String(server),
     FIRSTBOOT_URL: `http://127.0.0.1:${server}`,
   }
-  /** The same with ports that are free, and more patience: other tests run at the same time. */
+  /** The same with ports that are free: other tests run at the same time. */
   const moved = (code: string) =>
     code
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${server}`)
       .replaceAll('127.0.0.1:2197', `127.0.0.1:${apns}`)
       .replaceAll('127.0.0.1:2198', `127.0.0.1:${ade}`)
       .replaceAll('-- simulate', `-- simulate --apns-port ${apns} --ade-port ${ade}`)
-      .replaceAll('sleep 2', 'sleep 6')
   const running = new Map<string, ChildProcess>()
   const shell = spawn('bash', ['-s'], { cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   shell.stdin.write('exec 2>&1\n')

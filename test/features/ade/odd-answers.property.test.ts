@@ -87,5 +87,5 @@ describeEachEngine('whatever stands in the answers', (database, engine) => {
       }),
       { numRuns: engine === 'postgres' ? 25 : 10, endOnFailure: true },
     )
-  }, 120_000)
+  })
 })

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../../../src/simulator/free-port.ts'
 import { type DirectoryUser, startFakeDirectory } from '../../../src/simulator/wstrust.ts'
 import { mexAnswer } from '../../../src/simulator/wstrust-answers.ts'
@@ -8,8 +8,6 @@ import { describeEachEngine } from '../../support/database.ts'
 import { change, newAddress, newName, signinWorld } from './signin-world.ts'
 
 /** For what comes at once, however busy the machine is. */
-const SOON = { timeout: 60_000 }
-vi.setConfig({ testTimeout: 120_000 })
 
 const PASSWORD = 'p&ss<wörd>"'
 
@@ -189,10 +187,12 @@ describeEachEngine('directories', (database) => {
     expect(directory.requests()).toBe(10)
     // Somewhere else nothing is locked.
     const elsewhere = tryIt(userName)
-    await vi.waitFor(() => {
-      clock.advance(10)
-      expect(directory.requests()).toBe(11)
-    }, SOON)
+    await expect
+      .poll(() => {
+        clock.advance(10)
+        return directory.requests()
+      })
+      .toBe(11)
     expect(await elsewhere).toMatchObject({ ok: true })
     clock.advance(15_000)
     expect(await verify(userName, PASSWORD)).toMatchObject({ ok: true })
@@ -229,7 +229,7 @@ describeEachEngine('directories', (database) => {
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/usernamemixed`
     const { id: sourceId } = await signin.sources.create('ws_trust', { name: newName(), url }, change)
     const hanging = Array.from({ length: 100 }, () => made.verify(newName(), 'x', { sourceId }))
-    await vi.waitFor(() => expect(waiting).toBe(64), SOON)
+    await expect.poll(() => waiting).toBe(64)
     expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
     const { user_name: name } = await account({ password: 'local-p&ss' })
     expect(await made.verify(name, 'local-p&ss')).toMatchObject({ ok: true })
