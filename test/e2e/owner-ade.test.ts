@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import type { Phone } from '../../src/simulator/index.ts'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createFakeAppleCa, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { basicHeader, machineInfoOf } from '../support/ade-machine-info.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeEachEngine, openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 import { halfEnrolled, identityOf } from '../support/half-enrolled.ts'
 import { ownerWorld } from '../support/owner-world.ts'
 import { putMessage } from '../support/app.ts'
@@ -166,6 +166,15 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     expect((await world.api('GET', `/devices/${udid}`)).status).toBe(404)
     await world.api('POST', `/ade-devices/${serialNumber}/unblock`)
     expect((await phone.powerOn()).outcome).toBe('enrolled')
+    // Once it has shown what it is, it is known by its UDID too.
+    await phone.idle()
+    await phone.device.checkOut()
+    await world.api('POST', `/ade-devices/${serialNumber}/block`)
+    for (const SerialNumber of [undefined, 'ANOTHER']) {
+      const keys = { MessageType: 'Authenticate', UDID: udid, SerialNumber }
+      expect((await at.say(await at.certified(await at.link()), keys)).status).toBe(403)
+    }
+    expect(await at.shown(udid)).toMatchObject({ state: 'unenrolled' })
   })
 
   test('a serial number that comes back with another UDID frees its place from the post on, and ends the old one at Authenticate', async () => {
@@ -211,5 +220,40 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     expect(
       (await world.phone(prompt, { person: person('nils') }).then((each) => each.powerOn())).outcome,
     ).toBe('refused')
+  })
+})
+
+describe.each(['log', 'off'])('MachineInfo that nobody trusts, under %s', (mode) => {
+  let database: TestDatabase
+  let world: AdeApp
+  beforeAll(async () => {
+    database = await testDatabase('postgres')
+    world = await startAdeApp({
+      db: await openAgain(database),
+      settings: { FIRSTBOOT_MACHINE_INFO_TRUST: mode },
+    })
+  }, 60_000)
+  afterAll(async () => {
+    await world.close()
+    await database.close()
+  })
+
+  test('it lets the same device in again, but ends nothing for the sake of its serial number', async () => {
+    const at = ownerWorld(world, () => database)
+    const stranger = await createFakeAppleCa(world.clock.now())
+    const phone = await world.phone(await world.policy())
+    const { serialNumber, udid } = phone.facts
+    expect((await phone.powerOn()).outcome).toBe('enrolled')
+    await phone.idle()
+    const likeness = async (facts: Partial<Phone['facts']>) => {
+      const signer = { identity: await stranger.deviceIdentity(serialNumber), chain: stranger.chain }
+      const made = await world.stranger({ facts: { ...phone.facts, ...facts }, ...signer })
+      return (await made.powerOn()).outcome
+    }
+    expect(await likeness({ udid: '00008999-00FFFFFFFFFFFF03' })).toBe('enrolled')
+    expect(await at.shown(udid)).toMatchObject({ state: 'enrolled' })
+    expect(await likeness({})).toBe('enrolled')
+    expect(await at.shown(udid)).toMatchObject({ state: 'enrolled', token_update_tally: 1 })
+    expect(await at.events('enrollment.takeover_refused')).toEqual([])
   })
 })

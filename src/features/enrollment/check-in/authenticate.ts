@@ -233,13 +233,17 @@ function newRowId({ applicant, namesakes }: Entrant): string {
 
 /** What the row of an enrollment holds that begins with this message. */
 function rowOf({ attempt, applicant, assigned, message }: Entrant, now: Date) {
+  const told = applicant.serial_number
+  const known = assigned?.serial_number
   return {
     ...factsOf(message),
     type: applicant.type,
     udid: applicant.udid,
     serial_number: isAutomated(attempt.way)
-      ? (attempt.serial_number ?? applicant.serial_number)
-      : (assigned?.serial_number ?? applicant.serial_number),
+      ? (attempt.serial_number ?? told)
+      : known?.toLowerCase() === told?.toLowerCase()
+        ? (known ?? told)
+        : told,
     topic: applicant.topic,
     user_id: attempt.user_id,
     attempt_id: attempt.id,

@@ -212,7 +212,7 @@ export interface Arrival {
   namesakes: Pick<Enrollment, 'id' | 'type'>[]
   /** Whether enrollments of the serial number under another UDID are to end. */
   isMoved: boolean
-  /** The serial number as Apple has assigned it to us. */
+  /** What Apple has assigned to us, of the serial number that it gives, or that its UDID had at power-on before. */
   assigned: { serial_number: string; blocked_at: string | null } | null
   /** Which enrollments the certificate is or was. */
   bindings: Binding[]
@@ -258,7 +258,9 @@ export async function lockArrival(
       ) as is_moved,
       (
         select jsonb_build_object('serial_number', d.serial_number, 'blocked_at', d.blocked_at) from ade_devices d
-        where d.serial_number = any(${serials}::text[] || a.serial_number)
+        where d.serial_number = any(${serials}::text[] || a.serial_number || array(
+            select e.serial_number from enrollments e
+            where lower(e.id) = any(${ids}::text[]) and e.way in ('ade', 'ade_web') and e.parent_id is null))
           and d.released_at is null and d.removed_at is null
         order by d.blocked_at limit 1
       ) as assigned
