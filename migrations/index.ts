@@ -18,7 +18,7 @@ import * as owners from './0016_owners.ts'
 import * as peopleBySource from './0017_people_by_source.ts'
 import * as tokenOfSetting from './0018_token_of_setting.ts'
 import * as unreadableAnswers from './0019_unreadable_answers.ts'
-import * as recordsLeftOut from './0020_records_left_out.ts'
+import * as adeSyncsAndAddresses from './0020_ade_syncs_and_addresses.ts'
 import * as boundedByDevice from './0024_bounded_by_device.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
@@ -42,6 +42,6 @@ export const migrations: Record<string, Migration> = {
   '0017_people_by_source': peopleBySource,
   '0018_token_of_setting': tokenOfSetting,
   '0019_unreadable_answers': unreadableAnswers,
-  '0020_records_left_out': recordsLeftOut,
+  '0020_ade_syncs_and_addresses': adeSyncsAndAddresses,
   '0024_bounded_by_device': boundedByDevice,
 }

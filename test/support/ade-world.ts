@@ -47,7 +47,8 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
   const world = {
     ...{ db, clock, fake, ade, policies, first, by: BY },
     /** Another process on the same database. */
-    process: (http?: (http: HttpClient) => HttpClient) => process(db, clock, fake, http),
+    process: (http?: (http: HttpClient) => HttpClient, publicUrl?: string) =>
+      process(db, clock, fake, http, publicUrl),
     /** A server, its token uploaded and its first sync done. */
     async server(name: string, devices: readonly string[] = []): Promise<string> {
       const { id } = await ade.parts.servers.create(name, BY)
@@ -109,6 +110,7 @@ function process(
   clock: ManualClock,
   fake: FakeAde,
   wrap: (http: HttpClient) => HttpClient = (http) => http,
+  publicUrl = 'https://mdm.example.com',
 ): AdeProcess {
   const doors = doorsOf(db, clock)
   const http = createHttpClient({
@@ -137,7 +139,7 @@ function process(
     http: wrap(counting),
     policies: policiesOf(db, clock, () => undefined),
     service: { url: fake.url },
-    publicUrl: 'https://mdm.example.com',
+    publicUrl,
     instanceId: '2f9b0c0e-9a0e-4d6f-8b7d-0c1f5d2f7a10',
   })
   onTestFinished(async () => {

@@ -38,6 +38,9 @@ export interface AdeServersTable {
   /** The process that changes things at Apple for this server, and until when it is believed to live. */
   worker: string | null
   worker_until: Date | null
+  /** The public URL under which its policies are defined at Apple, and until when a process that has it is believed to live. */
+  address: string | null
+  address_until: Date | null
   version: Generated<number>
   created_at: Date
   updated_at: Date

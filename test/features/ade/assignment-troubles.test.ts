@@ -201,6 +201,55 @@ describeEachEngine('troubles of assignment', (database) => {
     expect((await call('GET', `/ade-devices?policy_id=${policyId}`)).body.items).toHaveLength(2)
   })
 
+  test('of processes with different public URLs one defines policies, the other says so; it goes on when that one stops', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A', 'B'])
+    const other = world.process(undefined, 'https://other.example.com')
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A'])
+    for (let round = 0; round < 8; round += 1) {
+      await world.first.reconcile()
+      await other.reconcile()
+      if (round === 3) await world.assign(policyId, ['B'])
+      world.clock.advance(15_000)
+    }
+    expect(changes(world)).toEqual(['POST /profile 1', 'POST /profile/devices 1'])
+    const urlOf = (serial: string) => world.fake.profile(world.fake.device(serial).profileUuid ?? '')?.['url']
+    expect(urlOf('B')).toMatch(/^https:\/\/mdm\.example\.com\/enroll\/ade\//)
+    const told = other.logged().filter(({ event }) => event === 'ade.public_url_differs')
+    expect(told).toMatchObject([
+      {
+        level: 'error',
+        public_url: 'https://other.example.com',
+        other_public_url: 'https://mdm.example.com',
+      },
+    ])
+    expect(world.first.logged().filter(({ event }) => event === 'ade.public_url_differs')).toEqual([])
+    await world.first.ade.close()
+    await other.reconcile()
+    world.clock.advance(MINUTE)
+    await other.reconcile()
+    expect(urlOf('A')).toMatch(/^https:\/\/other\.example\.com\//)
+    expect(changes(world)).toHaveLength(3)
+    expect(world.fake.violations).toEqual([])
+  })
+
+  test('a process that was killed is waited for no longer than it is believed to live', async () => {
+    const world = await adeWorld(database())
+    await world.server('Zurich', ['A'])
+    const policyId = await world.policy('Sales')
+    await world.assign(policyId, ['A'])
+    // What it would have done by itself after a moment.
+    world.clock.advance(1_000)
+    await world.first.reconcile()
+    const next = world.process(undefined, 'https://new.example.com')
+    await next.reconcile()
+    expect(changes(world)).toHaveLength(1)
+    world.clock.advance(MINUTE)
+    await next.reconcile()
+    expect(changes(world)).toEqual(['POST /profile 1', 'POST /profile 1'])
+  })
+
   test('release asks for the serial number and cannot be taken back', async () => {
     const world = await adeWorld(database())
     await world.server('Zurich', ['A'])

@@ -2,6 +2,7 @@ import type { AdeDeps } from '../deps.ts'
 import { beat, lifeEnd } from '../heartbeat.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
+import { createAddress } from './address.ts'
 import { LostWork, NotNow } from './calls.ts'
 import { createPass } from './pass.ts'
 import { hasWork } from './store.ts'
@@ -17,6 +18,7 @@ const REFRESH_MS = 60_000
 export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string }) {
   const { db, clock, log, worker } = deps
   const pass = createPass({ ...deps, isClosing: () => isClosed })
+  const address = createAddress(deps)
   let running: Promise<void> | undefined
   let isAgain = false
   let isWoken = false
@@ -53,7 +55,7 @@ export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string 
       refreshedAt = refresh ? now.getTime() : refreshedAt
       for (const server of await servers.findServersWithToken(db.kysely)) {
         if (isClosed) return
-        if (!isReady(server, now)) continue
+        if (!(await address.holds(server)) || !isReady(server, now)) continue
         if (!refresh && !(await hasWork(db.kysely, server.id, now))) continue
         if (!(await passOver(server.id, { refresh }))) areOthersBusy = true
       }
@@ -91,6 +93,7 @@ export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string 
     async close(): Promise<void> {
       isClosed = true
       await running?.catch(() => undefined)
+      await address.leave().catch(() => undefined)
     },
   }
 }

@@ -128,6 +128,36 @@ export async function setWarned(trx: Tx, server: ServerRow, days: number): Promi
   return result.numUpdatedRows > 0n
 }
 
+/** Takes, or keeps, a server for the processes with this public URL until `until`; undefined when others have it. */
+export function holdAddress(
+  db: Reader,
+  claim: { id: string; address: string; now: Date; until: Date },
+): Promise<{ id: string } | undefined> {
+  return db
+    .updateTable('ade_servers')
+    .set({ address: claim.address, address_until: claim.until })
+    .where('id', '=', claim.id)
+    .where((eb) =>
+      eb.or([
+        eb('address', 'is', null),
+        eb('address', '=', claim.address),
+        eb('address_until', '<=', claim.now),
+      ]),
+    )
+    .returning('id')
+    .executeTakeFirst()
+}
+
+/** Leaves what is held for this public URL to whoever comes; another process that has it takes it again. */
+export async function leaveAddress(db: Reader, address: string, now: Date): Promise<void> {
+  await db
+    .updateTable('ade_servers')
+    .set({ address_until: now })
+    .where('address', '=', address)
+    .where('address_until', '>', now)
+    .execute()
+}
+
 /** Takes, or keeps, the work of a server for a process until `until`; undefined when another has it. */
 export function takeWork(
   db: Reader,
