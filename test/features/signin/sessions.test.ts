@@ -31,13 +31,11 @@ describeEachEngine('web sessions', (database) => {
     const { signin } = signinWorld(database(), { publicUrl: 'https://mdm.example.com' })
     const { session, setCookie } = await signin.sessions.open()
     expect(setCookie).toBe(
-      `__Secure-firstboot_enroll=${session.id}; Max-Age=1800; Path=/enroll; HttpOnly; SameSite=Lax; Secure`,
+      `__Host-firstboot_enroll=${session.id}; Max-Age=1800; Path=/; HttpOnly; SameSite=Lax; Secure`,
     )
     expect(await signin.sessions.find(`firstboot_enroll=${session.id}`)).toBeUndefined()
     expect(await signin.sessions.find(cookieOf(setCookie))).toEqual(session)
-    expect(await signin.sessions.end(session)).toContain(
-      '__Secure-firstboot_enroll=; Max-Age=0; Path=/enroll',
-    )
+    expect(await signin.sessions.end(session)).toContain('__Host-firstboot_enroll=; Max-Age=0; Path=/;')
   })
 
   test('the database holds neither the id nor what is remembered', async () => {

@@ -116,7 +116,8 @@ export function createOidc(deps: {
     const person = personIn(claims, source)
     if (person !== undefined) return admit(source, person, requestId)
     const wanted = source.user_name_claim ?? 'preferred_username or a verified email'
-    const there = Object.keys(claims).join(', ').slice(0, MAX_NAMES)
+    const named = Object.keys(claims).filter((name) => claims[name] !== undefined)
+    const there = named.join(', ').slice(0, MAX_NAMES)
     return refuse(
       'user_unknown',
       `"${source.name}" vouches for someone without saying who: ${wanted} is not among the claims (${there})`,

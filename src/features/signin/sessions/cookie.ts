@@ -15,13 +15,14 @@ interface SessionCookie {
 }
 
 /**
- * Not for scripts, for `/enroll` alone; Lax, as an OpenID provider leads back from another site by a link. Where the public
- * URL is https it is `Secure`, and has the prefix (RFC 6265bis, section 4.1.3.1) that plain http cannot set.
+ * Not for scripts; Lax, as an OpenID provider leads back from another site by a link. Where the public URL is https it is
+ * `Secure`, and has the prefix (RFC 6265bis, section 4.1.3.2) of cookies that neither plain http nor another host can set: such
+ * a one has no path of its own. Else it is for `/enroll` alone.
  */
 export function createSessionCookie(publicUrl: string): SessionCookie {
   const isSecure = publicUrl.startsWith('https:')
-  const name = isSecure ? `__Secure-${NAME}` : NAME
-  const attributes = `Path=${PATH}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
+  const name = isSecure ? `__Host-${NAME}` : NAME
+  const attributes = `Path=${isSecure ? '/' : PATH}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
   return {
     set: (value, maxAgeSeconds) => `${name}=${value}; Max-Age=${maxAgeSeconds}; ${attributes}`,
     clear: () => `${name}=; Max-Age=0; ${attributes}`,
