@@ -19,7 +19,7 @@ const LISTINGS: Readonly<Record<Thing, Listing>> = {
   device: { path: '/devices', id: 'id', names: ['serial_number', 'udid', 'device_name'], searched: true },
   'serial number': { path: '/ade-devices', id: 'serial_number', names: [], searched: true },
   user: { path: '/users', id: 'id', names: ['user_name', 'email', 'display_name'], searched: true },
-  attempt: { path: '/enrollment-attempts', id: 'id', names: [], searched: true },
+  attempt: { path: '/enrollment-attempts', id: 'id', names: ['serial_number'], searched: true },
   command: { path: '/commands', id: 'uuid', names: [], searched: true },
   policy: { path: '/enrollment-policies', id: 'id', names: ['name'], searched: false },
   group: { path: '/groups', id: 'id', names: ['name'], searched: false },
@@ -83,8 +83,12 @@ async function resolve(thing: Thing, given: string, api: ApiClient, verb: Verb):
   return given
 }
 
-/** Of several enrollments with one serial number the living device is meant, not those that have ended or its users' channels. */
+/**
+ * Of several enrollments with one serial number the living device is meant, not those that have ended or its users' channels; of
+ * several attempts, which are listed newest first, the last.
+ */
 function preferred(items: readonly Item[]): readonly Item[] {
+  if (items.some((item) => 'way' in item && 'outcome' in item)) return items.slice(0, 1)
   const devices = items.filter((item) => item['state'] === 'enrolled' && !textOf(item, 'id').includes(':'))
   return items.length > 1 && devices.length > 0 ? devices : items
 }

@@ -7,7 +7,7 @@ const link: VerbArgument = {
 }
 const attempt: VerbArgument = {
   ...{ name: 'id', to: 'path', of: 'attempt' },
-  summary: 'id of the attempt, or the beginning of it',
+  summary: 'id of the attempt or the beginning of it; of a serial number the newest',
 }
 const filter = (summary: string, choices?: readonly string[]): VerbOption => ({
   kind: 'text',
