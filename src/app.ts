@@ -198,6 +198,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     metrics,
     clock,
     authenticate: operators.authenticate,
+    prove: identity.prove,
     idempotencyKeys,
     ready: db.ping,
     scopes: {

@@ -139,7 +139,7 @@ async function nextCommand(trx: Tx, id: string, result: ReadResult, now: Date): 
 async function connect(request: FastifyRequest, reply: FastifyReply) {
   const body = request.body as Buffer
   const result = readResult(body)
-  const caller = await identity.verifySignature(String(request.headers['mdm-signature']), body, result)
+  const caller = await identity.verifySignature(String(request.headers['mdm-signature']), body)
   if ('problem' in caller) return reply.code(400).send()
   const next = await db.transaction(async (trx) => {
     const now = clock.now()
@@ -157,7 +157,7 @@ async function connect(request: FastifyRequest, reply: FastifyReply) {
 async function checkin(request: FastifyRequest, reply: FastifyReply) {
   const body = request.body as Buffer
   const read = readCheckin(body)
-  const caller = await identity.verifySignature(String(request.headers['mdm-signature']), body, read)
+  const caller = await identity.verifySignature(String(request.headers['mdm-signature']), body)
   if ('problem' in caller) return reply.code(400).send()
   const { message } = read
   if (message.messageType === 'Authenticate') {

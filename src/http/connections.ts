@@ -7,7 +7,7 @@ import type { Log } from '../kernel/log.ts'
 const RESERVED_PART = 4
 const MAX_RESERVED = 1_024
 /** More than a process serves well; each costs memory. */
-const MOST_CONNECTIONS = 50_000
+const MOST_CONNECTIONS = 20_000
 /** The part of the connections that those may have that never sent a whole request. */
 const SILENT_PART = 2
 /** How often dropped connections are told of. */

@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http'
+import type { Credentials, Proof } from '../features/device-identity/index.ts'
 import type { Actor, Role } from '../features/operators/index.ts'
 import type { AppError } from '../kernel/errors.ts'
 
@@ -17,6 +19,8 @@ declare module 'fastify' {
     etag?: boolean
     /** Most values and names in a JSON body, where it is more than the usual number. */
     maxValues?: number
+    /** Device scope: whether those who show to be ours may send bodies of more than 64 KB, up to 16 MB. */
+    largeBodies?: boolean
     /** Whether the route takes a body that is not JSON; it brings its own content type parsers. */
     rawBody?: boolean
   }
@@ -31,6 +35,12 @@ declare module 'fastify' {
     readonly clientCertificate: Buffer | undefined
     /** Throws AppError `forbidden` when who calls has a lesser role than this one. */
     requireRole(role: Role): void
+    /** Device scope: what the request shows of its sender. */
+    readonly credentials: Credentials
+    /** Device scope: who sends a body of more than 64 KB; undefined for others. */
+    proof: Proof | undefined
+    /** Device scope: what ends when the request has been answered or given up. */
+    response: ServerResponse
     /** What the request was refused with, for the log line. */
     refusal: AppError | null
     /** Throws AppError `precondition_failed` when If-Match names other versions than this one. */

@@ -1,13 +1,15 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { DeviceIdentity } from '../features/device-identity/index.ts'
 import { type ErrorCode, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
 import type { ClientCertificateOf } from './client-certificate.ts'
+import { createDeviceBodies } from './device-bodies.ts'
 import { toAppError } from './errors.ts'
 
-const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 const EMPTY = Buffer.alloc(0)
+const RETRY_AFTER_SECONDS = '30'
 /** Type and subtype (RFC 9110, section 8.3.1) with what spaces are around them. */
 const MEDIA_TYPE = /^\s*[\w!#$&^.+-]+\/[\w!#$&^.+-]+\s*$/
 /** Far longer than any media type; registered names have 127 characters at most (RFC 6838, section 4.2). */
@@ -19,6 +21,7 @@ const OWN_STATUS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'not_found',
   'method_not_allowed',
   'payload_too_large',
+  'unsupported_media_type',
 ])
 
 /**
@@ -29,10 +32,11 @@ export function deviceScope(deps: {
   log: Log
   metrics: Metrics
   clientCertificateOf: ClientCertificateOf
+  prove: DeviceIdentity['prove']
   routes: readonly FastifyPluginAsync[]
 }): FastifyPluginAsync {
   return async (app) => {
-    takeRawBodies(app)
+    takeRawBodies(app, deps.prove)
     app.decorateRequest('clientCertificate', {
       getter(this: FastifyRequest) {
         return deps.clientCertificateOf(this.raw)
@@ -54,13 +58,20 @@ export function deviceScope(deps: {
   }
 }
 
-function takeRawBodies(app: FastifyInstance): void {
+function takeRawBodies(app: FastifyInstance, prove: DeviceIdentity['prove']): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) =>
-    done(null, body),
-  )
+  app.decorateRequest('proof', undefined)
+  app.decorateRequest('credentials', {
+    getter(this: FastifyRequest) {
+      const { clientCertificate, headers } = this
+      const signature = headers['mdm-signature']
+      return { clientCertificate, signature: Array.isArray(signature) ? signature[0] : signature }
+    },
+  })
+  app.addContentTypeParser('*', createDeviceBodies({ prove: (request) => prove(request.credentials) }))
   // Fastify would refuse a header that names no media type; what a device says there must not decide whether it is heard.
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    request.response = reply.raw
     const { headers } = request.raw
     const type = headers['content-type']
     if (type !== undefined) headers['content-type'] = mediaTypeOf(type)
@@ -83,6 +94,7 @@ function refuse(log: Log, thrown: unknown, request: FastifyRequest, reply: Fasti
   const error = toAppError(thrown)
   const { status } = describeError(error.code)
   noteRefusal(log, error, request)
+  if (error.code === 'overloaded') reply.header('retry-after', RETRY_AFTER_SECONDS)
   reply
     .code(status >= 500 || OWN_STATUS.has(error.code) ? status : error.code === 'unauthenticated' ? 403 : 400)
     .type('text/plain; charset=utf-8')

@@ -8,7 +8,8 @@ import type { ClientCertificateOf } from './client-certificate.ts'
 import { toAppError } from './errors.ts'
 import { createFailureLimiter } from './failures.ts'
 
-const BODY_LIMIT_BYTES = 1024 * 1024
+/** MachineInfo and forms have some kilobytes, and whoever sends them is a stranger yet. */
+const BODY_LIMIT_BYTES = 64 * 1024
 
 /**
  * The scope in which devices get in (`/enroll`): raw bodies, empty refusals, and a limit for those who fail. Only a

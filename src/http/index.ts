@@ -2,6 +2,7 @@ import './decorations.ts'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Server } from 'node:tls'
 import type { Config } from '../config/config.ts'
+import type { DeviceIdentity } from '../features/device-identity/index.ts'
 import type { IdempotencyKeys } from '../features/operators/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { describeError } from '../kernel/errors.ts'
@@ -41,6 +42,8 @@ export type HttpDeps = {
   metrics: Metrics
   clock: Clock
   authenticate: Authenticate
+  /** Who sends a large body of the device scope. */
+  prove: DeviceIdentity['prove']
   idempotencyKeys: IdempotencyKeys
   /** Throws while the server cannot serve: database, migrations. */
   ready: () => Promise<void>

@@ -78,7 +78,12 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
     requestTimeout: timeouts.request,
     connectionTimeout: timeouts.silence,
     return503OnClosing: false,
-    routerOptions: { maxParamLength: MAX_HEADER_BYTES },
+    // Addresses that somebody put together have a slash too many now and then.
+    routerOptions: {
+      maxParamLength: MAX_HEADER_BYTES,
+      ignoreTrailingSlash: true,
+      ignoreDuplicateSlashes: true,
+    },
     frameworkErrors: (error, request, reply) => refuseUrl(log, error, request, reply),
     clientErrorHandler: (error, socket) => refuseConnection(log, error, socket),
   }
@@ -93,12 +98,27 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
     const isLong = params.some(({ length }) => length > MAX_PARAM_LENGTH)
     done(isLong && !request.routeOptions.config.longParams ? new AppError('not_found') : undefined)
   })
+  app.addHook('preParsing', (request, _reply, _payload, done) => {
+    done(codingProblem(request))
+  })
   app.addHook('onSend', (_request, reply, _payload, done) => {
     if (options.isDraining()) reply.header('connection', 'close')
     if (options.isSecure) reply.header('strict-transport-security', HSTS)
     done()
   })
   return app
+}
+
+/** Bodies are taken as they are: nothing here unpacks them. */
+function codingProblem({ headers }: FastifyRequest): AppError | undefined {
+  const content = headers['content-encoding']?.trim().toLowerCase() ?? ''
+  const transfer = headers['transfer-encoding']?.trim().toLowerCase() ?? ''
+  if ((content === '' || content === 'identity') && (transfer === '' || transfer === 'chunked'))
+    return undefined
+  return new AppError(
+    'unsupported_media_type',
+    'Bodies are taken without Content-Encoding and Transfer-Encoding.',
+  )
 }
 
 /** An address that cannot be decoded belongs to no scope. */

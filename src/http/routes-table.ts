@@ -20,7 +20,8 @@ export function createRoutesTable(): RoutesTable {
       })
     },
     methodsOf(path) {
-      const given = path.split('/')
+      // As the router has it: neither doubled slashes nor one at the end count.
+      const given = ['', ...path.split('/').filter((part) => part !== '')]
       const found = [...patterns.values()].filter(({ parts }) => matches(parts, given))
       return [...new Set(found.flatMap(({ methods }) => [...methods]))].toSorted()
     },

@@ -5,8 +5,9 @@ import type { Clock } from './clock.ts'
 import { AppError, describeError } from './errors.ts'
 import type { ErrorCode } from './errors.ts'
 
-/** Tasks that may wait for a free thread; more are refused as `overloaded`. */
+/** Tasks that may wait for a free thread, and what they hold; more are refused as `overloaded`. */
 const MAX_WAITING = 1000
+const MAX_WAITING_BYTES = 256 * 1024 * 1024
 /**
  * Milliseconds after which a thread without work ends: each holds 25 to 35 MB, or 100 after a message of 15 MB, which V8 gives
  * back some 8 seconds after its end. It starts again in a tenth of a second.
@@ -19,14 +20,23 @@ export interface ThreadPool {
    * Runs the task (a structured-cloneable value) and gives the handler's result. Rejects with the handler's error
    * (an AppError keeps its code), with `internal` when the thread dies, `overloaded` when too many wait.
    */
-  run<T>(task: unknown, transfer?: readonly Transferable[]): Promise<T>
+  run<T>(task: unknown, options?: TaskOptions): Promise<T>
   /** Ends the threads; what has not finished is rejected as `overloaded`. */
   close(): Promise<void>
 }
 
-interface Job {
+/** How a task goes to its thread. */
+interface TaskOptions {
+  /** What is moved there and not copied. */
+  transfer?: readonly Transferable[]
+  /** Whose task it is: lanes that wait are served by turns, one task each. All others have one lane together. */
+  lane?: string
+  /** What it holds while it waits. */
+  bytes?: number
+}
+
+interface Job extends Required<TaskOptions> {
   task: unknown
-  transfer: readonly Transferable[]
   resolve: (value: never) => void
   reject: (error: Error) => void
 }
@@ -47,17 +57,41 @@ export function createThreadPool(options: {
   clock?: Clock
 }): ThreadPool {
   const { script, size, maxWaiting = MAX_WAITING, limits, clock = systemClock } = options
-  const waiting: Job[] = []
+  /** The next lane's first job is the next; each lane then goes behind the others. */
+  const lanes = new Map<string, Job[]>()
+  let waiting = 0
+  let waitingBytes = 0
   /** The one that worked last is taken first, so that those that are not needed end. */
   const idle: { worker: Worker; stay: () => void }[] = []
   const busy = new Map<Worker, Job>()
   let closed = false
 
   function dispatch(): void {
-    while (waiting.length > 0 && (idle.length > 0 || busy.size < size)) {
-      const job = waiting.shift()
+    while (waiting > 0 && (idle.length > 0 || busy.size < size)) {
+      const job = next()
       if (job !== undefined) start(wake() ?? spawn(), job)
     }
+  }
+
+  function enqueue(job: Job): void {
+    waiting += 1
+    waitingBytes += job.bytes
+    const lane = lanes.get(job.lane)
+    if (lane === undefined) lanes.set(job.lane, [job])
+    else lane.push(job)
+  }
+
+  function next(): Job | undefined {
+    const [first] = lanes
+    if (first === undefined) return undefined
+    const [name, jobs] = first
+    const job = jobs.shift()
+    lanes.delete(name)
+    if (jobs.length > 0) lanes.set(name, jobs)
+    if (job === undefined) return undefined
+    waiting -= 1
+    waitingBytes -= job.bytes
+    return job
   }
 
   function wake(): Worker | undefined {
@@ -111,9 +145,10 @@ export function createThreadPool(options: {
   }
 
   return {
-    run: (task, transfer = []) =>
+    run: (task, { transfer = [], lane = '', bytes = 0 } = {}) =>
       new Promise((resolve, reject) => {
-        if (closed || waiting.length >= maxWaiting) {
+        const isFull = waiting >= maxWaiting || waitingBytes + bytes > MAX_WAITING_BYTES
+        if (closed || isFull) {
           reject(
             new AppError(
               'overloaded',
@@ -122,12 +157,14 @@ export function createThreadPool(options: {
           )
           return
         }
-        waiting.push({ task, transfer, resolve, reject })
+        enqueue({ task, transfer, lane, bytes, resolve, reject })
         dispatch()
       }),
     async close() {
       closed = true
-      for (const job of [...waiting.splice(0), ...busy.values()]) {
+      const left = [...lanes.values()].flat()
+      lanes.clear()
+      for (const job of [...left, ...busy.values()]) {
         job.reject(new AppError('overloaded', 'The threads are closed'))
       }
       const workers = [...busy.keys()]

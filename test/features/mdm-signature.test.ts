@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signData } from '../../src/protocol/cms/index.ts'
 import { createLeaf, keyToPem, writePem, type Identity } from '../../src/protocol/x509/index.ts'
@@ -56,14 +55,91 @@ describeEachEngine('Mdm-Signature', (database) => {
     },
   )
 
-  test('digests that are known already are taken, the body is not read', async () => {
-    const header = await sign()
-    const sha256 = createHash('sha256').update(BODY).digest()
-    expect(await server.identity.verifySignature(header, Buffer.alloc(0), { sha256 })).toHaveProperty(
-      'fingerprint',
+  test.each([
+    ['sha1', 'definite'],
+    ['sha1', 'indefinite'],
+    ['sha256', 'definite'],
+  ])('without signed attributes, by %s in %s lengths, as Macs make it', async (hash, lengths) => {
+    const made = openssl(
+      [
+        ...[
+          'cms',
+          '-sign',
+          '-noattr',
+          '-md',
+          hash,
+          '-binary',
+          '-in',
+          'body',
+          '-signer',
+          'cert.pem',
+          '-inkey',
+          'key.pem',
+        ],
+        ...['-outform', 'der', '-out', 'signature'],
+      ],
+      {
+        body: BODY,
+        'cert.pem': writePem('CERTIFICATE', device.certificate.der),
+        'key.pem': keyToPem(device.key),
+      },
+      ['signature'],
     )
-    const wrong = await server.identity.verifySignature(header, BODY, { sha256: Buffer.alloc(32) })
-    expect(wrong).toMatchObject({ problem: 'bad_signature' })
+    expect(made.stderr).toBe('')
+    const { signature } = made.files
+    const message = lengths === 'definite' ? signature : withIndefiniteLengths(signature)
+    const header = message.toString('base64')
+    expect(await verify(header)).toHaveProperty('fingerprint')
+    expect(await verify(header, Buffer.from('another body'))).toMatchObject({ problem: 'bad_signature' })
+  })
+
+  test('in base64 with line breaks and spaces, and in the URL-safe alphabet', async () => {
+    const header = await sign()
+    for (const written of [
+      header.replaceAll(/.{64}/g, '$&\n'),
+      header.replaceAll(/.{60}/g, '$&\r\n\t'),
+      header.replaceAll('+', '-').replaceAll('/', '_'),
+      header.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', ''),
+    ]) {
+      expect(await verify(written)).toHaveProperty('fingerprint')
+    }
+  })
+
+  test('is known before the body, and then compared with it in pieces', async () => {
+    const credentials = async (options = {}) => ({
+      clientCertificate: undefined,
+      signature: await sign(options),
+    })
+    const proof = await server.identity.prove(await credentials())
+    expect(proof?.fingerprint).toEqual(Buffer.from(device.certificate.fingerprint, 'hex'))
+    for (const byte of BODY) proof?.body?.update(Buffer.of(byte))
+    expect(await server.identity.identifyCaller(await credentials(), BODY, proof)).toEqual({
+      fingerprint: proof?.fingerprint,
+    })
+    const another = await server.identity.prove(await credentials())
+    another?.body?.update(Buffer.from('another body'))
+    expect(await server.identity.identifyCaller(await credentials(), BODY, another)).toMatchObject({
+      problem: 'bad_signature',
+    })
+  })
+
+  test('nobody shows to be ours by a stranger’s signature or certificate, or by none', async () => {
+    const stranger = await momentary(testKey('device'))
+    const signature = await sign({ signer: stranger })
+    const broken = Buffer.from(await sign(), 'base64')
+    broken[broken.length - 5]! ^= 1
+    for (const credentials of [
+      { clientCertificate: undefined, signature: undefined },
+      { clientCertificate: undefined, signature },
+      { clientCertificate: stranger.certificate.der, signature: undefined },
+      { clientCertificate: stranger.certificate.der, signature },
+      { clientCertificate: Buffer.from('nothing'), signature: '*' },
+      { clientCertificate: undefined, signature: broken.toString('base64') },
+    ]) {
+      expect(await server.identity.prove(credentials)).toBeUndefined()
+    }
+    const own = { clientCertificate: device.certificate.der, signature }
+    expect(await server.identity.prove(own)).toMatchObject({ body: undefined })
   })
 
   test('what is not a signature over this body is refused with a word', async () => {

@@ -138,8 +138,8 @@ describe('too many connections', () => {
   test.each([
     [1024, 768],
     [4096, 3072],
-    [65_536, 50_000],
-    [Number.MAX_SAFE_INTEGER, 50_000],
+    [65_536, 20_000],
+    [Number.MAX_SAFE_INTEGER, 20_000],
     [2, 1],
   ])('of %i files %i are for connections', (limit, connections) => {
     expect(connectionBudget(limit)).toBe(connections)

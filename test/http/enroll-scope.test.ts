@@ -63,12 +63,12 @@ describe('those who fail', () => {
   })
 })
 
-test('bodies are raw bytes of at most 1 MiB', async () => {
+test('bodies are raw bytes of at most 64 KiB', async () => {
   const { http } = await httpWorld({ scopes: { enroll } })
   const post = (size: number) =>
     http.main.inject({ method: 'POST', url: '/enroll/ade/k', payload: Buffer.alloc(size, 'x') })
-  expect((await post(1024 * 1024)).body).toBe('true')
-  const refused = await post(1024 * 1024 + 1)
+  expect((await post(64 * 1024)).body).toBe('true')
+  const refused = await post(64 * 1024 + 1)
   expect([refused.statusCode, refused.body]).toEqual([413, ''])
 })
 

@@ -34,7 +34,7 @@ test('tasks are answered, each with its own result', async () => {
 test('what is handed over is moved, and comes back', async () => {
   open(1)
   const bytes = new Uint8Array([1, 2, 3])
-  const answer = pool.run({ do: 'echo', value: bytes }, [bytes.buffer])
+  const answer = pool.run({ do: 'echo', value: bytes }, { transfer: [bytes.buffer] })
   expect(bytes.length).toBe(0)
   expect(await answer).toEqual(new Uint8Array([1, 2, 3]))
 })
@@ -112,4 +112,31 @@ test('a thread that works does not end, however long it takes', async () => {
   release()
   expect(await running).toBe(undefined)
   expect(await pool.run({ do: 'name' })).toBe(first)
+})
+
+test('lanes are served by turns, so that one never waits for all of another', async () => {
+  open(1)
+  const { task, release } = gate()
+  const order: string[] = []
+  const run = (lane: string) =>
+    pool.run({ do: 'echo', value: lane }, { lane }).then((value) => void order.push(value as string))
+  const first = pool.run(task)
+  const all = [...Array.from({ length: 5 }, () => run('many')), run('one'), run('other'), run('one')]
+  release()
+  await Promise.all([first, ...all])
+  expect(order).toEqual(['many', 'one', 'other', 'many', 'one', 'many', 'many', 'many'])
+})
+
+test('what waits is bounded by its bytes too', async () => {
+  open(1)
+  const { task, release } = gate()
+  const running = pool.run(task, { bytes: 200 * 1024 * 1024 })
+  const waiting = pool.run({ do: 'echo', value: 1 }, { bytes: 200 * 1024 * 1024 })
+  const refused = pool.run({ do: 'echo', value: 2 }, { bytes: 57 * 1024 * 1024 })
+  await expect(refused).rejects.toMatchObject({ code: 'overloaded' })
+  const small = pool.run({ do: 'echo', value: 3 }, { bytes: 56 * 1024 * 1024 })
+  release()
+  await running
+  expect(await Promise.all([waiting, small])).toEqual([1, 3])
+  expect(await pool.run({ do: 'echo', value: 4 }, { bytes: 256 * 1024 * 1024 })).toBe(4)
 })

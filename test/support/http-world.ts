@@ -15,6 +15,9 @@ export const TOKENS: Record<Role, string> = {
   admin: 'admin-secret',
 }
 
+/** What stands here for the Mdm-Signature of a device of ours. */
+export const OURS = 'ours'
+
 /** The Authorization header of a role's token. */
 export function as(role: Role): { authorization: string } {
   return { authorization: `Bearer ${TOKENS[role]}` }
@@ -43,6 +46,8 @@ export async function httpWorld(
     metrics: createMetrics(),
     clock,
     authenticate: async (secret) => actorOf(secret),
+    prove: async ({ signature }) =>
+      signature === OURS ? { fingerprint: Buffer.from(OURS), body: undefined } : undefined,
     idempotencyKeys: {
       begin: () => Promise.reject(new Error('This test has no database.')),
       finish: () => Promise.reject(new Error('This test has no database.')),

@@ -56,6 +56,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
       name: 'test',
       role: secret as Role,
     }),
+    prove: identity.prove,
     idempotencyKeys: createIdempotencyKeys(deps),
     ready: async () => undefined,
     scopes: {

@@ -14,7 +14,15 @@ import { createScep } from './scep.ts'
 import type { LinkPurpose, Purpose } from './types.ts'
 import { createVerification } from './verification.ts'
 
-export type { Binding, Identified, IssuedCertificate, NewChallenge, SignatureResult } from './types.ts'
+export type {
+  Binding,
+  Credentials,
+  Identified,
+  IssuedCertificate,
+  NewChallenge,
+  Proof,
+  SignatureResult,
+} from './types.ts'
 
 /** Threads that decrypt the content keys of SCEP requests, half a millisecond each. */
 const UNWRAP_THREADS = 1
@@ -36,7 +44,7 @@ export function createDeviceIdentity(deps: {
   const authority = createAuthority({ ...deps, imported: deps.deviceCa })
   const challenges = createChallenges(deps)
   const bindings = createBindings(deps)
-  const { identify, verifySignature } = createVerification({ ...deps, authority })
+  const { identify, ...verification } = createVerification({ ...deps, authority })
   const issuance = createIssuance({ ...deps, authority, challenges, bindings, identify })
   const unwrapper = createKeyUnwrapper({ threads: UNWRAP_THREADS })
   const scep = createScep({ ...deps, authority, issuance, unwrap: unwrapper.unwrap })
@@ -60,7 +68,7 @@ export function createDeviceIdentity(deps: {
     /** Job: forgets challenges that expired long ago. */
     deleteOldChallenges: (): Promise<void> => challenges.deleteOld(),
     identify,
-    verifySignature,
+    ...verification,
     ...bindings,
     /** DER of the CA that issues. */
     caCertificate: (): Buffer => authority.issuing().certificate.der,

@@ -6,7 +6,7 @@ import type { Scep } from './scep.ts'
 type Query = Record<string, string | string[] | undefined>
 
 /** Where clients look: at the address of their profile, and at the name that SCEP servers had first. */
-const URLS = ['/scep', '/scep/', '/scep/pkiclient.exe', '/scep/pkiclient.exe/']
+const URLS = ['/scep', '/scep/pkiclient.exe']
 
 /** `/scep` of the device scope: GetCACaps, GetCACert and PKIOperation, each by GET and POST, in any case. */
 export function scepRoutes(scep: Scep): FastifyPluginAsync {

@@ -1,4 +1,5 @@
 import type { CertificateUse, DeviceIdentityTables } from '../../db/tables/device-identity.ts'
+import type { ContentCheck } from '../../protocol/cms/index.ts'
 
 /** Whose device it will be, whoever signs in to the attempt afterwards. */
 interface Person {
@@ -35,6 +36,20 @@ export type CertificateProblem = 'foreign' | 'expired' | 'not_yet_valid'
 export interface Identified {
   fingerprint: Buffer
   problem?: CertificateProblem
+}
+
+/** What a request shows of its sender. */
+export interface Credentials {
+  /** A client certificate from TLS or from a trusted proxy, DER. */
+  clientCertificate: Buffer | undefined
+  /** The Mdm-Signature header. */
+  signature: string | undefined
+}
+
+/** Who sends a request, found before its body was read; a signature is compared with the body as it comes. */
+export interface Proof {
+  readonly fingerprint: Buffer
+  readonly body: ContentCheck | undefined
 }
 
 /** The signer of a message, or a word and a sentence why it is nobody of ours. */

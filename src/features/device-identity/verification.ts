@@ -1,11 +1,10 @@
-import { hash } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { sha256 } from '../../kernel/ids.ts'
-import { createSignatureVerifier } from '../../protocol/cms/index.ts'
-import { parseCertificate, verifyChain, type Certificate, type HashName } from '../../protocol/x509/index.ts'
+import { createDetachedReader, type ContentCheck } from '../../protocol/cms/index.ts'
+import { parseCertificate, verifyChain, type Certificate } from '../../protocol/x509/index.ts'
 import type { Authority } from './authority.ts'
-import type { CertificateProblem, Identified, SignatureResult } from './types.ts'
+import type { CertificateProblem, Credentials, Identified, Proof, SignatureResult } from './types.ts'
 
 /** Signers whose certificate and key are kept ready, about 15 kB each; reading one anew takes some 0.08 ms. */
 const READY_SIGNERS = 1_000
@@ -20,16 +19,14 @@ interface Known {
   readonly notAfter: number
 }
 
-/** An indefinite length in BER. */
-const INDEFINITE = 0x80
-
-/** Digests of a body by algorithm, computed when it arrived. */
-type BodyDigests = Partial<Record<HashName, Uint8Array>>
+/** What was signed, and by whom, before the body is looked at. */
+type OpenedSignature =
+  { signer: Certificate; body: ContentCheck } | Extract<SignatureResult, { problem: string }>
 
 /** Who signed and whether the certificate is one of our CAs'. */
 export function createVerification(deps: { clock: Clock; authority: Authority }) {
   const { clock, authority } = deps
-  const verify = createSignatureVerifier({ cacheSize: READY_SIGNERS })
+  const read = createDetachedReader({ cacheSize: READY_SIGNERS })
   /** Certificates that one of our CAs issued, by fingerprint; a CA is never taken back, so an entry stays true. */
   const ours = new Map<string, Known>()
 
@@ -65,7 +62,7 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
 
   /** Whose certificate it is and what is wrong with it at `now`. What is no certificate is foreign. */
   async function identify(input: Buffer | Certificate, now: Date): Promise<Identified> {
-    const certificate = Buffer.isBuffer(input) ? read(input) : input
+    const certificate = Buffer.isBuffer(input) ? certificateIn(input) : input
     if (certificate === undefined) return { fingerprint: sha256(input as Buffer), problem: 'foreign' }
     const known = await look(certificate)
     const fingerprint = Buffer.from(certificate.fingerprint, 'hex')
@@ -74,33 +71,82 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
     return problem === undefined ? { fingerprint } : { fingerprint, problem }
   }
 
-  /**
-   * Checks an Mdm-Signature header (base64 of a detached CMS signature over the raw body) and its signer. `digests` are
-   * those of the body that are known already. Never throws for bad input.
-   */
-  async function verifySignature(
-    header: string,
-    body: Buffer,
-    digests: BodyDigests = {},
-  ): Promise<SignatureResult> {
-    const message = decodeBase64(header.trim())
+  /** Reads an Mdm-Signature header: base64 of a detached CMS signature over the raw body. */
+  function open(header: string): OpenedSignature {
+    const message = decodeBase64(header)
     if (message === undefined) return { problem: 'malformed', message: 'the header is not base64' }
-    let signer: Certificate
     try {
-      // Apple's devices write the outermost length as indefinite, others write DER, which is quicker to read.
-      const encoding = message[1] === INDEFINITE ? 'ber' : 'der'
-      signer = verify(message, { encoding, detached: { digests: completed(digests, body) } }).signer
+      const { signer, content } = read(message)
+      return { signer, body: content() }
     } catch (error) {
-      if (error instanceof AppError && error.code === 'cms_invalid') {
-        return { problem: 'bad_signature', message: error.message }
-      }
-      throw error
+      return badSignature(error)
     }
+  }
+
+  async function identifySigner(signer: Certificate): Promise<SignatureResult> {
     const { fingerprint, problem } = await identify(signer, clock.now())
     return problem === undefined ? { fingerprint } : { problem, message: MESSAGES[problem] }
   }
 
-  return { identify, verifySignature }
+  /** Checks an Mdm-Signature header over this body, and its signer. Never throws for bad input. */
+  async function verifySignature(header: string, body: Buffer): Promise<SignatureResult> {
+    const opened = open(header)
+    if ('problem' in opened) return opened
+    opened.body.update(body)
+    return endCheck(opened.body) ?? identifySigner(opened.signer)
+  }
+
+  /**
+   * Who a request shows to be from before its body is read: by a client certificate of ours, or by a Mdm-Signature of one of
+   * ours, which `body` then compares with what arrives. Undefined for anybody else.
+   */
+  async function prove({ clientCertificate, signature }: Credentials): Promise<Proof | undefined> {
+    if (clientCertificate !== undefined) {
+      const { fingerprint, problem } = await identify(clientCertificate, clock.now())
+      if (problem === undefined) return { fingerprint, body: undefined }
+    }
+    const opened = signature === undefined ? undefined : open(signature)
+    if (opened === undefined || 'problem' in opened) return undefined
+    const found = await identifySigner(opened.signer)
+    return 'problem' in found ? undefined : { ...found, body: opened.body }
+  }
+
+  /**
+   * Which certificate of ours a request was made with: the client certificate where that is one of ours, else the signer of
+   * Mdm-Signature over exactly this body. `proof`: what was found before the body, which it has seen. A problem is a plain word for the log.
+   */
+  async function identifyCaller(
+    credentials: Credentials,
+    body: Buffer,
+    proof?: Proof,
+  ): Promise<{ fingerprint: Buffer } | { problem: string }> {
+    if (proof !== undefined) return (proof.body && endCheck(proof.body)) ?? { fingerprint: proof.fingerprint }
+    const { clientCertificate, signature } = credentials
+    if (clientCertificate) {
+      const found = await identify(clientCertificate, clock.now())
+      if (!found.problem) return { fingerprint: found.fingerprint }
+      if (signature === undefined) return { problem: `client_certificate_${found.problem}` }
+    }
+    if (signature === undefined) return { problem: 'certificate_missing' }
+    return verifySignature(signature, body)
+  }
+
+  return { identify, verifySignature, prove, identifyCaller }
+}
+
+function endCheck(check: ContentCheck): Extract<SignatureResult, { problem: string }> | undefined {
+  try {
+    check.end()
+    return undefined
+  } catch (error) {
+    return badSignature(error)
+  }
+}
+
+function badSignature(error: unknown): { problem: 'bad_signature'; message: string } {
+  if (error instanceof AppError && error.code === 'cms_invalid')
+    return { problem: 'bad_signature', message: error.message }
+  throw error
 }
 
 const MESSAGES: Record<CertificateProblem, string> = {
@@ -110,38 +156,20 @@ const MESSAGES: Record<CertificateProblem, string> = {
 }
 
 /**
- * The bytes of standard base64 and of nothing else. What the decoder skips makes the bytes too few; only the letters of the
- * URL-safe alphabet, which it takes too, must be looked for.
+ * The bytes of base64, of the standard alphabet or of the URL-safe one, and of nothing else but white space. What the decoder
+ * skips makes the bytes too few.
  */
-function decodeBase64(text: string): Buffer | undefined {
-  const { length } = text
-  if (length === 0 || length > MAX_HEADER_LENGTH || length % 4 !== 0) return undefined
-  if (text.includes('-') || text.includes('_')) return undefined
+function decodeBase64(header: string): Buffer | undefined {
+  if (header.length > MAX_HEADER_LENGTH) return undefined
+  const text = header.replaceAll(/\s/g, '')
+  const isUrlSafe = text.includes('-') || text.includes('_')
+  if (text === '' || (isUrlSafe ? /[+/]/.test(text) : text.length % 4 !== 0)) return undefined
   const bytes = Buffer.from(text, 'base64')
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
-  return bytes.length === (length / 4) * 3 - padding ? bytes : undefined
+  return bytes.length === Math.floor(((text.length - padding) * 3) / 4) ? bytes : undefined
 }
 
-/** The digests that are known, and the others when they are asked for. */
-function completed(known: BodyDigests, body: Buffer): BodyDigests {
-  const digest = (name: HashName) => known[name] ?? hash(name, body, 'buffer')
-  return {
-    get sha1() {
-      return digest('sha1')
-    },
-    get sha256() {
-      return digest('sha256')
-    },
-    get sha384() {
-      return digest('sha384')
-    },
-    get sha512() {
-      return digest('sha512')
-    },
-  }
-}
-
-function read(der: Buffer): Certificate | undefined {
+function certificateIn(der: Buffer): Certificate | undefined {
   try {
     return parseCertificate(der)
   } catch (error) {

@@ -1,15 +1,14 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Clock } from '../../kernel/clock.ts'
 import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 import {
   isCheckinBody,
   looksLikeCheckin,
   type MessageReader,
   type ReadResult,
+  UnreadableMessage,
 } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Events } from '../events/index.ts'
-import { identifyCaller } from './caller.ts'
 import type { createCheckin } from './checkin.ts'
 import type { createConnect } from './connect.ts'
 import type { Refused } from './verdict.ts'
@@ -24,9 +23,11 @@ const UNRECOGNIZED = JSON.stringify({
 /** What is said of a body in which Status, CommandUUID or the sender cannot be read. */
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['plist_invalid', 'message_invalid'])
 
+/** Whose certificate of ours a request was made with. */
+type Caller = { fingerprint: Buffer }
+
 /** What the endpoints are made of. */
 interface MdmEndpointsDeps {
-  clock: Clock
   events: Events
   identity: DeviceIdentity
   reader: MessageReader
@@ -41,18 +42,17 @@ interface MdmEndpointsDeps {
 export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginAsync {
   const handle = createHandler(deps)
   return async (app) => {
-    for (const url of ['/mdm', '/mdm/checkin', '/mdm/connect']) app.put(url, handle)
+    for (const url of ['/mdm', '/mdm/checkin', '/mdm/connect'])
+      app.put(url, { config: { largeBodies: true } }, handle)
   }
 }
 
 function createHandler(deps: MdmEndpointsDeps) {
   const { reader, checkin, connect } = deps
 
-  async function onCheckin(request: FastifyRequest, reply: FastifyReply, given: Buffer) {
-    const read = await reader.readCheckin(given)
+  async function onCheckin(request: FastifyRequest, reply: FastifyReply, given: Buffer, caller: Caller) {
+    const read = await reader.readCheckin(given, laneOf(caller))
     const body = read.returned ?? given
-    const caller = await identifyCaller(deps, credentialsOf(request), body, read)
-    if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
     const answer = await checkin(read, { ...caller, raw: body, digest: read.sha256, requestId: request.id })
     if ('unrecognized' in answer) return refuse(request, reply, answer, read.message.identity.id)
     return answer.body === null
@@ -60,24 +60,20 @@ function createHandler(deps: MdmEndpointsDeps) {
       : reply.code(answer.status).type(PLIST).send(answer.body)
   }
 
-  async function onConnect(request: FastifyRequest, reply: FastifyReply, given: Buffer) {
-    const read = await readResult(request, given)
-    const body = read.returned ?? given
-    const caller = await identifyCaller(deps, credentialsOf(request), body, read)
-    if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
+  async function onConnect(request: FastifyRequest, reply: FastifyReply, given: Buffer, caller: Caller) {
+    const read = await readResult(request, given, caller)
     const answer = await connect.connect(read, { ...caller, requestId: request.id })
     if ('reason' in answer) return refuse(request, reply, answer, read.identity.id)
     return answer.body === null ? reply.code(200).send() : reply.code(200).type(PLIST).send(answer.body)
   }
 
-  async function readResult(request: FastifyRequest, given: Buffer): Promise<ReadResult> {
+  async function readResult(request: FastifyRequest, given: Buffer, caller: Caller): Promise<ReadResult> {
     try {
-      return await reader.readResult(given)
+      return await reader.readResult(given, laneOf(caller))
     } catch (error) {
-      if (error instanceof AppError && UNREADABLE.has(error.code) && given.length > 0) {
-        const caller = await identifyCaller(deps, credentialsOf(request), given)
-        if (!('problem' in caller))
-          await connect.unreadable(given, error.message, { ...caller, requestId: request.id })
+      if (error instanceof AppError && UNREADABLE.has(error.code)) {
+        const body = error instanceof UnreadableMessage ? error.body : given
+        await connect.unreadable(body, error.message, { ...caller, requestId: request.id })
       }
       throw error
     }
@@ -96,21 +92,21 @@ function createHandler(deps: MdmEndpointsDeps) {
 
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    // Before anything of the body is read: nobody who is none of ours makes the parser work.
+    const caller = await deps.identity.identifyCaller(request.credentials, body, request.proof)
+    if ('problem' in caller) return refuse(request, reply, unidentified(caller.problem))
     const type = request.headers['content-type']
-    if (looksLikeCheckin(type)) return onCheckin(request, reply, body)
+    if (looksLikeCheckin(type)) return onCheckin(request, reply, body, caller)
     const saysCommand = type?.startsWith('application/x-apple-aspen-mdm') ?? false
     return !saysCommand && isCheckinBody(body)
-      ? onCheckin(request, reply, body)
-      : onConnect(request, reply, body)
+      ? onCheckin(request, reply, body, caller)
+      : onConnect(request, reply, body, caller)
   }
 }
 
-function credentialsOf(request: FastifyRequest) {
-  const signature = request.headers['mdm-signature']
-  return {
-    clientCertificate: request.clientCertificate,
-    signature: Array.isArray(signature) ? signature[0] : signature,
-  }
+/** Large messages of one certificate are read one after the other, by turns with those of others. */
+function laneOf({ fingerprint }: Caller): string {
+  return fingerprint.toString('base64')
 }
 
 /** Nobody of ours: a stranger's certificate is refused, anything unreadable is a bad request. */

@@ -27,14 +27,10 @@ export function attributeValue(attributes: Attributes, type: string): Element | 
 }
 
 /**
- * Checks that the attributes are about this content: content type and message digest must be there, once, and equal.
+ * The digest of the content that the attributes are about. Content type and message digest must be there, once, and the type
+ * the message's.
  */
-export function checkMandatory(
-  attributes: Attributes,
-  from: Element,
-  contentType: string,
-  digest: Uint8Array,
-): void {
+export function mandatoryDigest(attributes: Attributes, from: Element, contentType: string): Buffer {
   const typeValue = attributeValue(attributes, OID.contentType)
   const digestValue = attributeValue(attributes, OID.messageDigest)
   if (typeValue === undefined || digestValue === undefined) {
@@ -42,9 +38,7 @@ export function checkMandatory(
   }
   if (readOid(typeValue, 'content type') !== contentType)
     refuse(from, 'the signed content type is another one')
-  if (!readOctetString(digestValue, 'message digest').equals(digest)) {
-    refuse(from, 'the message digest is that of other content')
-  }
+  return readOctetString(digestValue, 'message digest')
 }
 
 /** The signing time that the signer claims. */

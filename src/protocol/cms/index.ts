@@ -1,6 +1,8 @@
 export { attributeValue } from './attributes.ts'
 export type { Attributes } from './attributes.ts'
 export type { ContentCipher } from './ciphers.ts'
+export { createDetachedReader } from './detached.ts'
+export type { ContentCheck } from './detached.ts'
 export { envelop, openEnvelope } from './envelope.ts'
 export { degenerate, readCertificates, signData } from './sign.ts'
 export type { AttributeInput } from './sign.ts'

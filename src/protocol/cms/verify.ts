@@ -4,7 +4,7 @@ import { AppError } from '../../kernel/errors.ts'
 import { TAG, sorted, tlv, childrenOf } from '../asn1/index.ts'
 import { parseCertificate, verifySignature } from '../x509/index.ts'
 import type { Certificate, HashName } from '../x509/index.ts'
-import { checkMandatory, readAttributes, signingTime } from './attributes.ts'
+import { mandatoryDigest, readAttributes, signingTime } from './attributes.ts'
 import type { Attributes } from './attributes.ts'
 import { readSignedData } from './signed-data.ts'
 import type { CertificateReference, SignedDataParts, SignerInfo } from './signed-data.ts'
@@ -12,11 +12,10 @@ import type { CertificateReference, SignedDataParts, SignerInfo } from './signed
 /** What the caller expects of a signed message. */
 export interface VerifyOptions {
   /**
-   * The content of a detached signature, or digests of it that were computed while it arrived. The message may then
-   * hold no content of its own. Without this the content must be inside, unless `content` is `optional`.
+   * The content of a detached signature. The message may then hold no content of its own. Without this the content must be
+   * inside, unless `content` is `optional`.
    */
-  readonly detached?:
-    { readonly content: Uint8Array } | { readonly digests: Partial<Record<HashName, Uint8Array>> }
+  readonly detached?: { readonly content: Uint8Array }
   /** `optional`: a message without content is one over nothing (SCEP failures). Default: `required`. */
   readonly content?: 'required' | 'optional'
   /** `ber`: lengths and strings as lax clients write them. Default: `der`. */
@@ -63,15 +62,14 @@ function verifyMessage(
   load: (der: Buffer) => Certificate,
 ): VerifiedMessage {
   const parts = readSignedData(message, options.encoding ?? 'der')
-  const [info, another] = parts.signers
-  if (info === undefined || another !== undefined)
-    throw refusal(`the message has ${parts.signers.length} signers`)
+  const info = onlySigner(parts)
   const embedded = embeddedContent(parts, options)
   const signer = findSigner(parts.certificates, info.signer, load)
+  const content = embedded ?? options.detached?.content ?? Buffer.alloc(0)
   const { attributes: signedAttributes, signed } =
     info.signedAttributes === undefined
-      ? verifyDirectly(info, signer, embedded ?? detachedContent(options), options)
-      : verifyAttributes(info, signer, parts.contentType, digestOfContent(info.hash, embedded, options))
+      ? verifyDirectly(info, signer, content, options)
+      : verifyOver(info, signer, parts.contentType, content)
   return {
     content: embedded,
     contentType: parts.contentType,
@@ -94,19 +92,11 @@ function embeddedContent(parts: SignedDataParts, options: VerifyOptions): Buffer
   return parts.content
 }
 
-function digestOfContent(hash: HashName, embedded: Buffer | undefined, options: VerifyOptions): Uint8Array {
-  const { detached } = options
-  if (detached === undefined) return digestOf(hash, embedded ?? Buffer.alloc(0), 'buffer')
-  if ('content' in detached) return digestOf(hash, detached.content, 'buffer')
-  const digest = detached.digests[hash]
-  if (digest === undefined) throw refusal(`the digest ${hash} is not supported here`)
-  return digest
-}
-
-function detachedContent(options: VerifyOptions): Uint8Array {
-  if (options.detached === undefined) return Buffer.alloc(0)
-  if ('content' in options.detached) return options.detached.content
-  throw refusal('a signature without signed attributes cannot be checked by a digest')
+/** The one signer of a message. */
+export function onlySigner(parts: SignedDataParts): SignerInfo {
+  const [info, another] = parts.signers
+  if (info !== undefined && another === undefined) return info
+  throw refusal(`the message has ${parts.signers.length} signers`)
 }
 
 /**
@@ -127,31 +117,40 @@ function verifyDirectly(
   return { attributes: new Map(), signed: content }
 }
 
-function verifyAttributes(
+function verifyOver(info: SignerInfo, signer: Certificate, contentType: string, content: Uint8Array): Proof {
+  const { digest, ...proof } = verifyAttributes(info, signer, contentType)
+  if (!digest.equals(digestOf(info.hash, content, 'buffer')))
+    throw refusal('the message digest is that of other content')
+  return proof
+}
+
+/** Verifies the signature over the attributes; the digest in them is then to be compared with that of the content. */
+export function verifyAttributes(
   info: SignerInfo,
   signer: Certificate,
   contentType: string,
-  digest: Uint8Array,
-): Proof {
+): Proof & { digest: Buffer } {
   const { signedAttributes: element, scheme, hash, signature } = info
   if (element === undefined) throw refusal('the signature has no signed attributes')
   const attributes = readAttributes(element)
-  checkMandatory(attributes, element, contentType, digest)
+  const digest = mandatoryDigest(attributes, element, contentType)
   const asWritten = Buffer.from(element.encoded)
   asWritten[0] = TAG.set
   const key = signer.publicKey()
-  if (verifySignature(scheme, hash, asWritten, key, signature)) return { attributes, signed: asWritten }
+  if (verifySignature(scheme, hash, asWritten, key, signature))
+    return { attributes, digest, signed: asWritten }
   // A signer that writes the attributes unsorted may still have signed them in DER's order (RFC 5652, section 5.4).
   const inOrder = tlv(
     TAG.set,
     ...sorted(childrenOf(element, 'signed attributes').map(({ encoded }) => encoded)),
   )
   if (!inOrder.equals(asWritten) && verifySignature(scheme, hash, inOrder, key, signature))
-    return { attributes, signed: inOrder }
+    return { attributes, digest, signed: inOrder }
   throw refusal('the signature is wrong')
 }
 
-function findSigner(
+/** The certificate, among those of the message, that a signer refers to. */
+export function findSigner(
   certificates: readonly Buffer[],
   reference: CertificateReference,
   load: (der: Buffer) => Certificate,
@@ -170,7 +169,8 @@ export function isReferenceTo(reference: CertificateReference, certificate: Cert
   return serialBytes.equals(certificate.serialBytes) && issuerDer.equals(certificate.issuerDer)
 }
 
-function createCertificateCache(size: number): (der: Buffer) => Certificate {
+/** Reads certificates, remembering the last `size` of them by the digest of their DER. */
+export function createCertificateCache(size: number): (der: Buffer) => Certificate {
   const cache = new Map<string, Certificate>()
   return (der) => {
     const key = digestOf('sha256', der, 'hex')

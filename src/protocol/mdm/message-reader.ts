@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
+import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 import type { ThreadPool } from '../../kernel/threads.ts'
-import type { MessageTask } from './message-worker.ts'
+import type { MessageTask, Unreadable } from './message-worker.ts'
 import { readPackedList } from './packed-list.ts'
 import type { ListPage } from './packed-list.ts'
 import { LARGEST_INLINE, readCheckin, readResult } from './read-message.ts'
@@ -14,30 +15,57 @@ export const messageWorkerScript = new URL(`message-worker${extname(import.meta.
 
 /** Reads messages: small ones at once, large ones on another thread, to which they move (see `ReadBody.returned`). */
 export interface MessageReader {
-  /** Throws or rejects as `parseResult` does, and with `overloaded` when too many large ones wait. */
-  readResult(body: Uint8Array): ReadResult | Promise<ReadResult>
+  /**
+   * Throws as `parseResult` does; rejects with an `UnreadableMessage` in its place, and with `overloaded` when too many large
+   * ones wait. Those of one `sender` wait for each other, and others no longer than for one of them.
+   */
+  readResult(body: Uint8Array, sender: string): ReadResult | Promise<ReadResult>
   /** The same for check-ins, as `parseCheckin`. */
-  readCheckin(body: Uint8Array): ReadCheckin | Promise<ReadCheckin>
+  readCheckin(body: Uint8Array, sender: string): ReadCheckin | Promise<ReadCheckin>
   /** A part of a packed list of JSON, see `readPackedList`. */
   readList(packed: Uint8Array, page: { offset: number; limit: number }): ListPage | Promise<ListPage>
 }
 
+/** A refusal of a message that was moved to another thread, with the body that came back. */
+export class UnreadableMessage extends AppError {
+  readonly body: Buffer
+
+  constructor(code: ErrorCode, message: string, body: Buffer) {
+    super(code, message)
+    this.body = body
+  }
+}
+
+/** What operators ask for is a lane of its own. */
+const LISTS = 'lists'
+
 /** Makes a reader over threads that run `messageWorkerScript`. */
 export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageReader {
-  async function readElsewhere<T extends object>(kind: 'result' | 'checkin', given: Uint8Array): Promise<T> {
+  async function readElsewhere<T extends object>(
+    kind: 'result' | 'checkin',
+    given: Uint8Array,
+    lane: string,
+  ): Promise<T> {
     // Moved, not copied: a second copy of a large body costs time here and memory that the system is slow to get back.
     const body = ownsItsMemory(given) ? given : new Uint8Array(given)
-    return withBuffers(await threads.run<T>({ kind, body } satisfies MessageTask, [body.buffer]))
+    const options = { transfer: [body.buffer], lane, bytes: body.length }
+    const read = withBuffers(await threads.run<T | Unreadable>({ kind, body } satisfies MessageTask, options))
+    if (!('problem' in read)) return read
+    const { problem, returned } = read
+    throw new UnreadableMessage(problem.code, problem.message, returned as Buffer)
   }
   return {
-    readResult: (body) =>
-      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadResult>('result', body),
-    readCheckin: (body) =>
-      body.length <= LARGEST_INLINE ? readCheckin(body) : readElsewhere<ReadCheckin>('checkin', body),
+    readResult: (body, sender) =>
+      body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadResult>('result', body, sender),
+    readCheckin: (body, sender) =>
+      body.length <= LARGEST_INLINE ? readCheckin(body) : readElsewhere<ReadCheckin>('checkin', body, sender),
     readList: (packed, { offset, limit }) =>
       packed.length <= LARGEST_INLINE_LIST
         ? readPackedList(packed, offset, limit)
-        : threads.run<ListPage>({ kind: 'list', packed, offset, limit } satisfies MessageTask),
+        : threads.run<ListPage>({ kind: 'list', packed, offset, limit } satisfies MessageTask, {
+            lane: LISTS,
+            bytes: packed.length,
+          }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 import { serveTasks } from '../../kernel/threads.ts'
 import { readPackedList } from './packed-list.ts'
 import { readCheckin, readResult } from './read-message.ts'
@@ -7,14 +8,34 @@ export type MessageTask =
   | { kind: 'result' | 'checkin'; body: Uint8Array<ArrayBuffer> }
   | { kind: 'list'; packed: Uint8Array; offset: number; limit: number }
 
+/** Why a message cannot be read, with its body. */
+export interface Unreadable {
+  problem: { code: ErrorCode; message: string }
+  returned: Uint8Array<ArrayBuffer>
+}
+
 serveTasks((task: MessageTask) => {
   if (task.kind === 'list') return { result: readPackedList(task.packed, task.offset, task.limit) }
-  if (task.kind === 'checkin') {
-    const read = readCheckin(task.body)
-    return { result: { ...read, returned: task.body }, transfer: [read.packed.buffer, task.body.buffer] }
+  try {
+    return read(task)
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    const { code, message } = error
+    const result: Unreadable = { problem: { code, message }, returned: task.body }
+    return { result, transfer: [task.body.buffer] }
   }
-  const read = readResult(task.body)
-  const transfer = [read.packed.buffer, task.body.buffer]
-  if (read.inventory !== undefined) transfer.push(read.inventory.packed.buffer)
-  return { result: { ...read, returned: task.body }, transfer }
 })
+
+function read(task: Exclude<MessageTask, { kind: 'list' }>) {
+  if (task.kind === 'checkin') {
+    const message = readCheckin(task.body)
+    return {
+      result: { ...message, returned: task.body },
+      transfer: [message.packed.buffer, task.body.buffer],
+    }
+  }
+  const result = readResult(task.body)
+  const transfer = [result.packed.buffer, task.body.buffer]
+  if (result.inventory !== undefined) transfer.push(result.inventory.packed.buffer)
+  return { result: { ...result, returned: task.body }, transfer }
+}

@@ -11,13 +11,10 @@ import type { ResultStatus } from './result.ts'
 /** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
 export const LARGEST_INLINE = 256 * 1024
 
-/** A message body as it is kept, and its digests, against which a detached signature is checked. */
+/** A message body as it is kept. */
 interface ReadBody {
   /** The body: see `packBytes`. */
   packed: Buffer<ArrayBuffer>
-  sha256: Buffer<ArrayBuffer>
-  /** Of a body that is read elsewhere; few signers use it, and of another it is computed when it is needed. */
-  sha1?: Buffer<ArrayBuffer>
   /** The body, when it was moved to another thread and back: the one that was given is empty then. */
   returned?: Buffer<ArrayBuffer>
 }
@@ -49,13 +46,15 @@ type WithoutRaw<Message> = Message extends unknown ? Omit<Message, 'raw'> : neve
 /** A check-in message in such a form: without the raw dictionary. */
 export interface ReadCheckin extends ReadBody {
   message: WithoutRaw<CheckinMessage>
+  /** Of the body. */
+  sha256: Buffer<ArrayBuffer>
 }
 
 /** Reads a message to the command endpoint on this thread. Throws as `parseResult` does. */
 export function readResult(body: Uint8Array): ReadResult {
   const { raw, errorChain, ...envelope } = parseResult(body)
   const inventory = envelope.status === 'Acknowledged' ? extractInventory(raw) : undefined
-  const result: ReadResult = { ...envelope, ...readBody(body) }
+  const result: ReadResult = { ...envelope, packed: packBytes(body) }
   if (errorChain !== undefined) result.errorChain = JSON.stringify(errorChain)
   if (inventory !== undefined) result.inventory = packInventory(inventory)
   return result
@@ -68,13 +67,5 @@ function packInventory({ data, ...rest }: Inventory): ReadInventory {
 /** Reads a check-in message on this thread. Throws as `parseCheckin` does. */
 export function readCheckin(body: Uint8Array): ReadCheckin {
   const { raw: _, ...message } = parseCheckin(body)
-  return { message, ...readBody(body) }
-}
-
-function readBody(body: Uint8Array): ReadBody {
-  return {
-    packed: packBytes(body),
-    sha256: hash('sha256', body, 'buffer'),
-    ...(body.length > LARGEST_INLINE && { sha1: hash('sha1', body, 'buffer') }),
-  }
+  return { message, packed: packBytes(body), sha256: hash('sha256', body, 'buffer') }
 }

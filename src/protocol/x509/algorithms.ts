@@ -110,8 +110,8 @@ export async function verifySignatureAside(
   return verifyKey !== undefined && verifyAsync(hash, data, verifyKey, signature)
 }
 
-/** The key with what the scheme says of it; undefined when the two do not fit. */
-function keyFor(scheme: SignatureScheme, key: KeyObject): VerifyKey | undefined {
+/** The key for Node's `verify`, with what the scheme says of it; undefined when the two do not fit. */
+export function keyFor(scheme: SignatureScheme, key: KeyObject): VerifyKey | undefined {
   const type = key.asymmetricKeyType
   if (scheme.kind !== 'rsa-pss') return type === scheme.kind ? key : undefined
   const padding = constants.RSA_PKCS1_PSS_PADDING

@@ -1,6 +1,7 @@
 export {
   findHash,
   findSignatureScheme,
+  keyFor,
   hashAlgorithm,
   readHash,
   readSignatureScheme,

@@ -6,6 +6,7 @@ import * as pkijs from 'pkijs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { OID } from '../../../src/protocol/asn1/index.ts'
 import {
+  createDetachedReader,
   createSignatureVerifier,
   degenerate,
   readCertificates,
@@ -15,10 +16,21 @@ import { keyToPem, writePem } from '../../../src/protocol/x509/index.ts'
 import type { Identity } from '../../../src/protocol/x509/index.ts'
 import { testCa, testDevice } from '../../support/identities.ts'
 import { openssl } from '../../support/openssl.ts'
+import { readSignedData } from '../../../src/protocol/cms/signed-data.ts'
 import { refusal } from '../../support/refusal.ts'
 
 const body = Buffer.from('<plist><dict/></plist>\r\n')
 const verify = createSignatureVerifier({ cacheSize: 10 })
+const read = createDetachedReader({ cacheSize: 10 })
+
+/** The fingerprint of the signer, whose content comes byte by byte. */
+function signerInPieces(message: Buffer, content: Buffer): string {
+  const { signer, content: begin } = read(message)
+  const check = begin()
+  for (const byte of content) check.update(Buffer.of(byte))
+  check.end()
+  return signer.fingerprint
+}
 let ca: Identity
 let device: Identity
 let curve: Identity
@@ -66,17 +78,14 @@ describe('signatures of openssl', () => {
     ['EC', 'sha1', []],
     ['EC', 'sha256', []],
     ['EC', 'sha512', ['-keyid']],
-  ] as const)('%s, %s, %j: detached, by content and by digest', (kind, hash, options) => {
+  ] as const)('%s, %s, %j: detached, as a whole and in pieces', (kind, hash, options) => {
     const identity = kind === 'RSA' ? device : curve
     const message = opensslSign(identity, '-md', hash, ...options)
     const verified = verify(message, { detached: { content: body } })
     expect(verified.signer.fingerprint).toBe(identity.certificate.fingerprint)
     expect(verified).toMatchObject({ digestAlgorithm: hash, content: undefined, contentType: OID.data })
     expect(Math.abs((verified.signingTime?.getTime() ?? 0) - Date.now())).toBeLessThan(60_000)
-    const digests = { [hash]: createHash(hash).update(body).digest() }
-    expect(verify(message, { detached: { digests } }).signer.fingerprint).toBe(
-      identity.certificate.fingerprint,
-    )
+    expect(signerInPieces(message, body)).toBe(identity.certificate.fingerprint)
   })
 
   test('embedded, in DER and in BER', () => {
@@ -95,8 +104,49 @@ describe('signatures of openssl', () => {
     })
     const detached = opensslSign(device, '-noattr')
     expect(verify(detached, { attributes: 'optional', detached: { content: body } }).content).toBeUndefined()
-    const byDigest = { attributes: 'optional', detached: { digests: {} } } as const
-    expect(refusal(() => verify(detached, byDigest))?.message).toContain('cannot be checked by a digest')
+  })
+})
+
+describe('a detached signature, read before its content', () => {
+  test.each([
+    ...[
+      ['RSA', 'sha1', ['-noattr']],
+      ['RSA', 'sha256', ['-noattr']],
+      ['RSA', 'sha512', ['-noattr', '-keyid']],
+    ],
+    ...[
+      ['RSA', 'sha256', ['-noattr', '-keyopt', 'rsa_padding_mode:pss']],
+      ['EC', 'sha1', ['-noattr']],
+      ['EC', 'sha384', ['-noattr']],
+    ],
+    ...[
+      ['RSA', 'sha1', ['-noattr', '-certfile', 'ca']],
+      ['RSA', 'sha1', []],
+    ],
+  ] as const)('%s, %s, %j: is over this content, and no other', (kind, hash, options) => {
+    const identity = kind === 'RSA' ? device : curve
+    const message = opensslSign(identity, '-md', hash, ...options)
+    expect(signerInPieces(message, body)).toBe(identity.certificate.fingerprint)
+    for (const other of [Buffer.alloc(0), body.subarray(1), Buffer.concat([body, Buffer.of(0)])]) {
+      expect(refusal(() => signerInPieces(message, other))?.code).toBe('cms_invalid')
+    }
+  })
+
+  test('content that is the attributes of another signature is refused', async () => {
+    const attributed = await signData({ content: body, signer: device, detached: true })
+    const { signedAttributes } = readSignedData(attributed, 'der').signers[0]!
+    const stolen = Buffer.from(signedAttributes!.encoded)
+    stolen[0] = 0x31
+    const stripped = opensslSign(device, '-noattr')
+    expect(refusal(() => signerInPieces(stripped, stolen))?.message).toBe(
+      'the content looks like signed attributes',
+    )
+  })
+
+  test('a wrong signature over attributes is seen before any content', async () => {
+    const message = await signData({ content: body, signer: device, detached: true })
+    message[message.length - 5]! ^= 1
+    expect(refusal(() => read(message))?.message).toBe('the signature is wrong')
   })
 })
 
