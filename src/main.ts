@@ -14,14 +14,23 @@ const { version } = await import('./version.ts')
 async function prepare() {
   const { loadConfig } = await import('./config/config.ts')
   const { loadSecrets } = await import('./config/secrets.ts')
+  const { openToOthers } = await import('./config/private-files.ts')
   const { createLog } = await import('./kernel/log.ts')
+  // What is made from here on, the files of the database too, is for nobody else.
+  process.umask(0o077)
   const env = readEnv()
   const config = loadConfig(env)
   const onTerminal = process.stdout.isTTY
   const log = createLog({ level: config.logLevel, pretty: onTerminal })
   const where = config.database === 'embedded' ? `the embedded database in ${config.dataDir}` : 'PostgreSQL'
   log.info({ event: 'server.starting', version }, `Firstboot ${version} is starting, on ${where}`)
-  return { config, secrets: loadSecrets(env, config.dataDir), log, byNpm: isStartedByNpm(), onTerminal }
+  const secrets = loadSecrets(env, config.dataDir)
+  for (const { path: open, chmod } of openToOthers(config, env))
+    log.warn(
+      { event: 'file.open_to_others', path: open },
+      `Others may read ${open}: run chmod ${chmod} ${open}`,
+    )
+  return { config, secrets, log, byNpm: isStartedByNpm(), onTerminal }
 }
 
 async function serve(): Promise<number> {

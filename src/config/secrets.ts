@@ -13,6 +13,7 @@ import path from 'node:path'
 import type { Env } from './env.ts'
 import { parseAdminToken, parseDatabaseUrl, parseSecretKey } from './parse.ts'
 import { type CertificateAndKey, readAuthority, readText } from './pem-files.ts'
+import { mayOthers } from './private-files.ts'
 import { ConfigError, type Reader, createReader } from './problems.ts'
 
 /** What the server needs to know and must never print; kept apart from the config, which may be printed. */
@@ -31,7 +32,6 @@ export type Secrets = {
 }
 
 const PRIVATE_FILE_MODE = 0o600
-const OTHERS_MAY = 0o077
 
 type Given = Omit<Secrets, 'secretKey' | 'adminToken' | 'adminTokenFile'> & {
   readonly secretKey: Buffer | null
@@ -55,6 +55,7 @@ export function readGivenSecrets(reader: Reader): Given {
 
 function readKeyFile(file: string): Buffer {
   const text = readText(file).trim()
+  if (mayOthers(file)) throw new Error(`names a file that others may read; run chmod 600 ${file}`)
   try {
     return parseSecretKey(text)
   } catch (error) {
@@ -85,8 +86,7 @@ export function loadSecrets(env: Env, dataDir: string): Secrets {
 function kept<T>(file: string, encoding: 'base64' | 'base64url', parse: (text: string) => T): T {
   try {
     createOnce(file, `${randomBytes(32).toString(encoding)}\n`)
-    const isOpen = process.platform !== 'win32' && (statSync(file).mode & OTHERS_MAY) !== 0
-    if (isOpen) throw new Error(`others may read it; run chmod 600 ${file}`)
+    if (mayOthers(file)) throw new Error(`others may read it; run chmod 600 ${file}`)
     return parse(readText(file).trim())
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readEnv } from '../../src/config/env.ts'
+import { openToOthers } from '../../src/config/private-files.ts'
 import { ConfigError } from '../../src/config/problems.ts'
 import { loadSecrets } from '../../src/config/secrets.ts'
 
@@ -66,7 +67,7 @@ test('what the environment gives is taken, and nothing is written', () => {
 
 test('a key file is read; one that holds something else is refused without telling what', () => {
   const keyFile = path.join(parent, 'key')
-  writeFileSync(keyFile, `${Buffer.alloc(32, 3).toString('base64')}\n`)
+  writeFileSync(keyFile, `${Buffer.alloc(32, 3).toString('base64')}\n`, { mode: 0o600 })
   expect(load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile }).secretKey).toEqual(Buffer.alloc(32, 3))
   writeFileSync(keyFile, 'some secret words')
   const problem = { variable: 'FIRSTBOOT_SECRET_KEY_FILE', message: expect.stringContaining(`is no key`) }
@@ -74,6 +75,39 @@ test('a key file is read; one that holds something else is refused without telli
   expect(JSON.stringify(problemsOf(() => load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile })))).not.toContain(
     'words',
   )
+})
+
+test('a key file that others may read or change is refused, with what to do', () => {
+  const keyFile = path.join(parent, 'key')
+  writeFileSync(keyFile, Buffer.alloc(32, 3).toString('base64'))
+  for (const mode of [0o644, 0o640, 0o604, 0o660, 0o620, 0o777]) {
+    chmodSync(keyFile, mode)
+    const message = `names a file that others may read; run chmod 600 ${keyFile}`
+    const problem = { variable: 'FIRSTBOOT_SECRET_KEY_FILE', message }
+    expect(problemsOf(() => load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile }))).toEqual([problem])
+  }
+  for (const mode of [0o600, 0o400, 0o700]) {
+    chmodSync(keyFile, mode)
+    expect(load({ FIRSTBOOT_SECRET_KEY_FILE: keyFile }).secretKey).toEqual(Buffer.alloc(32, 3))
+  }
+})
+
+test('a folder and files with keys that others may read are told', () => {
+  load()
+  const keyFile = path.join(parent, 'tls.key')
+  const caFile = path.join(parent, 'ca.pem')
+  for (const file of [keyFile, caFile]) writeFileSync(file, '', { mode: 0o644 })
+  const env = readEnv({ FIRSTBOOT_DEVICE_CA_FILE: caFile })
+  const tls = { certFile: keyFile, keyFile }
+  expect(openToOthers({ dataDir, tls }, env)).toEqual([
+    { path: keyFile, chmod: '600' },
+    { path: caFile, chmod: '600' },
+  ])
+  chmodSync(keyFile, 0o400)
+  chmodSync(dataDir, 0o750)
+  expect(openToOthers({ dataDir, tls }, readEnv({}))).toEqual([{ path: dataDir, chmod: '700' }])
+  const nowhere = path.join(parent, 'nowhere')
+  expect(openToOthers({ dataDir: nowhere, tls: null }, readEnv({}))).toEqual([])
 })
 
 test('a damaged or readable secret key is refused, never replaced', () => {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -129,4 +129,18 @@ test('whoever reads only the beginning of an answer is no error', async () => {
   })
   await exitOf(run)
   expect(run.output()).toBe('ended with 0\n')
+})
+
+test('what it makes is for its owner alone, whatever the umask, and a folder that others may read is told', async () => {
+  const dataDir = path.join(folder.path, 'open')
+  mkdirSync(dataDir)
+  chmodSync(dataDir, 0o755)
+  const command = `umask 000; exec '${process.execPath}' '${MAIN}' serve`
+  const run = start(['sh', '-c', command], { FIRSTBOOT_DATA_DIR: dataDir })
+  await run.said('server.started')
+  expect(run.output()).toContain(`Others may read ${dataDir}: run chmod 700 ${dataDir}`)
+  for (const name of readdirSync(dataDir))
+    expect({ name, mode: statSync(path.join(dataDir, name)).mode & 0o077 }).toEqual({ name, mode: 0 })
+  run.child.kill('SIGTERM')
+  expect(await exitOf(run)).toBe(0)
 })
