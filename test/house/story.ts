@@ -61,14 +61,13 @@ export async function play(blocks: readonly Block[], folder: string): Promise<(s
 /** Types a block. What stands after a pause is typed again until it shows what it should: how long that takes nobody knows. */
 async function show(stage: Awaited<ReturnType<typeof openStage>>, { code, shown }: Block): Promise<string> {
   const [first = '', last] = code.split(/^sleep \d+\n/m)
-  let output = await stage.type(first)
-  if (last === undefined) return output
-  for (let turns = 0, before = output; turns < SHOWN_TURNS; turns++) {
-    output = before + (await stage.type(last))
-    if (shown === null || normalize(output) === normalize(shown)) break
+  const before = await stage.type(first)
+  if (last === undefined) return before
+  for (let turns = 0; ; turns++) {
+    const output = await stage.type(last)
+    if (turns === SHOWN_TURNS || normalize(shown ?? '').endsWith(normalize(output))) return before + output
     await pause(500)
   }
-  return output
 }
 
 async function openStage(folder: string) {
