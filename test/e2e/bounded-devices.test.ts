@@ -165,6 +165,10 @@ describeEachEngine('what a device can write', (database) => {
         'base64',
       ).toString()
     expect(await shown()).toContain('Found')
+    // Nobody is shown a PIN, nor what was answered when it was given.
+    expect(await shown()).not.toContain('987654')
+    expect(Buffer.from(queued.plist as string, 'base64').includes('987654')).toBe(false)
+    expect(world.logText()).not.toContain('987654')
     const idle = { Status: 'Idle', UDID: udid }
     const given = await putMessage(`${world.url}/mdm/connect`, idle, { signer: identityOf(device) })
     expect(given.body.toString()).toContain('<string>987654</string>')

@@ -15,7 +15,7 @@ import {
   timeOrNull,
   timesQuery,
 } from '../../kernel/schema.ts'
-import { buildCommand, markDataKeys, parseCommand } from '../../protocol/mdm/index.ts'
+import { buildCommand, markDataKeys, parseCommand, redactCommand } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Push } from '../push/index.ts'
 import type { Commands, NewCommand } from './commands.ts'
@@ -74,7 +74,7 @@ const withDeliveries = Type.Intersect(
       deliveries: Type.Array(deliverySchema, {
         description: 'Its way to each device, of the first 1,000 devices.',
       }),
-      plist: Type.Optional(text('The whole command as base64; viewers are not shown it.')),
+      plist: Type.Optional(text('The whole command as base64, secrets hidden; viewers are not shown it.')),
     }),
   ],
   { title: 'CommandDetail', description: 'A command with its deliveries.' },
@@ -335,7 +335,7 @@ async function show(commands: Commands, uuid: string) {
   return {
     ...renderCommand(command),
     deliveries: deliveries.map(renderDelivery),
-    plist: command.body.toString('base64'),
+    plist: redactCommand(command.body).toString('base64'),
   }
 }
 
@@ -368,7 +368,7 @@ function renderNew(command: NewCommand, now: string) {
     created_at: now,
     created_by: command.createdBy ?? null,
     device_count: command.targets.length,
-    plist: command.body.toString('base64'),
+    plist: redactCommand(command.body).toString('base64'),
   }
 }
 
