@@ -19,6 +19,7 @@ import * as peopleBySource from './0017_people_by_source.ts'
 import * as tokenOfSetting from './0018_token_of_setting.ts'
 import * as unreadableAnswers from './0019_unreadable_answers.ts'
 import * as adeSyncsAndAddresses from './0020_ade_syncs_and_addresses.ts'
+import * as serialNumbers from './0022_serial_numbers.ts'
 import * as boundedByDevice from './0024_bounded_by_device.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
@@ -43,5 +44,6 @@ export const migrations: Record<string, Migration> = {
   '0018_token_of_setting': tokenOfSetting,
   '0019_unreadable_answers': unreadableAnswers,
   '0020_ade_syncs_and_addresses': adeSyncsAndAddresses,
+  '0022_serial_numbers': serialNumbers,
   '0024_bounded_by_device': boundedByDevice,
 }

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 /** A certificate (with the rest of its chain, if the file has one) and the private key that belongs to it. */
 export type CertificateAndKey = { readonly certificatePem: string; readonly keyPem: string }
 
+/** How every certificate in DER begins. */
+const DER_SEQUENCE = 0x30
 const KEY_LABELS = ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY']
 const ENCRYPTED_KEY = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m
 
@@ -13,8 +15,12 @@ function codeOf(error: unknown): string {
 
 /** The text of a file. The message of the error has the path and the system's code, never the content. */
 export function readText(path: string): string {
+  return readBytes(path).toString('utf8')
+}
+
+function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path, 'utf8')
+    return readFileSync(path)
   } catch (error) {
     throw new Error(`names a file that cannot be read: ${path} (${codeOf(error)})`, { cause: error })
   }
@@ -56,9 +62,15 @@ function belongsTo(certificate: X509Certificate, keyPem: string): boolean {
   }
 }
 
-/** One or more certificates in PEM: text of the certificates alone, whatever else the file holds. */
+/** A file in DER, as CAs publish theirs, as the text in PEM that it would be. */
+function toPem(der: Buffer): string {
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----`
+}
+
+/** One or more certificates in PEM, or one in DER: text in PEM of the certificates alone, whatever else the file holds. */
 export function readCertificates(path: string): string {
-  return certificatesIn(path, readText(path))
+  const bytes = readBytes(path)
+  return certificatesIn(path, bytes[0] === DER_SEQUENCE ? toPem(bytes) : bytes.toString('utf8'))
     .map((certificate) => certificate.toString())
     .join('')
 }

@@ -210,6 +210,15 @@ describe('refused', () => {
     expect(problems(variables)).toEqual([expect.stringMatching(/must be the name of a header/)])
   })
 
+  test('a CA as CAs publish theirs, in DER, is taken as in PEM', () => {
+    const [, base64 = ''] =
+      /-----BEGIN CERTIFICATE-----([^-]*)-----END/.exec(readFileSync(cert('ca.pem'), 'utf8')) ?? []
+    const der = path.join(folder, 'ca.cer')
+    writeFileSync(der, Buffer.from(base64, 'base64'))
+    const inPem = load({ FIRSTBOOT_MACHINE_INFO_CA_FILE: cert('ca.pem') }).machineInfo
+    expect(load({ FIRSTBOOT_MACHINE_INFO_CA_FILE: der }).machineInfo).toEqual(inPem)
+  })
+
   test('a damaged certificate, an encrypted key, a device CA that is none', () => {
     const damaged = file('damaged.pem', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
     expect(problems({ FIRSTBOOT_ADE_CA_FILE: damaged })).toEqual([

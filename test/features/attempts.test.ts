@@ -121,6 +121,50 @@ describeEachEngine('enrollment attempts', (database) => {
     ])
   })
 
+  test('what goes nowhere keeps its last refusal as its reason, unless that was passed after it', async () => {
+    const [refused, mended] = [await open({ minutes: 1 }), await open({ minutes: 1 })]
+    await world.db.transaction(async (trx) => {
+      const wrong = { step: 'sign_in', reason: 'invalid_credentials', user_name: 'eva@example.com' } as const
+      for (const id of [refused, mended]) await attempts.refuseStep(trx, id, wrong)
+      await attempts.refuseStep(trx, refused, {
+        ...wrong,
+        reason: 'password_expired',
+        detail: { problem: 'x' },
+      })
+      await attempts.step(trx, mended, { step: 'sign_in', outcome: 'passed', user_name: 'eva@example.com' })
+    })
+    const shown = async () =>
+      (await attempts.list({ reason: 'password_expired', limit: 10 })).map(({ id }) => id)
+    expect(await shown()).toEqual([refused])
+    world.clock.advance(2, 'minute')
+    await attempts.expire()
+    expect(await attempts.get(refused)).toMatchObject({ outcome: 'expired', reason: 'password_expired' })
+    expect(await attempts.get(mended)).toMatchObject({ outcome: 'expired', reason: 'abandoned' })
+    expect(await shown()).toEqual([refused])
+    expect(await world.eventsOf(refused, 'enrollment.abandoned')).toMatchObject([
+      { reason: 'password_expired' },
+    ])
+  })
+
+  test('a reason and a person are found at any step, whoever the attempt is of in the end', async () => {
+    const id = await open({ user_name: 'final@example.com' })
+    await world.db.transaction(async (trx) => {
+      const wrong = { step: 'sign_in', reason: 'mfa_required' } as const
+      await attempts.refuseStep(trx, id, { ...wrong, user_name: 'Élan@example.com' })
+      await attempts.step(trx, id, { step: 'sign_in', outcome: 'passed', user_name: 'final@example.com' })
+      await enrolled(trx, id)
+    })
+    for (const query of [
+      { reason: 'mfa_required' },
+      { user_name: 'e\u0301lan@EXAMPLE.com' },
+      { user_name: 'FINAL@example.com' },
+      { reason: 'mfa_required', user_name: 'élan@example.com', outcome: 'enrolled' as const },
+    ])
+      expect((await attempts.list({ ...query, limit: 10 })).map((each) => each.id)).toEqual([id])
+    expect(await attempts.list({ reason: 'mfa_required', outcome: 'rejected', limit: 10 })).toEqual([])
+    expect(await attempts.list({ reason: 'mfa_required', before: id, limit: 10 })).toEqual([])
+  })
+
   test('the list is newest first, narrowed, and goes on without gap', async () => {
     const ids: string[] = []
     for (let count = 0; count < 5; count++) {
@@ -161,7 +205,7 @@ describeEachEngine('enrollment attempts', (database) => {
 
 describe('reasons', () => {
   test('each has a sentence of its own', () => {
-    expect(REASON_CODES).toHaveLength(31)
+    expect(REASON_CODES).toHaveLength(32)
     expect(new Set(REASON_CODES.map((reason) => explainReason(reason))).size).toBe(REASON_CODES.length)
     expect(explainReason(null)).toBeNull()
     expect(explainReason('of_a_newer_version')).toBe('of_a_newer_version')

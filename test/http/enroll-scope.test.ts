@@ -72,6 +72,12 @@ test('bodies are raw bytes of at most 64 KiB', async () => {
   expect([refused.statusCode, refused.body]).toEqual([413, ''])
 })
 
+test('an address with a slash at its end is the same', async () => {
+  const { http } = await httpWorld({ scopes: { enroll } })
+  for (const url of ['/enroll/ade/k/', '/enroll/ade/k/?a=b/'])
+    expect((await http.main.inject({ method: 'POST', url, payload: 'x' })).statusCode).toBe(200)
+})
+
 describe('the count of failures', () => {
   test('takes an IPv6 network of 64 bits, or an IPv4 address in either spelling, as one', () => {
     const limiter = createFailureLimiter({ clock: manualClock() })

@@ -14,6 +14,7 @@ import {
 } from '../../kernel/schema.ts'
 import type { Attempts } from './attempts.ts'
 import { explainReason, REASON_CODES } from './reasons.ts'
+import { lastRefusal } from './timeline.ts'
 import { OUTCOMES, WAYS, type Attempt, type TimelineStep } from './types.ts'
 
 const TAGS = ['Enrollment attempts']
@@ -25,9 +26,21 @@ const timelineSchema = Type.Object(
     outcome: Type.Enum(['passed', 'refused'], { description: 'How it went.' }),
     reason: textOrNull('Why it was refused, as a stable code.'),
     reason_text: textOrNull('The reason in plain words.'),
+    user_name: textOrNull('Who signed in, or tried to.'),
     detail: Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, by step.' }),
   },
   { title: 'EnrollmentStep', description: 'A contact or a decision of an enrollment attempt.' },
+)
+
+const refusalSchema = Type.Object(
+  {
+    at: time('When it was.'),
+    step: text('What was refused.'),
+    reason: text('Why, as a stable code.'),
+    reason_text: text('The reason in plain words.'),
+    detail: Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known.' }),
+  },
+  { title: 'EnrollmentRefusal', description: 'The last thing that was refused in an enrollment attempt.' },
 )
 
 const attemptSchema = Type.Object(
@@ -48,6 +61,9 @@ const attemptSchema = Type.Object(
     policy_id: textOrNull('The enrollment policy that applied.'),
     link_id: textOrNull('The enrollment link that was used.'),
     enrollment_id: textOrNull('The device (`/devices/{id}`) that came of it.'),
+    last_refusal: Type.Union([refusalSchema, Type.Null()], {
+      description: 'The last thing that was refused, also while the attempt is in progress.',
+    }),
     timeline: Type.Array(timelineSchema, { description: 'Each contact and decision, oldest first.' }),
     ...dates,
     closed_at: timeOrNull('When it ended.'),
@@ -60,10 +76,15 @@ const filters = {
     Type.String({ maxLength: 256, description: 'Only those of this serial number.' }),
   ),
   user_name: Type.Optional(
-    Type.String({ maxLength: 256, description: 'Only those of this user, whatever its case.' }),
+    Type.String({
+      maxLength: 256,
+      description: 'Only those in which this person signed in or tried to, whatever the case.',
+    }),
   ),
   outcome: Type.Optional(Type.Enum(OUTCOMES, { description: 'Only those that stand so.' })),
-  reason: Type.Optional(Type.Enum(REASON_CODES, { description: 'Only those with this reason.' })),
+  reason: Type.Optional(
+    Type.Enum(REASON_CODES, { description: 'Only those in which something was refused for this reason.' }),
+  ),
 }
 
 /** `/enrollment-attempts`, newest first, each with its timeline. */
@@ -124,6 +145,7 @@ function render(attempt: Attempt & { timeline: TimelineStep[] }) {
   return {
     ...rest,
     reason_text: explainReason(attempt.reason),
+    last_refusal: renderRefusal(lastRefusal(timeline)),
     timeline: timeline.map((step) => ({
       ...step,
       at: step.at.toISOString(),
@@ -133,4 +155,10 @@ function render(attempt: Attempt & { timeline: TimelineStep[] }) {
     updated_at: updated_at.toISOString(),
     closed_at: closed_at?.toISOString() ?? null,
   }
+}
+
+function renderRefusal(refusal: ReturnType<typeof lastRefusal>) {
+  if (refusal === undefined) return null
+  const { at, step, reason, detail } = refusal
+  return { at: at.toISOString(), step, reason, reason_text: explainReason(reason) ?? reason, detail }
 }

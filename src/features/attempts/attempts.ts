@@ -30,7 +30,7 @@ import type {
   Rejection,
   TimelineStep,
 } from './types.ts'
-import { nextStep, toEvent } from './timeline.ts'
+import { ABANDONED, nextStep, reasonOfEnd, toEvent } from './timeline.ts'
 
 /** Attempts closed or deleted in one transaction of a job. */
 const BATCH = 200
@@ -105,25 +105,28 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
       const overdue = await lockOverdue(trx, now, BATCH)
       if (overdue.length === 0) return 0
       const ids = overdue.map((attempt) => attempt.id)
-      const steps = await listSteps(trx, ids)
-      const reached = new Map(
-        steps.filter((each) => each.outcome === 'passed').map((each) => [each.attempt_id, each.step]),
+      const steps = Map.groupBy(await listSteps(trx, ids), (each) => each.attempt_id)
+      const ended = overdue.map((attempt) => {
+        const timeline = steps.get(attempt.id) ?? []
+        const reached = timeline.findLast(({ outcome }) => outcome === 'passed')?.step
+        return { attempt, missing: nextStep(reached), reason: reasonOfEnd(timeline) }
+      })
+      await expireAttempts(
+        trx,
+        ended.map(({ attempt: { id }, reason }) => ({ id, reason })),
+        now,
       )
-      const reason = 'abandoned'
-      await expireAttempts(trx, ids, reason, now)
       await insertSteps(
         trx,
-        ids.map((id) => ({ attempt_id: id, step: nextStep(reached.get(id)), outcome: 'refused', reason })),
+        ended.map(({ attempt, missing }) => ({
+          ...{ attempt_id: attempt.id, step: missing, outcome: 'refused', reason: ABANDONED },
+        })),
         now,
       )
       await events.emit(
         trx,
-        ...overdue.map((attempt) =>
-          toEvent(attempt, {
-            type: 'enrollment.abandoned',
-            reason,
-            data: { missing: nextStep(reached.get(attempt.id)) },
-          }),
+        ...ended.map(({ attempt, missing, reason }) =>
+          toEvent(attempt, { type: 'enrollment.abandoned', reason, data: { missing } }),
         ),
       )
       return overdue.length
@@ -156,7 +159,7 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
       const attempt = await findAttempt(db.kysely, id)
       return attempt && (await withTimelines(db.kysely, [attempt]))[0]
     },
-    /** Job: closes attempts whose deadline has passed as `expired`, reason `abandoned`; returns how many. */
+    /** Job: closes attempts whose deadline has passed as `expired`; returns how many. */
     async expire(): Promise<number> {
       let total = 0
       for (;;) {

@@ -1,4 +1,5 @@
 import { sql, type Kysely } from 'kysely'
+import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { beginsWith, jsonText, within, withoutNul, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { Attempt, AttemptFacts, NewStep, Outcome, TimelineStep } from './types.ts'
@@ -133,18 +134,18 @@ export async function lockOverdue(trx: Tx, now: Date, limit: number): Promise<At
     .execute()
 }
 
-/** Closes attempts as gone nowhere. */
+/** Closes attempts as gone nowhere, each for its reason. */
 export async function expireAttempts(
   trx: Tx,
-  ids: readonly string[],
-  reason: string,
+  ended: readonly { id: string; reason: string }[],
   now: Date,
 ): Promise<void> {
-  await trx
-    .updateTable('enrollment_attempts')
-    .set({ outcome: 'expired', reason, closed_at: now, updated_at: now })
-    .where(sql<boolean>`id = any(${ids}::text[])`)
-    .execute()
+  await sql`
+    update enrollment_attempts a set outcome = 'expired', reason = e.reason, closed_at = ${now}::timestamptz,
+      updated_at = ${now}::timestamptz
+    from json_to_recordset(${jsonText(ended)}::json) as e (id text, reason text) where a.id = e.id`.execute(
+    trx,
+  )
 }
 
 /** The timelines of attempts, each oldest first. */
@@ -155,14 +156,17 @@ export async function listSteps(
   if (ids.length === 0) return []
   return db
     .selectFrom('enrollment_attempt_steps')
-    .select(['attempt_id', 'at', 'step', 'outcome', 'reason', 'detail'])
+    .select(['attempt_id', 'at', 'step', 'outcome', 'reason', 'user_name', 'detail'])
     .where('attempt_id', 'in', ids)
     .orderBy('attempt_id')
     .orderBy('id')
     .execute()
 }
 
-/** A page of attempts, newest first. User names are compared without regard to case and composition. */
+/**
+ * A page of attempts, newest first. A reason or a person may stand anywhere in the timeline; user names are compared without
+ * regard to case and composition.
+ */
 export async function listAttempts(db: Queries, query: AttemptQuery): Promise<Attempt[]> {
   let select = db
     .selectFrom('enrollment_attempts')
@@ -173,18 +177,19 @@ export async function listAttempts(db: Queries, query: AttemptQuery): Promise<At
     .limit(query.limit)
   if (query.before !== undefined) select = select.where('id', '<', withoutNul(query.before))
   if (query.serial_number !== undefined)
-    select = select.where('serial_number', '=', withoutNul(query.serial_number))
+    select = select.where('serial_number', '=', serialNumberOf(query.serial_number) ?? '')
   if (query.outcome !== undefined) select = select.where('outcome', '=', query.outcome)
-  if (query.reason !== undefined) select = select.where('reason', '=', withoutNul(query.reason))
-  if (query.user_name !== undefined) {
-    const name = withoutNul(query.user_name)
-    select = select.where(({ eb, fn }) =>
-      eb(
-        fn('lower', [fn('normalize', ['user_name'])]),
-        '=',
-        fn('lower', [fn('normalize', [eb.cast<string>(eb.val(name), 'text')])]),
-      ),
+  if (query.reason !== undefined) {
+    const { reason } = query
+    select = select.where('id', 'in', (eb) =>
+      eb.selectFrom('enrollment_attempt_steps').select('attempt_id').where('reason', '=', withoutNul(reason)),
     )
+  }
+  if (query.user_name !== undefined) {
+    const name = sql`lower(normalize(${withoutNul(query.user_name)}::text))`
+    select = select.where(sql<boolean>`id in (
+      select id from enrollment_attempts where lower(normalize(user_name)) = ${name}
+      union all select attempt_id from enrollment_attempt_steps where lower(normalize(user_name)) = ${name})`)
   }
   return select.execute()
 }

@@ -1,5 +1,27 @@
 import type { NewEvent } from '../events/index.ts'
-import { STEPS, type Attempt, type StepName } from './types.ts'
+import { STEPS, type Attempt, type StepName, type TimelineStep } from './types.ts'
+
+/** That an attempt went nowhere: no refusal. */
+export const ABANDONED = 'abandoned'
+
+/** The last thing that was refused. */
+export function lastRefusal(steps: readonly TimelineStep[]): (TimelineStep & { reason: string }) | undefined {
+  return steps.findLast(isRefusal)
+}
+
+/** Why an attempt went nowhere: its last refusal, unless what was refused has passed after it. */
+export function reasonOfEnd(steps: readonly TimelineStep[]): string {
+  const at = steps.findLastIndex(isRefusal)
+  const refusal = steps[at]
+  const hasPassed = steps
+    .slice(at + 1)
+    .some(({ step, outcome }) => step === refusal?.step && outcome === 'passed')
+  return hasPassed ? ABANDONED : (refusal?.reason ?? ABANDONED)
+}
+
+function isRefusal(step: TimelineStep): step is TimelineStep & { reason: string } {
+  return step.outcome === 'refused' && step.reason !== null && step.reason !== ABANDONED
+}
 
 /** What usually follows; Setup Assistant's sign-in and the device limit, say, are not part of every way. */
 const FOLLOWS: Partial<Record<StepName, StepName>> = {

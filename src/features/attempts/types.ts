@@ -156,5 +156,6 @@ export interface TimelineStep {
   step: string
   outcome: 'passed' | 'refused'
   reason: string | null
+  user_name: string | null
   detail: Record<string, unknown>
 }

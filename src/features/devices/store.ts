@@ -1,4 +1,5 @@
 import { sql, type Kysely, type Selectable, type Updateable } from 'kysely'
+import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { beginsWith, within, type Database, type Tx } from '../../db/index.ts'
 import type { EnrollmentsTable } from '../../db/tables/devices.ts'
 
@@ -221,7 +222,8 @@ export function listDevices(db: Reader, filter: DeviceFilter): Promise<Enrollmen
     .orderBy('e.id')
     .limit(filter.limit)
   if (filter.after !== undefined) query = query.where('e.id', '>', filter.after)
-  if (filter.serial_number !== undefined) query = query.where('e.serial_number', '=', filter.serial_number)
+  if (filter.serial_number !== undefined)
+    query = query.where('e.serial_number', '=', serialNumberOf(filter.serial_number) ?? '')
   if (filter.udid !== undefined) query = query.where(sql`lower(e.udid)`, '=', filter.udid.toLowerCase())
   if (filter.type !== undefined) query = query.where('e.type', '=', filter.type)
   if (filter.policy_id !== undefined) query = query.where('e.policy_id', '=', filter.policy_id)

@@ -31,7 +31,6 @@ export class MalformedValue extends Error {
 }
 
 const MAX_TEXT = 2000
-const MAX_SERIAL = 64
 
 /**
  * Reads fields of one JSON object. What is advice counts as absent when it is of another type or length than Apple says, as
@@ -77,11 +76,4 @@ export function readerOf(value: unknown, place: string) {
       return field
     },
   }
-}
-
-/** The serial number in capitals, without space around it: printable ASCII, 64 characters at most; undefined for others. */
-export function readSerial(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value.length > 2 * MAX_SERIAL) return undefined
-  const serial = value.trim()
-  return serial.length <= MAX_SERIAL && /^[!-~]+$/.test(serial) ? serial.toUpperCase() : undefined
 }

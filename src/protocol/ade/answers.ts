@@ -1,4 +1,5 @@
-import { asRecord, MalformedValue, readerOf, readSerial } from './answer-values.ts'
+import { serialNumberOf } from '../../kernel/serial-number.ts'
+import { asRecord, MalformedValue, readerOf } from './answer-values.ts'
 
 /** GET /account; all of it is advice. */
 export interface AdeAccount {
@@ -137,7 +138,7 @@ function readDevice(value: unknown): AdeDevice | string {
   const record = asRecord(value)
   if (record === undefined) return 'it is no JSON object'
   const fields = readerOf(record, '')
-  const serialNumber = readSerial(record['serial_number'])
+  const serialNumber = serialNumberOf(record['serial_number'])
   if (serialNumber === undefined) {
     return Object.hasOwn(record, 'serial_number')
       ? 'its serial_number is no serial number'
@@ -176,7 +177,7 @@ export function readDetails(
   const entries = Object.entries(readerOf(value, '').needRecord('devices'))
   return new Map(
     entries.flatMap(([name, entry]) => {
-      const serial = readSerial(name)
+      const serial = serialNumberOf(name)
       const record = asRecord(entry)
       if (serial === undefined || record === undefined) return []
       const result = readResult(record['response_status'])
@@ -204,7 +205,7 @@ export function readNamedAssignment(value: unknown): AssignAnswer {
 function namedResults(devices: Readonly<Record<string, unknown>>): ReadonlyMap<string, DeviceResult> {
   return new Map(
     Object.entries(devices).flatMap(([name, value]) => {
-      const serial = readSerial(name)
+      const serial = serialNumberOf(name)
       return serial === undefined ? [] : [[serial, readResult(value)] as const]
     }),
   )

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { createSignatureVerifier, signData } from '../cms/index.ts'
 import { isDict, parsePlist, writePlist } from '../plist/index.ts'
 import type { PlistDict, PlistValue, WritablePlist } from '../plist/index.ts'
@@ -85,22 +86,23 @@ export async function signMachineInfo(
 
 function readInfo(dict: PlistValue): MachineInfo {
   if (!isDict(dict)) throw refusal('the property list is no dictionary')
+  /** What is of another type, or has nothing to do in a log, a database or a header, counts as absent. */
   const text = (key: string): string | undefined => {
     const value = dict[key]
-    if (value === undefined || value === '') return undefined
-    if (typeof value !== 'string') throw refusal(`${key} is no text`)
-    // Where it goes, in a log, a database or a header, none of these has anything to do.
-    if (value.length > MAX_TEXT || /\p{Cc}/u.test(value)) throw refusal(`${key} is no sensible text`)
+    if (typeof value !== 'string' || value === '' || value.length > MAX_TEXT || /\p{Cc}/u.test(value))
+      return undefined
     return value
   }
   const need = (key: string): string => {
     const value = text(key)
-    if (value === undefined) throw refusal(`${key} is missing`)
+    if (value === undefined) throw refusal(`${key} is missing or no sensible text`)
     return value
   }
+  const serial = serialNumberOf(dict['SERIAL'])
+  if (serial === undefined && dict['SERIAL'] !== undefined) throw refusal('SERIAL is no serial number')
   return {
     udid: text('UDID'),
-    serial: text('SERIAL'),
+    serial,
     product: need('PRODUCT'),
     version: need('VERSION'),
     osVersion: text('OS_VERSION'),

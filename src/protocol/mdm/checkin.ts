@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { isDict } from '../plist/index.ts'
 import type {
   CheckinMessage,
@@ -67,6 +68,7 @@ function readAuthenticate(raw: MessageDict, identity: ChannelIdentity): Authenti
     identity,
     raw,
     topic: checkedId(raw['Topic'], 'Topic'),
+    ...serialIn(raw['SerialNumber']),
     ...texts(raw, {
       deviceName: 'DeviceName',
       model: 'Model',
@@ -74,11 +76,16 @@ function readAuthenticate(raw: MessageDict, identity: ChannelIdentity): Authenti
       osVersion: 'OSVersion',
       buildVersion: 'BuildVersion',
       productName: 'ProductName',
-      serialNumber: 'SerialNumber',
       imei: 'IMEI',
       meid: 'MEID',
     }),
   }
+}
+
+/** What is no serial number counts as absent. */
+function serialIn(value: unknown): { serialNumber?: string } {
+  const serialNumber = serialNumberOf(value)
+  return serialNumber === undefined ? {} : { serialNumber }
 }
 
 function readTokenUpdate(raw: MessageDict, identity: ChannelIdentity): TokenUpdate {

@@ -1,3 +1,4 @@
+import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { isDict } from '../plist/index.ts'
 import type { PlistDict, PlistValue } from '../plist/index.ts'
 import { optionalText } from './identity.ts'
@@ -35,9 +36,6 @@ export interface Inventory {
   data: JsonValue
   facts?: DeviceFacts
 }
-
-/** Virtual Macs have others, which are no serial numbers of Apple's. */
-const SERIAL_NUMBER = /^[A-Za-z0-9]{1,64}$/
 
 const FACTS = {
   deviceName: 'DeviceName',
@@ -85,7 +83,9 @@ function readFacts(answers: PlistDict): DeviceFacts {
     const text = optionalText(answers, FACTS[name]) ?? fromSubscription(answers, FACTS[name])
     if (text !== undefined) facts[name] = text
   }
-  if (facts.serialNumber !== undefined && !SERIAL_NUMBER.test(facts.serialNumber)) delete facts.serialNumber
+  const serialNumber = serialNumberOf(facts.serialNumber)
+  if (serialNumber === undefined) delete facts.serialNumber
+  else facts.serialNumber = serialNumber
   const supervised = answers['IsSupervised']
   if (typeof supervised === 'boolean') facts.isSupervised = supervised
   return facts

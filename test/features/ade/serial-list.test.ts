@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readSerialList, toSerial } from '../../../src/features/ade/assignment/serial-list.ts'
+import { readSerialList } from '../../../src/features/ade/assignment/serial-list.ts'
 
 const read = (text: string) => readSerialList(text, 200_000)
 
@@ -31,11 +31,4 @@ test('a long list is read turn by turn, and no further than it may be long', asy
   expect(list).toHaveLength(200_001)
   expect(turns).toBeGreaterThan(3)
   expect(await readSerialList('\n'.repeat(300_000), 200_000)).toEqual([])
-})
-
-test('what cannot be a serial number is none', () => {
-  expect([' c02x ', 'a b', 'ä', 'X'.repeat(65), ''].map(toSerial)).toEqual([
-    'C02X',
-    ...[undefined, undefined, undefined, undefined],
-  ])
 })

@@ -313,6 +313,30 @@ describeEachEngine('power-on', (database) => {
       expect(await phone.device.enroll({ profile: late.body })).toMatchObject({ enrolled: false })
   })
 
+  test('a serial number is the same in any case, wherever it is written', async () => {
+    const phone = await world.phone(open)
+    const { serialNumber: serial, udid } = phone.facts
+    const lower = serial.toLowerCase()
+    const answer = await post(phone, {}, { SERIAL: lower })
+    expect(answer.status).toBe(200)
+    expect(await phone.device.enroll({ profile: answer.body })).toMatchObject({ enrolled: true })
+    expect(await world.attemptOf(phone)).toMatchObject({ serial_number: serial, outcome: 'enrolled' })
+    for (const path of ['/devices', '/enrollment-attempts', '/ade-devices']) {
+      const { items } = (await world.api('GET', `${path}?serial_number=${lower}`)).body
+      expect([path, items.length, items[0]?.serial_number]).toEqual([path, 1, serial])
+    }
+    expect((await world.api('GET', `/devices/${udid}`)).body).toMatchObject({ serial_number: serial })
+    expect((await world.api('POST', `/ade-devices/${lower}/block`, {})).body).toMatchObject({
+      state: 'blocked',
+    })
+    expect((await world.api('POST', `/ade-devices/${lower}/unblock`, {})).status).toBe(200)
+    const assigned = await world.api('POST', `/enrollment-policies/${open}/assign`, {
+      serial_numbers: [` ${lower} `],
+    })
+    expect(assigned.body).toMatchObject({ changed: 0, unchanged: 1, problems: [] })
+    expect((await world.api('GET', '/ade-devices/%27%3B--')).status).toBe(404)
+  })
+
   test('the profile of one phone is of no use to another', async () => {
     const [phone, thief] = [await world.phone(open), await world.phone(open)]
     const { body } = await post(phone)

@@ -173,14 +173,39 @@ describe('refusals', () => {
 
   test.each([
     ['no dictionary', 'text', 'the property list is no dictionary'],
-    ['a number as serial number', { ...INFO, SERIAL: 7 }, 'SERIAL is no text'],
-    ['no product', { ...INFO, PRODUCT: '' }, 'PRODUCT is missing'],
-    ['a line end in the serial number', { ...INFO, SERIAL: 'A\nB' }, 'SERIAL is no sensible text'],
-    ['an endless UDID', { ...INFO, UDID: 'x'.repeat(300) }, 'UDID is no sensible text'],
+    ['a number as serial number', { ...INFO, SERIAL: 7 }, 'SERIAL is no serial number'],
+    ['no product', { ...INFO, PRODUCT: '' }, 'PRODUCT is missing or no sensible text'],
+    ['a line end in the serial number', { ...INFO, SERIAL: 'A\nB' }, 'SERIAL is no serial number'],
+    ['a serial number of a virtual Mac', { ...INFO, SERIAL: 'Z+4/1' }, 'SERIAL is no serial number'],
   ])('%s', async (_, info, reason) => {
     expect(reasonOf(await signMachineInfo(info as typeof INFO, device))).toBe(
       `message_invalid: MachineInfo: ${reason}`,
     )
+  })
+
+  test('not for what may be missing: of another type, or senseless, it counts as absent', async () => {
+    const odd = {
+      UDID: 'x'.repeat(300),
+      OS_VERSION: 18.1,
+      IMEI: ['35'],
+      MEID: 'A\nB',
+      LANGUAGE: { de: true },
+    }
+    const rest = {
+      SOFTWARE_UPDATE_DEVICE_ID: 4,
+      MDM_CAN_REQUEST_SOFTWARE_UPDATE: 'yes',
+      SERIAL: 'f2lx1234abcd',
+    }
+    const { info } = readMachineInfo(await signMachineInfo({ ...INFO, ...odd, ...rest }, device))
+    const absent = {
+      udid: undefined,
+      osVersion: undefined,
+      imei: undefined,
+      meid: undefined,
+      language: undefined,
+    }
+    expect(info).toMatchObject({ ...absent, softwareUpdateDeviceId: undefined })
+    expect([info.canRequestSoftwareUpdate, info.serial]).toEqual([false, INFO.SERIAL])
   })
 
   test('another serial number than the one that was signed', async () => {

@@ -29,12 +29,6 @@ export async function readSerialList(text: string, most: number): Promise<Listed
   return found
 }
 
-/** What the serial number is for Apple: in capitals, without space around it; undefined when it cannot be one. */
-export function toSerial(text: string): string | undefined {
-  const serial = text.trim().toUpperCase()
-  return /^[!-~]{1,64}$/.test(serial) ? serial : undefined
-}
-
 /** A line ends with CR, LF or both. */
 function* linesOf(text: string): Generator<string> {
   const end = /\r\n|\n|\r/g

@@ -1,8 +1,9 @@
+import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import { afterCommit, type Tx } from '../../../db/index.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import type { AdeDeps, Change } from '../deps.ts'
 import { findServer } from '../servers/store.ts'
-import { toSerial, type ListedSerial } from './serial-list.ts'
+import type { ListedSerial } from './serial-list.ts'
 import * as store from './store.ts'
 
 /** Which devices somebody means. */
@@ -50,14 +51,11 @@ export function createWishes(
     const problems: Problem[] = []
     // Part by part, so that others have their turn between.
     for (const part of inParts(wish.serials)) {
-      const asked = part.map(({ serial, line }) => ({ text: serial, line, serial: toSerial(serial) }))
-      const known = await store.findLive(trx, [
-        ...new Set(asked.flatMap(({ text, serial }) => [text, serial ?? text])),
-      ])
+      const asked = part.map(({ serial, line }) => ({ text: serial, line, serial: serialNumberOf(serial) }))
+      const known = await store.findLive(trx, [...new Set(asked.flatMap(({ serial = [] }) => serial))])
       for (const { text, line, serial } of asked) {
-        const exact = known.has(text) ? text : serial
-        const problem = exact === undefined ? 'not_a_serial_number' : problemOf(known.get(exact), fits)
-        if (exact !== undefined && problem === undefined) good.add(exact)
+        const problem = serial === undefined ? 'not_a_serial_number' : problemOf(known.get(serial), fits)
+        if (serial !== undefined && problem === undefined) good.add(serial)
         else
           problems.push({ serial_number: text.slice(0, 100), ...(wish.isCsv && { line }), problem: problem! })
       }

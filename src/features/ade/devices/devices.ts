@@ -1,3 +1,4 @@
+import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import type { Tx } from '../../../db/index.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
@@ -32,7 +33,8 @@ export function createAdeDevices(
     return found.map((device) => ({ ...device, other_enrollments: others.get(device.serial_number) ?? [] }))
   }
 
-  async function setBlocked(serial: string, isBlocked: boolean, change: Change): Promise<ListedDevice> {
+  async function setBlocked(given: string, isBlocked: boolean, change: Change): Promise<ListedDevice> {
+    const serial = serialNumberOf(given) ?? given
     return db.transaction(async (trx) => {
       const device = await lockLive(trx, serial)
       if ((device.blocked_at !== null) !== isBlocked) {
@@ -57,8 +59,9 @@ export function createAdeDevices(
   }
 
   /** Asks Apple outside of any transaction; what it did is written down after it. */
-  async function release(serial: string, confirm: string, change: Change): Promise<ListedDevice> {
-    if (confirm !== serial) {
+  async function release(given: string, confirm: string, change: Change): Promise<ListedDevice> {
+    const serial = serialNumberOf(given) ?? given
+    if (serialNumberOf(confirm) !== serial) {
       throw new AppError(
         'invalid_request',
         'A release cannot be undone: confirm it with the serial number of the device.',

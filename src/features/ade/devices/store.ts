@@ -1,4 +1,5 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
+import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import { beginsWith, withoutNul, type Database, type Tx } from '../../../db/index.ts'
 import type { AdeDevicesTable } from '../../../db/tables/ade.ts'
 
@@ -57,7 +58,7 @@ function selectDevices(db: Reader) {
 
 /** One serial number. */
 export function findDevice(db: Reader, serial: string): Promise<AdeDevice | undefined> {
-  return selectDevices(db).where('d.serial_number', '=', withoutNul(serial)).executeTakeFirst()
+  return selectDevices(db).where('d.serial_number', '=', canonical(serial)).executeTakeFirst()
 }
 
 /** Serial numbers in their order, after `after`. */
@@ -68,7 +69,7 @@ export function listDevices(db: Reader, query: DeviceQuery): Promise<AdeDevice[]
     .limit(query.limit)
   if (query.after !== undefined) select = select.where('d.serial_number', '>', query.after)
   if (query.serial_number !== undefined)
-    select = select.where('d.serial_number', '=', withoutNul(query.serial_number))
+    select = select.where('d.serial_number', '=', canonical(query.serial_number))
   if (query.policy_id !== undefined) select = select.where('d.policy_id', '=', withoutNul(query.policy_id))
   if (query.ade_server_id !== undefined)
     select = select.where('d.ade_server_id', '=', withoutNul(query.ade_server_id))
@@ -81,7 +82,7 @@ export function lockLive(trx: Tx, serial: string): Promise<Selectable<AdeDevices
   return trx
     .selectFrom('ade_devices as d')
     .selectAll('d')
-    .where('d.serial_number', '=', withoutNul(serial))
+    .where('d.serial_number', '=', canonical(serial))
     .where(LIVE)
     .forUpdate()
     .executeTakeFirst()
@@ -162,4 +163,9 @@ export async function countLive(db: Reader, serverIds: readonly string[]): Promi
     select d.ade_server_id as id, count(*) as count from ade_devices d
     where d.ade_server_id = any(${serverIds}::text[]) and ${LIVE} group by 1`.execute(db)
   return new Map(rows.map(({ id, count }) => [id, count]))
+}
+
+/** As serial numbers are kept; nothing has the empty one. */
+function canonical(serial: string): string {
+  return serialNumberOf(serial) ?? ''
 }

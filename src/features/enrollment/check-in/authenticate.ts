@@ -97,7 +97,7 @@ async function lock(
   fingerprint: Buffer,
   { deviceId, serial_number, topic }: Applicant,
 ): Promise<Arrival | undefined> {
-  const serials = serial_number === null ? [] : [serial_number, serial_number.toUpperCase()]
+  const serials = serial_number === null ? [] : [serial_number]
   const introduction = { deviceId, serials, topic }
   const arrival = await lockArrival(trx, fingerprint, introduction)
   const isStale = arrival !== undefined && arrival.attempt.enrollment_id !== null && !arrival.bindings.length

@@ -200,7 +200,7 @@ export async function writeTokens(
 interface Introduction {
   /** UDID or EnrollmentID. */
   deviceId: string
-  /** As it was spelled, and in other spellings that mean the same. */
+  /** The serial number that it gives, if it gives one. */
   serials: readonly string[]
   topic: string
 }

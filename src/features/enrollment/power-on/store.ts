@@ -125,7 +125,11 @@ with contact as materialized (
   select * from contact where seen is null or n in (select n from kept)
 ), abandoned as (
   update enrollment_attempts a set outcome = 'expired', closed_at = $2, reason = coalesce((
-    select reason from enrollment_attempt_steps s where s.attempt_id = a.id and s.reason is not null order by s.id desc limit 1
+    select case when exists (
+      select from enrollment_attempt_steps p
+      where p.attempt_id = s.attempt_id and p.id > s.id and p.step = s.step and p.outcome = 'passed'
+    ) then null else s.reason end
+    from enrollment_attempt_steps s where s.attempt_id = a.id and s.reason is not null order by s.id desc limit 1
   ), 'abandoned'), updated_at = $2
   from free f where a.id = f.abandoned
   returning a.id
