@@ -46,7 +46,7 @@ async function heavyBodies(speaker: Speaker): Promise<{ headers: Record<string, 
       headers: type,
       body: Buffer.from(`<plist version="1.0"><string>${'&amp;'.repeat(3 * MEGABYTE)}</string></plist>`),
     },
-    { headers: { ...type, 'mdm-signature': await signBody(list, speaker.identity) }, body: list },
+    { headers: { ...type, 'mdm-signature': await signBody(list, speaker.identity, false) }, body: list },
   ]
 }
 

@@ -60,7 +60,8 @@ export function deviceScope(deps: {
 
 function takeRawBodies(app: FastifyInstance, prove: DeviceIdentity['prove']): void {
   app.removeAllContentTypeParsers()
-  app.decorateRequest('proof', undefined)
+  app.decorateRequest('proof')
+  app.decorateRequest('response')
   app.decorateRequest('credentials', {
     getter(this: FastifyRequest) {
       const { clientCertificate, headers } = this

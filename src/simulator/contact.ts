@@ -34,6 +34,7 @@ export interface Caller {
   serverUrl: string
   checkInUrl: string
   identity: Identity
+  isMac: boolean
   tls: boolean
 }
 
@@ -46,10 +47,10 @@ export function createContact(deps: {
   const { http, caller, report } = deps
 
   async function put(url: string, contentType: string, message: PlistDict): Promise<Reply> {
-    const { identity, tls } = caller()
+    const { identity, tls, isMac } = caller()
     const body = Buffer.from(writePlist(message))
     const headers: Record<string, string> = { 'content-type': contentType, 'user-agent': 'MDM/1.0' }
-    if (!tls) headers['mdm-signature'] = await signBody(body, identity)
+    if (!tls) headers['mdm-signature'] = await signBody(body, identity, isMac)
     const what = describe(message)
     try {
       const answer = await http.send({

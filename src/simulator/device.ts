@@ -116,7 +116,12 @@ export function createDevice(options: DeviceOptions): Device {
   const contact = createContact({
     http,
     report,
-    caller: () => ({ ...present().profile, identity: present().identity, tls: options.tlsIdentity ?? false }),
+    caller: () => ({
+      ...present().profile,
+      identity: present().identity,
+      isMac: facts.platform === 'macos',
+      tls: options.tlsIdentity ?? false,
+    }),
   })
   const decide = createDecider({
     mood,

@@ -5,9 +5,16 @@ import { refuse } from './shape.ts'
 
 const verify = createSignatureVerifier({ cacheSize: 16 })
 
-/** The value of `Mdm-Signature`: a detached CMS signature over the exact body, in base64. */
-export async function signBody(body: Uint8Array, signer: Identity): Promise<string> {
-  return (await signData({ content: body, detached: true, signer })).toString('base64')
+/** Macs sign the body itself, by SHA-1; others sign attributes that name its digest. */
+const AS_MACS: Pick<Parameters<typeof signData>[0], 'attributes' | 'hash'> = {
+  attributes: 'none',
+  hash: 'sha1',
+}
+
+/** The value of `Mdm-Signature`: a detached CMS signature over the exact body, in base64, as devices of that kind make it. */
+export async function signBody(body: Uint8Array, signer: Identity, isMac: boolean): Promise<string> {
+  const form = isMac ? AS_MACS : {}
+  return (await signData({ content: body, detached: true, signer, ...form })).toString('base64')
 }
 
 /**

@@ -30,7 +30,7 @@ test('a device may show its certificate in the TLS handshake instead of signing'
   const http = createDeviceHttp({ ca: pem })
   const report = () => expect.unreachable('there is nothing to report')
   for (const tls of [true, false]) {
-    const caller = () => ({ serverUrl: url, checkInUrl: url, identity, tls })
+    const caller = () => ({ serverUrl: url, checkInUrl: url, identity, isMac: false, tls })
     const reply = await createContact({ http, caller, report }).connect({ Status: 'Idle', UDID: 'x' })
     expect(reply).toMatchObject({ kind: 'ok' })
   }

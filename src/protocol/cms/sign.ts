@@ -25,25 +25,31 @@ export type AttributeInput = readonly [type: string, value: Uint8Array]
 /**
  * Makes a SignedData message in DER with one signer and signed attributes (RFC 5652, section 5). `content` missing:
  * a message over nothing. `detached`: the content is signed but not put inside. `certificates` are written in
- * the given order (default: the signer's). Attributes: content type, digest, signing time when given, then `attributes`.
+ * the given order (default: the signer's). Attributes: content type, digest, signing time when given, then `attributes`;
+ * with `none` the signature is over the content itself.
  */
 export async function signData(options: {
   content?: Uint8Array
   detached?: boolean
   signer: Identity
   certificates?: readonly Certificate[]
-  attributes?: readonly AttributeInput[]
+  attributes?: readonly AttributeInput[] | 'none'
   signingTime?: Date
   hash?: HashName
 }): Promise<Buffer> {
   const { content, signer, hash = 'sha256', certificates = [signer.certificate] } = options
-  const attributes = encodeAttributes(options, digestOf(hash, content ?? Buffer.alloc(0), 'buffer'))
-  const signature = await sign(signer.key, hash, tlv(TAG.set, ...attributes))
+  const over = content ?? Buffer.alloc(0)
+  const attributes =
+    options.attributes === 'none'
+      ? []
+      : encodeAttributes(options.attributes, options.signingTime, digestOf(hash, over, 'buffer'))
+  const isPlain = attributes.length === 0
+  const signature = await sign(signer.key, hash, isPlain ? over : tlv(TAG.set, ...attributes))
   const signerInfo = sequence(
     integer(1),
     certificateReference(signer.certificate),
     hashAlgorithm(hash),
-    context(0, ...attributes),
+    ...(isPlain ? [] : [context(0, ...attributes)]),
     signer.key.asymmetricKeyType === 'rsa'
       ? algorithm(OID.rsaEncryption, nullValue())
       : signatureAlgorithm(signer.key, hash),
@@ -96,14 +102,15 @@ function signedData(
 }
 
 function encodeAttributes(
-  options: { attributes?: readonly AttributeInput[]; signingTime?: Date },
+  others: readonly AttributeInput[] = [],
+  signingTime: Date | undefined,
   digest: Uint8Array,
 ): Uint8Array[] {
   const list: AttributeInput[] = [
     [OID.contentType, oid(OID.data)],
     [OID.messageDigest, octetString(digest)],
   ]
-  if (options.signingTime !== undefined) list.push([OID.signingTime, time(options.signingTime)])
-  const all = [...list, ...(options.attributes ?? [])]
+  if (signingTime !== undefined) list.push([OID.signingTime, time(signingTime)])
+  const all = [...list, ...others]
   return sorted(all.map(([type, value]) => sequence(oid(type), setOf(value))))
 }
