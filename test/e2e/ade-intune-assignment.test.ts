@@ -81,6 +81,7 @@ describe('policies and assignment as in Intune', () => {
     expect((await assign(chosen, [all[0]!, 'STRANGER1'])).body).toEqual({
       ...{ changed: 1, unchanged: 0 },
       problems: [{ serial_number: 'STRANGER1', problem: 'unknown' }],
+      will_unenroll: [],
     })
     const csv = await admin.raw('POST', `/enrollment-policies/${listed}/assign`, {
       ...{ type: 'text/csv', body: `serial,owner\r\n${all[1]},Ada\r\n"${all[2]}","Grace, H."\r\n` },
