@@ -21,8 +21,8 @@ export function parseJson(bytes: Uint8Array, maxValues: number): unknown {
     const isText = error instanceof SyntaxError
     throw new AppError('invalid_json', isText ? undefined : 'The body is not valid UTF-8.', { cause: error })
   }
-  check(value)
-  return value
+  const fault = faultOf(value)
+  return fault === undefined ? value : refuse(fault)
 }
 
 /** Counts what the text would become. In a text that is no JSON it counts something, and the parser refuses it. */
@@ -49,24 +49,44 @@ function endOfText(bytes: Uint8Array, start: number): number {
   return at
 }
 
-function check(value: unknown): void {
-  if (typeof value === 'string') return checkText(value)
-  if (typeof value !== 'object' || value === null) return
-  if (Array.isArray(value)) return value.forEach(check)
-  for (const [name, member] of Object.entries(value)) {
-    const isPrototype =
-      name === '__proto__' ||
-      (name === 'constructor' &&
-        typeof member === 'object' &&
-        member !== null &&
-        Object.hasOwn(member, 'prototype'))
-    if (isPrototype) throw new AppError('invalid_json', `The body has the name ${name} in it.`)
-    checkText(name)
-    check(member)
+/** What makes a value unusable, and where it stands. */
+type Fault = { code: 'invalid_json' | 'invalid_request'; what: string; path: string[] }
+
+function faultOf(value: unknown): Fault | undefined {
+  if (typeof value === 'string') return faultOfText(value)
+  if (typeof value !== 'object' || value === null) return undefined
+  if (Array.isArray(value)) {
+    for (const [at, item] of value.entries()) {
+      const fault = faultOf(item)
+      if (fault !== undefined) return { ...fault, path: [String(at), ...fault.path] }
+    }
+    return undefined
   }
+  for (const [name, member] of Object.entries(value)) {
+    const fault = faultOfName(name, member) ?? faultOf(member)
+    if (fault !== undefined) return { ...fault, path: [name, ...fault.path] }
+  }
+  return undefined
 }
 
-function checkText(text: string): void {
-  if (text.includes('\0')) throw new AppError('invalid_request', 'The body has a U+0000 in it.')
-  if (!text.isWellFormed()) throw new AppError('invalid_request', 'The body has an unpaired surrogate in it.')
+function faultOfName(name: string, member: unknown): Fault | undefined {
+  const isPrototype =
+    name === '__proto__' ||
+    (name === 'constructor' &&
+      typeof member === 'object' &&
+      member !== null &&
+      Object.hasOwn(member, 'prototype'))
+  return isPrototype ? { code: 'invalid_json', what: `the name ${name}`, path: [] } : faultOfText(name)
+}
+
+function faultOfText(text: string): Fault | undefined {
+  const what = text.includes('\0') ? 'a U+0000' : text.isWellFormed() ? undefined : 'an unpaired surrogate'
+  return what === undefined ? undefined : { code: 'invalid_request', what, path: [] }
+}
+
+function refuse({ code, what, path }: Fault): never {
+  const clean = path.map((name) => name.replaceAll('\0', '\uFFFD').toWellFormed()).join('.')
+  throw new AppError(code, `The body has ${what} in it.`, {
+    fields: [{ path: clean, message: `has ${what} in it` }],
+  })
 }

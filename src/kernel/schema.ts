@@ -70,8 +70,5 @@ export function timesQuery(what: string) {
   }
 }
 
-/** A text of one line: without control characters, and without halves of characters, which no column takes. */
-export const LINE_PATTERN = String.raw`^[^\x00-\x1f\x7f\ud800-\udfff]*$`
-
 /** A text of any lines: without U+0000 and halves of characters. */
 export const TEXT_PATTERN = String.raw`^[^\x00\ud800-\udfff]*$`

@@ -34,6 +34,7 @@ describe('the check', () => {
     ['2nd degree polynomial', String.raw`const schema = Type.String({ pattern: '^a*a*$' })`],
     ['2nd degree polynomial', 'const SPACE = String.raw`\\s+$`; RegExp(SPACE).test(text)'],
     ['unsupported', String.raw`/^(?=a*)b*$/.test(text)`],
+    ['2nd degree polynomial', 'const A = String.raw`\\s`; const B = String.raw`${A}+$`; RegExp(B)'],
     ['is no constant', 'new RegExp(`^${text}$`)'],
     ['is no constant', 'new RegExp(text)'],
   ])('finds one that is %s', (problem, text) => {

@@ -60,13 +60,13 @@ function expressionsIn(
     const value = node?.type === 'Identifier' ? constants.get(node.name) : node
     // An expression is found where it stands.
     if (value?.type === 'NewExpression' || (value?.type === 'Literal' && 'regex' in value)) return
-    add(node?.start ?? 0, value === undefined ? null : textOf(value), flags)
+    add(node?.start ?? 0, value === undefined ? null : textOf(value, constants), flags)
   }
 
   function addCall({ callee, arguments: given }: { callee: Expression; arguments: readonly object[] }): void {
     if (callee.type !== 'Identifier' || callee.name !== 'RegExp') return
     const [source, flags] = given as Expression[]
-    addConstant(source, flags === undefined ? '' : (textOf(flags) ?? ''))
+    addConstant(source, flags === undefined ? '' : (textOf(flags, constants) ?? ''))
   }
 
   new Visitor({
@@ -85,8 +85,8 @@ function expressionsIn(
   return found
 }
 
-/** The text that a constant expression stands for; null for any other. */
-function textOf(node: Expression): string | null {
+/** The text that a constant expression stands for, made of other constants too; null for any other. */
+function textOf(node: Expression, constants: ReadonlyMap<string, Expression>): string | null {
   if (node.type === 'Literal' && typeof node.value === 'string') return node.value
   const isRaw =
     node.type === 'TaggedTemplateExpression' &&
@@ -96,7 +96,12 @@ function textOf(node: Expression): string | null {
     node.tag.property.type === 'Identifier' &&
     node.tag.property.name === 'raw'
   const template = isRaw ? node.quasi : node.type === 'TemplateLiteral' ? node : undefined
-  const [only, another] = template?.quasis ?? []
-  if (only === undefined || another !== undefined) return null
-  return isRaw ? only.value.raw : only.value.cooked
+  if (template === undefined) return null
+  const parts = template.quasis.flatMap(({ value }, at) => {
+    const inside = template.expressions[at]
+    const constant = inside?.type === 'Identifier' ? constants.get(inside.name) : undefined
+    const known = constant === undefined ? null : textOf(constant, constants)
+    return [isRaw ? value.raw : value.cooked, ...(inside === undefined ? [] : [known])]
+  })
+  return parts.some((part) => part === null) ? null : parts.join('')
 }

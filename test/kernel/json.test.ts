@@ -37,6 +37,20 @@ describe('JSON from outside', () => {
     (text) => expect(read(text)).toBe('invalid_request'),
   )
 
+  test('what is wrong is told with where it stands', () => {
+    const refused = (text: string) => {
+      try {
+        return parseJson(Buffer.from(text), 100)
+      } catch (error) {
+        return (error as AppError).fields
+      }
+    }
+    expect(refused('{"a":{"b":["x","\\ud800"]}}')).toEqual([
+      { path: 'a.b.1', message: 'has an unpaired surrogate in it' },
+    ])
+    expect(refused('{"a":{"b\\u0000":1}}')).toEqual([{ path: 'a.b\uFFFD', message: 'has a U+0000 in it' }])
+  })
+
   test('values and names are counted before anything is made of them, not what stands in texts', () => {
     expect(read(`[${'1,'.repeat(97)}1]`)).toHaveLength(98)
     expect(read(`[${'1,'.repeat(99)}1]`)).toBe('too_many_values')

@@ -154,7 +154,9 @@ export function commandsApi(deps: {
         }
         await checkTargets(devices, db, command.targets)
         await db.transaction((trx) => commands.enqueue(trx, command))
-        return reply.code(202).send(await show(commands, command.uuid))
+        // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
+        const { plist: _, ...told } = await show(commands, command.uuid)
+        return reply.code(202).send(told)
       },
     )
 

@@ -1,3 +1,4 @@
+import { UNSEEN } from '../../kernel/names.ts'
 import { readPem, parseCertificate } from '../../protocol/x509/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { isRecord } from './merge-patch.ts'
@@ -18,8 +19,8 @@ export const LIMITS = {
 
 /** What an id or a skip key looks like. */
 const WORD = /^[\x21-\x7e]+$/
-const CONTROL = /\p{Cc}/u
-const CONTROL_BUT_LINES = /[^\P{Cc}\n\r\t]/u
+const CONTROL = new RegExp(`[${UNSEEN}]`, 'u')
+const LINES = /[\n\r\t]/g
 const EMAIL = /^[^\s@]+@[^\s@]+$/
 const OS_VERSION = /^\d{1,3}(\.\d{1,3}){0,3}$/
 
@@ -120,7 +121,7 @@ function text(options: {
     if (typeof value !== 'string') return 'must be a text'
     if (options.required && value === '') return 'must not be empty'
     if (value.length > options.max) return `must have at most ${options.max} characters`
-    if (!value.isWellFormed() || (options.lines ? CONTROL_BUT_LINES : CONTROL).test(value))
+    if (CONTROL.test(options.lines ? value.replaceAll(LINES, '') : value))
       return 'must have no control characters'
     if (!options.lines && value.trim() !== value) return 'must have no space at its ends'
     return options.pattern && !options.pattern.test(value) ? `must be ${options.form}` : undefined

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
+import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { dates, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
 import type { Groups } from './groups.ts'
@@ -21,7 +22,7 @@ const params = idParam('The id of the group.')
 const name = Type.String({
   minLength: 1,
   maxLength: MAX_NAME,
-  pattern: String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`,
+  pattern: NAME_PATTERN,
   description: 'One of its kind; `EnrollmentProfile:...` are the groups of policies.',
 })
 

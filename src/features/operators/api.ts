@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { LINE_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { dates, idParam, nothing, text, timeOrNull } from '../../kernel/schema.ts'
 import type { Operators } from './operators.ts'
@@ -28,7 +29,7 @@ const newToken = Type.Object(
     name: Type.String({
       minLength: 1,
       maxLength: 200,
-      pattern: String.raw`^[^\x00-\x1f\x7f]+$`,
+      pattern: LINE_PATTERN,
       description: 'What it is for.',
     }),
     role: roleSchema,

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
+import { LINE_PATTERN } from '../../kernel/names.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import { dates, text, textOrNull, time } from '../../kernel/schema.ts'
 import type { PushCertificates } from './certificates.ts'
@@ -72,7 +73,7 @@ export function pushCertificatesApi(deps: {
               Type.String({
                 minLength: 1,
                 maxLength: 254,
-                pattern: '^[^\\u0000]*$',
+                pattern: LINE_PATTERN,
                 description: 'The Apple ID with which it was made, to be remembered for its renewal.',
               }),
             ),
@@ -137,7 +138,7 @@ export function pushCertificatesApi(deps: {
           summary: 'One push certificate',
           description: 'With what Apple says of it.',
           params: Type.Object({
-            topic: Type.String({ maxLength: 256, pattern: '^[^\\u0000]*$', description: 'Its topic.' }),
+            topic: Type.String({ maxLength: 256, pattern: LINE_PATTERN, description: 'Its topic.' }),
           }),
           response: { 200: certificateSchema },
         },

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
-import { dates, LINE_PATTERN, orNull, text as plain, TEXT_PATTERN, textOrNull } from '../../kernel/schema.ts'
+import { LINE_PATTERN, NAME_PATTERN } from '../../kernel/names.ts'
+import { dates, orNull, text as plain, TEXT_PATTERN, textOrNull } from '../../kernel/schema.ts'
 
 const kind = Type.Enum(['local', 'ws_trust', 'oidc'], {
   description: 'local accounts, a directory by WS-Trust 1.3, or an OpenID provider.',
@@ -7,7 +8,7 @@ const kind = Type.Enum(['local', 'ws_trust', 'oidc'], {
 const name = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: String.raw`^[^\s\x00-\x1f\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\s\x00-\x1f\x7f\ud800-\udfff])?$`,
+  pattern: NAME_PATTERN,
   description: 'What people see of it.',
 })
 const text = (maxLength: number, description: string) =>

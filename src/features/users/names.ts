@@ -1,13 +1,12 @@
+import { NAME_PATTERN, UNSEEN } from '../../kernel/names.ts'
+
 /** Unicode's full case folding leaves it alone, but its upper case is I: it would become an i. */
 const DOTLESS_I = 'ı'
 
 /** Most characters of a user name. */
 export const MAX_USER_NAME = 255
 
-/** What a user name looks like, as a regular expression: no control characters nor halves of others, no space at its ends. */
-export const USER_NAME_PATTERN = String.raw`^[^\s\x00-\x1f\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]*[^\s\x00-\x1f\x7f\ud800-\udfff])?$`
-
-const USER_NAME = new RegExp(USER_NAME_PATTERN, 'u')
+const USER_NAME = new RegExp(NAME_PATTERN, 'u')
 
 /** Most characters of a display name. */
 export const MAX_DISPLAY_NAME = 255
@@ -19,7 +18,7 @@ export const MAX_EMAIL = 320
 export const MAX_SUBJECT = 320
 
 /** What an email address looks like, as a regular expression. */
-export const EMAIL_PATTERN = String.raw`^[^\s@\x00-\x1f\x7f\ud800-\udfff]+@[^\s@\x00-\x1f\x7f\ud800-\udfff]+$`
+export const EMAIL_PATTERN = String.raw`^[^\s@${UNSEEN}]+@[^\s@${UNSEEN}]+$`
 
 const EMAIL = new RegExp(EMAIL_PATTERN, 'u')
 

@@ -1,26 +1,12 @@
 import { Type } from 'typebox'
-import {
-  dates,
-  LINE_PATTERN,
-  orNull,
-  text,
-  TEXT_PATTERN,
-  textOrNull,
-  timeOrNull,
-} from '../../kernel/schema.ts'
-import {
-  EMAIL_PATTERN,
-  MAX_DISPLAY_NAME,
-  MAX_EMAIL,
-  MAX_SUBJECT,
-  MAX_USER_NAME,
-  USER_NAME_PATTERN,
-} from './names.ts'
+import { LINE_PATTERN, NAME_PATTERN } from '../../kernel/names.ts'
+import { dates, orNull, text, TEXT_PATTERN, textOrNull, timeOrNull } from '../../kernel/schema.ts'
+import { EMAIL_PATTERN, MAX_DISPLAY_NAME, MAX_EMAIL, MAX_SUBJECT, MAX_USER_NAME } from './names.ts'
 
 const userName = Type.String({
   minLength: 1,
   maxLength: MAX_USER_NAME,
-  pattern: USER_NAME_PATTERN,
+  pattern: NAME_PATTERN,
   description: 'What the person signs in with; compared in NFC and case-folded.',
 })
 const displayName = Type.String({

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
 import { etagOf } from '../../../kernel/etag.ts'
+import { LINE_PATTERN } from '../../../kernel/names.ts'
 import { idParam } from '../../../kernel/schema.ts'
 import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
@@ -97,7 +98,7 @@ export function keysApi(
               Type.String({
                 minLength: 1,
                 maxLength: 254,
-                pattern: '^[^\\u0000]*$',
+                pattern: LINE_PATTERN,
                 description: 'The Apple ID with which it was made, to be remembered for its renewal.',
               }),
             ),

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { NAME_PATTERN } from '../../../kernel/names.ts'
 import { dates, orNull, text, textOrNull, timeOrNull } from '../../../kernel/schema.ts'
 import { runSchema } from '../syncs/schema.ts'
 
@@ -6,8 +7,7 @@ import { runSchema } from '../syncs/schema.ts'
 export const serverName = Type.String({
   minLength: 1,
   maxLength: 100,
-  // Neither control characters nor space at the ends.
-  pattern: String.raw`^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$`,
+  pattern: NAME_PATTERN,
   description: 'As Apple shows it, for the sake of those who look at both.',
 })
 
