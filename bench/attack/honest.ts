@@ -5,7 +5,9 @@ import { writePlist } from '../../src/protocol/plist/index.ts'
 import { openConnection, paced, put, summary, type LoadResult } from '../load.ts'
 import { COMMAND, idleRequest, type Speaker } from '../population.ts'
 
-const POLLS_PER_SECOND = 25
+const POLLS_PER_SECOND = 20
+/** More than polls that are under way at once, or one that waits would count for those after it too. */
+const CONNECTIONS = 16
 const LARGE_BYTES = 300 * 1024
 
 /** What honest people notice: milliseconds, and answers other than those that they should get. */
@@ -14,7 +16,7 @@ export type Noticed = Pick<LoadResult, 'requests' | 'p50' | 'p99' | 'max' | 'fai
 /** A device that polls for so many seconds. */
 export async function honestPolls(port: number, device: Speaker, seconds: number): Promise<Noticed> {
   const poll = await idleRequest(device)
-  return paced({ port, connections: 2, perSecond: POLLS_PER_SECOND, seconds, next: () => poll })
+  return paced({ port, connections: CONNECTIONS, perSecond: POLLS_PER_SECOND, seconds, next: () => poll })
 }
 
 /** One that makes a new TLS connection for each poll. */

@@ -59,12 +59,12 @@ export async function attacks(stage: Stage): Promise<Attack[]> {
       kind: { is: 'forms', bodies: passwords(stage, 4), looks: await looks(stage) },
       addresses: 4,
     },
-    {
-      name: 'A.7 passwords',
+    ...[4, 64].map((addresses): Attack => ({
+      name: `A.7 passwords from ${addresses} networks`,
       kind: { is: 'forms', bodies: passwords(stage, 400), looks: [bytesOf('GET /enroll', CLOSE, NONE)] },
-      addresses: 64,
+      addresses,
       beside: 'sign-ins',
-    },
+    })),
   ]
 }
 
