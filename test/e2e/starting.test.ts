@@ -136,7 +136,11 @@ test('what it makes is for its owner alone, whatever the umask, and a folder tha
   mkdirSync(dataDir)
   chmodSync(dataDir, 0o755)
   const command = `umask 000; exec '${process.execPath}' '${MAIN}' serve`
-  const run = start(['sh', '-c', command], { FIRSTBOOT_DATA_DIR: dataDir })
+  // A database of its own, as its secret key is another than that of the tests above.
+  const own = await testDatabase('postgres')
+  onTestFinished(() => own.close())
+  const settings = { FIRSTBOOT_DATA_DIR: dataDir, FIRSTBOOT_DATABASE_URL: own.location.url! }
+  const run = start(['sh', '-c', command], settings)
   await run.said('server.started')
   expect(run.output()).toContain(`Others may read ${dataDir}: run chmod 700 ${dataDir}`)
   for (const name of readdirSync(dataDir))
