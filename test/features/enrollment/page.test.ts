@@ -162,6 +162,35 @@ describe('the enrollment page', () => {
     expect(await sessions()).toEqual(before)
   })
 
+  test('the page speaks the language of its reader, for the organization of the settings', async () => {
+    const named = { organization_name: 'Muster <AG>', support_phone_number: '031 555 01 00' }
+    expect((await world.api('PATCH', '/settings', named)).body).toMatchObject(named)
+    for (const [language, heading, wrong] of [
+      ['fr-CH,fr;q=0.9', 'Se connecter pour inscrire cet appareil', 'est incorrect'],
+      ['de', 'Anmelden, um dieses Gerät zu registrieren', 'ist falsch'],
+      ['en-GB', 'Sign in to enroll this device', 'is wrong'],
+    ] as const) {
+      const headers = { 'accept-language': language }
+      const page = await seen(await fetch(`${world.url}/enroll`, { headers }))
+      expect(page.text).toContain(heading)
+      expect(page.text).toContain(`<html lang="${language.slice(0, 2)}">`)
+      for (const part of ['Muster &lt;AG&gt;', 'href="tel:0315550100"']) expect(page.text).toContain(part)
+      const answer = await fetch(`${world.url}/enroll`, {
+        ...{ method: 'POST', headers: { ...headers, cookie: page.cookie } },
+        body: new URLSearchParams({
+          csrf_token: page.token,
+          user_name: `in-${language.slice(0, 2)}`,
+          password: 'wrong',
+        }),
+      })
+      expect(await answer.text()).toContain(wrong)
+    }
+    await world.api('PATCH', '/settings', { organization_name: null, support_phone_number: null })
+    expect((await get('/enroll')).text).not.toContain('tel:')
+    for (const name of ['', 'line\nend', 'x'.repeat(200)])
+      expect((await world.api('PATCH', '/settings', { organization_name: name })).status).toBe(400)
+  })
+
   test('forms without a token, or of another kind, change nothing', async () => {
     const before = (await newest()).id
     expect((await submit('/enroll', { user_name: 'ada', password: PASSWORD })).status).toBe(403)

@@ -1,5 +1,6 @@
 import { sha256 } from '../../../kernel/ids.ts'
 import { html, type Html } from './html.ts'
+import type { Look } from './language.ts'
 import { STYLE } from './style.ts'
 
 const STYLE_HASH = sha256(STYLE).toString('base64')
@@ -20,9 +21,10 @@ export const PAGE_HEADERS = {
 } as const
 
 /** A whole page around its main part; `heading` is its title too. The hash is of all that stands within <style>. */
-export function layout(heading: string, main: Html): string {
+export function layout(look: Look, heading: string, main: Html): string {
+  const { language, words, organization, supportPhone } = look
   const page = html`<!doctype html>
-    <html lang="en">
+    <html lang="${language}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -33,10 +35,16 @@ export function layout(heading: string, main: Html): string {
       </head>
       <body>
         <main>
+          ${organization === null ? null : html`<p class="organization">${organization}</p>`}
           <h1>${heading}</h1>
-          ${main}
+          ${main} ${supportPhone === null ? null : help(words.help, supportPhone)}
         </main>
       </body>
     </html> `
   return page.markup
+}
+
+function help(word: string, phone: string): Html {
+  const dialled = phone.replace(/[^\d+*#]/g, '')
+  return html`<p class="soft small">${word} <a href="tel:${dialled}">${phone}</a></p>`
 }

@@ -1,24 +1,29 @@
 import { html } from './html.ts'
+import type { Look } from './language.ts'
 import { layout } from './layout.ts'
 import { alertOf, tiedTo } from './sign-in.ts'
 
 /** The page on which a person whose password has expired, or must be changed, chooses a new one. */
-export function passwordPage(page: {
-  action: string
-  csrfToken: string
-  userName: string
-  hasExpired: boolean
-  problem: string | null
-}): string {
+export function passwordPage(
+  look: Look,
+  page: {
+    action: string
+    csrfToken: string
+    userName: string
+    hasExpired: boolean
+    problem: string | null
+  },
+): string {
   const { action, csrfToken, userName, hasExpired, problem } = page
-  const why = hasExpired ? 'has expired' : 'must be changed before it can be used'
+  const { newPassword: words } = look.words
   return layout(
-    'Choose a new password',
-    html`<p class="soft">The password of ${userName} ${why}. The new one needs 12 characters or more.</p>
+    look,
+    words.heading,
+    html`<p class="soft">${(hasExpired ? words.expired : words.mustChange)(userName)}</p>
       ${problem === null ? null : alertOf(problem)}
       <form method="post" action="${action}">
         <input type="hidden" name="csrf_token" value="${csrfToken}" />
-        <label for="new_password">New password</label>
+        <label for="new_password">${words.first}</label>
         <input
           id="new_password"
           name="new_password"
@@ -29,7 +34,7 @@ export function passwordPage(page: {
           autocomplete="new-password"
           autofocus${tiedTo(problem)}
         />
-        <label for="new_password_again">New password, again</label>
+        <label for="new_password_again">${words.again}</label>
         <input
           id="new_password_again"
           name="new_password_again"
@@ -39,7 +44,7 @@ export function passwordPage(page: {
           autocomplete="new-password"
           ${tiedTo(problem)}
         />
-        <button type="submit">Change password and continue</button>
+        <button type="submit">${words.submit}</button>
       </form>`,
   )
 }

@@ -1,37 +1,25 @@
-import { html } from './html.ts'
+import { html, type Html } from './html.ts'
+import type { Look } from './language.ts'
 import { layout } from './layout.ts'
 
 /** The page with the profile, and what to tap after its download. */
-export function readyPage(page: { href: string; userName: string }): string {
+export function readyPage(look: Look, page: { href: string; userName: string }): string {
+  const { ready } = look.words
   return layout(
-    'Your profile is ready',
-    html`<p class="soft">
-        Signed in as ${page.userName}. Open this page on the device that you want to enroll.
-      </p>
-      <a class="button" href="${page.href}">Download the profile</a>
-      <h2>On iPhone and iPad</h2>
-      <ol>
-        <li>Tap <strong>Download the profile</strong>, then <strong>Allow</strong>.</li>
-        <li>
-          Open <strong>Settings</strong> and tap <strong>Profile Downloaded</strong> at the top (or General,
-          then VPN &amp; Device Management).
-        </li>
-        <li>
-          Tap <strong>Install</strong>, enter your passcode, and confirm with <strong>Install</strong> and
-          <strong>Trust</strong>.
-        </li>
-      </ol>
-      <h2>On a Mac</h2>
-      <ol>
-        <li>Open the downloaded file.</li>
-        <li>
-          In <strong>System Settings</strong>, go to General, then Device Management, and open the profile.
-        </li>
-        <li>Click <strong>Enroll</strong> and enter the password of your Mac.</li>
-      </ol>
-      <p class="soft small">
-        The profile is for one device and must be installed within 15 minutes. If that was too late, download
-        it again.
-      </p>`,
+    look,
+    ready.heading,
+    html`<p class="soft">${ready.signedInAs(page.userName)}</p>
+      <a class="button" href="${page.href}">${ready.download}</a>
+      <h2>${ready.mobile}</h2>
+      ${stepsOf(ready.mobileSteps)}
+      <h2>${ready.mac}</h2>
+      ${stepsOf(ready.macSteps)}
+      <p class="soft small">${ready.hurry}</p>`,
   )
+}
+
+function stepsOf(steps: readonly string[]): Html {
+  return html`<ol>
+    ${steps.map((step) => html`<li>${step}</li>`)}
+  </ol>`
 }

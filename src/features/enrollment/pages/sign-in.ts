@@ -1,5 +1,7 @@
 import { html, type Html } from './html.ts'
+import type { Look } from './language.ts'
 import { layout } from './layout.ts'
+import type { Words } from './words/words.ts'
 
 /** What the sign-in page shows. */
 interface SignInPage {
@@ -14,15 +16,16 @@ interface SignInPage {
 }
 
 /** The page on which a person signs in so that a device becomes theirs. */
-export function signInPage(page: SignInPage): string {
+export function signInPage(look: Look, page: SignInPage): string {
   const { action, problem, others } = page
-  const intro = 'Use the account of your organization. Then this device is set up and managed for your work.'
+  const { signIn: words } = look.words
   return layout(
-    'Sign in to enroll this device',
-    html`<p class="soft">${intro}</p>
-      ${problem === null ? null : alertOf(problem)} ${action === null ? null : formOf(page, action)}
-      ${action === null || others.length === 0 ? null : html`<p class="or">or</p>`}
-      ${others.map(({ name, href }) => html`<a class="button other" href="${href}">Sign in with ${name}</a>`)}`,
+    look,
+    words.heading,
+    html`<p class="soft">${words.intro}</p>
+      ${problem === null ? null : alertOf(problem)} ${action === null ? null : formOf(words, page, action)}
+      ${action === null || others.length === 0 ? null : html`<p class="or">${words.or}</p>`}
+      ${others.map(({ name, href }) => html`<a class="button other" href="${href}">${words.with(name)}</a>`)}`,
   )
 }
 
@@ -36,11 +39,11 @@ export function tiedTo(problem: string | null): Html | null {
   return problem === null ? null : html` aria-invalid="true" aria-describedby="problem"`
 }
 
-function formOf({ csrfToken, userName, problem }: SignInPage, action: string): Html {
+function formOf(words: Words['signIn'], { csrfToken, userName, problem }: SignInPage, action: string): Html {
   const [name, password] = userName === '' ? [html` autofocus`, null] : [null, html` autofocus`]
   return html`<form method="post" action="${action}">
     <input type="hidden" name="csrf_token" value="${csrfToken}" />
-    <label for="user_name">User name</label>
+    <label for="user_name">${words.userName}</label>
     <input
       id="user_name"
       name="user_name"
@@ -54,7 +57,7 @@ function formOf({ csrfToken, userName, problem }: SignInPage, action: string): H
       spellcheck="false"
       ${tiedTo(problem)}${name}
     />
-    <label for="password">Password</label>
+    <label for="password">${words.password}</label>
     <input
       id="password"
       name="password"
@@ -64,6 +67,6 @@ function formOf({ csrfToken, userName, problem }: SignInPage, action: string): H
       autocomplete="current-password"
       ${tiedTo(problem)}${password}
     />
-    <button type="submit">Sign in</button>
+    <button type="submit">${words.submit}</button>
   </form>`
 }

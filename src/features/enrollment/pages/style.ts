@@ -20,6 +20,7 @@ main {
   width: 100%; max-width: 27rem; padding: 2rem; background: var(--paper); border: 1px solid var(--rule);
   border-radius: 1rem; box-shadow: 0 .5rem 2rem rgb(16 24 40 / 8%); overflow-wrap: anywhere;
 }
+.organization { margin: 0 0 .75rem; font-weight: 600; color: var(--soft); }
 h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; }
 h2 { margin: 1.75rem 0 .25rem; font-size: 1.0625rem; }
 p { margin: 0 0 1rem; }

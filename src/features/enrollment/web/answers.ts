@@ -1,4 +1,5 @@
 import type { ReasonCode } from '../../attempts/index.ts'
+import type { Look } from '../pages/language.ts'
 import { endPage } from '../pages/refused.ts'
 
 /** What a browser is answered. */
@@ -17,83 +18,79 @@ export interface WebRequest {
   deviceInfo: string | undefined
   address: string
   requestId: string
+  /** How pages look to this reader. */
+  look: Look
 }
 
+const BAD_REQUEST = 400
 const FORBIDDEN = 403
 /** A form that cannot be taken as it was filled in. */
 const UNPROCESSABLE = 422
 
-/** What a person is told whose sign-in was refused; never which of name and password was wrong. */
-const SIGN_IN_PROBLEMS: Partial<Record<ReasonCode, string>> = {
-  sign_in_required: 'You were not signed in. Please try again.',
-  invalid_credentials: 'The user name or the password is wrong.',
-  user_unknown: 'The user name or the password is wrong.',
-  user_disabled: 'This account may not be used here. Please ask your administrator.',
-  password_expired: 'Your password has expired. Change it where you usually do, then sign in again.',
-  password_change_required: 'Your password must be changed first. Change it where you usually do.',
-  mfa_required:
-    'Your organization asks for a second factor, which cannot be given here. Please ask your administrator.',
-  directory_unavailable: 'Signing in is not possible at the moment. Please try again later.',
-}
-
 /** What to tell of a refused sign-in, and the status of the page. */
 export function signInProblem(
+  { look: { words } }: Pick<WebRequest, 'look'>,
   reason: ReasonCode,
   retryAfterSeconds = 0,
 ): { status: number; problem: string; retryAfterSeconds?: number } {
   if (reason === 'too_many_failures') {
-    const minutes = Math.max(1, Math.ceil(retryAfterSeconds / 60))
-    const problem = `Too many sign-ins have failed. Please wait ${minutes === 1 ? 'a minute' : `${minutes} minutes`} and try again.`
+    const problem = words.wait(Math.max(1, Math.ceil(retryAfterSeconds / 60)))
     return { status: 429, problem, retryAfterSeconds }
   }
-  const problem = SIGN_IN_PROBLEMS[reason] ?? 'You were not signed in. Please ask your administrator.'
+  const problem = words.problems[reason] ?? words.problems.other
   return { status: reason === 'directory_unavailable' ? 503 : UNPROCESSABLE, problem }
 }
 
 /** The page of a refusal: the same for all reasons, but for what the person can do something about. */
 export function refusedAnswer(
-  request: Pick<WebRequest, 'requestId'>,
+  request: Pick<WebRequest, 'requestId' | 'look'>,
   reason: ReasonCode,
   told: { osVersion?: string | undefined; limit?: { count: number; limit: number } | undefined } = {},
 ): WebAnswer {
+  const { words } = request.look
   const { osVersion, limit } = told
-  const reference = request.requestId
-  if (reason === 'os_update_required' && osVersion !== undefined) {
-    const text = `This device needs version ${osVersion} of its operating system, or a later one. Update it, then start again.`
-    return {
-      kind: 'page',
-      status: FORBIDDEN,
-      page: endPage({ heading: 'Please update first', text, reference }),
-    }
-  }
-  if (reason === 'device_limit_exceeded' && limit !== undefined) {
-    const { count, limit: most } = limit
-    const text = `You have ${count} of ${most} devices. Retire one that you do not need any more, then start again.`
-    return {
-      kind: 'page',
-      status: FORBIDDEN,
-      page: endPage({ heading: 'You have too many devices', text, reference }),
-    }
-  }
-  const text = 'Your organization has not admitted this device. Please ask your administrator.'
-  return {
-    kind: 'page',
-    status: FORBIDDEN,
-    page: endPage({ heading: 'This device cannot be enrolled', text, reference }),
-  }
+  if (reason === 'os_update_required' && osVersion !== undefined)
+    return endAnswer(request, { heading: words.update.heading, text: words.update.text(osVersion) })
+  if (reason === 'device_limit_exceeded' && limit !== undefined)
+    return endAnswer(request, {
+      heading: words.limit.heading,
+      text: words.limit.text(limit.count, limit.limit),
+    })
+  return endAnswer(request, words.refused)
 }
 
 /** For a browser that is in no sign-in, or whose form is not one of ours. */
 export function startAgain(
-  { requestId }: Pick<WebRequest, 'requestId'>,
+  request: Pick<WebRequest, 'requestId' | 'look'>,
   way?: 'ade_web' | 'page',
 ): WebAnswer {
-  const where = 'Go back to the first step of the setup of this device, or open the enrollment page again.'
-  const page = endPage({
-    heading: 'Please start again',
-    text: `This page has expired or was opened in another browser. ${where}`,
-    reference: requestId,
-    ...(way !== 'ade_web' && { again: { href: '/enroll', text: 'Open the enrollment page' } }),
-  })
-  return { kind: 'page', status: FORBIDDEN, page }
+  const { startAgain: said } = request.look.words
+  return way === 'ade_web' ? endAnswer(request, said) : withPage(request, FORBIDDEN, said)
+}
+
+/** For a browser that has come to the address of Setup Assistant. */
+export function notHere(request: Pick<WebRequest, 'requestId' | 'look'>): WebAnswer {
+  return withPage(request, BAD_REQUEST, request.look.words.notHere)
+}
+
+interface Said {
+  heading: string
+  text: string
+}
+
+function endAnswer(
+  { look, requestId: reference }: Pick<WebRequest, 'requestId' | 'look'>,
+  said: Said,
+): WebAnswer {
+  return { kind: 'page', status: FORBIDDEN, page: endPage(look, { ...said, reference }) }
+}
+
+/** The same with the way to the enrollment page. */
+function withPage(
+  { look, requestId: reference }: Pick<WebRequest, 'requestId' | 'look'>,
+  status: number,
+  { heading, text }: Said,
+): WebAnswer {
+  const again = { href: '/enroll', text: look.words.openPage }
+  return { kind: 'page', status, page: endPage(look, { heading, text, reference, again }) }
 }

@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../kernel/errors.ts'
+import { lookFor } from '../pages/language.ts'
 import { PAGE_HEADERS } from '../pages/layout.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
 import { PROFILE_TYPE } from '../profile.ts'
@@ -13,56 +14,59 @@ const MAX_FORM_BYTES = 16 * 1024
 const SEE_OTHER = 303
 
 /** The web view of Setup Assistant and the page `/enroll`, in the enroll scope. */
-export function webRoutes(deps: Pick<EntryDeps, 'strangers'>, web: Web): FastifyPluginAsync {
+export function webRoutes(deps: Pick<EntryDeps, 'settings' | 'strangers'>, web: Web): FastifyPluginAsync {
+  async function toRequest({ headers, ip, id }: FastifyRequest): Promise<WebRequest> {
+    const deviceInfo = headers['x-apple-aspen-deviceinfo']
+    return {
+      cookie: headers.cookie,
+      userAgent: headers['user-agent'],
+      deviceInfo: Array.isArray(deviceInfo) ? deviceInfo[0] : deviceInfo,
+      address: ip,
+      requestId: id,
+      look: lookFor(headers['accept-language'], await deps.settings.get()),
+    }
+  }
+
   return async (app) => {
     await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
     // A look by HEAD must open no session and use no challenge.
     const quiet = { exposeHeadRoute: false }
 
     app.get<{ Params: { key: string } }>('/enroll/web/:key', quiet, async (request, reply) => {
-      const answer = await web.openWebView(toRequest(request), request.params.key)
+      const answer = await web.openWebView(await toRequest(request), request.params.key)
       if (answer.kind === 'unknown_key') {
         refuseGuess(deps.strangers, request, 'ade_web')
         throw new AppError('not_found', 'There is no such enrollment address.')
       }
       return send(reply, answer)
     })
-    app.get('/enroll', quiet, async (request, reply) => send(reply, await web.openPage(toRequest(request))))
+    app.get('/enroll', quiet, async (request, reply) =>
+      send(reply, await web.openPage(await toRequest(request))),
+    )
     app.post('/enroll', async (request, reply) =>
-      send(reply, await web.submit(toRequest(request), toForm(request))),
+      send(reply, await web.submit(await toRequest(request), toForm(request))),
     )
     app.get('/enroll/sign-in', quiet, async (request, reply) =>
-      send(reply, await web.show(toRequest(request))),
+      send(reply, await web.show(await toRequest(request))),
     )
     app.post('/enroll/sign-in', async (request, reply) =>
-      send(reply, await web.submit(toRequest(request), toForm(request))),
+      send(reply, await web.submit(await toRequest(request), toForm(request))),
     )
     app.post('/enroll/password', async (request, reply) =>
-      send(reply, await web.changePassword(toRequest(request), toForm(request))),
+      send(reply, await web.changePassword(await toRequest(request), toForm(request))),
     )
     app.get('/enroll/oidc/start', quiet, async (request, reply) =>
-      send(reply, await web.startOidc(toRequest(request), queryOf(request).get('source') ?? '')),
+      send(reply, await web.startOidc(await toRequest(request), queryOf(request).get('source') ?? '')),
     )
     app.get('/enroll/oidc/callback', quiet, async (request, reply) =>
-      send(reply, await web.finishOidc(toRequest(request), queryOf(request))),
+      send(reply, await web.finishOidc(await toRequest(request), queryOf(request))),
     )
     app.get('/enroll/ready', quiet, async (request, reply) =>
-      send(reply, await web.ready(toRequest(request))),
+      send(reply, await web.ready(await toRequest(request))),
     )
     app.get('/enroll/profile', quiet, async (request, reply) =>
-      send(reply, await web.fetch(toRequest(request))),
+      send(reply, await web.fetch(await toRequest(request))),
     )
-  }
-}
-
-function toRequest({ headers, ip, id }: FastifyRequest): WebRequest {
-  const deviceInfo = headers['x-apple-aspen-deviceinfo']
-  return {
-    cookie: headers.cookie,
-    userAgent: headers['user-agent'],
-    deviceInfo: Array.isArray(deviceInfo) ? deviceInfo[0] : deviceInfo,
-    address: ip,
-    requestId: id,
   }
 }
 

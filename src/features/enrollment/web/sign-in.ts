@@ -23,6 +23,7 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
   const { signin, settings } = deps
 
   async function form(
+    { look }: WebRequest,
     { session, journey }: Traveller,
     shown: { status?: number; userName?: string; problem?: string; retryAfterSeconds?: number } = {},
   ): Promise<WebAnswer> {
@@ -30,7 +31,7 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
     const isPage = journey.way === 'page'
     const source = journey.source_id === null ? undefined : await signin.sources.find(journey.source_id)
     const providers = isPage ? (await signin.sources.list({ limit: MAX_PROVIDERS })).items : []
-    const page = signInPage({
+    const page = signInPage(look, {
       ...{ csrfToken: session.csrfToken, userName, problem },
       action: source?.kind === 'oidc' ? null : PATHS[journey.way],
       others: isPage
@@ -44,9 +45,13 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
     return { kind: 'page', status, page, ...(retryAfterSeconds && { retryAfterSeconds }) }
   }
 
-  function newPassword({ session, journey }: Traveller, problem: string | null): WebAnswer {
+  function newPassword(
+    { look }: WebRequest,
+    { session, journey }: Traveller,
+    problem: string | null,
+  ): WebAnswer {
     const { change } = journey
-    const page = passwordPage({
+    const page = passwordPage(look, {
       action: '/enroll/password',
       csrfToken: session.csrfToken,
       userName: change?.user_name ?? '',
@@ -114,9 +119,12 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
       const renewed = await signin.sessions.renew(at.session, { change })
       if (renewed === undefined) return startAgain(request, at.journey.way)
       const { session, setCookie } = renewed
-      return { ...newPassword({ session, journey: { ...at.journey, change } }, null), setCookie }
+      return { ...newPassword(request, { session, journey: { ...at.journey, change } }, null), setCookie }
     }
-    return form(at, { ...signInProblem(reason, retryAfterSeconds), userName: typed?.userName ?? '' })
+    return form(request, at, {
+      ...signInProblem(request, reason, retryAfterSeconds),
+      userName: typed?.userName ?? '',
+    })
   }
 
   /** The traveller, unless the attempt has ended or the page has no push certificate to work with. */
@@ -149,7 +157,7 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
     async begin(request: WebRequest, traveller: Traveller): Promise<WebAnswer> {
       const { source_id: id, way } = traveller.journey
       const source = id === null || way === 'page' ? undefined : await signin.sources.find(id)
-      if (source?.kind !== 'oidc') return form(traveller)
+      if (source?.kind !== 'oidc') return form(request, traveller)
       const at = await onTheWay(request, traveller)
       return 'kind' in at ? at : toProvider(request, at, source.id)
     },
@@ -174,14 +182,15 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
       if (traveller === undefined || !change) return startAgain(request, traveller?.journey.way)
       const at = await onTheWay(request, traveller)
       if ('kind' in at) return at
+      const { newPassword: words } = request.look.words
       const { new_password: wanted = '', new_password_again: again = '' } = values
-      if (wanted !== again) return newPassword(at, 'The two new passwords are not the same.')
+      if (wanted !== again) return newPassword(request, at, words.unequal)
       const { address, requestId } = request
       const user = { user_name: change.user_name }
       const passwords = { oldPassword: change.password, newPassword: wanted }
       const result = await signin.changePassword({ user, ...passwords, address, requestId })
       if (result.ok) return admit(request, at, result.user)
-      if (result.reason === 'password_refused') return newPassword(at, result.detail)
+      if (result.reason === 'password_refused') return newPassword(request, at, words.refused(result.detail))
       return failed(request, at, result, undefined)
     },
 
@@ -191,7 +200,7 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
       if (traveller?.journey.way !== 'page') return startAgain(request, traveller?.journey.way)
       // The page has no link to anything else.
       const isProvider = (await signin.sources.find(sourceId))?.kind === 'oidc'
-      if (!isProvider) return form(traveller, signInProblem('sign_in_required'))
+      if (!isProvider) return form(request, traveller, signInProblem(request, 'sign_in_required'))
       const at = await onTheWay(request, traveller)
       return 'kind' in at ? at : toProvider(request, at, sourceId)
     },

@@ -1,8 +1,7 @@
 import type { Entrance, Visit } from '../power-on/entrance.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
-import { endPage } from '../pages/refused.ts'
 import { readyPage } from '../pages/ready.ts'
-import { refusedAnswer, startAgain, type WebAnswer, type WebRequest } from './answers.ts'
+import { notHere, refusedAnswer, startAgain, type WebAnswer, type WebRequest } from './answers.ts'
 import { begin, browserOf, journeyIn } from './journey.ts'
 import type { createProfileEnd } from './profile.ts'
 import type { createSignInSteps } from './sign-in.ts'
@@ -53,7 +52,7 @@ export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, end
   return {
     /** The first load of `configuration_web_url`. */
     async openWebView(request: WebRequest, key: string): Promise<WebAnswer> {
-      if (request.deviceInfo === undefined) return missingHeader(request)
+      if (request.deviceInfo === undefined) return notHere(request)
       const visit = await entrance.receive(key, { header: request.deviceInfo }, request)
       if (visit === 'unknown_key') return { kind: 'unknown_key' }
       if (visit === 'refused') return refusedAnswer(request, 'machine_info_invalid')
@@ -67,26 +66,19 @@ export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, end
     async openPage(request: WebRequest): Promise<WebAnswer> {
       const source_id = (await settings.get()).enroll_sign_in_source_id
       const known = await travel.find(request)
-      if (known?.session.isInCookie && known.journey.source_id === source_id) return steps.form(known)
+      if (known?.session.isInCookie && known.journey.source_id === source_id)
+        return steps.form(request, known)
       const journey = begin({ way: 'page', source_id, browser: browserOf(request.userAgent) })
       const { session, setCookie } = signin.sessions.begin(journey)
-      return { ...(await steps.form({ session, journey })), setCookie }
+      return { ...(await steps.form(request, { session, journey })), setCookie }
     },
 
     /** The page with the profile, for someone who has signed in there. */
     async ready(request: WebRequest): Promise<WebAnswer> {
       const found = await travel.find(request)
       if (!found?.journey.user) return startAgain(request, found?.journey.way)
-      const page = readyPage({ href: '/enroll/profile', userName: found.journey.user.name })
+      const page = readyPage(request.look, { href: '/enroll/profile', userName: found.journey.user.name })
       return { kind: 'page', status: 200, page }
     },
   }
-}
-
-function missingHeader({ requestId: reference }: WebRequest): WebAnswer {
-  const text =
-    'This address is for the setup of new devices. To enroll a device of your own, open the enrollment page.'
-  const again = { href: '/enroll', text: 'Open the enrollment page' }
-  const page = endPage({ heading: 'This page is for new devices', text, reference, again })
-  return { kind: 'page', status: 400, page }
 }
