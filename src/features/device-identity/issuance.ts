@@ -234,12 +234,12 @@ export function createIssuance(deps: {
     { challenge, certificate }: Extract<ChallengeState, { state: 'used_for_this_key' }>,
     facts: RequestFacts,
   ): Promise<Outcome> {
-    const { attempt_id, enrollment_id } = challenge
+    const { attempt_id, enrollment_id, serial_number } = challenge
     const bound = enrollment_id === null ? [] : await bindings.bindings(db.kysely, sha256(certificate))
     if (enrollment_id !== null && !bound.some(({ state }) => state === 'active'))
       return refuse('challenge_used', 'the certificate of this challenge was replaced', facts, challenge)
     log.info(
-      { event: 'certificate.repeated', attempt_id, enrollment_id, ...facts },
+      { event: 'certificate.repeated', attempt_id, enrollment_id, serial_number, ...facts },
       'same key, same certificate',
     )
     return { certificate: parseCertificate(certificate), repeated: true }

@@ -80,30 +80,30 @@ export function createSender(deps: SenderDeps) {
 
   async function send(claim: store.Claim, target: PushTarget | undefined, how: How): Promise<Verdict> {
     const verdict = await push(claim, target, how)
-    tell(verdict)
+    tell(verdict, target)
     try {
       await recorder.submit(verdict)
     } catch (error) {
       // The claim runs out and the push is sent again: twice is better than never.
       log.error(
-        { event: 'push.not_recorded', enrollment_id: claim.id, err: error },
+        { event: 'push.not_recorded', ...named(claim, target), err: error },
         'a push was not recorded',
       )
     }
     return verdict
   }
 
-  function tell({ result, settlement, apnsId }: Verdict): void {
+  function tell({ result, settlement, apnsId }: Verdict, target: PushTarget | undefined): void {
     metrics.pushes.inc({ result })
     const { claim, becomes, dueAt } = settlement
     log.debug(
-      { event: 'push.sent', enrollment_id: claim.id, reason: result, apns_id: apnsId, becomes },
+      { event: 'push.sent', ...named(claim, target), reason: result, apns_id: apnsId, becomes },
       'Apple has answered a push',
     )
     if (becomes !== 'retried' || clock.now().getTime() < quietUntil) return
     quietUntil = clock.now().getTime() + TELL_DELAYS_EVERY_MS
     log.warn(
-      { event: 'push.delayed', reason: result, enrollment_id: claim.id, due_at: dueAt },
+      { event: 'push.delayed', reason: result, ...named(claim, target), due_at: dueAt },
       'a push is delayed',
     )
   }
@@ -132,7 +132,7 @@ export function createSender(deps: SenderDeps) {
         expiresAt: addTime(clock.now(), EXPIRES_AFTER_DAYS, 'day'),
       })
     } catch (error) {
-      log.error({ event: 'push.failed', enrollment_id: claim.id, err: error }, 'a push could not be sent')
+      log.error({ event: 'push.failed', ...named(claim, target), err: error }, 'a push could not be sent')
       return { action: 'retry', reason: 'Internal', afterMs: 60_000 } as const
     }
   }
@@ -167,4 +167,10 @@ export function createSender(deps: SenderDeps) {
       await Promise.allSettled(inFlight.values())
     },
   }
+}
+
+/** Which device a line of the log is about. */
+function named({ id }: store.Claim, target: Pick<PushTarget, 'serial_number'> | undefined) {
+  const serial = target?.serial_number ?? null
+  return { enrollment_id: id, ...(serial !== null && { serial_number: serial }) }
 }
