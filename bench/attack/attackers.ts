@@ -47,6 +47,8 @@ function open(
   let answer = ''
   socket.on('data', (bytes: Buffer) => {
     if (answer.length < 32_000) answer += bytes.toString('latin1')
+    // Who has been answered goes on with the next one; only forms need the whole page.
+    if (kind.is !== 'forms') socket.destroy()
   })
   socket.on('error', () => undefined)
   socket.on('close', () => {
