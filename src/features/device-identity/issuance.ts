@@ -265,7 +265,7 @@ export function createIssuance(deps: {
     } as const
     const attempt = attemptId === null ? undefined : await attempts.find(db.kysely, attemptId)
     // Nothing is known of who asks with a challenge of which no attempt has begun.
-    if (attempt === undefined) events.announce(event)
+    if (attempt === undefined) events.announce({ ...event, attempt_id: null })
     else {
       const { id, serial_number, user_name } = attempt
       await db.transaction(async (trx) => {
