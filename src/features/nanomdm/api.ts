@@ -32,7 +32,7 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
 
     app.route({
       method: ['GET', 'POST', 'PUT'],
-      url: '/v1/push/:ids',
+      url: '/v1/push/:ids?',
       config: { role: 'operator', longParams: true },
       handler: async (request, reply) => {
         const ids = idsOf(request)
@@ -42,7 +42,7 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
 
     app.route({
       method: ['PUT', 'POST'],
-      url: '/v1/enqueue/:ids',
+      url: '/v1/enqueue/:ids?',
       config: { role: 'operator', longParams: true },
       handler: async (request, reply) => {
         const options = {
@@ -105,7 +105,7 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
     })
 
     const many = { config: { role: 'operator', longParams: true } } as const
-    app.delete('/v1/queue/:ids', many, async (request, reply) => {
+    app.delete('/v1/queue/:ids?', many, async (request, reply) => {
       const ids = idsOf(request)
       if (ids.length === 0) throw new AppError('invalid_request', 'No enrollment ids were given.')
       await deps.db.transaction((trx) => deps.commands.cancelAll(trx, ids))
@@ -167,7 +167,7 @@ function json(reply: FastifyReply, status: number, value: unknown) {
 }
 
 function idsOf(request: FastifyRequest): string[] {
-  const { ids } = request.params as { ids: string }
+  const { ids = '' } = request.params as { ids?: string }
   return [...new Set(ids.split(',').filter((id) => id !== ''))]
 }
 
