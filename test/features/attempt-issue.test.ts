@@ -63,6 +63,7 @@ describeEachEngine('recording certificates of attempts', (database) => {
           at: server.clock.now(),
           step: 'certificate',
           outcome: 'passed',
+          user_name: null,
           reason: null,
           detail: { certificate_serial_number: '0102' },
         },
