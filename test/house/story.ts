@@ -65,7 +65,8 @@ async function show(stage: Awaited<ReturnType<typeof openStage>>, { code, shown 
   if (last === undefined) return before
   for (let turns = 0; ; turns++) {
     const output = await stage.type(last)
-    if (turns === SHOWN_TURNS || normalize(shown ?? '').endsWith(normalize(output))) return before + output
+    const isShown = shown === null || normalize(before + output) === normalize(shown)
+    if (turns === SHOWN_TURNS || isShown) return before + output
     await pause(500)
   }
 }
