@@ -1,15 +1,24 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { DemoApi } from './api.ts'
 import { DEMO_REASONS } from './reasons.ts'
 import type { DemoServer } from './server.ts'
 
+/** What strangers were refused becomes an event within seconds, not at once. */
+const PATIENCE_MS = 60_000
+const POLL_MS = 250
+
 /** Where a reason should have been told besides timeline and log, and was not: `reason: where`. */
 export async function findUntold({ url }: Pick<DemoServer, 'url'>, api: DemoApi): Promise<string[]> {
-  const metrics = await (await fetch(`${url}/metrics`)).text()
-  const told = await eventReasons(api)
-  return DEMO_REASONS.flatMap((reason) => [
-    ...(metrics.includes(`reason="${reason}"`) ? [] : [`${reason}: metrics`]),
-    ...(told.has(reason) ? [] : [`${reason}: events`]),
-  ])
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    const metrics = await (await fetch(`${url}/metrics`)).text()
+    const told = await eventReasons(api)
+    const untold = DEMO_REASONS.flatMap((reason) => [
+      ...(metrics.includes(`reason="${reason}"`) ? [] : [`${reason}: metrics`]),
+      ...(told.has(reason) ? [] : [`${reason}: events`]),
+    ])
+    if (untold.length === 0 || Date.now() > end) return untold
+    await pause(POLL_MS)
+  }
 }
 
 /** The reasons of all events. */
