@@ -1,4 +1,4 @@
-import { dropPartitions, ensurePartitions, maintainEmbedded, type Db } from './db/index.ts'
+import { dropPartitions, ensurePartitions, maintainEmbedded, refreshStatistics, type Db } from './db/index.ts'
 import type { Ade } from './features/ade/index.ts'
 import type { Attempts, Strangers } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
@@ -65,6 +65,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'delete_idempotency_keys', every: HOUR, run: deps.idempotencyKeys.expire },
     { name: 'retention', every: HOUR, run: () => retention(deps) },
     { name: 'partitions', every: 6 * HOUR, run: () => makePartitions(db, deps.clock) },
+    { name: 'refresh_statistics', every: 2 * SECOND, run: () => refreshStatistics(db) },
     { name: 'maintain_embedded', every: 2 * MINUTE, run: () => maintainEmbedded(db) },
   ]
 }

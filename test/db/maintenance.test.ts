@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
-import { maintainEmbedded } from '../../src/db/index.ts'
+import { maintainEmbedded, refreshStatistics } from '../../src/db/index.ts'
 import { describeEachEngine, testDatabase } from '../support/database.ts'
 
 describeEachEngine('maintenance', (database, engine) => {
@@ -23,6 +23,26 @@ describeEachEngine('maintenance', (database, engine) => {
     expect(vacuumed).toContain('busy')
     expect(await deadRows()).toBe(0)
     expect(await maintainEmbedded(database())).toEqual([])
+  })
+
+  test('takes the statistics of a table that has grown, so that statements planned when it was empty use its index', async () => {
+    const { kysely } = database()
+    await sql`create table queue (id int primary key, n int) with (autovacuum_enabled = off)`.execute(kysely)
+    await sql`vacuum analyze queue`.execute(kysely)
+    const update = `
+      with i as materialized (select * from unnest($1::int[], $2::int[]) as i (id, n))
+      update queue q set n = i.n from i where q.id = i.id and (i.n > 0 or i.n is null)`
+    const plan = async () =>
+      (await database().prepared<{ 'QUERY PLAN': string }>('planned', `explain ${update}`, [[1], [1]]))
+        .map((row) => row['QUERY PLAN'])
+        .join('\n')
+    await plan()
+    expect(await refreshStatistics(database())).not.toContain('queue')
+
+    await sql`insert into queue select i, 0 from generate_series(1, 20000) i`.execute(kysely)
+    expect(await refreshStatistics(database())).toContain('queue')
+    expect(await plan()).toMatch(/Index Cond: \(id = i\.id\)/)
+    expect(await refreshStatistics(database())).toEqual([])
   })
 })
 

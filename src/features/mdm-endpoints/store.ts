@@ -52,11 +52,11 @@ const NO_ANSWER = JSON.stringify([
 ])
 
 /**
- * A command that went out often enough ends at the next Idle, which says that the device has no answer to it.
+ * A command that went out often enough ends when an Idle would have it sent again: the device has no answer to it.
  *
  * The need of a push is met by the poll, unless it was asked for anew since the poll looked at the queue (its row has
  * another version then, or is locked): such a need must stay, or a command would wait for the next re-push. Who is heard of
- * is not gone, also when Apple's answer to a push of before is being written down at this moment (`alive`).
+ * is not gone, also when Apple's answer to a push of before is being written down at this moment (`changed`).
  */
 const POLL = `
 with input as materialized (
@@ -64,17 +64,22 @@ with input as materialized (
     $9::text[], $10::bytea[], $11::text[], $12::text[])
     as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts, problem)
 ), caller as materialized (
-  select i.*, c.use <> 'current' as is_new_voice, e.serial_number, x.command_uuid as unanswered,
-    coalesce(d.unregistered_at, e.unregistered_at) is not null as was_gone
+  select i.*, c.use <> 'current' as is_new_voice, e.serial_number, p.command_uuid as first_uuid,
+    case when p.sends >= ${MOST_SENDS} then p.command_uuid end as unanswered,
+    case when e.parent_id is null then e.unregistered_at is not null
+      else exists (select from enrollments d where d.id = e.parent_id and d.unregistered_at is not null) end as was_gone
   from input i
   join enrollment_certificates c
     on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
   join enrollments e on e.id = i.id and e.unenrolled_at is null and (e.id = i.device or e.parent_id = i.device)
   left join lateral (
-    select p.command_uuid from pending_deliveries p
-    where i.status = 'Idle' and p.enrollment_id = i.id and p.state = 'sent' and p.sends >= ${MOST_SENDS} limit 1
-  ) x on true
-  left join enrollments d on d.id = e.parent_id
+    select p.command_uuid, p.sends from pending_deliveries p
+    where p.enrollment_id = i.id and p.command_uuid is distinct from i.uuid
+      and (i.status = 'Idle' or (p.state <> 'not_now' and p.sends < ${MOST_SENDS}))
+      and (p.not_before is null or p.not_before <= $13::timestamptz)
+      and (p.expires_at is null or p.expires_at > $13::timestamptz)
+    order by p.priority desc, p.seq limit 1
+  ) p on true
 ), finished as (
   delete from pending_deliveries p using caller c
   where p.enrollment_id = c.id and p.command_uuid = coalesce(c.unanswered, c.uuid)
@@ -103,42 +108,21 @@ with input as materialized (
   select enrollment_id, kind, $13::timestamptz, inventory from finished
   where kind is not null and status = 'Acknowledged'
   on conflict (enrollment_id, kind) do update set received_at = excluded.received_at, data = excluded.data
-), changed as (
-  update enrollments e set
-    device_name = coalesce(d.facts ->> 'deviceName', e.device_name),
-    os_version = coalesce(d.facts ->> 'osVersion', e.os_version),
-    build_version = coalesce(d.facts ->> 'buildVersion', e.build_version),
-    product_name = coalesce(d.facts ->> 'productName', e.product_name),
-    model_name = coalesce(d.facts ->> 'modelName', e.model_name),
-    model = coalesce(d.facts ->> 'model', e.model),
-    imei = coalesce(d.facts ->> 'imei', e.imei),
-    meid = coalesce(d.facts ->> 'meid', e.meid),
-    serial_number = coalesce(e.serial_number, d.facts ->> 'serialNumber'),
-    supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
-    unenrolled_at = case when d.ends then $13::timestamptz else e.unenrolled_at end,
-    unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
-    erased_at = case when d.erases then $13::timestamptz else e.erased_at end,
-    unregistered_at = null, updated_at = $13::timestamptz, version = e.version + 1
-  from (
-    select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends, request_type = 'EraseDevice' as erases
-    from done
-    where status = 'Acknowledged' and (facts is not null or purpose = 'unenroll' or request_type = 'EraseDevice')
-  ) d
-  where e.id = d.enrollment_id
 ), ended as (
   update enrollment_certificates c set state = 'ended' from done d
   where d.purpose = 'unenroll' and d.status = 'Acknowledged' and c.enrollment_id = d.enrollment_id
     and c.state = 'active'
 ), next as materialized (
-  select c.n, c.id, c.serial_number, c.is_new_voice, c.status, c.uuid, p.command_uuid as next_uuid
-  from caller c left join lateral (
-    select p.command_uuid from pending_deliveries p
-    where p.enrollment_id = c.id and p.command_uuid is distinct from c.uuid
-      and (c.status = 'Idle' or p.state <> 'not_now') and p.sends < ${MOST_SENDS}
-      and (p.not_before is null or p.not_before <= $13::timestamptz)
-      and (p.expires_at is null or p.expires_at > $13::timestamptz)
-    order by p.priority desc, p.seq limit 1
-  ) p on true
+  select c.n, c.id, c.serial_number, c.is_new_voice, c.status, c.uuid, case
+    when c.unanswered is null then c.first_uuid
+    else (
+      select p.command_uuid from pending_deliveries p
+      where p.enrollment_id = c.id and p.sends < ${MOST_SENDS}
+        and (p.not_before is null or p.not_before <= $13::timestamptz)
+        and (p.expires_at is null or p.expires_at > $13::timestamptz)
+      order by p.priority desc, p.seq limit 1)
+    end as next_uuid
+  from caller c
 ), touched as materialized (
   select id, next_uuid as uuid, 'sent' as state from next where next_uuid is not null
   union all
@@ -171,17 +155,41 @@ with input as materialized (
     on u.enrollment_id = d.enrollment_id and u.version = d.version
   where k.enrollment_id = d.enrollment_id
   returning d.n, d.pushed_at
-), alive as (
-  update enrollments e set unregistered_at = null, last_seen_at = $13::timestamptz
+), telling as materialized (
+  select * from done
+  where status = 'Acknowledged' and (facts is not null or purpose = 'unenroll' or request_type = 'EraseDevice')
+), changed as (
+  update enrollments e set
+    device_name = coalesce(d.facts ->> 'deviceName', e.device_name),
+    os_version = coalesce(d.facts ->> 'osVersion', e.os_version),
+    build_version = coalesce(d.facts ->> 'buildVersion', e.build_version),
+    product_name = coalesce(d.facts ->> 'productName', e.product_name),
+    model_name = coalesce(d.facts ->> 'modelName', e.model_name),
+    model = coalesce(d.facts ->> 'model', e.model),
+    imei = coalesce(d.facts ->> 'imei', e.imei),
+    meid = coalesce(d.facts ->> 'meid', e.meid),
+    serial_number = coalesce(e.serial_number, d.facts ->> 'serialNumber'),
+    supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
+    unenrolled_at = case when d.ends then $13::timestamptz else e.unenrolled_at end,
+    unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
+    erased_at = case when d.erases then $13::timestamptz else e.erased_at end,
+    unregistered_at = null, last_seen_at = $13::timestamptz,
+    updated_at = case when d.tells then $13::timestamptz else e.updated_at end,
+    version = e.version + case when d.tells then 1 else 0 end
   from (
-    select device as id from caller where was_gone
-    union
-    select enrollment_id from need d where not exists (select 1 from heard h where h.n = d.n)
-  ) c
-  where e.id = c.id and not exists (
-    select 1 from done f
-    where f.enrollment_id = e.id and f.status = 'Acknowledged'
-      and (f.facts is not null or f.purpose = 'unenroll' or f.request_type = 'EraseDevice'))
+    select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends, request_type = 'EraseDevice' as erases,
+      true as tells
+    from telling
+    union all
+    select h.id, null, false, false, false
+    from (
+      select device as id from caller where was_gone
+      union all
+      select d.enrollment_id from need d where not exists (select from heard h where h.n = d.n)
+    ) h
+    where not exists (select from telling t where t.enrollment_id = h.id)
+  ) d
+  where e.id = d.enrollment_id
 )
 select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d.command_uuid as finished_uuid,
   d.status as finished_status, d.request_type as finished_type, d.purpose as finished_purpose, h.pushed_at
