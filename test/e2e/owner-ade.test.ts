@@ -204,6 +204,27 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     expect((await third.powerOn()).outcome).toBe('refused')
   })
 
+  test('a copy of what the device said before its UDID changed frees no place', async () => {
+    await world.user('nell', { device_limit: 1 })
+    const phone = await world.phone(prompt, { person: person('nell') })
+    const old = new Uint8Array(await machineInfoOf(phone, world.ca))
+    const headers = basicHeader(`nell:${PASSWORD}`)
+    const postOld = async () => {
+      const answer = await fetch(world.activation(phone).url, { method: 'POST', headers, body: old })
+      return Buffer.from(await answer.arrayBuffer())
+    }
+    expect((await phone.device.enroll({ profile: await postOld() })).enrolled).toBe(true)
+    world.clock.advance(60_000)
+    const repaired = await likeness(phone, { udid: '00008999-00FFFFFFFFFFFF03' })
+    const profile = await post(phone, repaired, headers)
+    expect((await repaired.device.enroll({ profile })).enrolled).toBe(true)
+    world.clock.advance(60_000)
+    await postOld()
+    const other = await world.phone(prompt, { person: person('nell') })
+    expect((await other.powerOn()).outcome).toBe('refused')
+    expect(await at.shown(repaired.facts.udid)).toMatchObject({ state: 'enrolled' })
+  })
+
   test('after the post another phone of the person may have the place, and the repaired one has to wait then', async () => {
     await world.user('nils', { device_limit: 1 })
     const phone = await enrolled(prompt, { person: person('nils') })

@@ -111,7 +111,8 @@ export interface Writing {
 
 /**
  * A contact holds if the attempt that was seen has not changed since, or if there is still none; the unique index on attempts
- * in progress decides between processes. What was given out for an attempt that is abandoned is void.
+ * in progress decides between processes. What was given out for an attempt that is abandoned is void. A message that is older
+ * than an enrollment, and came again, does not say that the device has another UDID by now.
  */
 const WRITE = `
 with contact as materialized (
@@ -184,6 +185,11 @@ with contact as materialized (
   update enrollments e set superseded_at = $2
   from held h where e.serial_number = h.serial and h.proven is not null and lower(e.udid) <> lower(h.proven)
     and e.type = 'device' and e.unenrolled_at is null and e.superseded_at is null
+    and not exists (
+      select from json_to_recordset(h.steps) as m (machine_info_hash text)
+      join enrollment_attempt_steps s on s.machine_info_hash = decode(m.machine_info_hash, 'hex')
+      where s.at < e.authenticated_at
+    )
 ), granted as (
   insert into scep_challenges (hash, attempt_id, serial_number, udid, user_id, user_name, expires_at, created_at)
   select hash::bytea, attempt_id, serial_number, udid, user_id, user_name, expires_at, $2
