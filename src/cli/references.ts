@@ -13,13 +13,28 @@ interface Listing {
   names: readonly string[]
   /** The list is long and can be searched; the others are read whole. */
   searched: boolean
+  /** Which are meant of several that have the same name, as they are listed. */
+  meant?: (items: readonly Item[]) => readonly Item[]
 }
 
 const LISTINGS: Readonly<Record<Thing, Listing>> = {
-  device: { path: '/devices', id: 'id', names: ['serial_number', 'udid', 'device_name'], searched: true },
+  device: {
+    path: '/devices',
+    id: 'id',
+    names: ['serial_number', 'udid', 'device_name'],
+    searched: true,
+    meant: livingDevices,
+  },
   'serial number': { path: '/ade-devices', id: 'serial_number', names: [], searched: true },
   user: { path: '/users', id: 'id', names: ['user_name', 'email', 'display_name'], searched: true },
-  attempt: { path: '/enrollment-attempts', id: 'id', names: ['serial_number'], searched: true },
+  attempt: {
+    path: '/enrollment-attempts',
+    id: 'id',
+    names: ['serial_number'],
+    searched: true,
+    // They are listed newest first.
+    meant: (items) => items.slice(0, 1),
+  },
   command: { path: '/commands', id: 'uuid', names: [], searched: true },
   policy: { path: '/enrollment-policies', id: 'id', names: ['name'], searched: false },
   group: { path: '/groups', id: 'id', names: ['name'], searched: false },
@@ -63,14 +78,14 @@ export async function resolveReferences(verb: Verb, input: Input, api: ApiClient
 
 async function resolve(thing: Thing, given: string, api: ApiClient, verb: Verb): Promise<string> {
   if (WHOLE_ID.test(given)) return given
-  const { id, names } = LISTINGS[thing]
+  const { id, names, meant = (same) => same } = LISTINGS[thing]
   const items = await candidates(thing, given, api)
   const wanted = given.toLowerCase()
   const has = (member: string) => (item: Item) => textOf(item, member).toLowerCase() === wanted
   const exact = items.find((item) => item[id] === given)
   if (exact !== undefined) return given
   for (const member of [id, ...names]) {
-    const found = preferred(items.filter(has(member)))
+    const found = meant(items.filter(has(member)))
     if (found.length === 1) return textOf(found[0], id)
     if (found.length > 1) throw ambiguous(thing, given, found, verb)
   }
@@ -83,14 +98,10 @@ async function resolve(thing: Thing, given: string, api: ApiClient, verb: Verb):
   return given
 }
 
-/**
- * Of several enrollments with one serial number the living device is meant, not those that have ended or its users' channels; of
- * several attempts, which are listed newest first, the last.
- */
-function preferred(items: readonly Item[]): readonly Item[] {
-  if (items.some((item) => 'way' in item && 'outcome' in item)) return items.slice(0, 1)
-  const devices = items.filter((item) => item['state'] === 'enrolled' && !textOf(item, 'id').includes(':'))
-  return items.length > 1 && devices.length > 0 ? devices : items
+/** Of several enrollments with one serial number the living device, not those that have ended or its users' channels. */
+function livingDevices(items: readonly Item[]): readonly Item[] {
+  const living = items.filter((item) => item['state'] === 'enrolled' && !textOf(item, 'id').includes(':'))
+  return living.length > 0 ? living : items
 }
 
 async function candidates(thing: Thing, given: string, api: ApiClient): Promise<Item[]> {
