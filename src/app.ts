@@ -141,7 +141,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const service = { url: config.apns.url, ...(config.apns.caPem !== null && { ca: config.apns.caPem }) }
   const push = createPush({ ...base, events, devices, box: secretBox, service })
   const commands = createCommands({ ...base, events, devices, push })
-  const identity = createDeviceIdentity({ ...base, events, attempts, deviceCa: secrets.deviceCa })
+  const identity = createDeviceIdentity({ ...base, events, attempts, strangers, deviceCa: secrets.deviceCa })
   const signin: Signin = createSignin({
     ...base,
     events,

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
 import { loadSecrets } from '../../src/config/secrets.ts'
 import { openDatabase, type Tx } from '../../src/db/index.ts'
-import { createAttempts } from '../../src/features/attempts/index.ts'
+import { createAttempts, createStrangers } from '../../src/features/attempts/index.ts'
 import { createDeviceIdentity } from '../../src/features/device-identity/index.ts'
 import { createEvents } from '../../src/features/events/index.ts'
 import { createAccessLog } from '../../src/http/access-log.ts'
@@ -36,7 +36,17 @@ const secretBox = createSecretBox({ key: secrets.secretKey, previous: secrets.pr
 const metrics = createMetrics()
 const events = createEvents({ db, clock, log, metrics })
 const attempts = createAttempts({ db, clock, events })
-const identity = createDeviceIdentity({ db, clock, log, events, attempts, secretBox, deviceCa: null })
+const strangers = createStrangers({ db, clock, events })
+const identity = createDeviceIdentity({
+  db,
+  clock,
+  log,
+  events,
+  attempts,
+  strangers,
+  secretBox,
+  deviceCa: null,
+})
 await identity.authority.ready()
 const ordinary = createOrdinary({ clock, events })
 

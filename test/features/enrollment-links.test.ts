@@ -279,6 +279,15 @@ describeEachEngine('enrollment links', (database) => {
     server.clock.advance(15, 'minute')
     expect((await scepRequest(server, { challenge })).certRep?.status).toBe('FAILURE')
     expect(server.logged('certificate.refused', { reason: 'challenge_expired' })).toBe(true)
+    await server.strangers.tellDue()
+    const told = await server.db.kysely
+      .selectFrom('event_outbox')
+      .select(['type', 'data'])
+      .where('reason', '=', 'challenge_expired')
+      .execute()
+    expect(told).toMatchObject([
+      { type: 'certificate.refused', data: { ways: ['link'], link_ids: [link.id], count: 1 } },
+    ])
     expect(await attemptsOf(link.id)).toEqual([])
   })
 

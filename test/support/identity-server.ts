@@ -25,7 +25,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
   const attempts = createAttempts(deps)
   const strangers = createStrangers(deps)
   const deviceCa = options.ownCa ? null : await importedCa()
-  const identity = createDeviceIdentity({ ...deps, attempts, deviceCa })
+  const identity = createDeviceIdentity({ ...deps, attempts, strangers, deviceCa })
   await identity.authority.ready()
   const users = createUsers({
     ...deps,

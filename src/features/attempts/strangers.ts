@@ -19,11 +19,16 @@ const SIGN_IN_REASONS: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
   ...(['user_disabled', 'user_unknown', 'directory_unavailable', 'sign_in_required'] as const),
 ])
 
+type RefusalType = 'enrollment.rejected' | 'enrollment.sign_in_refused' | 'certificate.refused'
+
 /** Somebody who was refused before anything was proved. */
 export interface Stranger {
   /** Where the request came from. */
   address: string
-  way: Way
+  /** Null when that is not known, as of a certificate request with a challenge that nobody was given. */
+  way: Way | null
+  /** The refusal was that of a certificate. */
+  ofCertificate?: boolean
   reason: ReasonCode
   request_id: string
   /** The serial number and the user name that were claimed, if they may be told. */
@@ -38,7 +43,7 @@ export interface Stranger {
 interface Tally {
   readonly network: string
   readonly reason: ReasonCode
-  readonly type: 'enrollment.rejected' | 'enrollment.sign_in_refused'
+  readonly type: RefusalType
   /** Of those that were not told yet. */
   count: number
   since: Date
@@ -79,18 +84,17 @@ export function createStrangers(deps: { db: Db; clock: Clock; events: Pick<Event
     const { address, way, reason, request_id, serial_number, user_name, link_id, policy_id, detail } =
       stranger
     const network = networkOf(address)
-    const type =
-      way === 'page' && SIGN_IN_REASONS.has(reason) ? 'enrollment.sign_in_refused' : 'enrollment.rejected'
+    const type = typeOf(stranger)
     const ids = { ...(link_id !== undefined && { link_id }), ...(policy_id !== undefined && { policy_id }) }
     events.announce({
-      ...{ type, reason, request_id, data: { way, network, ...ids, ...detail } },
+      ...{ type, reason, request_id, data: { ...(way !== null && { way }), network, ...ids, ...detail } },
       ...{ serial_number: serial_number ?? null, user_name: user_name ?? null },
     })
     const tally = tallyOf(network, reason, type)
     if (tally.count === 0) tally.since = clock.now()
     tally.count += 1
     const { listed } = tally
-    list(listed.ways, way)
+    list(listed.ways, way ?? undefined)
     list(listed.serial_numbers, serial_number)
     list(listed.user_names, user_name)
     list(listed.link_ids, link_id)
@@ -122,6 +126,11 @@ export function createStrangers(deps: { db: Db; clock: Clock; events: Pick<Event
     /** Writes what was not told yet, before the process ends. */
     flush: (): Promise<void> => tell([...tallies.values()].filter(({ count }) => count > 0)),
   }
+}
+
+function typeOf({ way, reason, ofCertificate = false }: Stranger): RefusalType {
+  if (ofCertificate) return 'certificate.refused'
+  return way === 'page' && SIGN_IN_REASONS.has(reason) ? 'enrollment.sign_in_refused' : 'enrollment.rejected'
 }
 
 function list(values: Set<string>, value: string | undefined): void {

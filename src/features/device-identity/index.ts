@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import { createKeyUnwrapper, signData } from '../../protocol/cms/index.ts'
-import type { Attempts } from '../attempts/index.ts'
+import type { Attempts, Strangers } from '../attempts/index.ts'
 import type { Events } from '../events/index.ts'
 import { createAuthority, type ImportedCa } from './authority.ts'
 import { createBindings } from './bindings.ts'
@@ -37,6 +37,7 @@ export function createDeviceIdentity(deps: {
   log: Log
   events: Events
   attempts: Attempts
+  strangers: Pick<Strangers, 'note'>
   secretBox: SecretBox
   /** A CA to take over; null = one of our own, made at the first start. */
   deviceCa: ImportedCa | null

@@ -13,7 +13,7 @@ import {
   type NameInput,
 } from '../../protocol/x509/index.ts'
 import type { FailInfo } from '../../protocol/scep/index.ts'
-import type { Attempts, ReasonCode } from '../attempts/index.ts'
+import type { Attempts, ReasonCode, Strangers } from '../attempts/index.ts'
 import type { Events } from '../events/index.ts'
 import { takeChallenges, type Taken, type Taking } from './attempt-issue/store.ts'
 import type { Authority } from './authority.ts'
@@ -57,7 +57,9 @@ interface Flaw {
 /** What goes to the log beside an outcome. */
 export interface RequestFacts {
   transaction_id: string
-  request_id?: string
+  request_id: string
+  /** Where the request came from. */
+  address: string
 }
 
 /** A certificate and the fingerprint of the CA that signed it. */
@@ -73,12 +75,13 @@ export function createIssuance(deps: {
   log: Log
   events: Events
   attempts: Attempts
+  strangers: Pick<Strangers, 'note'>
   authority: Authority
   challenges: ReturnType<typeof createChallenges>
   bindings: ReturnType<typeof createBindings>
   identify: (certificate: Certificate, now: Date) => Promise<Identified>
 }) {
-  const { db, clock, log, events, attempts, authority, challenges, bindings, identify } = deps
+  const { db, clock, log, events, attempts, strangers, authority, challenges, bindings, identify } = deps
   const renewals = createRenewals(deps)
   const batches = createGroupCommit<Taking & { attemptId: string }, Taken | undefined>({
     key: ({ attemptId }) => attemptId,
@@ -239,7 +242,14 @@ export function createIssuance(deps: {
     if (enrollment_id !== null && !bound.some(({ state }) => state === 'active'))
       return refuse('challenge_used', 'the certificate of this challenge was replaced', facts, challenge)
     log.info(
-      { event: 'certificate.repeated', attempt_id, enrollment_id, serial_number, ...facts },
+      {
+        event: 'certificate.repeated',
+        attempt_id,
+        enrollment_id,
+        serial_number,
+        ...scep(facts),
+        ...request(facts),
+      },
       'same key, same certificate',
     )
     return { certificate: parseCertificate(certificate), repeated: true }
@@ -265,8 +275,15 @@ export function createIssuance(deps: {
     } as const
     const attempt = attemptId === null ? undefined : await attempts.find(db.kysely, attemptId)
     // Nothing is known of who asks with a challenge of which no attempt has begun.
-    if (attempt === undefined) events.announce({ ...event, attempt_id: null })
-    else {
+    if (attempt === undefined && event.enrollment_id === null) {
+      const { way = null, link_id } = challenge ?? {}
+      strangers.note({
+        ...{ address: facts.address, way, reason, ofCertificate: true, request_id: facts.request_id },
+        ...{ link_id: link_id ?? undefined, detail: event.data },
+      })
+    } else if (attempt === undefined) {
+      events.announce({ ...event, attempt_id: null })
+    } else {
       const { id, serial_number, user_name } = attempt
       await db.transaction(async (trx) => {
         const refusal = { step: 'certificate', outcome: 'refused', reason, detail: { message } } as const
@@ -360,6 +377,6 @@ function scep(facts: RequestFacts): { transaction_id: string } {
   return { transaction_id: facts.transaction_id }
 }
 
-function request(facts: RequestFacts): { request_id?: string } {
-  return facts.request_id === undefined ? {} : { request_id: facts.request_id }
+function request({ request_id }: RequestFacts): { request_id: string } {
+  return { request_id }
 }

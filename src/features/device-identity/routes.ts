@@ -22,7 +22,10 @@ export function scepRoutes(scep: Scep): FastifyPluginAsync {
         return reply.type(contentType).send(body)
       }
       case 'pkioperation': {
-        const certRep = await scep.pkiOperation(messageOf(request), request.id)
+        const certRep = await scep.pkiOperation(messageOf(request), {
+          request_id: request.id,
+          address: request.ip,
+        })
         return reply.type('application/x-pki-message').send(certRep)
       }
       case 'getnextcacert':

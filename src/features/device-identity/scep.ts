@@ -22,6 +22,9 @@ import type { createIssuance, Outcome, RequestFacts } from './issuance.ts'
 
 const REQUESTS: ReadonlySet<string> = new Set(['PKCSReq', 'RenewalReq', 'UpdateReq'])
 
+/** Where a message came from. */
+type Source = Omit<RequestFacts, 'transaction_id'>
+
 /** A request that was opened, and the CA that it was encrypted to. */
 interface Opened {
   csr: CertificateRequest
@@ -47,11 +50,11 @@ export function createScep(deps: {
    * Answers a PKIOperation: a CertRep, SUCCESS or FAILURE. Throws `cms_invalid` or `scep_invalid` for what is no SCEP
    * message or is not signed as it says, since there is nobody to answer then.
    */
-  async function pkiOperation(bytes: Buffer, requestId: string): Promise<Buffer> {
+  async function pkiOperation(bytes: Buffer, from: Source): Promise<Buffer> {
     const outdated = readUnsupported(bytes)
-    if (outdated !== undefined) return refuseOutdated(outdated, requestId)
-    const message = read(bytes, requestId)
-    const facts = { transaction_id: message.transactionId, request_id: requestId }
+    if (outdated !== undefined) return refuseOutdated(outdated, from)
+    const message = read(bytes, from)
+    const facts = { transaction_id: message.transactionId, ...from }
     if (!REQUESTS.has(message.messageType))
       return refuse(message, facts, `a ${message.messageType} is not served here`)
     if (message.signer.publicKey().asymmetricKeyType !== 'rsa') {
@@ -86,20 +89,20 @@ export function createScep(deps: {
     return fail(message, identity, outcome.failInfo ?? 'badRequest', outcome.message)
   }
 
-  async function refuseOutdated(message: Answerable, requestId: string): Promise<Buffer> {
+  async function refuseOutdated(message: Answerable, from: Source): Promise<Buffer> {
     const why = 'the message is signed with an algorithm that is not supported'
-    const facts = { transaction_id: message.transactionId, request_id: requestId }
+    const facts = { transaction_id: message.transactionId, ...from }
     await issuance.refuse('csr_rejected', why, facts)
     return fail(message, authority.issuing(), 'badAlg', why)
   }
 
-  function read(bytes: Buffer, requestId: string): PkiMessage {
+  function read(bytes: Buffer, { request_id }: Source): PkiMessage {
     try {
       return parsePkiMessage(bytes)
     } catch (error) {
       if (error instanceof AppError) {
         const data = { message: error.message }
-        events.announce({ type: 'message.refused', reason: error.code, request_id: requestId, data })
+        events.announce({ type: 'message.refused', reason: error.code, request_id, data })
       }
       throw error
     }
@@ -137,7 +140,7 @@ export function createScep(deps: {
       type: 'message.refused',
       reason: 'scep_invalid',
       data: { message: why, transaction_id },
-      ...(request_id !== undefined && { request_id }),
+      request_id,
     })
     return fail(message, authority.issuing(), 'badRequest', why)
   }
