@@ -37,6 +37,9 @@ export class Unreachable extends Error {
   override readonly name = 'Unreachable'
 }
 
+/** By which events tell that a change came from the command line. */
+const USER_AGENT = 'firstboot-cli'
+
 /** Calls the operator API; gives the parsed answer, undefined when it has no body. */
 export type ApiClient = (call: ApiCall) => Promise<unknown>
 
@@ -48,7 +51,11 @@ export function createApiClient(options: { url: string; token: string; fetch?: t
     const { method, path, query, body, contentType = 'application/json' } = call
     const target = new URL(`${base}/api/v1${path}`)
     for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value)
-    const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json' }
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${token}`,
+      accept: 'application/json',
+      'user-agent': USER_AGENT,
+    }
     if (body !== undefined) headers['content-type'] = contentType
     if (method === 'POST') headers['idempotency-key'] = randomUUID()
     const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body)

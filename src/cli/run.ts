@@ -1,5 +1,6 @@
-import { readEnv } from '../config/env.ts'
+import { isStartedByNpm, readEnv } from '../config/env.ts'
 import type { Env } from '../config/env.ts'
+import { whenParentEnds } from '../kernel/parent.ts'
 import { runApiVerb } from './api-verb.ts'
 import { readArguments } from './arguments.ts'
 import type { CommonOptions } from './arguments.ts'
@@ -32,7 +33,7 @@ export interface CliDeps {
   stderr: Output
   /** Of the program, for `--version`. */
   version?: string
-  /** Ends what runs until stopped (`simulate`, `events follow`); SIGINT and SIGTERM by default. */
+  /** Ends what runs until stopped (`simulate`, `events follow`); by default SIGINT, SIGTERM, and the end of the npm that started it. */
   signal?: AbortSignal
   env?: Env['values']
   now?: () => Date
@@ -123,6 +124,7 @@ function signalOf({ signal }: CliDeps): AbortSignal {
   if (signal !== undefined) return signal
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+  if (isStartedByNpm()) whenParentEnds(() => stop.abort())
   return stop.signal
 }
 

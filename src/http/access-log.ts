@@ -91,7 +91,7 @@ function writeLine(
       address: request.ip,
       ...(refusal === null ? {} : { reason: refusal.code, detail: refusal.message }),
       ...(isInternal ? { err: refusal.cause ?? refusal } : {}),
-      ...(request.actor ? { actor_id: request.actor.id } : {}),
+      ...(request.operator ? { actor_id: request.operator.id } : {}),
     },
     `${request.method} ${route} was answered with ${reply.statusCode}${refusal === null ? '' : `: ${refusal.message}`}`,
   )

@@ -1,11 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Actor, type Role, hasRole } from '../features/operators/index.ts'
+import { type Operator, type Role, hasRole } from '../features/operators/index.ts'
+import type { Act } from '../kernel/act.ts'
 import { AppError } from '../kernel/errors.ts'
+import { checkIfMatch } from '../kernel/etag.ts'
 import { basicCredentials, bearerToken } from './credentials.ts'
 
 /** Finds who a secret belongs to; undefined for an unknown or expired one. */
-export type Authenticate = (secret: string) => Promise<Actor | undefined>
+export type Authenticate = (secret: string) => Promise<Operator | undefined>
 
+/** How our command line calls itself; anybody may call themselves so. */
+const CLI_AGENT = 'firstboot-cli'
 const BEARER = 'Bearer realm="Firstboot"'
 const BASIC = 'Basic realm="Firstboot (any user name; the password is an API token)", charset="UTF-8"'
 
@@ -13,34 +17,47 @@ const BASIC = 'Basic realm="Firstboot (any user name; the password is an API tok
  * Who calls, by API token; with `basic` it may be the password of Basic authentication too. Throws AppError
  * `unauthenticated`, having set WWW-Authenticate, or `forbidden` when the role is less than `role`.
  */
-export async function requireActor(
+export async function requireOperator(
   request: FastifyRequest,
   reply: FastifyReply,
   options: { authenticate: Authenticate; role: Role; basic: boolean },
-): Promise<Actor> {
+): Promise<Operator> {
   const basic = options.basic ? basicCredentials(request.headers)?.password : undefined
   const secret = bearerToken(request.headers) ?? basic
-  const actor = secret === undefined ? undefined : await options.authenticate(secret)
-  if (actor === undefined) {
+  const operator = secret === undefined ? undefined : await options.authenticate(secret)
+  if (operator === undefined) {
     const challenge = secret === undefined ? BEARER : `${BEARER}, error="invalid_token"`
     reply.header('www-authenticate', options.basic ? [BASIC, challenge] : challenge)
     throw new AppError('unauthenticated')
   }
-  checkRole(actor, options.role)
-  return actor
+  checkRole(operator, options.role)
+  return operator
 }
 
-/** Throws AppError `forbidden` when the actor's role is less than `role`. */
-export function checkRole(actor: Actor, role: Role): void {
-  if (!hasRole(actor, role)) {
-    throw new AppError('forbidden', `This needs the role ${role}; the token has ${actor.role}.`)
+/** Throws AppError `forbidden` when the operator's role is less than `role`. */
+export function checkRole(operator: Operator, role: Role): void {
+  if (!hasRole(operator, role)) {
+    throw new AppError('forbidden', `This needs the role ${role}; the token has ${operator.role}.`)
   }
 }
 
-/** Gives requests who makes them, and what a route asks of them beyond its own role. */
-export function decorateWithActor(app: FastifyInstance): void {
-  app.decorateRequest('actor')
+/** Gives requests who makes them, what they ask for by that, and what a route asks of them beyond its own role. */
+export function decorateWithOperator(app: FastifyInstance, api: 'api' | 'nanomdm'): void {
+  app.decorateRequest('operator')
+  app.decorateRequest('act', {
+    getter(this: FastifyRequest): Act {
+      const { operator, id, headers } = this
+      const { kind, name, makers } = operator
+      return {
+        by: { kind, id: operator.id, name },
+        via: api === 'api' && headers['user-agent'] === CLI_AGENT ? 'cli' : api,
+        makers,
+        request_id: id,
+        checkVersion: (version) => checkIfMatch(headers['if-match'], version),
+      }
+    },
+  })
   app.decorateRequest('requireRole', function (this: FastifyRequest, role: Role) {
-    checkRole(this.actor, role)
+    checkRole(this.operator, role)
   })
 }

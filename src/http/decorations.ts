@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Credentials, Proof } from '../features/device-identity/index.ts'
-import type { Actor, Role } from '../features/operators/index.ts'
+import type { Operator, Role } from '../features/operators/index.ts'
+import type { Act } from '../kernel/act.ts'
 import type { AppError } from '../kernel/errors.ts'
 
 declare module 'fastify' {
@@ -27,7 +28,9 @@ declare module 'fastify' {
 
   interface FastifyRequest {
     /** Who calls an operator route. */
-    actor: Actor
+    operator: Operator
+    /** What an operator asks for with the request: the change that it makes, of the versions that If-Match names. */
+    readonly act: Act
     /**
      * The certificate (DER) that the device proved to own in the TLS handshake with us or with a trusted proxy;
      * undefined when there is none. It may be anyone's: nothing but its possession has been checked.
@@ -43,8 +46,6 @@ declare module 'fastify' {
     response: ServerResponse
     /** What the request was refused with, for the log line. */
     refusal: AppError | null
-    /** Throws AppError `precondition_failed` when If-Match names other versions than this one. */
-    checkIfMatch(version: number): void
     /** Enroll scope: counts a failure of this address. Call it before refusing; too many of them are answered 429. */
     noteFailure(): void
   }

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts'
 import { AppError } from '../kernel/errors.ts'
 import { isLoopbackHost } from '../kernel/loopback.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import { type Authenticate, requireActor } from './authentication.ts'
+import { type Authenticate, requireOperator } from './authentication.ts'
 import { isLoopback } from './proxies.ts'
 
 /** Headers that show that someone else's request was passed on. */
@@ -42,7 +42,7 @@ export function metricsRoute(deps: {
         isLoopbackHost(request.hostname) &&
         !Object.keys(request.headers).some((name) => FORWARDING_HEADER.test(name))
       if (isLocal) return
-      await requireActor(request, reply, { authenticate: deps.authenticate, role: 'viewer', basic: true })
+      await requireOperator(request, reply, { authenticate: deps.authenticate, role: 'viewer', basic: true })
     })
     app.get('/metrics', async (_request, reply) => {
       const { body, contentType } = await deps.metrics.render()

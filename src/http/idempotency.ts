@@ -24,7 +24,7 @@ export function addIdempotency(app: FastifyInstance, deps: { keys: IdempotencyKe
     if (typeof key !== 'string' || !KEY.test(key)) {
       throw new AppError('invalid_request', 'The Idempotency-Key must be 1 to 255 visible ASCII characters.')
     }
-    const tokenId = request.actor.id
+    const tokenId = request.operator.id
     const entry = await keys.begin({ tokenId, key, requestHash: hashOf(request) })
     if (entry.kind === 'running') throw new AppError('idempotency_key_in_use')
     if (entry.kind === 'reused') throw new AppError('idempotency_key_reused')

@@ -3,7 +3,7 @@ import { AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
-import { type Authenticate, checkRole, decorateWithActor } from './authentication.ts'
+import { type Authenticate, checkRole, decorateWithOperator } from './authentication.ts'
 import { basicCredentials } from './credentials.ts'
 import { toOperatorError } from './errors.ts'
 import { refuseNul } from './json.ts'
@@ -27,7 +27,7 @@ export function nanomdmScope(deps: {
 }): FastifyPluginAsync {
   const checkSite = createSiteCheck(deps.config.publicUrl)
   return async (app) => {
-    decorateWithActor(app)
+    decorateWithOperator(app, 'nanomdm')
     app.addContentTypeParser(
       '*',
       { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
@@ -45,13 +45,13 @@ export function nanomdmScope(deps: {
       const { open = false, role = 'operator' } = request.routeOptions.config
       if (open) return
       const given = basicCredentials(request.headers)
-      const actor = given?.userName === USER_NAME ? await deps.authenticate(given.password) : undefined
-      if (actor === undefined) {
+      const operator = given?.userName === USER_NAME ? await deps.authenticate(given.password) : undefined
+      if (operator === undefined) {
         reply.header('www-authenticate', 'Basic realm="nanomdm"')
         throw new AppError('unauthenticated')
       }
-      checkRole(actor, role)
-      request.actor = actor
+      checkRole(operator, role)
+      request.operator = operator
     })
     app.addHook('onResponse', createAccessLog({ ...deps, scope: 'operator', quiet: 'info' }))
     for (const routes of deps.routes) await app.register(routes)

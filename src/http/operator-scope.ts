@@ -1,11 +1,10 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { IdempotencyKeys } from '../features/operators/index.ts'
 import { AppError } from '../kernel/errors.ts'
-import { checkIfMatch } from '../kernel/etag.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
-import { type Authenticate, decorateWithActor, requireActor } from './authentication.ts'
+import { type Authenticate, decorateWithOperator, requireOperator } from './authentication.ts'
 import { toOperatorError } from './errors.ts'
 import { addIdempotency } from './idempotency.ts'
 import { refuseNul, takeJson } from './json.ts'
@@ -33,7 +32,7 @@ type OperatorScopeDeps = {
  */
 export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
   return async (api) => {
-    decorate(api)
+    decorateWithOperator(api, 'api')
     takeJson(api)
     api.setValidatorCompiler(validatorCompiler)
     api.setSerializerCompiler(() => (data) => JSON.stringify(data))
@@ -54,7 +53,10 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
       const { role, basic } = request.routeOptions.config
       // An address that is no route tells strangers nothing.
       const options = { role: role ?? ('viewer' as const), basic: basic ?? false }
-      request.actor = await requireActor(request, reply, { authenticate: deps.authenticate, ...options })
+      request.operator = await requireOperator(request, reply, {
+        authenticate: deps.authenticate,
+        ...options,
+      })
       refuseNul(request)
     })
     await describeApi(api, deps.version)
@@ -84,13 +86,6 @@ function firstVersion(deps: OperatorScopeDeps): FastifyPluginAsync {
     )
     for (const routes of deps.routes) await app.register(routes)
   }
-}
-
-function decorate(app: FastifyInstance): void {
-  decorateWithActor(app)
-  app.decorateRequest('checkIfMatch', function (this: FastifyRequest, version: number) {
-    checkIfMatch(this.headers['if-match'], version)
-  })
 }
 
 function isEmptyObject(body: unknown): boolean {

@@ -161,7 +161,7 @@ describeEachEngine('an enrollment has an owner', (database) => {
     const until = new Date(world.clock.now().getTime() + 60 * MINUTE).toISOString()
     expect([answer.status, answer.body]).toEqual([202, { allowed_until: until }])
     expect(await at.events('enrollment.re_enrollment_allowed', udid)).toMatchObject([
-      { serial_number: serialNumber, data: { allowed_until: until, by: expect.any(String) } },
+      { serial_number: serialNumber, by: { kind: 'api_token' }, data: { allowed_until: until } },
     ])
     world.clock.advance(60 * MINUTE)
     expect((await at.claim(device, others)).enrolled).toBe(false)

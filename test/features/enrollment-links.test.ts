@@ -5,6 +5,7 @@ import { parsePlist } from '../../src/protocol/plist/index.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { identityServer, PUBLIC_URL, TOPIC, type IdentityServer } from '../support/identity-server.ts'
 import { scepRequest } from '../support/scep-client.ts'
+import { ACT } from '../support/act.ts'
 
 const verify = createSignatureVerifier({ cacheSize: 10 })
 
@@ -30,7 +31,7 @@ describeEachEngine('enrollment links', (database) => {
           password_expires_at: null,
         },
       },
-      { actorId: 'test', requestId: 'test' },
+      ACT,
     )
   })
   afterAll(() => server.close())
@@ -227,7 +228,7 @@ describeEachEngine('enrollment links', (database) => {
     await expectRefused(link, 'push_certificate_missing')
     server.push.topic = TOPIC
     const user = await server.users.findByName(server.db.kysely, 'ada')
-    await server.users.update(user!.id, { disabled: true }, { actorId: 'test', requestId: 'test' })
+    await server.users.update(user!.id, { disabled: true }, ACT)
     await expectRefused(link, 'user_disabled')
   })
 

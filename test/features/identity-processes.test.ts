@@ -9,6 +9,7 @@ import { identityServer, type IdentityServer } from '../support/identity-server.
 import { identityWorld, testClock } from '../support/identity-world.ts'
 import { testKey } from '../support/keys.ts'
 import { scepRequest } from '../support/scep-client.ts'
+import { ACT } from '../support/act.ts'
 
 const toImport = ({ certificate, key }: Identity) => ({
   certificatePem: writePem('CERTIFICATE', certificate.der),
@@ -110,7 +111,7 @@ describe('two processes on one PostgreSQL', () => {
   })
 
   test('a link for three devices lets exactly three of ten in', async () => {
-    const { id } = await one.links.create({ uses: 3 })
+    const { id } = await one.links.create({ uses: 3 }, ACT)
     const taken = await Promise.all(
       Array.from({ length: 10 }, (_, index) => {
         const { db, links } = index % 2 === 0 ? one : two

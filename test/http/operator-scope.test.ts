@@ -27,13 +27,13 @@ const operator: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => request.query,
   )
   app.post('/things', { config: { role: 'operator' }, schema: { body: thing } }, async (request, reply) =>
-    reply.code(201).send({ by: request.actor.id, body: request.body }),
+    reply.code(201).send({ by: request.operator.id, body: request.body }),
   )
   app.patch(
     '/things/:id',
     { config: { role: 'admin', etag: true }, schema: { body: thing } },
     async (request) => {
-      request.checkIfMatch(7)
+      request.act.checkVersion(7)
       return {}
     },
   )

@@ -8,8 +8,8 @@ import { createHttpClient, type HttpClient } from '../../src/kernel/http-client.
 import { startFakeAde, type FakeAde } from '../../src/simulator/ade-cloud.ts'
 import { apiWorld, doorsOf, operatorsOf } from './api-world.ts'
 import { manualClock, type ManualClock } from './manual-clock.ts'
+import { ACT } from './act.ts'
 
-const BY = { actorId: 'a-token', requestId: 'a-request' }
 const TEN_MINUTES_MS = 10 * 60_000
 /** Turns of the event loop and the database in which a sync that makes no pause asks Apple something. */
 const LULL_TURNS = 20
@@ -45,39 +45,39 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
 
   const policies = policiesOf(db, clock, () => ade.policyChanged())
   const world = {
-    ...{ db, clock, fake, ade, policies, first, by: BY },
+    ...{ db, clock, fake, ade, policies, first, by: ACT },
     /** Another process on the same database. */
     process: (http?: (http: HttpClient) => HttpClient, publicUrl?: string) =>
       process(db, clock, fake, http, publicUrl),
     /** A server, its token uploaded and its first sync done. */
     async server(name: string, devices: readonly string[] = []): Promise<string> {
-      const { id } = await ade.parts.servers.create(name, BY)
+      const { id } = await ade.parts.servers.create(name, ACT)
       const { pem } = await ade.parts.servers.encryptionKey(id)
       const file = fake.portal.addServer({ name, certificatePem: pem })
       fake.portal.addDevices(devices, name)
-      await ade.parts.tokens.store(id, { file, appleId: 'admin@example.com', force: false }, BY)
+      await ade.parts.tokens.store(id, { file, appleId: 'admin@example.com', force: false }, ACT)
       await first.idle()
       return id
     },
     async policy(name: string, fields: { ade?: object } = {}): Promise<string> {
       const { ade: settings, ...rest } = fields
-      return (await policies.create({ name, ...rest, ade: { enabled: true, ...settings } }, BY)).id
+      return (await policies.create({ name, ...rest, ade: { enabled: true, ...settings } }, ACT)).id
     },
     assign: (policyId: string, serials: readonly string[]) =>
       ade.parts.wishes.assign(
         policyId,
         { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
-        BY,
+        ACT,
       ),
     unassign: (policyId: string, serials: readonly string[]) =>
       ade.parts.wishes.unassign(
         policyId,
         { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
-        BY,
+        ACT,
       ),
     /** A sync by hand, to its end; one that makes pauses moves the clock, if that is allowed. */
     async sync(id: string, how?: { pauses?: boolean }) {
-      const { id: runId } = await ade.parts.syncs.startByHand(id, BY)
+      const { id: runId } = await ade.parts.syncs.startByHand(id, ACT)
       await first.idle(how)
       return db.kysely.selectFrom('ade_syncs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
     },

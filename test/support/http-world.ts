@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { onTestFinished } from 'vitest'
-import type { Actor, Role } from '../../src/features/operators/index.ts'
+import type { Operator, Role } from '../../src/features/operators/index.ts'
 import { type Http, type HttpDeps, createHttp } from '../../src/http/index.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
@@ -81,8 +81,8 @@ function listOf(plugin: FastifyPluginAsync | undefined): FastifyPluginAsync[] {
   return plugin === undefined ? [] : [plugin]
 }
 
-function actorOf(secret: string): Actor | undefined {
+function actorOf(secret: string): Operator | undefined {
   const roles = Object.keys(TOKENS) as Role[]
   const role = roles.find((name) => TOKENS[name] === secret)
-  return role && { kind: 'api_token', id: `id-of-${role}`, name: role, role }
+  return role && { kind: 'api_token', id: `id-of-${role}`, name: role, role, makers: [] }
 }

@@ -55,6 +55,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
       id: 'token-1',
       name: 'test',
       role: secret as Role,
+      makers: [],
     }),
     prove: identity.prove,
     idempotencyKeys: createIdempotencyKeys(deps),

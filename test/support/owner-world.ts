@@ -59,6 +59,8 @@ export function ownerWorld(world: TestApp, database: () => Pick<Db, 'kysely'>) {
       const { kysely } = database()
       const columns = [
         'at',
+        'by',
+        'via',
         'type',
         'reason',
         'enrollment_id',

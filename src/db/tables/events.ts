@@ -1,8 +1,11 @@
 import type { ColumnType, Generated } from 'kysely'
+import type { Actor } from '../../kernel/act.ts'
 
 interface EventColumns {
   type: string
   at: Date
+  by: ColumnType<Actor | null, string | null, never>
+  via: Generated<string | null>
   enrollment_id: string | null
   serial_number: string | null
   user_name: string | null

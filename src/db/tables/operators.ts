@@ -8,6 +8,8 @@ export interface ApiTokensTable {
   secret_hash: Buffer
   /** Whether FIRSTBOOT_ADMIN_TOKEN named it at the last start that had this setting. */
   from_setting: Generated<boolean>
+  /** Ids of the tokens that made it, the first maker first. */
+  makers: ColumnType<string[], string | undefined, never>
   expires_at: Date | null
   last_used_at: Date | null
   created_at: Date

@@ -38,9 +38,9 @@ export function createAde(deps: AdeDeps) {
       await syncs.reset(trx, serverId)
       await forgetProfiles(trx, serverId)
     },
-    async onFirst(trx, server) {
+    async onFirst(trx, server, act) {
       const present = { ...server, cursor: null, full_sync_mark: null, last_full_sync_started_at: null }
-      await syncs.start(trx, present, 'first_token')
+      await syncs.start(trx, present, 'first_token', act)
     },
     onStored: onChanged,
   })

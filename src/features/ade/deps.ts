@@ -28,13 +28,5 @@ export interface AdeDeps {
   instanceId: string
 }
 
-/** Who asks for a change, for the event. */
-export interface Change {
-  actorId: string
-  requestId: string
-  /** Refuses the version that is there. */
-  check?: (version: number) => void
-}
-
 /** The database or a transaction on it. */
 export type Reader = Db['kysely']

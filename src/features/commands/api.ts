@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { Db } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
@@ -18,7 +18,7 @@ import {
 import { buildCommand, markDataKeys, parseCommand, redactCommand } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Push } from '../push/index.ts'
-import type { Commands, NewCommand } from './commands.ts'
+import { nameOf, type Commands, type NewCommand } from './commands.ts'
 import { PRIORITIES } from './priorities.ts'
 import type { Command, Delivery, DeviceDelivery } from './store.ts'
 
@@ -146,14 +146,14 @@ export function commandsApi(deps: {
         },
       },
       async (request, reply) => {
-        const command = readCommand(request.body, request)
+        const command = readCommand(request.body)
         const now = new Date().toISOString()
         if (request.body.dry_run) {
           await checkTargets(devices, db, command.targets)
-          return reply.code(202).send({ ...renderNew(command, now), deliveries: [] })
+          return reply.code(202).send({ ...renderNew(command, request.act, now), deliveries: [] })
         }
         await checkTargets(devices, db, command.targets)
-        await db.transaction((trx) => commands.enqueue(trx, command))
+        await db.transaction((trx) => commands.enqueue(trx, request.act, command))
         // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
         const { plist: _, ...told } = await show(commands, command.uuid)
         return reply.code(202).send(told)
@@ -201,7 +201,7 @@ export function commandsApi(deps: {
       async (request) => {
         const { plist, ...rest } = await show(commands, request.params.uuid)
         // A command may hold a PIN, a password or a certificate's key, which whoever only reads has no need of.
-        return request.actor.role === 'viewer' ? rest : { ...rest, plist }
+        return request.operator.role === 'viewer' ? rest : { ...rest, plist }
       },
     )
 
@@ -219,7 +219,7 @@ export function commandsApi(deps: {
         },
       },
       async (request, reply) => {
-        const count = await commands.cancel(request.params.uuid)
+        const count = await commands.cancel(request.params.uuid, request.act)
         if (count === 0)
           throw new AppError(
             'conflict',
@@ -301,14 +301,13 @@ async function checkTargets(devices: Devices, db: Db, ids: readonly string[]): P
     throw new AppError('invalid_request', fields[0]?.message, { fields: fields.slice(0, 100) })
 }
 
-function readCommand(body: Static<typeof newCommandSchema>, request: FastifyRequest): NewCommand {
+function readCommand(body: Static<typeof newCommandSchema>): NewCommand {
   const { not_before, expires_at } = body
   if (not_before !== undefined && expires_at !== undefined && new Date(expires_at) <= new Date(not_before))
     throw new AppError('invalid_request', 'expires_at is not after not_before.')
   return {
     ...readPlist(body),
     targets: [...new Set(body.device_ids)],
-    createdBy: `${request.actor.kind}:${request.actor.id}`,
     ...(body.priority !== undefined && { priority: body.priority }),
     ...(not_before !== undefined && { notBefore: new Date(not_before) }),
     ...(expires_at !== undefined && { expiresAt: new Date(expires_at) }),
@@ -360,7 +359,7 @@ function renderCommand(command: Omit<Command, 'body'>) {
   }
 }
 
-function renderNew(command: NewCommand, now: string) {
+function renderNew(command: NewCommand, act: Act, now: string) {
   return {
     uuid: command.uuid,
     request_type: command.requestType,
@@ -368,7 +367,7 @@ function renderNew(command: NewCommand, now: string) {
     not_before: command.notBefore?.toISOString() ?? null,
     expires_at: command.expiresAt?.toISOString() ?? null,
     created_at: now,
-    created_by: command.createdBy ?? null,
+    created_by: nameOf(act),
     device_count: command.targets.length,
     plist: redactCommand(command.body).toString('base64'),
   }

@@ -1,4 +1,5 @@
 import type { Db, Tx } from '../../db/index.ts'
+import { actOfServer, type Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
@@ -26,7 +27,6 @@ export interface NewCommand {
   priority?: keyof typeof PRIORITIES
   notBefore?: Date
   expiresAt?: Date
-  createdBy?: string
   /** Commands of our own that mean more than themselves when they are done. */
   purpose?: 'inventory' | 'unenroll'
   /** NanoMDM's `nopush`: leave it to the device when it comes. */
@@ -53,7 +53,7 @@ export function createCommands(deps: {
    * Queues a command with `trx` and asks for the pushes. Errors: `conflict` when the uuid was used before or a target
    * is not enrolled.
    */
-  async function enqueue(trx: Tx, command: NewCommand): Promise<void> {
+  async function enqueue(trx: Tx, act: Act, command: NewCommand): Promise<void> {
     const now = clock.now()
     const targets = [...new Set(command.targets)]
     const live = await devices.liveIds(trx, targets)
@@ -68,7 +68,7 @@ export function createCommands(deps: {
       not_before: command.notBefore ?? null,
       expires_at: command.expiresAt ?? null,
       target_ids: targets,
-      created_by: command.createdBy ?? null,
+      created_by: nameOf(act),
       created_at: now,
     }
     if (!(await store.insertCommand(trx, row)))
@@ -78,25 +78,25 @@ export function createCommands(deps: {
     if (command.push !== false)
       await push.request(trx, targets, command.notBefore ? { dueAt: command.notBefore } : {})
     await events.emit(trx, {
-      type: 'command.queued',
+      ...{ type: 'command.queued', act },
       enrollment_id: targets.length === 1 ? targets[0]! : null,
       data: { command_uuid: row.uuid, request_type: row.request_type, devices: targets.length },
     })
   }
 
   /** Cancels all that is pending for these enrollments: they enrolled anew, left or were removed. */
-  async function cancelAll(trx: Tx, enrollmentIds: readonly string[]): Promise<void> {
+  async function cancelAll(trx: Tx, act: Act, enrollmentIds: readonly string[]): Promise<void> {
     const gone = await store.cancelPendingOf(trx, enrollmentIds, clock.now())
-    await events.emit(trx, ...gone.map((row) => finished('command.cancelled', row)))
+    await events.emit(trx, ...gone.map((row) => finished('command.cancelled', row, act)))
   }
 
   /** Cancels what has not been sent of a command; returns how many deliveries that were. */
-  function cancel(uuid: string): Promise<number> {
+  function cancel(uuid: string, act: Act): Promise<number> {
     return db.transaction(async (trx) => {
       const command = await store.findCommand(trx, uuid)
       if (!command) throw new AppError('not_found', `There is no command ${uuid}.`)
       const gone = await store.cancelUnsent(trx, uuid, command.target_ids, clock.now())
-      await events.emit(trx, ...gone.map((row) => finished('command.cancelled', row)))
+      await events.emit(trx, ...gone.map((row) => finished('command.cancelled', row, act)))
       return gone.length
     })
   }
@@ -106,7 +106,7 @@ export function createCommands(deps: {
     for (;;) {
       const count = await db.transaction(async (trx) => {
         const gone = await store.expireDue(trx, clock.now(), SWEEP_BATCH)
-        await events.emit(trx, ...gone.map((row) => finished('command.expired', row)))
+        await events.emit(trx, ...gone.map((row) => finished('command.expired', row, actOfServer())))
         return gone.length
       })
       if (count < SWEEP_BATCH) return
@@ -177,12 +177,18 @@ export function createCommands(deps: {
   }
 }
 
+/** Who asked for a command, as it is told of that: null = the server itself. */
+export function nameOf({ by }: Act): string | null {
+  return by && `${by.kind}:${by.id}`
+}
+
 function finished(
   type: 'command.cancelled' | 'command.expired',
   row: { enrollment_id: string; command_uuid: string; request_type: string | null },
+  act: Act,
 ) {
   return {
-    type,
+    ...{ type, act },
     enrollment_id: row.enrollment_id,
     data: { command_uuid: row.command_uuid, request_type: row.request_type },
   }

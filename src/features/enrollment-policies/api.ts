@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest, FastifySchemaCompiler } from 'fastify'
+import type { FastifySchemaCompiler } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { idParam, nothing } from '../../kernel/schema.ts'
-import type { Change, EnrollmentPolicies } from './policies.ts'
+import type { EnrollmentPolicies } from './policies.ts'
 import { newPolicySchema, policyPatchSchema, policySchema } from './schema.ts'
 import type { Policy } from './types.ts'
 
@@ -39,7 +39,7 @@ export function enrollmentPoliciesApi(deps: {
         },
       },
       async (request, reply) => {
-        const policy = await policies.create(request.body, changeOf(request))
+        const policy = await policies.create(request.body, request.act)
         return reply
           .code(201)
           .headers({ location: `/api/v1/enrollment-policies/${policy.id}`, etag: etagOf(policy.version) })
@@ -101,7 +101,7 @@ export function enrollmentPoliciesApi(deps: {
         },
       },
       async (request, reply) => {
-        const policy = await policies.update(request.params.id, request.body, changeOf(request))
+        const policy = await policies.update(request.params.id, request.body, request.act)
         return reply.header('etag', etagOf(policy.version)).send(render(policy))
       },
     )
@@ -119,18 +119,10 @@ export function enrollmentPoliciesApi(deps: {
         },
       },
       async (request, reply) => {
-        await policies.remove(request.params.id, changeOf(request))
+        await policies.remove(request.params.id, request.act)
         return reply.code(204).send()
       },
     )
-  }
-}
-
-function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>): Change {
-  return {
-    actorId: request.actor.id,
-    requestId: request.id,
-    check: (version) => request.checkIfMatch(version),
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Db, type Tx, afterCommit, isUniqueViolation } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -19,9 +20,6 @@ import {
   updatePolicy,
 } from './store.ts'
 import type { Policy, PolicyFields } from './types.ts'
-
-/** A change's circumstances: who asks, and a check that may refuse the version that is there. */
-export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
 
 /** What the policies are made of. */
 type PoliciesDeps = {
@@ -51,23 +49,23 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
     return tidy(document)
   }
 
-  async function create(body: unknown, change: Change): Promise<Policy> {
+  async function create(body: unknown, act: Act): Promise<Policy> {
     const now = clock.now()
     return db.transaction(async (trx) => {
       const fields = await checked(trx, patched(undefined, body))
       const policy = await insertPolicy(trx, newId(now), fields, now)
       if (policy === undefined) throw taken()
-      await groups.ensurePolicyGroup(trx, policy.id, policy.name)
-      await tell(trx, 'policy.created', policy, change)
+      await groups.ensurePolicyGroup(trx, policy, act)
+      await tell(trx, 'policy.created', policy, act)
       return policy
     })
   }
 
-  async function update(id: string, patch: unknown, change: Change): Promise<Policy> {
+  async function update(id: string, patch: unknown, act: Act): Promise<Policy> {
     try {
       return await db.transaction(async (trx) => {
         const policy = (await lockPolicy(trx, id)) ?? missing()
-        change.check?.(policy.version)
+        act.checkVersion(policy.version)
         const before = fieldsOf(policy)
         const fields = await checked(trx, patched(before, patch))
         const changed = differences(before, fields)
@@ -75,8 +73,8 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
         // Switched off, it would take its devices out of management at Apple.
         if (before.ade.enabled && !fields.ade.enabled) await refuseIfUsed(trx, id)
         const after = await updatePolicy(trx, id, fields, clock.now())
-        await groups.renamePolicyGroup(trx, id, after.name)
-        await tell(trx, 'policy.updated', after, change, { changed })
+        await groups.renamePolicyGroup(trx, after, act)
+        await tell(trx, 'policy.updated', after, act, { changed })
         return after
       })
     } catch (error) {
@@ -84,14 +82,14 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
     }
   }
 
-  async function remove(id: string, change: Change): Promise<void> {
+  async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
       const policy = (await lockPolicy(trx, id)) ?? missing()
-      change.check?.(policy.version)
+      act.checkVersion(policy.version)
       await refuseIfUsed(trx, id)
-      await groups.deletePolicyGroup(trx, id)
+      await groups.deletePolicyGroup(trx, id, act)
       await deletePolicy(trx, id)
-      await tell(trx, 'policy.deleted', policy, change)
+      await tell(trx, 'policy.deleted', policy, act)
     })
   }
 
@@ -110,13 +108,12 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
     trx: Tx,
     type: 'policy.created' | 'policy.deleted' | 'policy.updated',
     { id, name }: Policy,
-    change: Change,
+    act: Act,
     data: Record<string, unknown> = {},
   ): Promise<void> {
     await events.emit(trx, {
-      type,
-      data: { policy_id: id, name, ...data, by: change.actorId },
-      request_id: change.requestId,
+      ...{ type, act },
+      data: { policy_id: id, name, ...data },
     })
     afterCommit(trx, () => deps.onChanged(id))
   }

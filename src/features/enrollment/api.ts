@@ -37,9 +37,7 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { id } = request.params
-        const uuid = await requestUnenroll(deps, id, {
-          createdBy: `${request.actor.kind}:${request.actor.id}`,
-        })
+        const uuid = await requestUnenroll(deps, id, request.act)
         return reply.code(202).send({ device_id: id, command_uuid: uuid })
       },
     )
@@ -63,8 +61,7 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        const by = { actorId: request.actor.id, requestId: request.id }
-        const until = await allowReEnrollment(deps, request.params.id, by)
+        const until = await allowReEnrollment(deps, request.params.id, request.act)
         return reply.code(202).send({ allowed_until: until.toISOString() })
       },
     )
@@ -85,7 +82,7 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        await deleteDevice(deps, request.params.id, request.query.force)
+        await deleteDevice(deps, request.params.id, request.act, request.query)
         return reply.code(204).send()
       },
     )
@@ -154,7 +151,10 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { user_name = null, group_id = null, uses = 1, expires_at } = request.body
-        const link = await links.create({ user_name, group_id, uses, expires_at: toDate(expires_at) })
+        const link = await links.create(
+          { user_name, group_id, uses, expires_at: toDate(expires_at) },
+          request.act,
+        )
         return reply.code(201).send(renderLink(link))
       },
     )
@@ -212,7 +212,7 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        await links.revoke(request.params.id)
+        await links.revoke(request.params.id, request.act)
         return reply.code(204).send()
       },
     )
@@ -224,7 +224,7 @@ function toDate(at: string | null | undefined): Date | null {
 }
 
 function renderFor(request: FastifyRequest, link: EnrollmentLink) {
-  return { ...renderLink(link), ...(request.actor.role === 'viewer' && { url: null }) }
+  return { ...renderLink(link), ...(request.operator.role === 'viewer' && { url: null }) }
 }
 
 function renderLink(link: EnrollmentLink) {

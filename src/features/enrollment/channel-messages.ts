@@ -1,3 +1,4 @@
+import { actOfServer } from '../../kernel/act.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { endEnrollment } from './end.ts'
 import { openToken, sealMessage, sealToken } from './messages.ts'
@@ -7,7 +8,7 @@ export function checkOut(deps: EnrollmentDeps, id: string, from: Sender): Promis
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment || enrollment.unenrolled_at !== null) return
-    await endEnrollment(trx, deps, enrollment, 'checked_out', from.requestId)
+    await endEnrollment(trx, deps, enrollment, 'checked_out', actOfServer('device', from.requestId))
     const message = {
       enrollment_id: enrollment.id,
       message_type: 'CheckOut',

@@ -1,5 +1,6 @@
 import type { Tx } from '../../db/index.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
+import { actOfServer, type Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
@@ -20,7 +21,7 @@ export async function endEnrollment(
   deps: EnrollmentDeps,
   enrollment: Enrollment,
   reason: EndReason,
-  requestId?: string,
+  act: Act,
 ): Promise<void> {
   const now = deps.clock.now()
   const ids = [enrollment.id, ...(await deps.devices.userChannelIds(trx, enrollment.id))]
@@ -38,17 +39,16 @@ export async function endEnrollment(
     ),
   )
   await deps.identity.endAll(trx, enrollment.id, reason === 'serial_number_moved' ? 'replaced' : 'ended')
-  await deps.commands.cancelAll(trx, ids)
+  await deps.commands.cancelAll(trx, act, ids)
   await deps.push.forget(trx, ids)
   await forgetRelease(trx, enrollment.id)
   await deps.groups.removeDevice(trx, enrollment.id)
   await noteLeft(trx, deps, enrollment)
   await deps.events.emit(trx, {
-    type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled',
+    ...{ type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled', act },
     enrollment_id: enrollment.id,
     serial_number: enrollment.serial_number,
     reason,
-    ...(requestId !== undefined && { request_id: requestId }),
   })
 }
 
@@ -66,22 +66,18 @@ export async function noteLeft(
 export function finishRemoval(deps: EnrollmentDeps, enrollmentId: string): Promise<void> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, enrollmentId)
-    if (enrollment) await endEnrollment(trx, deps, enrollment, 'profile_removed')
+    if (enrollment) await endEnrollment(trx, deps, enrollment, 'profile_removed', actOfServer('device'))
   })
 }
 
 /** Queues the removal of our profile from a device; it has left when it acknowledges that, or says CheckOut. */
-export function requestUnenroll(
-  deps: EnrollmentDeps,
-  id: string,
-  request: { createdBy?: string },
-): Promise<string> {
+export function requestUnenroll(deps: EnrollmentDeps, id: string, act: Act): Promise<string> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
     if (enrollment.unenrolled_at !== null || enrollment.parent_id !== null)
       throw new AppError('conflict', 'Only a device that is enrolled can be unenrolled.')
-    return queueUnenroll(trx, deps, enrollment, request)
+    return queueUnenroll(trx, deps, enrollment, act)
   })
 }
 
@@ -90,23 +86,27 @@ export async function queueUnenroll(
   trx: Tx,
   deps: Pick<EnrollmentDeps, 'commands' | 'instanceId'>,
   enrollment: Pick<Enrollment, 'id'>,
-  { createdBy }: { createdBy?: string },
+  act: Act,
 ): Promise<string> {
   const uuid = newAppleUuid()
-  await deps.commands.enqueue(trx, {
+  await deps.commands.enqueue(trx, act, {
     uuid,
     requestType: 'RemoveProfile',
     body: buildCommand(uuid, 'RemoveProfile', { Identifier: profileIdentifier(deps.instanceId) }),
     targets: [enrollment.id],
     priority: 'high',
     purpose: 'unenroll',
-    ...(createdBy !== undefined && { createdBy }),
   })
   return uuid
 }
 
 /** Forgets a device. One that is still enrolled only with `force`: it is then told so at its next contact. */
-export function deleteDevice(deps: EnrollmentDeps, id: string, force: boolean): Promise<void> {
+export function deleteDevice(
+  deps: EnrollmentDeps,
+  id: string,
+  act: Act,
+  { force }: { force: boolean },
+): Promise<void> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
@@ -116,12 +116,12 @@ export function deleteDevice(deps: EnrollmentDeps, id: string, force: boolean): 
           'conflict',
           'The device is still enrolled: unenroll it first, or delete it with force=true.',
         )
-      await endEnrollment(trx, deps, enrollment, 'deleted')
+      await endEnrollment(trx, deps, enrollment, 'deleted', act)
     }
     await deps.groups.removeDevice(trx, enrollment.id)
     await deps.devices.deleteEnrollment(trx, enrollment.id)
     await deps.events.emit(trx, {
-      type: 'device.deleted',
+      ...{ type: 'device.deleted', act },
       enrollment_id: enrollment.id,
       serial_number: enrollment.serial_number,
     })
@@ -133,7 +133,7 @@ export async function abandonHalfEnrolled(deps: EnrollmentDeps): Promise<void> {
   for (;;) {
     const count = await deps.db.transaction(async (trx) => {
       const half = await deps.devices.lockHalfEnrolled(trx, halfEnrolledSince(deps.clock.now()), BATCH)
-      for (const enrollment of half) await endEnrollment(trx, deps, enrollment, 'abandoned')
+      for (const enrollment of half) await endEnrollment(trx, deps, enrollment, 'abandoned', actOfServer())
       return half.length
     })
     if (count < BATCH) return

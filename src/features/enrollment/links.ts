@@ -1,4 +1,5 @@
 import { withoutNul, type Db, type Tx } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
@@ -62,7 +63,7 @@ export function createLinks(deps: {
   const { db, clock, events, users, groups, secretBox, publicUrl } = deps
 
   /** Makes a link. Throws `invalid_request`, naming the field, for an unknown user or group, or a past time. */
-  async function create(wanted: NewLink): Promise<EnrollmentLink> {
+  async function create(wanted: NewLink, act: Act): Promise<EnrollmentLink> {
     const now = clock.now()
     const { uses = 1 } = wanted
     const expires_at = wanted.expires_at ?? addTime(now, DEFAULT_DAYS, 'day')
@@ -92,7 +93,7 @@ export function createLinks(deps: {
       }
       await insertLink(trx, link)
       await events.emit(trx, {
-        type: 'enrollment_link.created',
+        ...{ type: 'enrollment_link.created', act },
         user_name: user?.user_name ?? null,
         data: { link_id: id, uses, expires_at: expires_at.toISOString() },
       })
@@ -127,12 +128,12 @@ export function createLinks(deps: {
       return link && (await withNames([link]))[0]
     },
     /** Revokes a link; the row stays. A second time changes nothing. Throws `not_found`. */
-    async revoke(id: string): Promise<void> {
+    async revoke(id: string, act: Act): Promise<void> {
       await db.transaction(async (trx) => {
         const revoked = await revokeLink(trx, id, clock.now())
         if (revoked !== undefined) {
           await events.emit(trx, {
-            type: 'enrollment_link.revoked',
+            ...{ type: 'enrollment_link.revoked', act },
             data: { link_id: id, used: revoked.used },
           })
         } else if ((await findLink(trx, id)) === undefined) {

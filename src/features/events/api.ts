@@ -5,12 +5,27 @@ import { text, textOrNull, time, timesQuery } from '../../kernel/schema.ts'
 import type { Events } from './events.ts'
 import { EVENT_TYPES, type PublishedEvent } from './types.ts'
 
+const actor = Type.Object(
+  {
+    kind: text('`api_token` or `person`.'),
+    id: text('The id of the token or person.'),
+    name: text('Its name at the time.'),
+  },
+  { title: 'Actor', description: 'Who acts.' },
+)
+
 /** An event as the API tells it. */
 export const eventSchema = Type.Object(
   {
     id: text('Greater than that of every event before; in order and without gaps that fill later.'),
     type: text('What happened, `<thing>.<what became of it>`.'),
     at: time('When it happened.'),
+    by: Type.Union([actor, Type.Null()], {
+      description: 'Who did it; null = a device, or the server itself.',
+    }),
+    via: textOrNull(
+      'By what way: `api`, `nanomdm`, `cli`, `page`, `device` or `job`; null of events of older versions.',
+    ),
     enrollment_id: textOrNull('The device (`/devices/{id}`) that it is about.'),
     serial_number: textOrNull('Its serial number.'),
     user_name: textOrNull('Who it is about.'),

@@ -1,4 +1,5 @@
 import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { addTime } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -52,10 +53,13 @@ export function createEvents(deps: {
   /** Writes one log line and counts, for facts that stand in no transaction or were written by another statement. */
   function announce(event: NewEvent): void {
     metrics.events.inc({ type: event.type, reason: event.reason ?? '' }, devicesIn(event))
-    const { type, data, ...fields } = serials.add(event)
+    const { type, data, act, ...fields } = serials.add(event)
     const level = WARNINGS.has(type) ? 'warn' : 'info'
     if (log.isLevelEnabled(level))
-      log[level]({ event: type, ...withoutNulls(fields), ...data }, sentenceOf(event))
+      log[level](
+        { event: type, ...withoutNulls({ ...fields, ...actFields(act) }), ...data },
+        sentenceOf(event),
+      )
   }
 
   /** What happened, why, and what else is said of it in words. */
@@ -104,6 +108,10 @@ function devicesIn({ type, data }: NewEvent): number {
   const field = DEVICES_IN[type]
   const count = field === undefined ? undefined : data?.[field]
   return typeof count === 'number' ? count : 1
+}
+
+function actFields(act: Act | undefined) {
+  return act && { by: act.by, via: act.via, request_id: act.request_id }
 }
 
 function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> {

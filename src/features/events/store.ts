@@ -11,10 +11,19 @@ const PUBLISHER_LOCK = 7_203_001
 export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at: Date): Promise<void> {
   if (events.length === 0) return
   await sql`
-    insert into event_outbox (type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
-    select type, ${at}::timestamptz, enrollment_id, serial_number, user_name, reason, attempt_id, coalesce(data, '{}')
-    from json_to_recordset(${jsonText(events)}::json) as e (type text, enrollment_id text,
-      serial_number text, user_name text, reason text, attempt_id text, data jsonb)`.execute(trx)
+    insert into event_outbox (type, at, by, via, enrollment_id, serial_number, user_name, reason, attempt_id, data)
+    select type, ${at}::timestamptz, by, via, enrollment_id, serial_number, user_name, reason, attempt_id,
+      coalesce(data, '{}')
+    from json_to_recordset(${jsonText(events.map(withActor))}::json) as e (type text, by jsonb, via text,
+      enrollment_id text, serial_number text, user_name text, reason text, attempt_id text, data jsonb)`.execute(
+    trx,
+  )
+}
+
+function withActor({ act, ...fact }: NewEvent) {
+  // What has no act came with the request of a device, or of itself.
+  const { by = null, via = fact.request_id === undefined ? 'job' : 'device' } = act ?? {}
+  return { ...fact, by, via }
 }
 
 /**
@@ -30,9 +39,9 @@ export function publishBatch(db: Db, limit: number): Promise<number> {
       with taken as (
         delete from event_outbox where seq in (select seq from event_outbox order by seq limit ${limit}) returning *
       )
-      insert into events (id, type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data)
+      insert into events (id, type, at, by, via, enrollment_id, serial_number, user_name, reason, attempt_id, data)
       select coalesce((select max(id) from events), 0) + row_number() over (order by seq),
-        type, at, enrollment_id, serial_number, user_name, reason, attempt_id, data
+        type, at, by, via, enrollment_id, serial_number, user_name, reason, attempt_id, data
       from taken`.execute(trx)
     return Number(moved.numAffectedRows ?? 0n)
   })

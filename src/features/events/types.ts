@@ -1,3 +1,5 @@
+import type { Act, Actor } from '../../kernel/act.ts'
+
 /** Every kind of fact that is told. A name is `<thing>.<what happened to it>`; names never change their meaning. */
 export const EVENT_TYPES = [
   'ade_device.assigned',
@@ -75,7 +77,10 @@ export const EVENT_TYPES = [
 /** A name of the list above. */
 export type EventType = (typeof EVENT_TYPES)[number]
 
-/** A fact about to be told. `data` is JSON and never holds a secret; `request_id` and `duration_ms` go to the log only. */
+/**
+ * A fact about to be told. `data` is JSON and never holds a secret; `request_id` and `duration_ms` go to the log only. What a
+ * change tells has its `act`, which says who made it; what has none is told by the device of the request, or by a job.
+ */
 export interface NewEvent {
   type: EventType
   enrollment_id?: string | null
@@ -84,6 +89,7 @@ export interface NewEvent {
   reason?: string | null
   attempt_id?: string | null
   data?: Record<string, unknown>
+  act?: Act
   request_id?: string
   duration_ms?: number
 }
@@ -93,6 +99,8 @@ export interface PublishedEvent {
   id: number
   type: string
   at: Date
+  by: Actor | null
+  via: string | null
   enrollment_id: string | null
   serial_number: string | null
   user_name: string | null

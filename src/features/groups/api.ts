@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { dates, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
 import type { Groups } from './groups.ts'
-import type { Change, GroupView } from './types.ts'
+import type { GroupView } from './types.ts'
 
 const TAGS = ['Groups']
 const MAX_NAME = 255
@@ -98,7 +97,7 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        const group = await groups.create(request.body.name, changeOf(request))
+        const group = await groups.create(request.body.name, request.act)
         return reply
           .code(201)
           .headers({ location: `/api/v1/groups/${group.id}`, etag: etagOf(group.version) })
@@ -166,7 +165,7 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        const group = await groups.rename(request.params.id, request.body.name, changeOf(request))
+        const group = await groups.rename(request.params.id, request.body.name, request.act)
         return reply.header('etag', etagOf(group.version)).send(render(group))
       },
     )
@@ -184,7 +183,7 @@ function itself(groups: Groups): FastifyPluginAsyncTypebox {
         },
       },
       async (request, reply) => {
-        await groups.remove(request.params.id, changeOf(request))
+        await groups.remove(request.params.id, request.act)
         return reply.code(204).send()
       },
     )
@@ -232,11 +231,7 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
           response: { 200: changedSchema },
         },
         async handler(request, reply) {
-          const { version, ...done } = await edit(
-            request.params.id,
-            request.body.device_ids,
-            changeOf(request),
-          )
+          const { version, ...done } = await edit(request.params.id, request.body.device_ids, request.act)
           return reply.header('etag', etagOf(version)).send(done)
         },
       })
@@ -257,19 +252,11 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
         const { version } = await groups.removeMember(
           request.params.id,
           request.params.device_id,
-          changeOf(request),
+          request.act,
         )
         return reply.code(204).header('etag', etagOf(version)).send()
       },
     )
-  }
-}
-
-function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>): Change {
-  return {
-    actorId: request.actor.id,
-    requestId: request.id,
-    check: (version) => request.checkIfMatch(version),
   }
 }
 

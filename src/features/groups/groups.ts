@@ -1,4 +1,5 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -21,7 +22,7 @@ import {
   lockGroupToDelete,
   updateGroup,
 } from './store.ts'
-import type { Change, GroupView } from './types.ts'
+import type { GroupView } from './types.ts'
 
 /** What the groups are made of. */
 type GroupsDeps = {
@@ -40,25 +41,25 @@ export type Groups = ReturnType<typeof createGroups>
 export function createGroups(deps: GroupsDeps) {
   const { db, clock, events, devices } = deps
 
-  async function create(name: string, change: Change): Promise<GroupView> {
+  async function create(name: string, act: Act): Promise<GroupView> {
     checkName(name)
     const now = clock.now()
     return db.transaction(async (trx) => {
       const group = await insertGroup(trx, { id: newId(now), name, kind: 'static', policy_id: null }, now)
       if (group === undefined) throw taken()
-      await events.emit(trx, fact('group.created', group, change))
+      await events.emit(trx, fact('group.created', group, act))
       return { ...group, member_count: 0 }
     })
   }
 
-  async function rename(id: string, name: string | undefined, change: Change): Promise<GroupView> {
+  async function rename(id: string, name: string | undefined, act: Act): Promise<GroupView> {
     try {
       const group = await db.transaction(async (trx) => {
-        const before = await lockStatic(trx, id, change)
+        const before = await lockStatic(trx, id, act)
         if (name === undefined || name === before.name) return before
         checkName(name)
         const after = await updateGroup(trx, id, { name }, clock.now())
-        await events.emit(trx, fact('group.updated', after, change, { changed: ['name'] }))
+        await events.emit(trx, fact('group.updated', after, act, { changed: ['name'] }))
         return after
       })
       return await view(group)
@@ -67,17 +68,17 @@ export function createGroups(deps: GroupsDeps) {
     }
   }
 
-  async function remove(id: string, change: Change): Promise<void> {
+  async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
-      const group = checkStatic(await lockGroupToDelete(trx, id), change)
+      const group = checkStatic(await lockGroupToDelete(trx, id), act)
       refuseIfNamed(await deps.policiesNaming(trx, id))
       await deleteGroup(trx, id)
-      await events.emit(trx, fact('group.deleted', group, change))
+      await events.emit(trx, fact('group.deleted', group, act))
     })
   }
 
-  async function lockStatic(trx: Tx, id: string, change: Change): Promise<Group> {
-    return checkStatic(await lockGroup(trx, id), change)
+  async function lockStatic(trx: Tx, id: string, act: Act): Promise<Group> {
+    return checkStatic(await lockGroup(trx, id), act)
   }
 
   async function view(group: Group): Promise<GroupView> {
@@ -130,19 +131,15 @@ export function createGroups(deps: GroupsDeps) {
 function fact(
   type: 'group.created' | 'group.deleted' | 'group.updated',
   group: Group,
-  change: Change,
+  act: Act,
   data: Record<string, unknown> = {},
 ) {
-  return {
-    type,
-    data: { group_id: group.id, name: group.name, ...data, by: change.actorId },
-    request_id: change.requestId,
-  }
+  return { type, act, data: { group_id: group.id, name: group.name, ...data } }
 }
 
-function checkStatic(group: Group | undefined, change: Change): Group {
+function checkStatic(group: Group | undefined, act: Act): Group {
   if (group === undefined) return missing()
-  change.check?.(group.version)
+  act.checkVersion(group.version)
   if (group.kind === 'static') return group
   throw new AppError('conflict', 'This group belongs to its enrollment policy; change the policy instead.')
 }

@@ -1,4 +1,5 @@
 import type { Db, Tx } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
@@ -14,7 +15,7 @@ import {
   listMemberIds,
   updateGroup,
 } from './store.ts'
-import type { Change, MembersChanged } from './types.ts'
+import type { MembersChanged } from './types.ts'
 
 /** Bad ids that one answer names. */
 const MAX_NAMED = 20
@@ -27,7 +28,7 @@ type Deps = {
   clock: Clock
   events: Pick<Events, 'emit'>
   devices: Pick<Devices, 'findDeviceNames' | 'listByPolicy'>
-  lockStatic: (trx: Tx, id: string, change: Change) => Promise<Group>
+  lockStatic: (trx: Tx, id: string, act: Act) => Promise<Group>
   missing: () => never
 }
 
@@ -38,18 +39,17 @@ export function createMembers(deps: Deps) {
   /** Changes the members of a static group by `write`; its next version if anything has changed. */
   function edit(
     groupId: string,
-    change: Change,
+    act: Act,
     write: (trx: Tx) => Promise<Omit<MembersChanged, 'version'>>,
   ): Promise<MembersChanged> {
     return db.transaction(async (trx) => {
-      const group = await deps.lockStatic(trx, groupId, change)
+      const group = await deps.lockStatic(trx, groupId, act)
       const done = await write(trx)
       if (done.added === 0 && done.removed === 0) return { ...done, version: group.version }
       const { name, version } = await updateGroup(trx, groupId, {}, clock.now())
       await events.emit(trx, {
-        type: 'group.updated',
-        data: { group_id: groupId, name, changed: ['members'], ...done, by: change.actorId },
-        request_id: change.requestId,
+        ...{ type: 'group.updated', act },
+        data: { group_id: groupId, name, changed: ['members'], ...done },
       })
       return { ...done, version }
     })
@@ -84,23 +84,23 @@ export function createMembers(deps: Deps) {
       return members(group, { limit: query.limit, after })
     },
     /** Adds devices to a static group. Throws AppError `not_found`, `conflict` (dynamic) and `invalid_request` (no device). */
-    addMembers(groupId: string, deviceIds: readonly string[], change: Change): Promise<MembersChanged> {
-      return edit(groupId, change, async (trx) => ({
+    addMembers(groupId: string, deviceIds: readonly string[], act: Act): Promise<MembersChanged> {
+      return edit(groupId, act, async (trx) => ({
         added: await insertMembers(trx, groupId, await known(trx, deviceIds), clock.now()),
         removed: 0,
       }))
     },
     /** Makes these devices the only members of a static group. Throws as adding does. */
-    replaceMembers(groupId: string, deviceIds: readonly string[], change: Change): Promise<MembersChanged> {
-      return edit(groupId, change, async (trx) => {
+    replaceMembers(groupId: string, deviceIds: readonly string[], act: Act): Promise<MembersChanged> {
+      return edit(groupId, act, async (trx) => {
         const ids = await known(trx, deviceIds)
         const removed = await deleteMembersExcept(trx, groupId, ids)
         return { removed, added: await insertMembers(trx, groupId, ids, clock.now()) }
       })
     },
     /** Takes a device out of a static group. Throws AppError `not_found` and `conflict` (dynamic). */
-    removeMember(groupId: string, deviceId: string, change: Change): Promise<MembersChanged> {
-      return edit(groupId, change, async (trx) => {
+    removeMember(groupId: string, deviceId: string, act: Act): Promise<MembersChanged> {
+      return edit(groupId, act, async (trx) => {
         if (!(await deleteMember(trx, groupId, deviceId)))
           throw new AppError('not_found', 'This device is no member of the group.')
         return { added: 0, removed: 1 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
@@ -45,19 +46,17 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
       url: '/v1/enqueue/:ids?',
       config: { role: 'operator', longParams: true },
       handler: async (request, reply) => {
-        const options = {
-          noPush: Boolean(queryOf(request, 'nopush')),
-          createdBy: `api_token:${request.actor.id}`,
-        }
+        const options = { noPush: Boolean(queryOf(request, 'nopush')), act: request.act }
         const ids = idsOf(request)
         return answer(request, reply, await enqueue(deps, ids, bodyOf(request), options), ids.length)
       },
     })
 
     app.put('/v1/pushcert', { config: { role: 'admin' }, bodyLimit: SMALL }, async (request, reply) => {
-      const { topic, not_after } = await deps.push.certificates.store({
-        pem: bodyOf(request).toString('utf8'),
-      })
+      const { topic, not_after } = await deps.push.certificates.store(
+        { pem: bodyOf(request).toString('utf8') },
+        request.act,
+      )
       return json(reply, 200, { topic, not_after: not_after.toISOString() })
     })
 
@@ -85,7 +84,7 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
       const enrollments = await Promise.all(
         rows.slice(0, limit).map((row) => render(deps, row, options ?? {})),
       )
-      if (options?.include_unlock_token) await tellReadings(deps, rows.slice(0, limit), request)
+      if (options?.include_unlock_token) await tellReadings(deps, rows.slice(0, limit), request.act)
       const next = rows.length > limit ? { next_cursor: String(offset + limit) } : {}
       return json(reply, 200, { enrollments, ...next })
     })
@@ -108,7 +107,7 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
     app.delete('/v1/queue/:ids?', many, async (request, reply) => {
       const ids = idsOf(request)
       if (ids.length === 0) throw new AppError('invalid_request', 'No enrollment ids were given.')
-      await deps.db.transaction((trx) => deps.commands.cancelAll(trx, ids))
+      await deps.db.transaction((trx) => deps.commands.cancelAll(trx, request.act, ids))
       return reply.code(204).send()
     })
   }
@@ -139,15 +138,13 @@ async function render(
 }
 
 /** Tells, before anybody sees them, whose UnlockTokens are about to be read by whom. */
-async function tellReadings(deps: NanomdmDeps, rows: Enrollment[], { actor, id }: FastifyRequest) {
+async function tellReadings(deps: NanomdmDeps, rows: Enrollment[], act: Act) {
   const read = rows.filter((row) => row.unlock_token !== null)
   if (read.length === 0) return
   const facts = read.map((row) => ({
-    type: 'unlock_token.read' as const,
+    ...{ type: 'unlock_token.read' as const, act },
     enrollment_id: row.id,
     serial_number: row.serial_number,
-    data: { by: actor.id, by_name: actor.name },
-    request_id: id,
   }))
   await deps.db.transaction((trx) => deps.events.emit(trx, ...facts))
 }

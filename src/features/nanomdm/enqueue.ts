@@ -1,4 +1,5 @@
 import type { Db } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { parseCommand } from '../../protocol/mdm/index.ts'
 import type { Commands } from '../commands/index.ts'
@@ -25,7 +26,7 @@ export async function enqueue(
   deps: EnqueueDeps,
   ids: readonly string[],
   body: Buffer,
-  options: { noPush: boolean; createdBy: string },
+  options: { noPush: boolean; act: Act },
 ): Promise<ApiResult> {
   if (body.length === 0) return pushTo(deps, ids)
   if (ids.length === 0) return { command_error: NO_IDS }
@@ -39,12 +40,11 @@ export async function enqueue(
       if (!live.has(id)) failed.set(id, { command_error: 'enrollment not found or not enabled' })
     if (live.size > 0)
       await deps.db.transaction((trx) =>
-        deps.commands.enqueue(trx, {
+        deps.commands.enqueue(trx, options.act, {
           uuid: command.uuid,
           requestType: command.requestType,
           body,
           targets: [...live],
-          createdBy: options.createdBy,
           // The push below waits for Apple's answer; this need makes it go on by itself if that takes too long.
           push: !options.noPush,
         }),

@@ -63,10 +63,7 @@ export function apiTokensApi(deps: {
       async (request, reply) => {
         const { name, role, expires_at: expires } = request.body
         const given = { name, role, expires_at: typeof expires === 'string' ? new Date(expires) : null }
-        const { token, secret } = await operators.create(given, {
-          actor: request.actor,
-          requestId: request.id,
-        })
+        const { token, secret } = await operators.create(given, request.act)
         return reply
           .code(201)
           .header('location', `/api/v1/api-tokens/${token.id}`)
@@ -118,7 +115,7 @@ export function apiTokensApi(deps: {
         },
       },
       async (request, reply) => {
-        await operators.remove(request.params.id, { actor: request.actor, requestId: request.id })
+        await operators.remove(request.params.id, request.act)
         return reply.code(204).send()
       },
     )
@@ -126,8 +123,9 @@ export function apiTokensApi(deps: {
 }
 
 function render(token: ApiToken) {
+  const { id, name, role } = token
   return {
-    ...token,
+    ...{ id, name, role },
     expires_at: token.expires_at?.toISOString() ?? null,
     last_used_at: token.last_used_at?.toISOString() ?? null,
     created_at: token.created_at.toISOString(),

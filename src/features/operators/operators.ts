@@ -1,11 +1,12 @@
 import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import { actOfServer, type Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
-import type { Actor, Role } from './roles.ts'
+import type { Operator, Role } from './roles.ts'
 import {
   type ApiToken,
   deleteToken,
@@ -25,9 +26,6 @@ const FIRST_TOKEN_NAME = 'First admin token'
 /** Longer than any secret we make or accept; nothing longer is hashed. */
 const MAX_SECRET_LENGTH = 1024
 
-/** Who asks for a change, for the event. */
-type By = { actor: Actor; requestId: string }
-
 /** API tokens and who they belong to. */
 export type Operators = ReturnType<typeof createOperators>
 
@@ -38,12 +36,13 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
   let uses = new Map<string, Date>()
 
   /** Who the secret belongs to; undefined when it is unknown, deleted (within 2 s) or expired. */
-  async function authenticate(secret: string): Promise<Actor | undefined> {
+  async function authenticate(secret: string): Promise<Operator | undefined> {
     if (secret.length > MAX_SECRET_LENGTH) return undefined
     const token = await cache.get(sha256(secret))
     if (token === undefined) return undefined
     uses.set(token.id, clock.now())
-    return { kind: 'api_token', id: token.id, name: token.name, role: token.role }
+    const { id, name, role, makers } = token
+    return { kind: 'api_token', id, name, role, makers }
   }
 
   /**
@@ -60,7 +59,7 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
       const id = newId(clock.now())
       const token = { id, name: FIRST_TOKEN_NAME, role: 'admin' as const, expires_at: null }
       const isNew = await insertToken(trx, { ...token, secret_hash: hash }, clock.now())
-      if (isNew) await emit(trx, 'api_token.created', token, undefined)
+      if (isNew) await emit(trx, 'api_token.created', token, actOfServer())
       if (options.isGiven) await endFormer(trx, hash)
     })
     cache.clear()
@@ -71,7 +70,7 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
   async function endFormer(trx: Tx, hash: Buffer): Promise<void> {
     for (const token of await markFromSetting(trx, hash)) {
       await deleteToken(trx, token.id)
-      await emit(trx, 'api_token.deleted', token, undefined)
+      await emit(trx, 'api_token.deleted', token, actOfServer())
       afterCommit(trx, () =>
         log.warn(
           { event: 'operators.admin_token_ended', api_token_id: token.id },
@@ -83,7 +82,7 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
 
   async function create(
     given: { name: string; role: Role; expires_at: Date | null },
-    by: By,
+    act: Act,
   ): Promise<{ token: ApiToken; secret: string }> {
     const now = clock.now()
     if (given.expires_at !== null && given.expires_at <= now) {
@@ -92,15 +91,16 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
       })
     }
     const secret = SECRET_PREFIX + newSecret()
+    const makers = act.by === null ? [] : [...act.makers, act.by.id]
     const token = { id: newId(now), ...given }
     await db.transaction(async (trx) => {
-      await insertToken(trx, { ...token, secret_hash: sha256(secret) }, now)
-      await emit(trx, 'api_token.created', token, by)
+      await insertToken(trx, { ...token, makers, secret_hash: sha256(secret) }, now)
+      await emit(trx, 'api_token.created', token, act)
     })
-    return { token: { ...token, last_used_at: null, created_at: now, updated_at: now }, secret }
+    return { token: { ...token, makers, last_used_at: null, created_at: now, updated_at: now }, secret }
   }
 
-  async function remove(id: string, by: By): Promise<void> {
+  async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
       await lockTokens(trx)
       const token = await findToken(trx, id)
@@ -110,7 +110,7 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
         throw new AppError('conflict', 'This is the last valid admin token; make another one first.')
       }
       await deleteToken(trx, id)
-      await emit(trx, 'api_token.deleted', token, by)
+      await emit(trx, 'api_token.deleted', token, act)
     })
     cache.clear()
   }
@@ -119,10 +119,10 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
     trx: Tx,
     type: 'api_token.created' | 'api_token.deleted',
     token: Pick<ApiToken, 'id' | 'name' | 'role'>,
-    by: By | undefined,
+    act: Act,
   ): Promise<void> {
-    const data = { api_token_id: token.id, name: token.name, role: token.role, by: by?.actor.id ?? null }
-    return events.emit(trx, { type, data, ...(by === undefined ? {} : { request_id: by.requestId }) })
+    const data = { api_token_id: token.id, name: token.name, role: token.role }
+    return events.emit(trx, { type, act, data })
   }
 
   return {

@@ -1,5 +1,5 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
-import type { Database, Db, Tx } from '../../db/index.ts'
+import { jsonText, type Database, type Db, type Tx } from '../../db/index.ts'
 import type { ApiTokensTable, IdempotencyKeysTable } from '../../db/tables/operators.ts'
 
 /** An API token without its secret, which nobody has. */
@@ -7,7 +7,16 @@ export type ApiToken = Omit<Selectable<ApiTokensTable>, 'secret_hash' | 'from_se
 
 type Executor = Kysely<Database>
 
-const COLUMNS = ['id', 'name', 'role', 'expires_at', 'last_used_at', 'created_at', 'updated_at'] as const
+const COLUMNS = [
+  'id',
+  'name',
+  'role',
+  'makers',
+  'expires_at',
+  'last_used_at',
+  'created_at',
+  'updated_at',
+] as const
 
 /** Where the kept answers of requests are. */
 export const SEALED_ANSWERS = {
@@ -46,12 +55,18 @@ export function listTokens(db: Executor, limit: number, afterId: string | undefi
 /** Keeps a token; false when one with this secret is there already. */
 export async function insertToken(
   trx: Tx,
-  token: Pick<ApiToken, 'id' | 'name' | 'role' | 'expires_at'> & { secret_hash: Buffer },
+  {
+    makers = [],
+    ...token
+  }: Pick<ApiToken, 'id' | 'name' | 'role' | 'expires_at'> & {
+    makers?: readonly string[]
+    secret_hash: Buffer
+  },
   now: Date,
 ): Promise<boolean> {
   const rows = await trx
     .insertInto('api_tokens')
-    .values({ ...token, created_at: now, updated_at: now })
+    .values({ ...token, makers: jsonText(makers), created_at: now, updated_at: now })
     .onConflict((conflict) => conflict.column('secret_hash').doNothing())
     .returning('id')
     .execute()

@@ -100,11 +100,7 @@ export function pushCertificatesApi(deps: {
       },
       async (request) => {
         const { apple_id: appleId, force } = request.query
-        const stored = await certificates.store(uploadOf(request.body), {
-          appleId,
-          force,
-          requestId: request.id,
-        })
+        const stored = await certificates.store(uploadOf(request.body), request.act, { appleId, force })
         return { ...render(stored), warnings: stored.warnings }
       },
     )

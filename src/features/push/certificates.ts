@@ -1,4 +1,5 @@
 import { afterCommit, resealColumn, type Db, type Tx } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
@@ -34,7 +35,8 @@ export function createPushCertificates(deps: {
    */
   async function put(
     upload: Upload,
-    options: { appleId?: string | undefined; force?: boolean | undefined; requestId?: string } = {},
+    act: Act,
+    options: { appleId?: string | undefined; force?: boolean | undefined } = {},
   ): Promise<StoredCertificate> {
     const now = clock.now()
     const { topic, certificate, privateKey, notAfter } = readPushCertificate(upload, now)
@@ -53,7 +55,7 @@ export function createPushCertificates(deps: {
       const released = await store.releaseHeld(trx, topic, now, RELEASE_PER_SECOND)
       const warnings = compare(known, row)
       await events.emit(trx, {
-        type: 'push_certificate.stored',
+        ...{ type: 'push_certificate.stored', act },
         data: {
           topic,
           not_after: notAfter,
@@ -61,7 +63,6 @@ export function createPushCertificates(deps: {
           warnings,
           pushes_released: released,
         },
-        ...(options.requestId !== undefined && { request_id: options.requestId }),
       })
       afterCommit(trx, deps.onStored)
       return { ...stored, warnings }

@@ -55,10 +55,7 @@ export function settingsApi(deps: {
         },
       },
       async (request, reply) => {
-        const view = await settings.update(request.body, {
-          check: (version) => request.checkIfMatch(version),
-          by: { actorId: request.actor.id, requestId: request.id },
-        })
+        const view = await settings.update(request.body, request.act)
         return reply.header('etag', etagOf(view.version)).send(render(view))
       },
     )

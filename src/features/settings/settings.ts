@@ -1,4 +1,5 @@
 import type { Db, Tx } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Events } from '../events/index.ts'
@@ -57,27 +58,19 @@ export function createSettings(deps: {
     },
 
     /**
-     * Changes what the patch names; `check` may refuse the version that is there. Throws AppError `invalid_request`
-     * for a sign-in source that does not exist.
+     * Changes what the patch names. Throws AppError `invalid_request` for a sign-in source that does not exist, and
+     * `precondition_failed`.
      */
-    async update(
-      patch: SettingsPatch,
-      options: { check: (version: number) => void; by: { actorId: string; requestId: string } },
-    ): Promise<SettingsView> {
+    async update(patch: SettingsPatch, act: Act): Promise<SettingsView> {
       const row = await db.transaction(async (trx) => {
         const before = await lockSettings(trx)
-        options.check(before.version)
+        act.checkVersion(before.version)
         await checkSource(trx, patch.enroll_sign_in_source_id)
         const values = merge(before.values, patch)
         const changed = changes(withDefaults(before.values), withDefaults(values))
         if (Object.keys(changed).length === 0) return before
         const after = await writeSettings(trx, values, clock.now())
-        const { actorId, requestId } = options.by
-        await events.emit(trx, {
-          type: 'settings.changed',
-          data: { changed, by: actorId },
-          request_id: requestId,
-        })
+        await events.emit(trx, { type: 'settings.changed', act, data: { changed } })
         return after
       })
       remember(row, clock.now().getTime())

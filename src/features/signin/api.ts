@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { idParam, nothing } from '../../kernel/schema.ts'
 import { newSourceSchema, sourcePatchSchema, sourceSchema, trialResultSchema, trialSchema } from './schema.ts'
 import type { Signin } from './signin.ts'
-import type { Change, Source } from './sources/types.ts'
+import type { Source } from './sources/types.ts'
 
 const TAGS = ['Sign-in sources']
 const params = idParam('The id of the sign-in source.')
@@ -31,7 +30,7 @@ export function signinApi(deps: {
       },
       async (request, reply) => {
         const { kind, ...fields } = request.body
-        const source = await sources.create(kind, fields, changeOf(request))
+        const source = await sources.create(kind, fields, request.act)
         return reply
           .code(201)
           .headers({ location: `/api/v1/sign-in-sources/${source.id}`, etag: etagOf(source.version) })
@@ -89,7 +88,7 @@ export function signinApi(deps: {
         },
       },
       async (request, reply) => {
-        const source = await sources.update(request.params.id, request.body, changeOf(request))
+        const source = await sources.update(request.params.id, request.body, request.act)
         return reply.header('etag', etagOf(source.version)).send(render(source))
       },
     )
@@ -107,7 +106,7 @@ export function signinApi(deps: {
         },
       },
       async (request, reply) => {
-        await sources.remove(request.params.id, changeOf(request))
+        await sources.remove(request.params.id, request.act)
         return reply.code(204).send()
       },
     )
@@ -131,14 +130,6 @@ export function signinApi(deps: {
         return trySource({ id: request.params.id, userName, password, address, requestId })
       },
     )
-  }
-}
-
-function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>): Change {
-  return {
-    actorId: request.actor.id,
-    requestId: request.id,
-    check: (version) => request.checkIfMatch(version),
   }
 }
 

@@ -1,3 +1,4 @@
+import { actOfPerson } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { User, Users } from '../users/index.ts'
 import { type SignInRefusal, type SignInResult, busy } from './result.ts'
@@ -46,14 +47,14 @@ export function createPasswordChange(deps: {
     const proved = await prove(options)
     if ('reason' in proved) return proved
     const fields = { password: newPassword, must_change_password: false, password_expires_at: null }
-    const check = (version: number) => {
+    const checkVersion = (version: number) => {
       if (version !== proved.version)
         throw new AppError('conflict', 'The account was changed in the meantime.')
     }
     try {
       return {
         ok: true,
-        user: await users.update(proved.id, fields, { actorId: proved.id, requestId, check }),
+        user: await users.update(proved.id, fields, { ...actOfPerson(proved, requestId), checkVersion }),
       }
     } catch (error) {
       if (error instanceof AppError && error.code === 'overloaded') return busy()

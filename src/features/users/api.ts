@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { idParam, nothing, searchQuery } from '../../kernel/schema.ts'
 import { newUserSchema, userPatchSchema, userSchema } from './schema.ts'
 import type { User } from './store.ts'
-import type { Change, UserFields, Users } from './users.ts'
+import type { UserFields, Users } from './users.ts'
 
 const params = idParam('The id of the user, not the name.')
 
@@ -43,7 +42,7 @@ export function usersApi(deps: {
         const { user_name: userName } = request.body
         const user = await users.create(
           { ...DEFAULTS, ...toFields(request.body), user_name: userName },
-          changeOf(request),
+          request.act,
         )
         return reply
           .code(201)
@@ -105,7 +104,7 @@ export function usersApi(deps: {
         },
       },
       async (request, reply) => {
-        const user = await users.update(request.params.id, toFields(request.body), changeOf(request))
+        const user = await users.update(request.params.id, toFields(request.body), request.act)
         return reply.header('etag', etagOf(user.version)).send(render(user))
       },
     )
@@ -122,18 +121,10 @@ export function usersApi(deps: {
         },
       },
       async (request, reply) => {
-        await users.remove(request.params.id, changeOf(request))
+        await users.remove(request.params.id, request.act)
         return reply.code(204).send()
       },
     )
-  }
-}
-
-function changeOf(request: Pick<FastifyRequest, 'actor' | 'id' | 'checkIfMatch'>): Change {
-  return {
-    actorId: request.actor.id,
-    requestId: request.id,
-    check: (version) => request.checkIfMatch(version),
   }
 }
 

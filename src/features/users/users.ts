@@ -1,4 +1,5 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { actOfServer, type Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Turn } from '../../kernel/fair-queue.ts'
@@ -34,9 +35,6 @@ export type UserFields = Omit<
   'user_name_key' | 'password_hash' | 'sign_in_source_id' | 'sign_in_subject'
 > & { password: string | null; sign_in?: SignIn | null }
 
-/** A change's circumstances: who asks, and a check that may refuse the version that is there. */
-export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
-
 /** People who enrol devices. */
 export type Users = ReturnType<typeof createUsers>
 
@@ -65,15 +63,15 @@ export function createUsers(deps: UsersDeps) {
         trx,
         type,
         user,
-        { actorId: null, requestId },
+        actOfServer('page', requestId),
         type === 'user.created' ? {} : { changed: ['sign_in'] },
       ),
   })
 
   /** The given fields as columns; those left out are left out. */
-  async function toColumns(fields: Partial<UserFields>, { actorId }: Change): Promise<Partial<UserColumns>> {
+  async function toColumns(fields: Partial<UserFields>, { by }: Act): Promise<Partial<UserColumns>> {
     const { password, sign_in: _signIn, ...columns } = fields
-    const turn = { lane: `by:${actorId}`, maxWaitMs: MAX_WAIT_MS }
+    const turn = { lane: `by:${by?.id}`, maxWaitMs: MAX_WAIT_MS }
     return {
       ...columns,
       ...(columns.user_name === undefined ? {} : { user_name_key: userNameKey(columns.user_name) }),
@@ -95,8 +93,8 @@ export function createUsers(deps: UsersDeps) {
     return { sign_in_source_id: sign_in.source_id, sign_in_subject: subject }
   }
 
-  async function create(fields: UserFields, change: Change): Promise<User> {
-    const columns = await toColumns(fields, change)
+  async function create(fields: UserFields, act: Act): Promise<User> {
+    const columns = await toColumns(fields, act)
     const now = clock.now()
     return db.transaction(async (trx) => {
       const all = { ...columns, ...(await signInColumns(trx, fields)) } as UserColumns
@@ -104,21 +102,21 @@ export function createUsers(deps: UsersDeps) {
       if (user === undefined) {
         throw (await findUserByKey(trx, all.user_name_key)) === undefined ? linked() : taken()
       }
-      await emit(trx, 'user.created', user, change, {})
+      await emit(trx, 'user.created', user, act, {})
       return user
     })
   }
 
-  async function update(id: string, patch: Partial<UserFields>, change: Change): Promise<User> {
+  async function update(id: string, patch: Partial<UserFields>, act: Act): Promise<User> {
     // The hash takes its time; no lock is held for that long.
-    const columns = await toColumns(patch, change)
+    const columns = await toColumns(patch, act)
     try {
       return await db.transaction(async (trx) => {
         const before = (await lockUser(trx, id)) ?? missing()
-        change.check?.(before.version)
+        act.checkVersion(before.version)
         const all = { ...columns, ...(await signInColumns(trx, patch)) }
         const user = await updateUser(trx, id, all, clock.now())
-        await emit(trx, 'user.updated', user, change, { changed: Object.keys(patch) })
+        await emit(trx, 'user.updated', user, act, { changed: Object.keys(patch) })
         return user
       })
     } catch (error) {
@@ -127,14 +125,14 @@ export function createUsers(deps: UsersDeps) {
     }
   }
 
-  async function remove(id: string, change: Change): Promise<void> {
+  async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
       const user = (await lockUser(trx, id)) ?? missing()
-      change.check?.(user.version)
+      act.checkVersion(user.version)
       const live = await deps.liveEnrollments(trx, id)
       if (live > 0) throw new AppError('conflict', `The user still has ${live} enrolled devices.`)
       await deleteUser(trx, id)
-      await emit(trx, 'user.deleted', user, change, {})
+      await emit(trx, 'user.deleted', user, act, {})
     })
   }
 
@@ -142,14 +140,14 @@ export function createUsers(deps: UsersDeps) {
     trx: Tx,
     type: 'user.created' | 'user.updated' | 'user.deleted',
     user: User,
-    change: { actorId: string | null; requestId: string | undefined },
+    act: Act,
     data: Record<string, unknown>,
   ): Promise<void> {
     return events.emit(trx, {
       type,
+      act,
       user_name: user.user_name,
-      data: { user_id: user.id, ...data, by: change.actorId },
-      ...(change.requestId === undefined ? {} : { request_id: change.requestId }),
+      data: { user_id: user.id, ...data },
     })
   }
 

@@ -3,13 +3,16 @@ import { expect, test } from 'vitest'
 import { selfSigned } from '../../support/certificates.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { PATH, newName, policiesWorld } from './world.ts'
+import { ACT } from '../../support/act.ts'
 
 describeEachEngine('policies that are refused', (database) => {
   const world = () => policiesWorld(database())
 
   test('all problems are named at once, those of form and those of sense', async () => {
     const { call, groups, db } = await world()
-    const own = await db.transaction((trx) => groups.ensurePolicyGroup(trx, randomUUID(), newName()))
+    const own = await db.transaction((trx) =>
+      groups.ensurePolicyGroup(trx, { id: randomUUID(), name: newName() }, ACT),
+    )
     const answer = await call('POST', PATH, {
       name: 'x'.repeat(126),
       description: 7,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { describeEachEngine } from '../../support/database.ts'
 import { addDevice, groupsWorld } from './world.ts'
+import { ACT } from '../../support/act.ts'
 
 describeEachEngine('groups', (database) => {
   const world = () => groupsWorld(database())
@@ -81,7 +82,9 @@ describeEachEngine('groups', (database) => {
     const prefix = newName()
     for (const letter of ['c', 'a', 'b']) await call('POST', '/groups', { name: `${prefix} ${letter}` })
     const policyId = randomUUID()
-    const own = await db.transaction((trx) => groups.ensurePolicyGroup(trx, policyId, prefix))
+    const own = await db.transaction((trx) =>
+      groups.ensurePolicyGroup(trx, { id: policyId, name: prefix }, ACT),
+    )
     const seen: string[] = []
     for (let cursor = ''; ;) {
       const { body } = await call('GET', `/groups?limit=2${cursor}`)
@@ -215,18 +218,22 @@ describeEachEngine("policies' groups", (database) => {
     const made = await groupsWorld(database())
     const policyId = randomUUID()
     const name = `Policy ${policyId}`
-    const group = await made.db.transaction((trx) => made.groups.ensurePolicyGroup(trx, policyId, name))
+    const group = await made.db.transaction((trx) =>
+      made.groups.ensurePolicyGroup(trx, { id: policyId, name }, ACT),
+    )
     return { ...made, policyId, name, group }
   }
 
   test('are made once, renamed and deleted with the policy', async () => {
     const { db, groups, policyId, name, group, emitted } = await world()
     expect(group).toMatchObject({ name: `EnrollmentProfile:${name}`, kind: 'dynamic', policy_id: policyId })
-    expect((await db.transaction((trx) => groups.ensurePolicyGroup(trx, policyId, name))).id).toBe(group.id)
-    await db.transaction((trx) => groups.renamePolicyGroup(trx, policyId, name))
-    await db.transaction((trx) => groups.renamePolicyGroup(trx, policyId, `${name} new`))
+    expect(
+      (await db.transaction((trx) => groups.ensurePolicyGroup(trx, { id: policyId, name }, ACT))).id,
+    ).toBe(group.id)
+    await db.transaction((trx) => groups.renamePolicyGroup(trx, { id: policyId, name }, ACT))
+    await db.transaction((trx) => groups.renamePolicyGroup(trx, { id: policyId, name: `${name} new` }, ACT))
     expect(await groups.get(group.id)).toMatchObject({ name: `EnrollmentProfile:${name} new`, version: 2 })
-    await db.transaction((trx) => groups.deletePolicyGroup(trx, policyId))
+    await db.transaction((trx) => groups.deletePolicyGroup(trx, policyId, ACT))
     expect(await groups.find(db.kysely, group.id)).toBeUndefined()
     expect(emitted.map(({ type }) => type)).toEqual(['group.created', 'group.updated', 'group.deleted'])
   })

@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest'
-import { type Actor, apiTokensApi, createOperators } from '../../../src/features/operators/index.ts'
+import { apiTokensApi, createOperators } from '../../../src/features/operators/index.ts'
 import { createLog } from '../../../src/kernel/log.ts'
 import { apiWorld, doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { manualClock } from '../../support/manual-clock.ts'
-
-const ROOT: Actor = { kind: 'api_token', id: 'root', name: 'root', role: 'admin' }
-const by = { actor: ROOT, requestId: 'r-1' }
+import { ACT } from '../../support/act.ts'
 
 describeEachEngine('API tokens', (database) => {
   function doors() {
@@ -17,13 +15,14 @@ describeEachEngine('API tokens', (database) => {
   test('a token is known by its secret until it expires', async () => {
     const { operators, clock } = doors()
     const expires = new Date(clock.now().getTime() + 60_000)
-    const { token, secret } = await operators.create({ name: 'a', role: 'viewer', expires_at: expires }, by)
+    const { token, secret } = await operators.create({ name: 'a', role: 'viewer', expires_at: expires }, ACT)
     expect(secret).toMatch(/^fbt_[\w-]{43}$/)
     expect(await operators.authenticate(secret)).toEqual({
       kind: 'api_token',
       id: token.id,
       name: 'a',
       role: 'viewer',
+      makers: ['the-admin'],
     })
     expect(await operators.authenticate(`${secret}x`)).toBeUndefined()
     expect(await operators.authenticate('x'.repeat(100_000))).toBeUndefined()
@@ -35,7 +34,7 @@ describeEachEngine('API tokens', (database) => {
 
   test('only the hash of a secret is kept', async () => {
     const { operators, db } = doors()
-    const { secret } = await operators.create({ name: 'b', role: 'viewer', expires_at: null }, by)
+    const { secret } = await operators.create({ name: 'b', role: 'viewer', expires_at: null }, ACT)
     const rows = await db.kysely.selectFrom('api_tokens').selectAll().execute()
     expect(JSON.stringify(rows)).not.toContain(secret)
     expect(rows.every(({ secret_hash }) => secret_hash.length === 32)).toBe(true)
@@ -45,10 +44,10 @@ describeEachEngine('API tokens', (database) => {
     const clock = manualClock()
     const here = createOperators(doorsOf(database(), clock))
     const there = createOperators(doorsOf(database(), clock))
-    await here.create({ name: 'stays', role: 'admin', expires_at: null }, by)
-    const { token, secret } = await here.create({ name: 'goes', role: 'admin', expires_at: null }, by)
+    await here.create({ name: 'stays', role: 'admin', expires_at: null }, ACT)
+    const { token, secret } = await here.create({ name: 'goes', role: 'admin', expires_at: null }, ACT)
     await Promise.all([here.authenticate(secret), there.authenticate(secret)])
-    await here.remove(token.id, by)
+    await here.remove(token.id, ACT)
     expect(await here.authenticate(secret)).toBeUndefined()
     clock.advance(1_999)
     expect(await there.authenticate(secret)).toBeDefined()
@@ -58,7 +57,7 @@ describeEachEngine('API tokens', (database) => {
 
   test('uses are written together later, and never go back', async () => {
     const { operators, clock, db } = doors()
-    const { token, secret } = await operators.create({ name: 'c', role: 'viewer', expires_at: null }, by)
+    const { token, secret } = await operators.create({ name: 'c', role: 'viewer', expires_at: null }, ACT)
     const lastUsed = async () => (await operators.get(token.id)).last_used_at
     await operators.authenticate(secret)
     expect(await lastUsed()).toBeNull()
@@ -74,11 +73,11 @@ describeEachEngine('API tokens', (database) => {
   test('the last valid admin token cannot be deleted, not even by two requests at once', async () => {
     const { operators, db } = doors()
     await db.kysely.deleteFrom('api_tokens').execute()
-    const make = () => operators.create({ name: 'admin', role: 'admin', expires_at: null }, by)
+    const make = () => operators.create({ name: 'admin', role: 'admin', expires_at: null }, ACT)
     const [one, two] = [await make(), await make()]
     const outcomes = await Promise.allSettled([
-      operators.remove(one.token.id, by),
-      operators.remove(two.token.id, by),
+      operators.remove(one.token.id, ACT),
+      operators.remove(two.token.id, ACT),
     ])
     expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
     expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
@@ -108,7 +107,7 @@ describeEachEngine('API tokens', (database) => {
     })
     const operators = createOperators({ db, clock, log, events })
     expect(await operators.ensureAdminToken('generated', { isGiven: false })).toBe(true)
-    const made = await operators.create({ name: 'First admin token', role: 'admin', expires_at: null }, by)
+    const made = await operators.create({ name: 'First admin token', role: 'admin', expires_at: null }, ACT)
     for (const secret of ['given-1', 'given-1', 'given-2', 'given-2'])
       expect(await operators.ensureAdminToken(secret, { isGiven: true })).toBe(true)
     expect(lines).toMatchObject([

@@ -10,6 +10,7 @@ import {
 import { startFakeApns, type FakeApns } from '../../../src/simulator/apns.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { addChannels, emptyPushTables, pushWorld, tokenOf, type PushWorld } from '../../support/push-world.ts'
+import { ACT } from '../../support/act.ts'
 
 const TOPIC = 'com.apple.mgmt.External.certificates'
 const OTHER = 'com.apple.mgmt.External.other'
@@ -48,7 +49,8 @@ describeEachEngine('push certificates', (database) => {
     await apns.close()
   })
 
-  const store = (pair: PemPair, options = {}) => world.push.certificates.store({ pem: pemOf(pair) }, options)
+  const store = (pair: PemPair, options = {}) =>
+    world.push.certificates.store({ pem: pemOf(pair) }, ACT, options)
   const add = (ids: string[], topic = TOPIC) => addChannels(database(), ids, topic, world.clock.now())
   const rows = () => database().kysely.selectFrom('push_certificates').selectAll().orderBy('topic').execute()
   const needs = () =>

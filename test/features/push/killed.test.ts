@@ -12,6 +12,7 @@ import { testDatabase } from '../../support/database.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 import type { PushProcessOptions } from '../../support/push-process.ts'
 import { addChannels, pushWorld, tokenOf } from '../../support/push-world.ts'
+import { ACT } from '../../support/act.ts'
 
 const TOPIC = 'com.apple.mgmt.External.killed'
 const SCRIPT = new URL('../../support/push-process.ts', import.meta.url).pathname
@@ -43,7 +44,7 @@ test.each(['postgres', 'embedded'] as const)(
     const before = await open()
     const first = pushWorld(before, apns)
     const { certificate, key } = await apns.certificates.pushCertificate(TOPIC)
-    await first.push.certificates.store({ pem: certificate + key })
+    await first.push.certificates.store({ pem: certificate + key }, ACT)
     await addChannels(before, ids, TOPIC, first.clock.now())
     await first.request(ids)
     await before.close()

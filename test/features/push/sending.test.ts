@@ -10,6 +10,7 @@ import { startFakeApns, type FakeApns } from '../../../src/simulator/apns.ts'
 import { freePort } from '../../../src/simulator/free-port.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { addChannels, emptyPushTables, pushWorld, tokenOf, type PushWorld } from '../../support/push-world.ts'
+import { ACT } from '../../support/act.ts'
 
 const TOPIC = 'com.apple.mgmt.External.sending'
 const MINUTE = 60_000
@@ -41,7 +42,7 @@ describeEachEngine('sending pushes', (database) => {
     apns = await startFakeApns({ certificates, port: await freePort() })
     world = pushWorld(database(), apns)
     others = []
-    await world.push.certificates.store({ pem: pemOf(pair) })
+    await world.push.certificates.store({ pem: pemOf(pair) }, ACT)
   })
   afterEach(async () => {
     apns.answerAll(null)

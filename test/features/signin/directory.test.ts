@@ -5,7 +5,8 @@ import { freePort } from '../../../src/simulator/free-port.ts'
 import { type DirectoryUser, startFakeDirectory } from '../../../src/simulator/wstrust.ts'
 import { mexAnswer } from '../../../src/simulator/wstrust-answers.ts'
 import { describeEachEngine } from '../../support/database.ts'
-import { change, newAddress, newName, signinWorld } from './signin-world.ts'
+import { newAddress, newName, signinWorld } from './signin-world.ts'
+import { ACT } from '../../support/act.ts'
 
 /** For what comes at once, however busy the machine is. */
 
@@ -39,7 +40,7 @@ describeEachEngine('directories', (database) => {
     const source = await made.signin.sources.create(
       'ws_trust',
       { name: newName('Company'), url: way === 'mex' ? directory.mex : directory.endpoint, ...rest },
-      change,
+      ACT,
     )
     const verify = (name: string, password = PASSWORD) => made.verify(name, password, { sourceId: source.id })
     const tryIt = (userName: string, password = PASSWORD) => made.trySource(userName, password, source.id)
@@ -56,7 +57,7 @@ describeEachEngine('directories', (database) => {
     expect(emitted.at(-1)).toMatchObject({
       type: 'user.created',
       user_name: userName,
-      request_id: 'request-1',
+      act: { by: null, via: 'page', request_id: 'request-1' },
     })
     const [again, once] = await Promise.all([verify(userName), verify(userName.toLowerCase())])
     const user = await users.findByName(db.kysely, userName)
@@ -77,9 +78,9 @@ describeEachEngine('directories', (database) => {
       ok: true,
       user: { id: user.id, device_limit: 2, sign_in_subject: sign_in.subject },
     })
-    await users.update(user.id, { disabled: true, must_change_password: true }, change)
+    await users.update(user.id, { disabled: true, must_change_password: true }, ACT)
     expect(await verify(userName)).toMatchObject({ reason: 'user_disabled' })
-    await users.update(user.id, { disabled: false, sign_in: null, password: 'another one' }, change)
+    await users.update(user.id, { disabled: false, sign_in: null, password: 'another one' }, ACT)
     const taken = `the user of this name has a password here. If they are the same person, set the user's sign_in to ${JSON.stringify(sign_in)}, or links_existing_users of the source`
     expect(await verify(userName)).toMatchObject({
       reason: 'user_unknown',
@@ -91,10 +92,10 @@ describeEachEngine('directories', (database) => {
       message: expect.stringContaining(taken),
     })
     // An administrator may write the name as they like.
-    await users.update(user.id, { sign_in: { ...sign_in, subject: userName.toUpperCase() } }, change)
+    await users.update(user.id, { sign_in: { ...sign_in, subject: userName.toUpperCase() } }, ACT)
     expect(await verify(userName)).toMatchObject({ ok: true, user: { id: user.id } })
-    await users.update(user.id, { sign_in: null }, change)
-    await signin.sources.update(source.id, { links_existing_users: true }, change)
+    await users.update(user.id, { sign_in: null }, ACT)
+    await signin.sources.update(source.id, { links_existing_users: true }, ACT)
     expect(await verify(userName)).toMatchObject({ ok: true, user: { id: user.id } })
   })
 
@@ -143,7 +144,7 @@ describeEachEngine('directories', (database) => {
     }
     directory.setMode('up')
     expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
-    await signin.sources.update(source.id, { applies_to: 'urn:other' }, change)
+    await signin.sources.update(source.id, { applies_to: 'urn:other' }, ACT)
     expect(await verify(people.anna.userName)).toMatchObject({
       reason: 'directory_unavailable',
       detail: expect.stringContaining('applies_to'),
@@ -227,7 +228,7 @@ describeEachEngine('directories', (database) => {
       silent.close()
     })
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/usernamemixed`
-    const { id: sourceId } = await signin.sources.create('ws_trust', { name: newName(), url }, change)
+    const { id: sourceId } = await signin.sources.create('ws_trust', { name: newName(), url }, ACT)
     const hanging = Array.from({ length: 100 }, () => made.verify(newName(), 'x', { sourceId }))
     await expect.poll(() => waiting).toBe(64)
     expect(await verify(people.anna.userName)).toMatchObject({ ok: true })
@@ -255,7 +256,7 @@ describeEachEngine('directories', (database) => {
       message: `${where} takes user name and password: ${userName} would become a user with the default device limit.`,
     })
     expect(await users.findByName(db.kysely, userName)).toBeUndefined()
-    await signin.sources.update(source.id, { create_users: false }, change)
+    await signin.sources.update(source.id, { create_users: false }, ACT)
     expect(await tryIt(userName)).toMatchObject({
       ok: false,
       reason: 'user_unknown',
@@ -266,7 +267,7 @@ describeEachEngine('directories', (database) => {
       ok: true,
       message: expect.stringContaining(`this is ${userName}.`),
     })
-    await users.update(user.id, { disabled: true }, change)
+    await users.update(user.id, { disabled: true }, ACT)
     expect(await tryIt(userName)).toMatchObject({ ok: false, reason: 'user_disabled' })
     expect(await tryIt(userName, 'wrong-p&ss')).toEqual({
       ok: false,
@@ -289,7 +290,7 @@ describeEachEngine('directories', (database) => {
     await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void page.close())
     const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}/mex`
-    const { id } = await signin.sources.create('ws_trust', { name: newName(), url }, change)
+    const { id } = await signin.sources.create('ws_trust', { name: newName(), url }, ACT)
     const { host } = new URL(elsewhere.endpoint)
     const { message } = await trySource(people.anna.userName, 'x', id)
     expect(message).toContain(`${elsewhere.endpoint} (found through ${url}, on another host: ${host})`)
@@ -303,16 +304,16 @@ describeEachEngine('directories', (database) => {
     await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void page.close())
     const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}/usernamemixed`
-    const web = await signin.sources.create('ws_trust', { name: newName(), url }, change)
+    const web = await signin.sources.create('ws_trust', { name: newName(), url }, ACT)
     const gone = await signin.sources.create(
       'ws_trust',
       { name: newName(), url: 'https://no-such-host.invalid/usernamemixed' },
-      change,
+      ACT,
     )
     const provider = await signin.sources.create(
       'oidc',
       { name: newName(), issuer: 'https://login.example.com', client_id: 'a', client_secret: 'b' },
-      change,
+      ACT,
     )
     const { user_name: name } = await account({ password: 'local-p&ss' })
     const tryAt = (id: string, password: string) =>

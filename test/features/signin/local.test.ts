@@ -169,7 +169,10 @@ describe('local accounts', () => {
     })
     expect(await verify(user.user_name, 'correct horse battery')).toMatchObject({ ok: true })
     expect(await verify(user.user_name, PASSWORD)).toMatchObject({ reason: 'invalid_credentials' })
-    expect(emitted.at(-1)).toMatchObject({ type: 'user.updated', data: { by: user.id }, request_id: 'r-9' })
+    expect(emitted.at(-1)).toMatchObject({
+      type: 'user.updated',
+      act: { by: { kind: 'person', id: user.id }, via: 'page', request_id: 'r-9' },
+    })
     const stored = await db.kysely.selectFrom('users').select('password_hash').execute()
     expect(JSON.stringify([stored, emitted, lines])).not.toMatch(/correct horse|Grüße/)
   })

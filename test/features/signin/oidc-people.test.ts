@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { describeEachEngine } from '../../support/database.ts'
 import { oidcWorld, PASSWORD, SECRET } from './oidc-world.ts'
-import { change, newName } from './signin-world.ts'
+import { newName } from './signin-world.ts'
+import { ACT } from '../../support/act.ts'
 
 const EMAIL = { preferred_username: undefined, email: 'a@example.com' }
 
@@ -69,7 +70,7 @@ describeEachEngine('people of OpenID providers', (database) => {
     expect(await finish(await goThere())).toMatchObject({ reason: 'user_unknown' })
     const user = await account({ user_name: name.toUpperCase() })
     expect(await finish(await goThere())).toMatchObject({ ok: true, user: { id: user.id } })
-    await users.update(user.id, { disabled: true }, change)
+    await users.update(user.id, { disabled: true }, ACT)
     expect(await finish(await goThere())).toMatchObject({ reason: 'user_disabled' })
   })
 
@@ -89,17 +90,17 @@ describeEachEngine('people of OpenID providers', (database) => {
         `the user of this name has a password here. If they are the same person, set the user's sign_in to ${JSON.stringify(sign_in)}, or links_existing_users of the source`,
       ),
     })
-    await users.update(user.id, { sign_in }, change)
+    await users.update(user.id, { sign_in }, ACT)
     expect(await finish(await goThere())).toMatchObject({ ok: true, user: { id: user.id } })
     // Whatever they are called there from now on.
     provider.users.set(name, { password: PASSWORD, claims: { preferred_username: newName('married') } })
     expect(await finish(await goThere())).toMatchObject({ ok: true, user: { id: user.id, user_name: name } })
-    await users.update(user.id, { sign_in: { ...sign_in, subject: 'another' } }, change)
+    await users.update(user.id, { sign_in: { ...sign_in, subject: 'another' } }, ACT)
     provider.users.set(name, { password: PASSWORD, claims: {} })
     expect(await finish(await goThere())).toMatchObject({
       detail: expect.stringContaining(`is linked to "${source.name}" as "another"`),
     })
-    await signin.sources.update(source.id, { links_existing_users: true }, change)
+    await signin.sources.update(source.id, { links_existing_users: true }, ACT)
     expect(await finish(await goThere())).toMatchObject({ ok: true, user: { id: user.id } })
   })
 
@@ -109,20 +110,20 @@ describeEachEngine('people of OpenID providers', (database) => {
     const user = first.ok ? first.user : undefined
     expect(user).toMatchObject({ sign_in_source_id: source.id })
     const fields = { issuer: provider.issuer, client_id: 'firstboot', client_secret: SECRET }
-    const again = await signin.sources.create('oidc', { name: newName(), ...fields }, change)
-    await signin.sources.remove(source.id, change)
+    const again = await signin.sources.create('oidc', { name: newName(), ...fields }, ACT)
+    await signin.sources.remove(source.id, ACT)
     const other = { user_name: user?.user_name ?? '', subject: user?.sign_in_subject ?? '' }
     const rules = { creates: true, linksExisting: again.links_existing_users }
     const person = { ...other, sign_in: { source_id: again.id, subject: other.subject } }
     expect(await users.standingOf(person, rules)).toMatchObject({ is: 'taken' })
-    await users.update(user?.id ?? '', { sign_in: { source_id: again.id, subject: other.subject } }, change)
-    await signin.sources.update(again.id, { issuer: 'https://other.example.com' }, change)
+    await users.update(user?.id ?? '', { sign_in: { source_id: again.id, subject: other.subject } }, ACT)
+    await signin.sources.update(again.id, { issuer: 'https://other.example.com' }, ACT)
     expect(await users.get(user?.id ?? '')).toMatchObject({
       sign_in_source_id: again.id,
       sign_in_subject: null,
     })
     await expect(
-      users.update(user?.id ?? '', { sign_in: { source_id: 'local', subject: 'x' } }, change),
+      users.update(user?.id ?? '', { sign_in: { source_id: 'local', subject: 'x' } }, ACT),
     ).rejects.toMatchObject({ code: 'invalid_request' })
   })
 })

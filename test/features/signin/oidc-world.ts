@@ -3,7 +3,8 @@ import type { Db } from '../../../src/db/index.ts'
 import { freePort } from '../../../src/simulator/free-port.ts'
 import { type OidcTrouble, startFakeOidc } from '../../../src/simulator/oidc.ts'
 import { testKey } from '../../support/keys.ts'
-import { change, newName, signinWorld } from './signin-world.ts'
+import { newName, signinWorld } from './signin-world.ts'
+import { ACT } from '../../support/act.ts'
 
 export const PUBLIC_URL = 'https://mdm.example.com'
 export const SECRET = 'the-client-secret:of these tests'
@@ -42,7 +43,7 @@ export async function oidcWorld(
       client_secret: SECRET,
       ...options.fields,
     },
-    change,
+    ACT,
   )
   const { session } = await signin.sessions.open({ attempt: 'a-1' })
   const start = (returnTo = '/enroll/web/key?x=1') =>

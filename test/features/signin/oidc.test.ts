@@ -7,7 +7,8 @@ import { openssl } from '../../support/openssl.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { testKey } from '../../support/keys.ts'
 import { oidcWorld, PASSWORD, PUBLIC_URL, SECRET, signInThere } from './oidc-world.ts'
-import { change, newName, signinWorld } from './signin-world.ts'
+import { newName, signinWorld } from './signin-world.ts'
+import { ACT } from '../../support/act.ts'
 
 describeEachEngine('OpenID providers', (database) => {
   const world = (options?: Parameters<typeof oidcWorld>[1]) => oidcWorld(database(), options)
@@ -22,7 +23,7 @@ describeEachEngine('OpenID providers', (database) => {
       returnTo: '/enroll/web/key?x=1',
       user: { user_name: name, display_name: 'Anna Ö', email: 'anna@example.com' },
     })
-    expect(emitted.at(-1)).toMatchObject({ type: 'user.created', request_id: 'request-7' })
+    expect(emitted.at(-1)).toMatchObject({ type: 'user.created', act: { request_id: 'request-7' } })
     expect(await finish(await goThere())).toMatchObject({ ok: true, user: result.ok ? result.user : {} })
     expect(provider.violations).toEqual([])
     expect(provider.counts()).toMatchObject({
@@ -128,7 +129,7 @@ describeEachEngine('OpenID providers', (database) => {
       reason: 'directory_unavailable',
       detail: expect.stringContaining('invalid_client'),
     })
-    await signin.sources.update(source.id, { client_secret: SECRET }, change)
+    await signin.sources.update(source.id, { client_secret: SECRET }, ACT)
     expect(await finish(await goThere())).toMatchObject({ ok: true })
   })
 
@@ -140,7 +141,7 @@ describeEachEngine('OpenID providers', (database) => {
       reason: 'directory_unavailable',
       detail: expect.stringContaining('nothing listens there'),
     })
-    await signin.sources.remove(source.id, change)
+    await signin.sources.remove(source.id, ACT)
     expect(await start()).toMatchObject({ detail: expect.stringContaining('does not exist any more') })
     const local = await signin.oidc.start({ sourceId: 'local', session, returnTo: '/enroll' })
     expect(local).toMatchObject({ ok: false, reason: 'directory_unavailable' })
@@ -190,7 +191,7 @@ describeEachEngine('OpenID providers', (database) => {
     })
     issuer = await listen(server, 'http')
     const fields = { name: newName(), issuer, client_id: 'a', client_secret: 'b' }
-    const source = await signin.sources.create('oidc', fields, change)
+    const source = await signin.sources.create('oidc', fields, ACT)
     const { session } = await signin.sessions.open()
     expect(await signin.oidc.start({ sourceId: source.id, session, returnTo: '/enroll' })).toMatchObject({
       ok: false,
@@ -210,17 +211,17 @@ describeEachEngine('OpenID providers', (database) => {
     issuer = await listen(server, 'https')
     let page = () => `${issuer}/authorize`
     const fields = { name: newName(), issuer, client_id: 'a', client_secret: 'b' }
-    const { id: sourceId } = await signin.sources.create('oidc', fields, change)
+    const { id: sourceId } = await signin.sources.create('oidc', fields, ACT)
     const { session } = await signin.sessions.open()
     const start = () => signin.oidc.start({ sourceId, session, returnTo: '/enroll' })
     expect(await start()).toMatchObject({
       reason: 'directory_unavailable',
       detail: expect.stringContaining('not trusted'),
     })
-    await signin.sources.update(sourceId, { ca_pem: cert }, change)
+    await signin.sources.update(sourceId, { ca_pem: cert }, ACT)
     expect(await start()).toMatchObject({ ok: true, url: expect.stringContaining(`${issuer}/authorize?`) })
     page = () => 'http://127.0.0.1/authorize'
-    await signin.sources.update(sourceId, { scopes: null }, change)
+    await signin.sources.update(sourceId, { scopes: null }, ACT)
     expect(await start()).toMatchObject({
       reason: 'directory_unavailable',
       detail: expect.stringContaining('not https'),

@@ -6,9 +6,7 @@ import { createUsers } from '../../../src/features/users/index.ts'
 import { createLog } from '../../../src/kernel/log.ts'
 import { apiWorld, doorsOf } from '../../support/api-world.ts'
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts'
-
-/** Whoever asks for a change in these tests. */
-export const change = { actorId: 'admin', requestId: 'request-1' }
+import { ACT } from '../../support/act.ts'
 
 let names = 0
 
@@ -74,7 +72,7 @@ export function signinWorld(
           password_expires_at: null,
           ...fields,
         },
-        change,
+        ACT,
       ),
     /** Tries to sign in from an address of its own. */
     verify: (userName: string, password: string, more: { sourceId?: string; address?: string } = {}) =>

@@ -4,6 +4,7 @@ import { createSecretBox } from '../../../src/kernel/secret-box.ts'
 import { selfSigned } from '../../support/certificates.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { newName, signinWorld } from './signin-world.ts'
+import { ACT } from '../../support/act.ts'
 
 const WS_TRUST = { kind: 'ws_trust', url: 'https://fs.example.com/adfs/services/trust/13/usernamemixed' }
 const OIDC = {
@@ -142,8 +143,7 @@ describeEachEngine('sign-in sources', (database) => {
   test('a client secret is sealed anew with a new key', async () => {
     const { db, ...world } = signinWorld(database())
     const fields = { name: newName(), issuer: OIDC.issuer, client_id: 'x', client_secret: 'rotate me' }
-    const change = { actorId: 'admin', requestId: 'r' }
-    const { id } = await world.signin.sources.create('oidc', fields, change)
+    const { id } = await world.signin.sources.create('oidc', fields, ACT)
     const rotated = createSecretBox({ key: Buffer.alloc(32, 9), previous: Buffer.alloc(32, 7) })
     const after = createSources({ ...world, db, secretBox: rotated, usage: async () => [] })
     expect(await after.reseal()).toBeGreaterThan(0)
@@ -151,7 +151,7 @@ describeEachEngine('sign-in sources', (database) => {
     const alone = createSecretBox({ key: Buffer.alloc(32, 9) })
     const fresh = createSources({ ...world, db, secretBox: alone, usage: async () => [] })
     expect(await fresh.clientSecret({ id })).toBe('rotate me')
-    await world.signin.sources.remove(id, change)
+    await world.signin.sources.remove(id, ACT)
   })
 
   test('one that is used cannot be deleted', async () => {

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { createUsers } from '../../../src/features/users/index.ts'
 import { doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
+import { ACT } from '../../support/act.ts'
 
-const BY = { actorId: 'the-admin', requestId: 'r-1' }
 const NEW = {
   ...{ display_name: '', email: null, device_limit: null, enrollment_manager: false, disabled: false },
   ...{ must_change_password: false, password_expires_at: null, password: null },
@@ -59,7 +59,10 @@ describeEachEngine('people of sign-in sources', (database) => {
       .execute()
     expect(told).toHaveLength(1)
     expect(emitted).toContainEqual(
-      expect.objectContaining({ type: 'user.created', data: { user_id: id, by: null } }),
+      expect.objectContaining({
+        ...{ type: 'user.created', data: { user_id: id } },
+        act: expect.objectContaining({ by: null, via: 'page' }),
+      }),
     )
   })
 
@@ -81,19 +84,19 @@ describeEachEngine('people of sign-in sources', (database) => {
     expect(await link(name, 's1', { source_id: B })).toMatchObject({ is: 'taken' })
     expect(await linkOf(id)).toEqual([A, subject('s1')])
     // By an administrator's word they are: of the user, or of the source.
-    await users.update(id, { sign_in: { source_id: A, subject: subject('s2') } }, BY)
+    await users.update(id, { sign_in: { source_id: A, subject: subject('s2') } }, ACT)
     expect(await idOf(name, 's2')).toBe(id)
     expect(await idOf(name, 's1')).toBe('taken')
     expect(await idOf(name, 's3', { source_id: B, linksExisting: true })).toBe(id)
     expect(await linkOf(id)).toEqual([B, subject('s3')])
     expect(await idOf(name, 's2')).toBe('taken')
-    await users.update(id, { sign_in: null }, BY)
+    await users.update(id, { sign_in: null }, ACT)
     expect(await idOf(name, 's2')).toBe(id)
   })
 
   test('a user who was there is linked at the first sign-in, where they have neither password nor link', async () => {
     const { link, idOf, linkOf, name, users, emitted, subject } = world()
-    const free = await users.create({ ...NEW, user_name: name, disabled: true }, BY)
+    const free = await users.create({ ...NEW, user_name: name, disabled: true }, ACT)
     expect(await link(name.toUpperCase(), 's1', { creates: false })).toMatchObject({
       is: 'known',
       user: { id: free.id, user_name: name, display_name: '', disabled: true, version: 2 },
@@ -101,10 +104,10 @@ describeEachEngine('people of sign-in sources', (database) => {
     expect(await linkOf(free.id)).toEqual([A, subject('s1')])
     expect(emitted.at(-1)).toMatchObject({
       type: 'user.updated',
-      request_id: 'r-7',
-      data: { user_id: free.id, changed: ['sign_in'], by: null },
+      act: { by: null, via: 'page', request_id: 'r-7' },
+      data: { user_id: free.id, changed: ['sign_in'] },
     })
-    const local = await users.create({ ...NEW, user_name: `local.${name}`, password: 'secret' }, BY)
+    const local = await users.create({ ...NEW, user_name: `local.${name}`, password: 'secret' }, ACT)
     expect(await link(`local.${name}`, 's2')).toMatchObject({
       is: 'taken',
       user: { id: local.id, has_password: true },
@@ -116,7 +119,7 @@ describeEachEngine('people of sign-in sources', (database) => {
 
   test('of two people who want to be the same user at once, one is', async () => {
     const { link, name, users, linkOf } = world()
-    const free = await users.create({ ...NEW, user_name: name }, BY)
+    const free = await users.create({ ...NEW, user_name: name }, ACT)
     for (const target of [name, `new.${name}`]) {
       const found = await Promise.all(
         [...Array(6).keys()].map((number) =>
@@ -158,10 +161,10 @@ describeEachEngine('people of sign-in sources', (database) => {
     await idOf(name, 's1')
     const sign_in = { source_id: A, subject: subject('s1') }
     const taken = { code: 'conflict', fields: [{ path: 'sign_in', message: 'is taken' }] }
-    await expect(users.create({ ...NEW, user_name: `b.${name}`, sign_in }, BY)).rejects.toMatchObject(taken)
-    const other = await users.create({ ...NEW, user_name: `c.${name}` }, BY)
-    await expect(users.update(other.id, { sign_in }, BY)).rejects.toMatchObject(taken)
-    await expect(users.create({ ...NEW, user_name: name, sign_in: null }, BY)).rejects.toMatchObject({
+    await expect(users.create({ ...NEW, user_name: `b.${name}`, sign_in }, ACT)).rejects.toMatchObject(taken)
+    const other = await users.create({ ...NEW, user_name: `c.${name}` }, ACT)
+    await expect(users.update(other.id, { sign_in }, ACT)).rejects.toMatchObject(taken)
+    await expect(users.create({ ...NEW, user_name: name, sign_in: null }, ACT)).rejects.toMatchObject({
       fields: [{ path: 'user_name', message: 'is taken' }],
     })
   })

@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
 import { idParam, text } from '../../../kernel/schema.ts'
-import { changeOf } from '../change.ts'
 import { readSerialList } from './serial-list.ts'
 import type { createWishes, Wish } from './wishes.ts'
 
@@ -94,7 +93,7 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
         async (request, reply) => {
           const wish = await wishOf(request.body)
           const { dry_run: isDry } = request.query
-          const granted = await wishes[verb](request.params.id, wish, changeOf(request), isDry)
+          const granted = await wishes[verb](request.params.id, wish, request.act, isDry)
           return reply.code(isDry ? 200 : 202).send(granted)
         },
       )

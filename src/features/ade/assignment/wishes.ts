@@ -1,7 +1,8 @@
 import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import { afterCommit, type Tx } from '../../../db/index.ts'
+import type { Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
-import type { AdeDeps, Change } from '../deps.ts'
+import type { AdeDeps } from '../deps.ts'
 import { findServer } from '../servers/store.ts'
 import type { ListedSerial } from './serial-list.ts'
 import * as store from './store.ts'
@@ -69,13 +70,11 @@ export function createWishes(
     reason: 'assign' | 'unassign',
     policyId: string,
     counts: Record<string, unknown>,
-    change: Change,
+    act: Act,
   ): Promise<void> {
     await events.emit(trx, {
-      type: 'ade_device.policy_set',
-      reason,
-      data: { policy_id: policyId, ...counts, by: change.actorId },
-      request_id: change.requestId,
+      ...{ type: 'ade_device.policy_set', act, reason },
+      data: { policy_id: policyId, ...counts },
     })
     afterCommit(trx, deps.onChanged)
   }
@@ -91,7 +90,7 @@ export function createWishes(
      * Gives devices a policy, or (`isDry`) tells what that would do. Refuses `not_found`, `policy_not_for_ade`, and
      * `invalid_request` when none of the devices is ours.
      */
-    assign(policyId: string, wish: Wish, change: Change, isDry = false): Promise<Granted> {
+    assign(policyId: string, wish: Wish, act: Act, isDry = false): Promise<Granted> {
       return db.transaction(async (trx) => {
         if ((await deps.policies.holdForAde(trx, policyId)) === undefined) throw noPolicy()
         const { selection, problems } = await sort(trx, wish, () => true)
@@ -106,12 +105,12 @@ export function createWishes(
           counts.unchanged += unchanged
         }
         const data = { ...counts, problems: problems.length, will_unenroll: willUnenroll.length }
-        if (!isDry) await tell(trx, 'assign', policyId, data, change)
+        if (!isDry) await tell(trx, 'assign', policyId, data, act)
         return { ...counts, problems, will_unenroll: willUnenroll }
       })
     },
     /** Takes a policy from devices that have it, or (`isDry`) tells what that would do. */
-    unassign(policyId: string, wish: Wish, change: Change, isDry = false): Promise<Granted> {
+    unassign(policyId: string, wish: Wish, act: Act, isDry = false): Promise<Granted> {
       return db.transaction(async (trx) => {
         if ((await deps.policies.find(trx, policyId)) === undefined) throw noPolicy()
         const { selection, problems } = await sort(
@@ -125,7 +124,7 @@ export function createWishes(
             ? (await store.countPolicy(trx, part, policyId)).unchanged
             : await store.clearPolicy(trx, part, policyId, clock.now())
         }
-        if (!isDry) await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, change)
+        if (!isDry) await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, act)
         const unchanged = 'serials' in selection ? selection.serials.length - changed : 0
         return { changed, unchanged, problems, will_unenroll: [] }
       })

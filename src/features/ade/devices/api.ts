@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
 import { searchQuery } from '../../../kernel/schema.ts'
-import { changeOf } from '../change.ts'
 import type { AdeDevices } from './devices.ts'
 import { deviceSchema, deviceState } from './schema.ts'
 import { showDevice } from './view.ts'
@@ -80,7 +79,7 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
           },
         },
         async (request) =>
-          showDevice(await devices.setBlocked(request.params.serial_number, isBlocked, changeOf(request))),
+          showDevice(await devices.setBlocked(request.params.serial_number, isBlocked, request.act)),
       )
     }
 
@@ -103,7 +102,7 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
       },
       async (request) => {
         const { serial_number: serial } = request.params
-        return showDevice(await devices.release(serial, request.body.confirm, changeOf(request)))
+        return showDevice(await devices.release(serial, request.body.confirm, request.act))
       },
     )
   }

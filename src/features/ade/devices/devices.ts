@@ -1,9 +1,10 @@
 import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import type { Tx } from '../../../db/index.ts'
+import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { decodeCursor, page, type Page } from '../../../kernel/paging.ts'
-import type { AdeDeps, Change, Reader } from '../deps.ts'
+import type { AdeDeps, Reader } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as store from './store.ts'
 
@@ -33,7 +34,7 @@ export function createAdeDevices(
     return found.map((device) => ({ ...device, other_enrollments: others.get(device.serial_number) ?? [] }))
   }
 
-  async function setBlocked(given: string, isBlocked: boolean, change: Change): Promise<ListedDevice> {
+  async function setBlocked(given: string, isBlocked: boolean, act: Act): Promise<ListedDevice> {
     const serial = serialNumberOf(given) ?? given
     return db.transaction(async (trx) => {
       const device = await lockLive(trx, serial)
@@ -41,10 +42,8 @@ export function createAdeDevices(
         const now = clock.now()
         await store.setBlocked(trx, serial, isBlocked ? now : null, now)
         await events.emit(trx, {
-          type: isBlocked ? 'ade_device.blocked' : 'ade_device.unblocked',
+          ...{ type: isBlocked ? 'ade_device.blocked' : 'ade_device.unblocked', act },
           serial_number: serial,
-          data: { by: change.actorId },
-          request_id: change.requestId,
         })
       }
       return get(serial, trx)
@@ -59,7 +58,7 @@ export function createAdeDevices(
   }
 
   /** Asks Apple outside of any transaction; what it did is written down after it. */
-  async function release(given: string, confirm: string, change: Change): Promise<ListedDevice> {
+  async function release(given: string, confirm: string, act: Act): Promise<ListedDevice> {
     const serial = serialNumberOf(given) ?? given
     if (serialNumberOf(confirm) !== serial) {
       throw new AppError(
@@ -80,11 +79,10 @@ export function createAdeDevices(
       if (isReleased) await store.setReleased(trx, serial, clock.now())
       else await store.setRemoved(trx, [serial], clock.now())
       await events.emit(trx, {
-        type: isReleased ? 'ade_device.released' : 'ade_device.removed',
+        ...{ type: isReleased ? 'ade_device.released' : 'ade_device.removed', act },
         serial_number: serial,
         ...(!isReleased && { reason: 'not_accessible' }),
-        data: { ade_server_id: serverId, by: change.actorId },
-        request_id: change.requestId,
+        data: { ade_server_id: serverId },
       })
       return get(serial, trx)
     })

@@ -4,7 +4,6 @@ import { AppError } from '../../../kernel/errors.ts'
 import { etagOf } from '../../../kernel/etag.ts'
 import { LINE_PATTERN } from '../../../kernel/names.ts'
 import { idParam } from '../../../kernel/schema.ts'
-import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
 import { serverSchema } from '../servers/schema.ts'
 import type { Servers } from '../servers/servers.ts'
@@ -62,7 +61,7 @@ export function keysApi(
         },
       },
       async (request, reply) => {
-        const server = await servers.stageKey(request.params.id, changeOf(request))
+        const server = await servers.stageKey(request.params.id, request.act)
         const [shown] = await showServers(deps, [server])
         return reply
           .code(201)
@@ -125,7 +124,7 @@ export function keysApi(
         const { apple_id: appleId, force } = request.query
         const { id } = request.params
         const upload = { file: request.body, appleId, force }
-        const server = await tokens.store(id, upload, changeOf(request))
+        const server = await tokens.store(id, upload, request.act)
         const [shown] = await showServers(deps, [server])
         return reply.header('etag', etagOf(server.version)).send(shown!)
       },

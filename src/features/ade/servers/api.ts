@@ -3,7 +3,6 @@ import { Type } from 'typebox'
 import { etagOf } from '../../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
 import { idParam, nothing, textOrNull } from '../../../kernel/schema.ts'
-import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
 import { keysApi } from '../keys/api.ts'
 import { serverName, serverSchema } from './schema.ts'
@@ -42,7 +41,7 @@ export function serversApi(
         },
       },
       async (request, reply) => {
-        const server = await servers.create(request.body.name, changeOf(request))
+        const server = await servers.create(request.body.name, request.act)
         return reply
           .code(201)
           .headers({ location: `/api/v1/ade-servers/${server.id}`, etag: etagOf(server.version) })
@@ -103,7 +102,7 @@ export function serversApi(
         },
       },
       async (request, reply) => {
-        const server = await servers.rename(request.params.id, request.body.name, changeOf(request))
+        const server = await servers.rename(request.params.id, request.body.name, request.act)
         return reply.header('etag', etagOf(server.version)).send(await show(server))
       },
     )
@@ -126,7 +125,7 @@ export function serversApi(
       },
       async (request, reply) => {
         const { id } = request.params
-        const server = await servers.setDefaultPolicy(id, request.body.policy_id, changeOf(request))
+        const server = await servers.setDefaultPolicy(id, request.body.policy_id, request.act)
         return reply.header('etag', etagOf(server.version)).send(await show(server))
       },
     )
@@ -147,7 +146,7 @@ export function serversApi(
         },
       },
       async (request, reply) => {
-        await servers.remove(request.params.id, request.query.force, changeOf(request))
+        await servers.remove(request.params.id, request.query.force, request.act)
         return reply.code(204).send()
       },
     )

@@ -1,8 +1,9 @@
 import { isUniqueViolation, type Tx } from '../../../db/index.ts'
+import type { Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { newId } from '../../../kernel/ids.ts'
 import { decodeCursor, page, type Page } from '../../../kernel/paging.ts'
-import type { AdeDeps, Change } from '../deps.ts'
+import type { AdeDeps } from '../deps.ts'
 import { encryptionKeyPem, newTokenKey } from './keys.ts'
 import * as store from './store.ts'
 import { noServer } from './tokens.ts'
@@ -20,25 +21,19 @@ export function createServers(
 
   async function change(
     id: string,
-    { actorId, requestId, check }: Change,
+    act: Act,
     work: (trx: Tx, before: store.ServerRow) => Promise<store.ServerChange>,
   ): Promise<store.ServerRow> {
     try {
       return await db.transaction(async (trx) => {
         const before = await store.lockServer(trx, id)
         if (before === undefined) throw noServer()
-        check?.(before.version)
+        act.checkVersion(before.version)
         const columns = await work(trx, before)
         const after = await store.changeServer(trx, id, columns, clock.now())
         await events.emit(trx, {
-          type: 'ade_server.updated',
-          data: {
-            ade_server_id: id,
-            name: after.name,
-            changed: Object.keys(columns).filter(isTold),
-            by: actorId,
-          },
-          request_id: requestId,
+          ...{ type: 'ade_server.updated', act },
+          data: { ade_server_id: id, name: after.name, changed: Object.keys(columns).filter(isTold) },
         })
         return after
       })
@@ -56,7 +51,7 @@ export function createServers(
   return {
     get,
     /** Adds a server with a new key for its tokens. */
-    async create(name: string, { actorId, requestId }: Change): Promise<store.ServerRow> {
+    async create(name: string, act: Act): Promise<store.ServerRow> {
       const now = clock.now()
       // Making a key takes its time; no transaction is open for that long.
       const { certificate, privateKey } = await newTokenKey({ name, now, secretBox })
@@ -65,9 +60,8 @@ export function createServers(
         const server = await store.insertServer(trx, row, now)
         if (server === undefined) throw taken()
         await events.emit(trx, {
-          type: 'ade_server.created',
-          data: { ade_server_id: server.id, name, by: actorId },
-          request_id: requestId,
+          ...{ type: 'ade_server.created', act },
+          data: { ade_server_id: server.id, name },
         })
         return server
       })
@@ -81,11 +75,11 @@ export function createServers(
       })
       return page(rows, query.limit, ({ id }) => [id])
     },
-    rename: (id: string, name: string | undefined, by: Change) =>
-      change(id, by, async () => (name === undefined ? {} : { name })),
+    rename: (id: string, name: string | undefined, act: Act) =>
+      change(id, act, async () => (name === undefined ? {} : { name })),
     /** What new serial numbers of the server get; null: nothing. */
-    setDefaultPolicy: (id: string, policyId: string | null, by: Change) =>
-      change(id, by, async (trx) => {
+    setDefaultPolicy: (id: string, policyId: string | null, act: Act) =>
+      change(id, act, async (trx) => {
         if (policyId !== null && (await deps.policies.holdForAde(trx, policyId)) === undefined) {
           throw new AppError('invalid_request', 'There is no enrollment policy with this id.', {
             fields: [{ path: 'policy_id', message: 'there is no such policy' }],
@@ -94,10 +88,10 @@ export function createServers(
         return { default_policy_id: policyId }
       }),
     /** Makes a new key beside the one in use, which opens tokens until one made for the new key has come. */
-    async stageKey(id: string, by: Change): Promise<store.ServerRow> {
+    async stageKey(id: string, act: Act): Promise<store.ServerRow> {
       const { name } = await get(id)
       const { certificate, privateKey } = await newTokenKey({ name, now: clock.now(), secretBox })
-      return change(id, by, async () => ({
+      return change(id, act, async () => ({
         staged_certificate: certificate,
         staged_private_key: privateKey,
       }))
@@ -108,11 +102,11 @@ export function createServers(
       return { pem: encryptionKeyPem(server), fileName: `${fileNameOf(server.name)}.pem` }
     },
     /** Forgets a server. Refuses `conflict` while it has devices, unless forced; these stay here, removed. */
-    async remove(id: string, force: boolean, { actorId, requestId, check }: Change): Promise<void> {
+    async remove(id: string, force: boolean, act: Act): Promise<void> {
       await db.transaction(async (trx) => {
         const server = await store.lockServer(trx, id)
         if (server === undefined) throw noServer()
-        check?.(server.version)
+        act.checkVersion(server.version)
         const live = await deps.removeDevices(trx, id)
         if (live > 0 && !force) {
           throw new AppError(
@@ -122,9 +116,8 @@ export function createServers(
         }
         await store.deleteServer(trx, id)
         await events.emit(trx, {
-          type: 'ade_server.deleted',
-          data: { ade_server_id: id, name: server.name, devices: live, by: actorId },
-          request_id: requestId,
+          ...{ type: 'ade_server.deleted', act },
+          data: { ade_server_id: id, name: server.name, devices: live },
         })
       })
     },

@@ -1,7 +1,8 @@
 import { afterCommit, type Tx } from '../../../db/index.ts'
+import type { Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { openServerToken, type ServerToken } from '../../../protocol/ade/index.ts'
-import type { AdeDeps, Change } from '../deps.ts'
+import type { AdeDeps } from '../deps.ts'
 import { tokenContext } from './apple.ts'
 import { keysOf } from './keys.ts'
 import * as store from './store.ts'
@@ -19,7 +20,7 @@ interface TokenHooks {
   /** It is of another of Apple's servers than the one before: nothing that was known of Apple's side holds. */
   onOtherServer: (trx: Tx, serverId: string) => Promise<void>
   /** There was none before, or it was another server's. */
-  onFirst: (trx: Tx, server: store.ServerRow) => Promise<void>
+  onFirst: (trx: Tx, server: store.ServerRow, act: Act) => Promise<void>
   /** After the commit. */
   onStored: () => void
 }
@@ -80,27 +81,26 @@ export function createTokens(deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'se
      * Opens, checks and stores a token. Refuses as `openServerToken`, and `token_expired`, `token_of_another_server`,
      * `token_of_another_apple_id`. The first one starts a sync.
      */
-    async store(id: string, upload: TokenUpload, change: Change): Promise<store.ServerRow> {
+    async store(id: string, upload: TokenUpload, act: Act): Promise<store.ServerRow> {
       const server = await store.findServer(db.kysely, id)
       if (server === undefined) throw noServer()
       const opened = await open(server, upload)
       return db.transaction(async (trx) => {
         const before = await store.lockServer(trx, id)
         if (before === undefined) throw noServer()
-        change.check?.(before.version)
+        act.checkVersion(before.version)
         const isOther = before.consumer_key !== null && before.consumer_key !== opened.token.consumerKey
         if (!upload.force) refuseOthers(before, upload, isOther)
         const after = await keep(trx, before, opened, upload)
         await events.emit(trx, {
-          type: 'ade_server.token_stored',
+          ...{ type: 'ade_server.token_stored', act },
           data: {
-            ...{ ade_server_id: id, name: after.name, apple_id: after.apple_id, by: change.actorId },
+            ...{ ade_server_id: id, name: after.name, apple_id: after.apple_id },
             ...{ expires_at: after.token_expires_at, first: before.token === null, another_server: isOther },
           },
-          request_id: change.requestId,
         })
         if (isOther) await deps.onOtherServer(trx, id)
-        if (isOther || before.token === null) await deps.onFirst(trx, after)
+        if (isOther || before.token === null) await deps.onFirst(trx, after, act)
         afterCommit(trx, deps.onStored)
         return (await store.findServer(trx, id)) ?? after
       })

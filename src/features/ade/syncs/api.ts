@@ -3,7 +3,6 @@ import { Type } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../../kernel/paging.ts'
 import { idParam, text } from '../../../kernel/schema.ts'
-import { changeOf } from '../change.ts'
 import type { AdeDeps } from '../deps.ts'
 import { findServer } from '../servers/store.ts'
 import { noServer } from '../servers/tokens.ts'
@@ -36,7 +35,7 @@ export function syncsApi({
         },
       },
       async (request, reply) => {
-        const run = await syncs.startByHand(request.params.id, changeOf(request))
+        const run = await syncs.startByHand(request.params.id, request.act)
         return reply
           .code(202)
           .header('location', `/api/v1/ade-servers/${run.ade_server_id}/syncs/${run.id}`)

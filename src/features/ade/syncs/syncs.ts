@@ -1,7 +1,8 @@
 import { afterCommit, type Tx } from '../../../db/index.ts'
+import { actOfServer, type Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { newId } from '../../../kernel/ids.ts'
-import type { AdeDeps, Change } from '../deps.ts'
+import type { AdeDeps } from '../deps.ts'
 import { lifeEnd } from '../heartbeat.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
@@ -25,7 +26,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
     trx: Tx,
     server: servers.ServerRow,
     trigger: store.SyncRun['trigger'],
-    change?: Change,
+    act: Act,
   ): Promise<store.SyncRun> {
     const now = clock.now()
     await ends.expire(trx, server.id)
@@ -42,12 +43,8 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
       ...(isNewFull && { cursor: null, cursor_is_complete: false, full_sync_mark: id }),
     })
     await events.emit(trx, {
-      type: 'ade_sync.started',
-      data: {
-        ...{ ade_server_id: server.id, sync_id: id, kind, trigger },
-        ...(change && { by: change.actorId }),
-      },
-      ...(change && { request_id: change.requestId }),
+      ...{ type: 'ade_sync.started', act },
+      data: { ade_server_id: server.id, sync_id: id, kind, trigger },
     })
     afterCommit(trx, () => runner.work(run))
     return run
@@ -60,7 +57,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
         const server = await servers.lockServer(trx, id)
         if (server === undefined || !isDue(server, now)) return
         if ((await store.findRunning(trx, id)) !== undefined) return
-        await start(trx, server, 'schedule')
+        await start(trx, server, 'schedule', actOfServer())
       })
     }
   }
@@ -68,13 +65,13 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
   return {
     start,
     /** Starts a sync because someone asked. Refuses `not_found`, `conflict` without a token, `sync_running`. */
-    startByHand(serverId: string, change: Change): Promise<store.SyncRun> {
+    startByHand(serverId: string, act: Act): Promise<store.SyncRun> {
       return db.transaction(async (trx) => {
         const server = await servers.lockServer(trx, serverId)
         if (server === undefined) throw noServer()
         if (server.token === null)
           throw new AppError('conflict', 'The ADE server has no token yet: upload one first.')
-        return start(trx, server, 'operator', change)
+        return start(trx, server, 'operator', act)
       })
     },
     /** Ends the running sync of a server, whose token was exchanged for another server's, and forgets the cursor. */

@@ -1,4 +1,5 @@
 import { afterCommit, type Tx } from '../../../db/index.ts'
+import { actOfServer } from '../../../kernel/act.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { NewStep } from '../../attempts/index.ts'
@@ -167,10 +168,11 @@ async function start(trx: Tx, deps: EnrollmentDeps, entrant: Entrant, admission:
       return reject(trx, deps, entrant, { reason: use, detail: { link_id: linkId } })
     }
   }
-  for (const each of former) await endEnrollment(trx, deps, each, 'serial_number_moved', from.requestId)
+  const act = actOfServer('device', from.requestId)
+  for (const each of former) await endEnrollment(trx, deps, each, 'serial_number_moved', act)
   if (taken !== undefined) {
     const row = rowOf(entrant, deps.clock.now())
-    await beginAnew(trx, deps, taken, { row, fingerprint: from.fingerprint })
+    await beginAnew(trx, deps, taken, { row, fingerprint: from.fingerprint, act })
   }
   if (!isWritten) await write(trx, deps, { ...entrant, linkId: null }, admission)
   const id = taken?.id ?? newRowId(entrant)

@@ -1,3 +1,4 @@
+import type { Act } from '../../../kernel/act.ts'
 import type { Tx } from '../../../db/index.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { Enrollment } from '../../devices/index.ts'
@@ -14,11 +15,11 @@ export async function beginAnew(
   trx: Tx,
   deps: EnrollmentDeps,
   before: Enrollment,
-  after: { row: Partial<Enrollment>; fingerprint: Buffer },
+  after: { row: Partial<Enrollment>; fingerprint: Buffer; act: Act },
 ): Promise<void> {
-  const { row, fingerprint } = after
+  const { row, fingerprint, act } = after
   const users = await deps.devices.deleteUserChannels(trx, before.id)
-  await deps.commands.cancelAll(trx, [before.id, ...users])
+  await deps.commands.cancelAll(trx, act, [before.id, ...users])
   await deps.push.forget(trx, [before.id, ...users])
   await forgetRelease(trx, before.id)
   if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)

@@ -1,3 +1,4 @@
+import { actOfServer } from '../../../kernel/act.ts'
 import type { Tx } from '../../../db/index.ts'
 import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
 import type { Enrollment } from '../../devices/index.ts'
@@ -45,7 +46,7 @@ export async function userChannel(
 async function forgetUnseen(trx: Tx, deps: EnrollmentDeps, deviceId: string, newest: string): Promise<void> {
   const unseen = await deps.devices.unseenChannels(trx, deviceId, { except: newest, most: MOST_CHANNELS - 1 })
   if (unseen.length === 0) return
-  await deps.commands.cancelAll(trx, unseen)
+  await deps.commands.cancelAll(trx, actOfServer('device'), unseen)
   await deps.push.forget(trx, unseen)
   for (const id of unseen) {
     await deps.groups.removeDevice(trx, id)

@@ -1,3 +1,4 @@
+import type { Act } from '../../../kernel/act.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import type { EnrollmentDeps } from '../deps.ts'
@@ -12,7 +13,7 @@ const ALLOWED_MINUTES = 60
 export function allowReEnrollment(
   deps: Pick<EnrollmentDeps, 'clock' | 'db' | 'devices' | 'events'>,
   id: string,
-  by: { actorId: string; requestId: string },
+  act: Act,
 ): Promise<Date> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
@@ -22,11 +23,10 @@ export function allowReEnrollment(
     const until = addTime(deps.clock.now(), ALLOWED_MINUTES, 'minute')
     await deps.devices.updateEnrollment(trx, enrollment.id, { re_enrollment_until: until })
     await deps.events.emit(trx, {
-      type: 'enrollment.re_enrollment_allowed',
+      ...{ type: 'enrollment.re_enrollment_allowed', act },
       enrollment_id: enrollment.id,
       serial_number: enrollment.serial_number,
-      data: { allowed_until: until.toISOString(), by: by.actorId },
-      request_id: by.requestId,
+      data: { allowed_until: until.toISOString() },
     })
     return until
   })

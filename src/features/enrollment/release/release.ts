@@ -1,4 +1,5 @@
 import type { Tx } from '../../../db/index.ts'
+import { actOfServer } from '../../../kernel/act.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import { newAppleUuid } from '../../../kernel/ids.ts'
 import { buildCommand } from '../../../protocol/mdm/index.ts'
@@ -68,7 +69,7 @@ function send(deps: EnrollmentDeps, id: string, reason: 'commands_done' | 'deadl
     if (owed?.configured_uuid !== null) return
     if (!device || device.unenrolled_at !== null) return store.forget(trx, id)
     const uuid = newAppleUuid()
-    await deps.commands.enqueue(trx, {
+    await deps.commands.enqueue(trx, actOfServer(), {
       uuid,
       requestType: 'DeviceConfigured',
       body: buildCommand(uuid, 'DeviceConfigured', {}),

@@ -1,4 +1,5 @@
 import { type Db, type Tx, isUniqueViolation, resealColumn } from '../../../db/index.ts'
+import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { newId } from '../../../kernel/ids.ts'
@@ -18,7 +19,7 @@ import {
   SEALED_CLIENT_SECRETS,
   updateSource,
 } from './store.ts'
-import { type Change, LOCAL, type OidcSource, type Source } from './types.ts'
+import { LOCAL, type OidcSource, type Source } from './types.ts'
 
 /** What the sources are made of. */
 export type SourcesDeps = {
@@ -38,7 +39,7 @@ export type Sources = ReturnType<typeof createSources>
 export function createSources(deps: SourcesDeps) {
   const { db, clock, events, secretBox } = deps
 
-  async function create(kind: Source['kind'], fields: SourceFields, change: Change): Promise<Source> {
+  async function create(kind: Source['kind'], fields: SourceFields, act: Act): Promise<Source> {
     if (kind === 'local')
       throw new AppError('conflict', 'The local source is there already; there is only one.')
     const columns = completeSource(kind, fields)
@@ -51,16 +52,16 @@ export function createSources(deps: SourcesDeps) {
         now,
       )
       if (source === undefined) throw taken()
-      await events.emit(trx, fact('signin_source.created', source, change))
+      await events.emit(trx, fact('signin_source.created', source, act))
       return source
     })
   }
 
-  async function update(id: string, patch: SourceFields, change: Change): Promise<Source> {
+  async function update(id: string, patch: SourceFields, act: Act): Promise<Source> {
     try {
       return await db.transaction(async (trx) => {
         const before = (await lockSource(trx, id)) ?? missing()
-        change.check?.(before.version)
+        act.checkVersion(before.version)
         const columns = completeSource(before.kind, patch, fieldsOf(before))
         const changed = Object.keys(patch).filter((name) => patch[name as keyof SourceFields] !== undefined)
         if (changed.length === 0) return before
@@ -73,7 +74,7 @@ export function createSources(deps: SourcesDeps) {
         // Another provider's numbers are other people.
         if (before.kind === 'oidc' && source.kind === 'oidc' && before.issuer !== source.issuer)
           await deps.users.forgetSubjects(trx, id)
-        await events.emit(trx, fact('signin_source.updated', source, change, { changed }))
+        await events.emit(trx, fact('signin_source.updated', source, act, { changed }))
         return source
       })
     } catch (error) {
@@ -81,15 +82,15 @@ export function createSources(deps: SourcesDeps) {
     }
   }
 
-  async function remove(id: string, change: Change): Promise<void> {
+  async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
       const source = (await lockSource(trx, id)) ?? missing()
-      change.check?.(source.version)
+      act.checkVersion(source.version)
       if (source.kind === LOCAL) throw new AppError('conflict', 'The local source cannot be deleted.')
       const users = await deps.usage(trx, id)
       if (users.length > 0) throw new AppError('conflict', `The source is in use: ${users.join(', ')}.`)
       await deleteSource(trx, id)
-      await events.emit(trx, fact('signin_source.deleted', source, change))
+      await events.emit(trx, fact('signin_source.deleted', source, act))
     })
   }
 
@@ -141,14 +142,10 @@ function fieldsOf(source: Source): SourceFields {
 function fact(
   type: 'signin_source.created' | 'signin_source.deleted' | 'signin_source.updated',
   { id, kind, name }: Source,
-  change: Change,
+  act: Act,
   data: { changed?: string[] } = {},
 ) {
-  return {
-    type,
-    data: { source_id: id, kind, name, ...data, by: change.actorId },
-    request_id: change.requestId,
-  }
+  return { type, act, data: { source_id: id, kind, name, ...data } }
 }
 
 function missing(): never {

@@ -40,8 +40,5 @@ export type Source = LocalSource | WsTrustSource | OidcSource
 /** The id of the one local source. */
 export const LOCAL = 'local'
 
-/** A change's circumstances: who asks, and a check that may refuse the version that is there. */
-export type Change = { actorId: string; requestId: string; check?: (version: number) => void }
-
 /** A field that is wrong, and how. */
 export type Problem = { path: string; message: string }

@@ -1,0 +1,40 @@
+/** Who acts, as events tell it. */
+export interface Actor {
+  kind: 'api_token' | 'person'
+  id: string
+  name: string
+}
+
+/** By what way an act came. */
+export type Via = 'api' | 'nanomdm' | 'cli' | 'page' | 'device' | 'job'
+
+/** A change that somebody asks for: who, by what way, in which request, and of which version of the thing. */
+export interface Act {
+  /** Null: the server itself. */
+  by: Actor | null
+  via: Via
+  /** Ids of the tokens that made the actor's token, the first maker first: whoever acts may be one of them. */
+  makers: readonly string[]
+  request_id?: string
+  /** Throws AppError `precondition_failed` when the act is meant for other versions of the thing than this one. */
+  checkVersion(version: number): void
+}
+
+const ANY_VERSION = () => undefined
+
+/** An act of a person who proved to be that, at a page of ours. */
+export function actOfPerson(person: { id: string; user_name: string }, request_id: string): Act {
+  const by: Actor = { kind: 'person', id: person.id, name: person.user_name }
+  return { by, via: 'page', makers: [], request_id, checkVersion: ANY_VERSION }
+}
+
+/** What the server does in consequence of a request, or of nobody's. */
+export function actOfServer(via: 'page' | 'device' | 'job' = 'job', request_id?: string): Act {
+  return {
+    by: null,
+    via,
+    makers: [],
+    ...(request_id !== undefined && { request_id }),
+    checkVersion: ANY_VERSION,
+  }
+}
