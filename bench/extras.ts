@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { writePlist } from '../src/protocol/plist/index.ts'
-import { signBody } from '../src/simulator/signing.ts'
+import { signBody } from '../src/simulator/index.ts'
 import { load } from './load.ts'
 import { idleRequest, type Speaker } from './population.ts'
 import type { Fact } from './report.ts'

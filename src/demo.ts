@@ -9,9 +9,8 @@ import { loadSecrets } from './config/secrets.ts'
 import type { Clock } from './kernel/clock.ts'
 import { createLog } from './kernel/log.ts'
 import { whenParentEnds } from './kernel/parent.ts'
-import { createDemoClock, runDemo } from './simulator/demo/index.ts'
-import type { DemoServer, LogLine, StartServer } from './simulator/demo/index.ts'
-import { freePort } from './simulator/index.ts'
+import { createDemoClock, freePort, runDemo } from './simulator/index.ts'
+import type { DemoServer, LogLine, StartServer } from './simulator/index.ts'
 
 /** Starts servers of this program on the embedded database, with everything they keep below `folder`. */
 function serverIn(folder: string, clock: Clock): StartServer {

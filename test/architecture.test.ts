@@ -73,6 +73,25 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ),
 }
 
+/** The folders of the simulator and what each may use of the others; a file at its top, index.ts apart, uses none of them. */
+const SIMULATOR: Record<string, readonly string[]> = {
+  wire: [],
+  'apple-cloud': [],
+  'push-service': [],
+  directories: [],
+  'device/scep': ['wire'],
+  'device/profiles': ['wire', 'device/scep'],
+  'device/commands': ['wire', 'device/scep', 'device/profiles'],
+  device: ['wire', 'device/scep', 'device/profiles', 'device/commands'],
+  'phone/browser': ['wire'],
+  phone: ['wire', 'apple-cloud', 'device/profiles', 'device', 'phone/browser'],
+  fleet: ['wire', 'device/commands', 'device'],
+  'demo/world': ['wire', 'apple-cloud', 'push-service', 'directories', 'device', 'phone'],
+  'demo/acts': ['apple-cloud', 'demo/world'],
+  'demo/telling': ['demo/world'],
+  demo: ['demo/world', 'demo/acts', 'demo/telling'],
+}
+
 const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?(api|routes)\.ts$)/
 const SCHEMA = /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/[^/]+\/([^/]+\/)?(api|schema|view)\.ts$)/
 const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?store\.ts$|migrations\/)/
@@ -134,11 +153,13 @@ function libraryOf(specifier: string): string {
   return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
 }
 
-const relativeImports = product.flatMap((source) =>
+type Import = { file: string; target: string }
+
+const importsOf = (source: Source): Import[] =>
   source.imports
     .filter(isRelative)
-    .map((specifier) => ({ file: source.file, target: targetOf(source, specifier) })),
-)
+    .map((specifier) => ({ file: source.file, target: targetOf(source, specifier) }))
+const relativeImports = product.flatMap(importsOf)
 const libraryImports = product.flatMap(({ file, imports }) =>
   imports.filter((specifier) => !isRelative(specifier)).map((specifier) => ({ file, specifier })),
 )
@@ -182,6 +203,72 @@ describe('who may import whom', () => {
 
   test('no file imports itself through others', () => {
     expect(cycleAmong(product)).toEqual([])
+  })
+})
+
+describe('the simulator', () => {
+  const DOOR = 'src/simulator/index.ts'
+  const folderOf = (file: string) => path.posix.relative('src/simulator', path.posix.dirname(file))
+  const isInside = (file: string) => file.startsWith('src/simulator/')
+
+  /** Imports between its folders that the table does not give. */
+  const againstOrder = (imports: readonly Import[]) =>
+    imports.filter(({ file, target }) => {
+      const [from, to] = [folderOf(file), folderOf(target)]
+      const isOpen = from === to || to === '' || file === DOOR
+      return isInside(file) && isInside(target) && !isOpen && !SIMULATOR[from]?.includes(to)
+    })
+
+  /** Imports of the rest of src and of bench that do not go through its door. */
+  const besideDoor = (imports: readonly Import[]) =>
+    imports.filter(
+      ({ file, target }) =>
+        /^(src|bench)\//.test(file) && !isInside(file) && isInside(target) && target !== DOOR,
+    )
+
+  test('its folders use each other in one direction', () => {
+    const names = Object.keys(SIMULATOR)
+    const back = names.filter((name, at) => SIMULATOR[name]?.some((use) => !names.slice(0, at).includes(use)))
+    expect(back).toEqual([])
+    expect(againstOrder(relativeImports)).toEqual([])
+  })
+
+  test('every line of the table is used, and every folder is in it', () => {
+    const arrows = new Set(
+      relativeImports.map(({ file, target }) => `${folderOf(file)} > ${folderOf(target)}`),
+    )
+    const idle = Object.entries(SIMULATOR).flatMap(([name, uses]) =>
+      uses.map((use) => `${name} > ${use}`).filter((arrow) => !arrows.has(arrow)),
+    )
+    expect(idle).toEqual([])
+    const folders = new Set(
+      product
+        .map(({ file }) => file)
+        .filter(isInside)
+        .map(folderOf),
+    )
+    folders.delete('')
+    expect([...folders].toSorted()).toEqual(Object.keys(SIMULATOR).toSorted())
+  })
+
+  test('it is entered through its index.ts', () => {
+    expect(besideDoor(all.flatMap(importsOf))).toEqual([])
+  })
+
+  test('a planted import against the order, from the top, or beside the door is found', () => {
+    const from = (file: string, target: string): Import => ({
+      file: `src/simulator/${file}`,
+      target: `src/simulator/${target}`,
+    })
+    const wrong = [
+      from('device/device.ts', 'phone/phone.ts'),
+      from('device/scep/client.ts', 'device/contact.ts'),
+      from('device-facts.ts', 'wire/violations.ts'),
+    ]
+    const right = [from('fleet/fleet.ts', 'random.ts'), from('phone/phone.ts', 'device/device.ts')]
+    expect(againstOrder([...wrong, ...right])).toEqual(wrong)
+    const beside = { file: 'bench/phones.ts', target: 'src/simulator/phone/phone.ts' }
+    expect(besideDoor([beside, { ...beside, target: DOOR }])).toEqual([beside])
   })
 })
 

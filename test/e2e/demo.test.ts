@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { DEMO_REASONS } from '../../src/simulator/demo/reasons.ts'
+import { DEMO_REASONS } from '../../src/simulator/demo/world/reasons.ts'
 import { REASON_CODES } from '../../src/features/attempts/reasons.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 

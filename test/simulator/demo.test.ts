@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import type { Played } from '../../src/simulator/demo/director.ts'
-import type { DemoReason } from '../../src/simulator/demo/reasons.ts'
-import { createStyle } from '../../src/simulator/demo/style.ts'
-import { summarize } from '../../src/simulator/demo/summary.ts'
+import type { Played } from '../../src/simulator/demo/telling/director.ts'
+import type { DemoReason } from '../../src/simulator/demo/world/reasons.ts'
+import { createStyle } from '../../src/simulator/demo/telling/style.ts'
+import { summarize } from '../../src/simulator/demo/telling/summary.ts'
 import { ACTS } from '../../src/simulator/demo/acts/index.ts'
-import { describeTry, outcomesOf } from '../../src/simulator/demo/telling.ts'
-import type { Try } from '../../src/simulator/demo/telling.ts'
+import { describeTry, outcomesOf } from '../../src/simulator/demo/telling/telling.ts'
+import type { Try } from '../../src/simulator/demo/telling/telling.ts'
 
 const plain = createStyle(false)
 

@@ -4,7 +4,10 @@ import { buildEnrollmentProfile } from '../../src/protocol/mobileconfig/index.ts
 import { parsePlist, writePlist } from '../../src/protocol/plist/index.ts'
 import type { PlistDict } from '../../src/protocol/plist/index.ts'
 import type { Identity } from '../../src/protocol/x509/index.ts'
-import { readEnrollmentProfile, updateProblem } from '../../src/simulator/profile.ts'
+import {
+  readEnrollmentProfile,
+  updateProblem,
+} from '../../src/simulator/device/profiles/enrollment-profile.ts'
 import { testCa, TEST_VALIDITY } from '../support/identities.ts'
 import { refusal } from '../support/refusal.ts'
 

@@ -1,5 +1,5 @@
 import { createDeviceHttp, type Device, type DeviceHttp } from '../../src/simulator/index.ts'
-import { ConnectionLost } from '../../src/simulator/http.ts'
+import { ConnectionLost } from '../../src/simulator/wire/device-http.ts'
 import type { Identity } from '../../src/protocol/x509/index.ts'
 import { putMessage, CHECK_IN, TOPIC, type TestApp } from './app.ts'
 import type { PlistDict } from '../../src/protocol/plist/index.ts'

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { openDatabase } from '../../src/db/index.ts'
-import type { FakeApns } from '../../src/simulator/apns.ts'
+import type { FakeApns } from '../../src/simulator/push-service/fake-apns.ts'
 import { pushWorld } from './push-world.ts'
 
 /** What the process is told, as JSON in its first argument. */

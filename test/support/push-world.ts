@@ -5,7 +5,7 @@ import { createPush, type Push } from '../../src/features/push/index.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
-import type { FakeApns } from '../../src/simulator/apns.ts'
+import type { FakeApns } from '../../src/simulator/push-service/fake-apns.ts'
 import { manualClock, type ManualClock } from './manual-clock.ts'
 
 /** A server process as far as pushes go, on a database and against a fake of Apple. */

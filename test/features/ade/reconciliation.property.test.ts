@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { adeTroubles, type ScriptedCall } from '../../../src/simulator/ade-cloud-answers.ts'
+import { adeTroubles, type ScriptedCall } from '../../../src/simulator/apple-cloud/answers.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 

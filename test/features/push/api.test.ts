@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { beforeEach, expect, test } from 'vitest'
 import { pushCertificatesApi } from '../../../src/features/push/index.ts'
-import { createApnsCertificates } from '../../../src/simulator/apns-certificates.ts'
+import { createApnsCertificates } from '../../../src/simulator/push-service/certificates.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { as, httpWorld } from '../../support/http-world.ts'
 import { openssl } from '../../support/openssl.ts'

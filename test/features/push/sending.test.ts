@@ -5,8 +5,8 @@ import {
   createApnsCertificates,
   type ApnsCertificates,
   type PemPair,
-} from '../../../src/simulator/apns-certificates.ts'
-import { startFakeApns, type FakeApns } from '../../../src/simulator/apns.ts'
+} from '../../../src/simulator/push-service/certificates.ts'
+import { startFakeApns, type FakeApns } from '../../../src/simulator/push-service/fake-apns.ts'
 import { freePort } from '../../../src/simulator/free-port.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { addChannels, emptyPushTables, pushWorld, tokenOf, type PushWorld } from '../../support/push-world.ts'

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished, test, expect } from 'vitest'
 import { createApnsSession } from '../../../src/protocol/apns/index.ts'
-import { createApnsCertificates, type ApnsCertificates } from '../../../src/simulator/apns-certificates.ts'
+import {
+  createApnsCertificates,
+  type ApnsCertificates,
+} from '../../../src/simulator/push-service/certificates.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 
 /** A TLS server of openssl that takes only client certificates of its CA and says so with an alert. */

@@ -5,8 +5,12 @@ import {
   createApnsCertificates,
   type ApnsCertificates,
   type PemPair,
-} from '../../../src/simulator/apns-certificates.ts'
-import { startFakeApns, type FakeApns, type FakeApnsOptions } from '../../../src/simulator/apns.ts'
+} from '../../../src/simulator/push-service/certificates.ts'
+import {
+  startFakeApns,
+  type FakeApns,
+  type FakeApnsOptions,
+} from '../../../src/simulator/push-service/fake-apns.ts'
 import { freePort } from '../../../src/simulator/free-port.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 

@@ -1,6 +1,6 @@
-import { createFakeAppleCa } from '../../apple-ca.ts'
-import { PORTAL_SERVER } from '../setup.ts'
-import type { Act, Stage } from '../stage.ts'
+import { createFakeAppleCa } from '../../apple-cloud/apple-ca.ts'
+import { PORTAL_SERVER } from '../world/setup.ts'
+import type { Act, Stage } from '../world/stage.ts'
 
 /** What Apple has defined for the policy of another phone. */
 function profileOf(stage: Stage, number: number): string {

@@ -1,4 +1,4 @@
-import type { Act } from '../stage.ts'
+import type { Act } from '../world/stage.ts'
 import { deviceActs } from './devices.ts'
 import { profileActs } from './profiles.ts'
 import { signInActs } from './sign-in.ts'

@@ -1,7 +1,7 @@
-import { createOwnKeys, editProfile } from '../forgery.ts'
-import { person } from '../people.ts'
-import { PORTAL_SERVER } from '../setup.ts'
-import type { Act, Actor, Stage } from '../stage.ts'
+import { createOwnKeys, editProfile } from '../world/forgery.ts'
+import { person } from '../world/people.ts'
+import { PORTAL_SERVER } from '../world/setup.ts'
+import type { Act, Actor, Stage } from '../world/stage.ts'
 
 const OTHER_TOPIC = 'com.apple.mgmt.External.00000000-0000-4000-8000-000000000000'
 

@@ -1,5 +1,5 @@
-import { person } from '../people.ts'
-import type { Act } from '../stage.ts'
+import { person } from '../world/people.ts'
+import type { Act } from '../world/stage.ts'
 
 const NATIVE = "Setup Assistant's own form, an account of this server"
 const DIRECTORY = "Setup Assistant's own form, a directory (WS-Trust)"

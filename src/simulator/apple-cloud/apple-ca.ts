@@ -1,0 +1,54 @@
+import type { KeyObject } from 'node:crypto'
+import { createLeaf, generateEcKey, validity, writePem } from '../../protocol/x509/index.ts'
+import type { Certificate, Identity } from '../../protocol/x509/index.ts'
+
+/** A look-alike of the CA that gives Apple's devices their identity in the factory. It says in its name that it is none of Apple's. */
+export interface FakeAppleCa {
+  /** PEM of the CA that signs, what FIRSTBOOT_MACHINE_INFO_CA_FILE would hold. */
+  readonly pem: string
+  /** From the CA that signs to the root. */
+  readonly chain: readonly Certificate[]
+  /** The identity of a device; `expired`: one of long ago. A new key on P-256 unless given one. */
+  deviceIdentity(serialNumber: string, options?: { key?: KeyObject; expired?: boolean }): Promise<Identity>
+}
+
+const OWNER = [
+  ['C', 'CH'],
+  ['O', 'Firstboot simulator, not Apple'],
+] as const
+const DAYS = 3_650
+const LONG_AGO = { notBefore: new Date('2007-04-16T00:00:00Z'), notAfter: new Date('2014-04-16T00:00:00Z') }
+
+/** Makes one with new keys. `expired`: the CA ran out years ago, as Apple's own did. */
+export async function createFakeAppleCa(
+  now: Date,
+  options: { expired?: boolean } = {},
+): Promise<FakeAppleCa> {
+  const dates = (expired = false) => (expired ? LONG_AGO : validity(now, DAYS))
+  const isCa = { keyUsage: ['keyCertSign', 'cRLSign'], ca: {} } as const
+  const root = await createLeaf({
+    subject: [...OWNER, ['CN', 'Fake Apple Root CA']],
+    ...validity(now, DAYS),
+    ...isCa,
+    key: await generateEcKey(),
+  })
+  const ca = await createLeaf({
+    subject: [...OWNER, ['OU', 'Fake Apple iPhone'], ['CN', 'Fake Apple iPhone Device CA']],
+    ...dates(options.expired),
+    ...isCa,
+    issuer: root,
+    key: await generateEcKey(),
+  })
+  return {
+    pem: writePem('CERTIFICATE', ca.certificate.der),
+    chain: [ca.certificate, root.certificate],
+    deviceIdentity: async (serialNumber, { key, expired } = {}) =>
+      createLeaf({
+        subject: [...OWNER, ['CN', `Fake device ${serialNumber}`]],
+        ...dates(expired),
+        keyUsage: ['digitalSignature'],
+        issuer: ca,
+        key: key ?? (await generateEcKey()),
+      }),
+  }
+}

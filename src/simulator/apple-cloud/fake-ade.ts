@@ -1,0 +1,142 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { systemClock } from '../../kernel/clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { createCallScript } from './answers.ts'
+import type { ErrorShape, ScriptedCall } from './answers.ts'
+import { createAdeCalls } from './calls.ts'
+import type { SerialResult } from './calls.ts'
+import { createOrganization } from './organization.ts'
+import type { ActivationProfile, AppleDevice } from './organization.ts'
+import { createPaging } from './paging.ts'
+import { answerPortal } from './portal-http.ts'
+import type { PowerOn } from './portal-http.ts'
+import { createAdePortal } from './portal.ts'
+import type { AdePortal } from './portal.ts'
+import { createAdeDesk } from './request-handler.ts'
+import { createAdeSessions } from './sessions.ts'
+import { createAdeWatch } from './watch.ts'
+import type { AdeCall, AdeViolation } from './watch.ts'
+
+/** A strict fake of Apple's web service for automated enrollment, with the portal of one organisation. */
+export interface FakeAde {
+  /** What FIRSTBOOT_ADE_URL would say. */
+  readonly url: string
+  readonly portal: AdePortal
+  /** All calls, oldest first, GET /session among them. */
+  readonly calls: readonly AdeCall[]
+  /** What clients did against the rules; empty for good ones. */
+  readonly violations: readonly AdeViolation[]
+  /** How often each `METHOD /path` was called. */
+  counts(): Record<string, number>
+  /** Answers the next calls to a path (`/devices/sync`), or to any (`*`), in this order. */
+  script(path: string, ...answers: ScriptedCall[]): void
+  /** Answers everything so, until it is called with null. */
+  answerAll(answer: ScriptedCall | null): void
+  /** Sends the answers that were held. */
+  release(): void
+  /** How many answers are held. */
+  held(): number
+  /** What the next assignments of a profile to a serial number come to. */
+  scriptSerial(serialNumber: string, ...results: SerialResult[]): void
+  /** What `retry_after_seconds` says (60 at first). */
+  throttleFor(seconds: number): void
+  /** How error words are written (`bare` at first). */
+  writeErrors(shape: ErrorShape): void
+  /** POST /profile/devices is answered with 405, as by Apple's own simulator. */
+  assignByPutOnly(only: boolean): void
+  /** All sessions are over, as after a restart of Apple's service. */
+  loseSessions(): void
+  /** A client was killed: the last change that each server made may be repeated without blame. */
+  clientDied(): void
+  /** All cursors become invalid. */
+  forgetCursors(): void
+  /** Apple's record of a device; refuses `not_found`. */
+  device(serialNumber: string): Readonly<AppleDevice>
+  /** A profile by its UUID. */
+  profile(uuid: string): Readonly<Record<string, unknown>> | undefined
+  /** Activation of a device, as at every power-on after an erase: its profile, which counts as pushed from then on. */
+  activate(serialNumber: string): ActivationProfile | undefined
+  close(): Promise<void>
+}
+
+/** Options of the fake; port 0 is any free one. `powerOn`: phones that can be powered on over HTTP. */
+interface FakeAdeOptions {
+  host?: string
+  port?: number
+  clock?: Clock
+  organization?: string
+  powerOn?: PowerOn
+}
+
+const PORTAL = '/portal'
+
+/** Starts it, without servers and devices. */
+export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAde> {
+  const { clock = systemClock, host = '127.0.0.1', port = 0 } = options
+  const organization = createOrganization(options.organization ?? 'Example AG', clock)
+  const watch = createAdeWatch(clock)
+  const { report } = watch
+  const script = createCallScript()
+  const calls = createAdeCalls({ organization, clock, report })
+  const sessions = createAdeSessions({ organization, clock, report })
+  const paging = createPaging(clock)
+  const portal = createAdePortal(organization)
+  const desk = createAdeDesk({ organization, clock, watch, script, calls, sessions, paging })
+  const server = createServer((request, response) => void receive(request, response))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const url = `http://${host}:${(server.address() as AddressInfo).port}`
+
+  async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request)
+    if (body === undefined) return
+    const { pathname, searchParams: query } = new URL(request.url!, url)
+    if (!pathname.startsWith(PORTAL)) return desk.serve({ request, response, body, base: url })
+    const path = pathname.slice(PORTAL.length)
+    const doors = { portal, activate, powerOn: options.powerOn }
+    const answer = await answerPortal({ method: request.method!, path, query, body }, doors)
+    response.statusCode = answer.status
+    response.setHeader('content-type', answer.type).end(answer.body)
+  }
+
+  function activate(serialNumber: string): ActivationProfile | undefined {
+    const device = organization.devices.get(serialNumber)
+    const profile = organization.profiles.get(device?.profileUuid ?? '')
+    if (device === undefined || profile === undefined) return undefined
+    organization.markPushed(device)
+    return { uuid: profile.uuid, organization: organization.name, content: profile.content }
+  }
+
+  return {
+    ...{ url, portal, activate, calls: watch.calls, violations: watch.violations },
+    ...{ counts: watch.counts, release: desk.release, held: desk.held, writeErrors: desk.writeErrors },
+    ...{ assignByPutOnly: desk.assignByPutOnly, loseSessions: sessions.loseAll, answerAll: script.all },
+    ...{ forgetCursors: paging.forget, device: organization.device },
+    clientDied() {
+      const changes = watch.calls.filter(({ path }) => path === '/profile' || path === '/profile/devices')
+      for (const call of new Map(changes.map((each) => [each.server, each])).values()) calls.unsure(call)
+    },
+    script: (path, ...answers) => script.add(path, answers),
+    scriptSerial: (serial, ...results) => calls.scriptSerial(serial, results),
+    throttleFor: (seconds) => void (calls.throttleSeconds = seconds),
+    profile: (uuid) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,182 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { OAuthCredentials } from '../../protocol/ade/index.ts'
+
+/** What a device is, for Apple's lists; everything but the serial number has a default. */
+export interface AppleDeviceFacts {
+  serialNumber: string
+  model?: string
+  description?: string
+  color?: string
+  assetTag?: string
+  deviceFamily?: 'iPhone' | 'iPad' | 'Mac' | 'AppleTV'
+  migrationDeadline?: Date
+}
+
+/** A device of the organisation, as Apple keeps it. */
+export interface AppleDevice {
+  readonly facts: AppleDeviceFacts
+  /** Undefined: assigned to no MDM server. */
+  server: AppleServer | undefined
+  assignedAt: Date
+  profileStatus: 'empty' | 'assigned' | 'pushed' | 'removed'
+  profileUuid: string | undefined
+  profileAssignedAt: Date | undefined
+  profilePushedAt: Date | undefined
+}
+
+/** An ADE profile as it was defined, with its owner. */
+interface AppleProfile {
+  readonly uuid: string
+  readonly server: AppleServer
+  readonly content: Readonly<Record<string, unknown>>
+}
+
+/** What a device gets at activation when a profile is assigned to its serial number. */
+export interface ActivationProfile {
+  uuid: string
+  organization: string
+  /** The JSON that the MDM server defined. */
+  content: Readonly<Record<string, unknown>>
+}
+
+/** An entry of what happened to the devices of a server, in order. */
+export interface Operation {
+  readonly kind: 'added' | 'modified' | 'deleted'
+  readonly at: Date
+  readonly device: AppleDevice
+}
+
+/** An MDM server of the portal. */
+export interface AppleServer {
+  readonly uuid: string
+  readonly name: string
+  appleId: string
+  credentials: OAuthCredentials
+  tokenExpiresAt: Date
+  /** Removed in the portal: its token has no access any more. */
+  deleted: boolean
+  /** The organisation has agreed to Apple's terms. */
+  termsSigned: boolean
+  readonly operations: Operation[]
+  /** Where the newest operation of each serial number is. */
+  readonly latest: Map<string, number>
+}
+
+/** All that Apple knows of one organisation. */
+export interface Organization {
+  readonly name: string
+  readonly id: string
+  readonly servers: AppleServer[]
+  readonly devices: ReadonlyMap<string, AppleDevice>
+  readonly profiles: Map<string, AppleProfile>
+  addServer(name: string, appleId: string): AppleServer
+  /** A new access token, under the same consumer key; the old one is void. */
+  renewToken(server: AppleServer): void
+  /** Brings a device into the organisation, or takes the one that is there; assigned to that server from now on. */
+  place(facts: AppleDeviceFacts, server: AppleServer | undefined): AppleDevice
+  /** Out of the organisation, for ever. */
+  remove(serialNumber: string): void
+  /** Another profile for a device, or none. */
+  setProfile(device: AppleDevice, uuid: string | undefined): void
+  /** The device has fetched its profile. */
+  markPushed(device: AppleDevice): void
+  /** Refuses `not_found`. */
+  device(serialNumber: string): AppleDevice
+}
+
+const TOKEN_DAYS = 365
+const DAY_MS = 86_400_000
+
+/** An organisation without servers and devices. */
+export function createOrganization(name: string, clock: Clock): Organization {
+  const devices = new Map<string, AppleDevice>()
+  const profiles = new Map<string, AppleProfile>()
+  const servers: AppleServer[] = []
+
+  function note(kind: Operation['kind'], device: AppleDevice, at = clock.now()): void {
+    const { server } = device
+    if (server === undefined) return
+    server.latest.set(device.facts.serialNumber, server.operations.length)
+    server.operations.push({ kind, at, device })
+  }
+
+  function leave(device: AppleDevice): void {
+    note('deleted', device)
+    device.server = undefined
+    device.profileStatus = 'empty'
+    device.profileUuid = undefined
+    device.profileAssignedAt = undefined
+    device.profilePushedAt = undefined
+  }
+
+  function find(serialNumber: string): AppleDevice {
+    const found = devices.get(serialNumber)
+    if (found === undefined) throw new AppError('not_found', `the organisation has no device ${serialNumber}`)
+    return found
+  }
+
+  return {
+    ...{ name, id: String(randomBytes(4).readUInt32BE()), servers, devices, profiles, device: find },
+    addServer(serverName, appleId) {
+      const server: AppleServer = {
+        ...{ uuid: randomUUID().toUpperCase(), name: serverName, appleId, deleted: false, termsSigned: true },
+        credentials: newCredentials(),
+        tokenExpiresAt: new Date(clock.now().getTime() + TOKEN_DAYS * DAY_MS),
+        operations: [],
+        latest: new Map(),
+      }
+      servers.push(server)
+      return server
+    },
+    renewToken(server) {
+      server.credentials = { ...newCredentials(), consumerKey: server.credentials.consumerKey }
+      server.tokenExpiresAt = new Date(clock.now().getTime() + TOKEN_DAYS * DAY_MS)
+    },
+    place(facts, server) {
+      const device = devices.get(facts.serialNumber) ?? newDevice(facts, clock.now())
+      devices.set(facts.serialNumber, device)
+      if (device.server === server) return device
+      leave(device)
+      device.server = server
+      device.assignedAt = clock.now()
+      note('added', device, device.assignedAt)
+      return device
+    },
+    remove(serialNumber) {
+      leave(find(serialNumber))
+      devices.delete(serialNumber)
+    },
+    setProfile(device, uuid) {
+      const wasFetched = device.profileStatus === 'pushed'
+      device.profileUuid = uuid
+      device.profileStatus = uuid !== undefined ? 'assigned' : wasFetched ? 'removed' : 'empty'
+      device.profileAssignedAt = uuid === undefined ? undefined : clock.now()
+      device.profilePushedAt = undefined
+      note('modified', device)
+    },
+    markPushed(device) {
+      device.profileStatus = 'pushed'
+      device.profilePushedAt = clock.now()
+      note('modified', device)
+    },
+  }
+}
+
+function newCredentials(): OAuthCredentials {
+  const secret = (prefix: string) => `${prefix}_${randomBytes(20).toString('hex')}`
+  return {
+    consumerKey: secret('CK'),
+    consumerSecret: secret('CS'),
+    accessToken: secret('AT'),
+    accessSecret: secret('AS'),
+  }
+}
+
+function newDevice(facts: AppleDeviceFacts, now: Date): AppleDevice {
+  return {
+    ...{ facts, server: undefined, assignedAt: now, profileStatus: 'empty', profileUuid: undefined },
+    ...{ profileAssignedAt: undefined, profilePushedAt: undefined },
+  }
+}

@@ -1,0 +1,99 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { DemoApi } from '../world/api.ts'
+import type { Fakes } from '../world/fakes.ts'
+import type { DemoServer } from '../world/server.ts'
+import type { Act, Actor, Outcome, Setup, Stage } from '../world/stage.ts'
+import type { Style } from './style.ts'
+import { describeMistake, describeTry, introduceAct, outcomesOf } from './telling.ts'
+import type { Try } from './telling.ts'
+import { createWitness } from './witness.ts'
+
+/** An act that was played. */
+export interface Played {
+  act: Act
+  outcomes: readonly Outcome[]
+  tries: readonly Try[]
+  isAsExpected: boolean
+}
+
+interface DirectorDeps {
+  acts: readonly Act[]
+  actors: readonly Actor[]
+  server: DemoServer
+  api: DemoApi
+  fakes: Fakes
+  setup: Setup
+  write: (text: string) => void
+  style: Style
+  signal: AbortSignal
+}
+
+/** Plays the acts one after the other, and tells what happens as it happens. */
+export async function playAll(deps: DirectorDeps): Promise<Played[]> {
+  const witness = createWitness(deps.server, deps.api)
+  const played: Played[] = []
+  for (const act of deps.acts) {
+    if (deps.signal.aborted) break
+    played.push(await play(deps, act, witness))
+  }
+  return played
+}
+
+async function play(
+  deps: DirectorDeps,
+  act: Act,
+  witness: ReturnType<typeof createWitness>,
+): Promise<Played> {
+  const { write, style } = deps
+  const actor = actorOf(deps, act.phone)
+  const tries: Try[] = []
+  write(introduceAct(act, actor, style))
+  const attempt: Stage['attempt'] = async (doing, run) => {
+    const { screen, isEnrolled } = await run()
+    const made = { doing, screen, isEnrolled, findings: await witness() }
+    tries.push(made)
+    write(describeTry(made, style))
+  }
+  await act.play(stageFor(deps, attempt), actor)
+  await actor.phone.idle()
+  const outcomes = outcomesOf(tries)
+  const isAsExpected = outcomes.join() === act.expected.join()
+  if (!isAsExpected) write(describeMistake(act.expected, outcomes, style))
+  return { act, outcomes, tries, isAsExpected }
+}
+
+function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
+  const { server, api, fakes, setup, write, style } = deps
+  return {
+    ...{ server, api, fakes, setup, attempt },
+    tell: (text) => write(`    ${style.soft(text)}\n`),
+    actor: (number) => actorOf(deps, number),
+    powerOn: ({ phone }, doing, person) =>
+      attempt(doing, async () => {
+        const { screen, outcome, updatedTo, awaitedConfiguration } = await phone.powerOn(person)
+        const notes = [
+          ...(updatedTo === undefined ? [] : [`updated itself to ${updatedTo}`]),
+          ...(awaitedConfiguration ? ['released by DeviceConfigured'] : []),
+        ]
+        const shown = notes.length === 0 ? screen : `${screen} (${notes.join(', ')})`
+        return { screen: shown, isEnrolled: outcome === 'enrolled' }
+      }),
+    enrollOnPage: ({ phone }, doing, person) =>
+      attempt(doing, async () => {
+        const { screen, outcome } = await phone.enrollOnPage(`${server.url}/enroll`, person)
+        return { screen, isEnrolled: outcome === 'enrolled' }
+      }),
+  }
+}
+
+function actorOf({ actors }: Pick<DirectorDeps, 'actors'>, number: number): Actor {
+  const actor = actors.find((each) => each.number === number)
+  if (actor === undefined) throw new Error(`there is no phone ${number}`)
+  return actor
+}
+
+/** Waits until no phone has anything to say any more; what is pushed meanwhile counts too. */
+export async function settle(actors: readonly Actor[], quietMs: number): Promise<void> {
+  await pause(quietMs)
+  for (const { phone } of actors) await phone.idle()
+}

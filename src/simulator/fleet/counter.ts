@@ -1,0 +1,80 @@
+import type { Answer } from '../device/commands/answers.ts'
+import type { EnrollmentOutcome } from '../device/enrollment.ts'
+import type { SessionReport } from '../device/session.ts'
+import type { Violation } from '../wire/violations.ts'
+
+/** What a fleet has been through so far. */
+interface FleetStats {
+  enrolled: number
+  /** Enrollments that ended otherwise, by `step: reason`. */
+  refused: Record<string, number>
+  sessions: number
+  /** Results that the server acknowledged. */
+  results: Record<Answer['status'], number>
+  /** Sessions, messages and enrollments cut short because the server was away or busy. */
+  lost: number
+  pushes: number
+  /** Milliseconds from a push to the end of the session that it caused. */
+  pushToAnswer: number[]
+  removed: number
+  erased: number
+  /** Errors of the simulator itself; none, if it is right. */
+  faults: string[]
+}
+
+/** Counts what happens in a fleet. */
+export interface FleetCounter {
+  stats: FleetStats
+  violations: Violation[]
+  enrollment(outcome: EnrollmentOutcome): void
+  session(report: SessionReport): void
+  /** A push to a token that no device of the fleet ever gave. */
+  strayPush(at: Date): void
+  /** How many breaches there were of each kind. */
+  violationsByKind(): Record<string, number>
+}
+
+/** An empty counter. */
+export function createFleetCounter(): FleetCounter {
+  const violations: Violation[] = []
+  const stats: FleetStats = {
+    enrolled: 0,
+    refused: {},
+    sessions: 0,
+    results: { Acknowledged: 0, Error: 0, CommandFormatError: 0, NotNow: 0 },
+    lost: 0,
+    pushes: 0,
+    pushToAnswer: [],
+    removed: 0,
+    erased: 0,
+    faults: [],
+  }
+  return {
+    stats,
+    violations,
+    enrollment(outcome) {
+      if (outcome.enrolled) stats.enrolled++
+      else if (outcome.lost) stats.lost++
+      else increment(stats.refused, `${outcome.step}: ${outcome.reason}`)
+    },
+    session({ end, results }) {
+      stats.sessions++
+      for (const status of Object.keys(results) as Answer['status'][])
+        stats.results[status] += results[status]
+      if (end === 'later') stats.lost++
+      if (end === 'erased') stats.erased++
+      if (end === 'removed' || end === 'unmanaged') stats.removed++
+    },
+    strayPush: (at) =>
+      void violations.push({ kind: 'push_unknown_token', at, serialNumber: '', detail: 'of no device here' }),
+    violationsByKind() {
+      const kinds: Record<string, number> = {}
+      for (const { kind } of violations) increment(kinds, kind)
+      return kinds
+    },
+  }
+}
+
+function increment(counts: Record<string, number>, key: string): void {
+  counts[key] = (counts[key] ?? 0) + 1
+}
