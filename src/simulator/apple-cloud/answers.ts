@@ -51,7 +51,8 @@ export type ScriptedCall =
 export const adeTroubles = {
   throttled: (retryAfter: number): ScriptedCall => ({ status: 429, code: 'TOO_MANY_REQUESTS', retryAfter }),
   unavailable: (retryAfter?: number): ScriptedCall => ({
-    ...{ status: 503, code: 'SERVICE_UNAVAILABLE' },
+    status: 503,
+    code: 'SERVICE_UNAVAILABLE',
     ...(retryAfter === undefined ? {} : { retryAfter }),
   }),
   sessionLost: { status: 403, code: 'FORBIDDEN' },

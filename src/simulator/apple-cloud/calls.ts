@@ -177,7 +177,11 @@ export function createAdeCalls(deps: {
   }
 
   const calls: AdeCalls = {
-    ...{ details, define, read, assign, throttleSeconds: 60 },
+    details,
+    define,
+    read,
+    assign,
+    throttleSeconds: 60,
     disown: (context) =>
       each(context, ({ facts }) => {
         organization.remove(facts.serialNumber)

@@ -112,10 +112,20 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
   }
 
   return {
-    ...{ url, portal, activate, calls: watch.calls, violations: watch.violations },
-    ...{ counts: watch.counts, release: desk.release, held: desk.held, writeErrors: desk.writeErrors },
-    ...{ assignByPutOnly: desk.assignByPutOnly, loseSessions: sessions.loseAll, answerAll: script.all },
-    ...{ forgetCursors: paging.forget, device: organization.device },
+    url,
+    portal,
+    activate,
+    calls: watch.calls,
+    violations: watch.violations,
+    counts: watch.counts,
+    release: desk.release,
+    held: desk.held,
+    writeErrors: desk.writeErrors,
+    assignByPutOnly: desk.assignByPutOnly,
+    loseSessions: sessions.loseAll,
+    answerAll: script.all,
+    forgetCursors: paging.forget,
+    device: organization.device,
     clientDied() {
       const changes = watch.calls.filter(({ path }) => path === '/profile' || path === '/profile/devices')
       for (const call of new Map(changes.map((each) => [each.server, each])).values()) calls.unsure(call)

@@ -118,10 +118,19 @@ export function createOrganization(name: string, clock: Clock): Organization {
   }
 
   return {
-    ...{ name, id: String(randomBytes(4).readUInt32BE()), servers, devices, profiles, device: find },
+    name,
+    id: String(randomBytes(4).readUInt32BE()),
+    servers,
+    devices,
+    profiles,
+    device: find,
     addServer(serverName, appleId) {
       const server: AppleServer = {
-        ...{ uuid: randomUUID().toUpperCase(), name: serverName, appleId, deleted: false, termsSigned: true },
+        uuid: randomUUID().toUpperCase(),
+        name: serverName,
+        appleId,
+        deleted: false,
+        termsSigned: true,
         credentials: newCredentials(),
         tokenExpiresAt: new Date(clock.now().getTime() + TOKEN_DAYS * DAY_MS),
         operations: [],
@@ -176,7 +185,12 @@ function newCredentials(): OAuthCredentials {
 
 function newDevice(facts: AppleDeviceFacts, now: Date): AppleDevice {
   return {
-    ...{ facts, server: undefined, assignedAt: now, profileStatus: 'empty', profileUuid: undefined },
-    ...{ profileAssignedAt: undefined, profilePushedAt: undefined },
+    facts,
+    server: undefined,
+    assignedAt: now,
+    profileStatus: 'empty',
+    profileUuid: undefined,
+    profileAssignedAt: undefined,
+    profilePushedAt: undefined,
   }
 }

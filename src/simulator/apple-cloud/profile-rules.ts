@@ -18,11 +18,18 @@ const URLS = ['url', 'configuration_web_url']
 const CERTIFICATES = ['anchor_certs', 'supervising_host_certs']
 const TEXT_LISTS = ['skip_setup_items', 'devices', ...CERTIFICATES]
 const FLAGS = [
-  ...['allow_pairing', 'is_supervised', 'is_mandatory', 'is_mdm_removable', 'await_device_configured'],
-  ...['is_multi_user', 'auto_advance_setup', 'do_not_use_profile_from_backup', 'is_return_to_service'],
+  'allow_pairing',
+  'is_supervised',
+  'is_mandatory',
+  'is_mdm_removable',
+  'await_device_configured',
+  'is_multi_user',
+  'auto_advance_setup',
+  'do_not_use_profile_from_backup',
+  'is_return_to_service',
 ]
 const LOCALES: Readonly<Record<string, RegExp>> = { language: /^[a-z]{2,3}$/, region: /^[A-Z]{2}$/ }
-const KNOWN = new Set([...[...Object.keys(TEXTS), ...URLS, ...TEXT_LISTS, ...FLAGS, ...Object.keys(LOCALES)]])
+const KNOWN = new Set([...Object.keys(TEXTS), ...URLS, ...TEXT_LISTS, ...FLAGS, ...Object.keys(LOCALES)])
 
 /** Apple's word for what is wrong with a profile that is to be defined; undefined for a good one. */
 export function profileProblem(content: Content): string | undefined {

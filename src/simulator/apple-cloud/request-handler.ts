@@ -157,7 +157,11 @@ export function createAdeDesk(deps: AdeDeskDeps) {
 
 function createHandlers({ organization, calls, paging }: AdeDeskDeps): Readonly<Record<string, Handler>> {
   const page = ({ server, version, body }: CallContext, twist: ScriptedCall) => ({
-    ...{ server, version, twist, cursor: body['cursor'], limit: body['limit'] },
+    server,
+    version,
+    twist,
+    cursor: body['cursor'],
+    limit: body['limit'],
   })
   return {
     'GET /account': ({ server, version }) => ({ status: 200, json: account(organization, server, version) }),
@@ -182,14 +186,22 @@ function account({ name, id }: Organization, server: AppleServer, version: numbe
     limit: { default: MAX_LIMIT / 10, maximum: MAX_LIMIT },
   })
   const details = {
-    ...{ server_name: server.name, server_uuid: server.uuid, admin_id: server.appleId },
-    ...{ facilitator_id: server.appleId, org_name: name, org_email: 'it@example.com' },
-    ...{ org_phone: '+41 31 555 01 00', org_address: 'Bundesplatz 1, 3003 Bern' },
+    server_name: server.name,
+    server_uuid: server.uuid,
+    admin_id: server.appleId,
+    facilitator_id: server.appleId,
+    org_name: name,
+    org_email: 'it@example.com',
+    org_phone: '+41 31 555 01 00',
+    org_address: 'Bundesplatz 1, 3003 Bern',
   }
   if (version < SINCE_URLS) return details
   return {
     ...details,
-    ...{ org_type: 'org', org_version: 'v2', org_id: id, org_id_hash: id.padStart(64, '0') },
+    org_type: 'org',
+    org_version: 'v2',
+    org_id: id,
+    org_id_hash: id.padStart(64, '0'),
     urls: [
       ...PAGES.map(limited),
       { uri: '/account', http_method: ['GET'] },

@@ -76,11 +76,19 @@ export function createAdeWatch(clock: Clock): AdeWatch {
   const paging = new Set<AppleServer>()
   const report: ReportAdeViolation = (kind, detail) => void violations.push({ kind, at: clock.now(), detail })
   return {
-    ...{ calls, violations, report },
+    calls,
+    violations,
+    report,
     begin(method, path) {
       const call: AdeCall = {
-        ...{ at: clock.now(), method, path, server: undefined, status: 0, code: undefined },
-        ...{ serialNumbers: [], profileUuid: undefined },
+        at: clock.now(),
+        method,
+        path,
+        server: undefined,
+        status: 0,
+        code: undefined,
+        serialNumbers: [],
+        profileUuid: undefined,
       }
       calls.push(call)
       return call

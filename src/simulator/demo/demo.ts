@@ -44,7 +44,9 @@ export async function runDemo(deps: DemoDeps): Promise<number> {
     write(WELCOME)
     const started = Date.now()
     server = await deps.startServer({
-      ...{ adeUrl: fakes.ade.url, apnsUrl: fakes.apns.url, apnsCaPem: fakes.apns.certificates.ca },
+      adeUrl: fakes.ade.url,
+      apnsUrl: fakes.apns.url,
+      apnsCaPem: fakes.apns.certificates.ca,
       machineInfoCaPem: fakes.ca.pem,
     })
     write(introduction({ server, fakes, style, startMs: Date.now() - started }))
@@ -71,7 +73,15 @@ async function perform(
   const setup = await setUp({ api, fakes, url: server.url, acts: ACTS, actors, told })
   write(`\n${style.strong(`${actors.length} phones are powered on, one after the other`)}\n`)
   const played = await playAll({
-    ...{ acts: ACTS, actors, server, api, fakes, setup, write, style, signal },
+    acts: ACTS,
+    actors,
+    server,
+    api,
+    fakes,
+    setup,
+    write,
+    style,
+    signal,
   })
   await settle(actors, QUIET_MS)
   const { text, isComplete } = summarize(played, style)

@@ -240,7 +240,16 @@ export function createDevice(options: DeviceOptions): Device {
     awaiting = options.awaitConfiguration ?? false
     const outcome = await runEnrollment(
       {
-        ...{ http, clock, random, keys, facts, channel: own, contact, report, adopt, tokenKeys },
+        http,
+        clock,
+        random,
+        keys,
+        facts,
+        channel: own,
+        contact,
+        report,
+        adopt,
+        tokenKeys,
         patience: options.patience ?? 0,
         authenticated: tellAll,
         announceToken: (token) => options.onToken?.(token),

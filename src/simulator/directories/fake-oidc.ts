@@ -106,7 +106,9 @@ export async function startFakeOidc(options: FakeOidcOptions): Promise<FakeOidc>
   })
   const issuer = `http://${host}:${(server.address() as AddressInfo).port}`
   return {
-    ...{ issuer, redirectUris: client.redirectUris, ...desk.controls },
+    issuer,
+    redirectUris: client.redirectUris,
+    ...desk.controls,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -238,7 +240,10 @@ function createOidcDesk(deps: {
     const token = writeJwt(claims, trouble === 'unsigned' ? 'none' : key)
     const idToken = trouble === 'wrong_signature' ? spoil(token) : token
     json(response, 200, {
-      ...{ access_token: access, token_type: 'Bearer', expires_in: TOKEN_SECONDS, id_token: idToken },
+      access_token: access,
+      token_type: 'Bearer',
+      expires_in: TOKEN_SECONDS,
+      id_token: idToken,
       scope: request.scopes.join(' '),
     })
   }
@@ -269,7 +274,8 @@ function createOidcDesk(deps: {
   }
 
   const controls = {
-    ...{ users, violations },
+    users,
+    violations,
     counts: () => ({ ...calls }),
     script: (...more: OidcTrouble[]) => void troubles.push(...more),
   }

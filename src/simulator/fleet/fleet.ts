@@ -90,15 +90,24 @@ export function createFleet(options: FleetOptions): Fleet {
     const random = createRandom(`${seed}/${index}`)
     const changes = options.device?.(index, random.fork('options')) ?? {}
     const device = createDevice({
-      ...{ http: options.http, keys, clock, patience: 5, random: random.fork('device') },
+      http: options.http,
+      keys,
+      clock,
+      patience: 5,
+      random: random.fork('device'),
       facts: inventDevice(random.fork('facts')),
       onViolation: (violation) => void counter.violations.push(violation),
       onToken: (token) => void byToken.set(token, member),
       ...changes,
     })
     const member: Member = {
-      ...{ index, device, random: random.fork('fleet'), wanted: new Set<Channel>() },
-      ...{ pushedAt: undefined, running: undefined, asleep: false },
+      index,
+      device,
+      random: random.fork('fleet'),
+      wanted: new Set<Channel>(),
+      pushedAt: undefined,
+      running: undefined,
+      asleep: false,
     }
     return member
   })

@@ -20,7 +20,9 @@ export function readActivation({ organization, content }: ActivationProfile): Se
   if (typeof url !== 'string') return refuse('the ADE profile has no url')
   const isSupervised = content['is_supervised'] === true
   return {
-    ...{ organization, url, supervised: isSupervised },
+    organization,
+    url,
+    supervised: isSupervised,
     webUrl: typeof webUrl === 'string' ? webUrl : undefined,
     awaitsConfiguration: isSupervised && content['await_device_configured'] === true,
     anchors: Array.isArray(anchors) && anchors.length > 0 ? toPem(anchors) : undefined,

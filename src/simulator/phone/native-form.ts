@@ -51,7 +51,8 @@ async function post(
       method: 'POST',
       url,
       headers: {
-        ...{ 'content-type': 'application/pkcs7-signature', accept: '*/*' },
+        'content-type': 'application/pkcs7-signature',
+        accept: '*/*',
         'user-agent': 'DeviceManagementClient/1.0',
         ...(authorization === undefined ? {} : { authorization }),
       },

@@ -32,8 +32,13 @@ export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>): Phon
       phone.erase()
       const { outcome, screen, way, httpStatus, signInTries, reason } = await phone.powerOn(person)
       return {
-        ...{ serial_number: serialNumber, udid: phone.facts.udid, outcome, screen },
-        ...{ way: way ?? null, http_status: httpStatus ?? null, sign_in_tries: signInTries },
+        serial_number: serialNumber,
+        udid: phone.facts.udid,
+        outcome,
+        screen,
+        way: way ?? null,
+        http_status: httpStatus ?? null,
+        sign_in_tries: signInTries,
         reason: reason ?? null,
       }
     },

@@ -88,8 +88,14 @@ const PATIENCE_MS = 20 * 60_000
 const SELF_POLL_MS = 10_000
 const HOME = 'Home Screen'
 const NOTHING_DONE: PowerOnResult = {
-  ...{ outcome: 'unmanaged', screen: HOME, way: undefined, httpStatus: undefined, signInTries: 0 },
-  ...{ awaitedConfiguration: false, updatedTo: undefined, reason: undefined },
+  outcome: 'unmanaged',
+  screen: HOME,
+  way: undefined,
+  httpStatus: undefined,
+  signInTries: 0,
+  awaitedConfiguration: false,
+  updatedTo: undefined,
+  reason: undefined,
 }
 
 /** Makes a phone as it comes out of its box. */
@@ -112,7 +118,10 @@ export function createPhone(options: PhoneOptions): Phone {
   const http = watch(options.http, (answer) => (lastAnswer = answer))
   const device = createDevice({
     ...options,
-    ...{ facts, http, clock, onViolation: keep },
+    facts,
+    http,
+    clock,
+    onViolation: keep,
     get awaitConfiguration() {
       return plan?.awaitsConfiguration ?? false
     },
@@ -177,7 +186,13 @@ export function createPhone(options: PhoneOptions): Phone {
       return made
     }
     const steps: PhoneSteps = {
-      ...{ http: own ?? http, clock, facts, organization, person, report, newestOs },
+      http: own ?? http,
+      clock,
+      facts,
+      organization,
+      person,
+      report,
+      newestOs,
       machineInfo,
     }
     try {
@@ -223,8 +238,12 @@ export function createPhone(options: PhoneOptions): Phone {
 
   async function enrollOnPage(url: string, person: Person): Promise<PowerOnResult> {
     plan = {
-      ...{ organization: new URL(url).host, url, webUrl: url, awaitsConfiguration: false },
-      ...{ supervised: false, anchors: undefined },
+      organization: new URL(url).host,
+      url,
+      webUrl: url,
+      awaitsConfiguration: false,
+      supervised: false,
+      anchors: undefined,
     }
     facts.supervised = false
     const end = await askForProfile(plan, person, true)
@@ -251,7 +270,12 @@ export function createPhone(options: PhoneOptions): Phone {
   }
 
   return {
-    ...{ facts, device, powerOn, enrollOnPage, receivePush, poll },
+    facts,
+    device,
+    powerOn,
+    enrollOnPage,
+    receivePush,
+    poll,
     erase: () => device.forget(),
     async idle() {
       for (let last; last !== running;) {

@@ -6,16 +6,27 @@ const PROFILE_TYPE = 'application/x-apple-aspen-config'
 
 /** Headers that every server sends, whatever it answers. */
 const NEUTRAL = new Set([
-  ...['date', 'connection', 'keep-alive', 'content-length', 'server', 'vary', 'via', 'cache-control'],
-  ...['strict-transport-security', 'content-security-policy', 'x-content-type-options', 'referrer-policy'],
-  ...['x-frame-options', 'permissions-policy', 'cross-origin-opener-policy', 'cross-origin-resource-policy'],
-  ...[
-    'cross-origin-embedder-policy',
-    'x-dns-prefetch-control',
-    'x-permitted-cross-domain-policies',
-    'x-download-options',
-    'x-xss-protection',
-  ],
+  'date',
+  'connection',
+  'keep-alive',
+  'content-length',
+  'server',
+  'vary',
+  'via',
+  'cache-control',
+  'strict-transport-security',
+  'content-security-policy',
+  'x-content-type-options',
+  'referrer-policy',
+  'x-frame-options',
+  'permissions-policy',
+  'cross-origin-opener-policy',
+  'cross-origin-resource-policy',
+  'cross-origin-embedder-policy',
+  'x-dns-prefetch-control',
+  'x-permitted-cross-domain-policies',
+  'x-download-options',
+  'x-xss-protection',
 ])
 const HINT =
   /limit|reason|block|refus|deni|reject|serial|user|polic|error|code|device|exceed|unknown|assign|detail|count|quota/i

@@ -12,7 +12,10 @@ function profileOf(stage: Stage, number: number): string {
 /** Phones that are let in, or not, for what they are. */
 export const deviceActs: readonly Act[] = [
   {
-    ...{ phone: 1, title: 'The first phone comes too early', policy: 'shared', way: 'nobody signs in' },
+    phone: 1,
+    title: 'The first phone comes too early',
+    policy: 'shared',
+    way: 'nobody signs in',
     expected: ['push_certificate_missing', 'enrolled'],
     async play(stage, actor) {
       await stage.powerOn(actor, 'powered on')
@@ -30,8 +33,10 @@ export const deviceActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 2, title: 'A kiosk that must not be used half done', policy: 'kiosk' },
-    ...{ way: 'nobody signs in; held until DeviceConfigured' },
+    phone: 2,
+    title: 'A kiosk that must not be used half done',
+    policy: 'kiosk',
+    way: 'nobody signs in; held until DeviceConfigured',
     special: ({ clock }) => ({ signsAt: clock.now() }),
     expected: ['enrolled', 'machine_info_replayed', 'enrolled'],
     async play(stage, actor) {
@@ -46,19 +51,25 @@ export const deviceActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 14, title: 'Old, but it can update itself', policy: 'current', way: 'nobody signs in' },
+    phone: 14,
+    title: 'Old, but it can update itself',
+    policy: 'current',
+    way: 'nobody signs in',
     special: () => ({ newestOs: '26.0', facts: { osVersion: '17.6', buildVersion: '21G80' } }),
     expected: ['os_update_required', 'enrolled'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on, updated on the way'),
   },
   {
-    ...{ phone: 15, title: 'Too old to be told to update', policy: 'current' },
+    phone: 15,
+    title: 'Too old to be told to update',
+    policy: 'current',
     special: () => ({ facts: { osVersion: '16.7', buildVersion: '20H19' } }),
     expected: ['os_update_required'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on'),
   },
   {
-    ...{ phone: 16, title: 'Bought this morning; the next sync will know it' },
+    phone: 16,
+    title: 'Bought this morning; the next sync will know it',
     expected: ['unknown_serial'],
     play(stage, actor) {
       const { serialNumber } = actor.phone.facts
@@ -69,7 +80,9 @@ export const deviceActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 17, title: "Somebody gave it another policy's profile at Apple", policy: 'shared' },
+    phone: 17,
+    title: "Somebody gave it another policy's profile at Apple",
+    policy: 'shared',
     expected: ['not_assigned'],
     play(stage, actor) {
       stage.fakes.ade.portal.setProfile(actor.phone.facts.serialNumber, profileOf(stage, 14))
@@ -77,14 +90,19 @@ export const deviceActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 18, title: 'Reported stolen', policy: 'shared', expected: ['blocked'] },
+    phone: 18,
+    title: 'Reported stolen',
+    policy: 'shared',
+    expected: ['blocked'],
     async play(stage, actor) {
       await stage.api.call('POST', `/ade-devices/${actor.phone.facts.serialNumber}/block`)
       await stage.powerOn(actor, 'powered on by somebody')
     },
   },
   {
-    ...{ phone: 19, title: 'A computer that says it is one of our phones', policy: 'shared' },
+    phone: 19,
+    title: 'A computer that says it is one of our phones',
+    policy: 'shared',
     async special({ clock }) {
       const stranger = await createFakeAppleCa(clock.now())
       let isFirst = true
@@ -105,7 +123,9 @@ export const deviceActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 20, title: 'The address in its profile has a typing error', policy: 'shared' },
+    phone: 20,
+    title: 'The address in its profile has a typing error',
+    policy: 'shared',
     special: ({ ade }) => ({
       activate(serialNumber) {
         const profile = ade.activate(serialNumber)
@@ -117,7 +137,9 @@ export const deviceActs: readonly Act[] = [
     play: (stage, actor) => stage.powerOn(actor, 'powered on'),
   },
   {
-    ...{ phone: 21, title: 'It does not know web pages, which its policy asks for', policy: 'field' },
+    phone: 21,
+    title: 'It does not know web pages, which its policy asks for',
+    policy: 'field',
     special: ({ ade }) => ({
       activate(serialNumber) {
         const profile = ade.activate(serialNumber)

@@ -42,7 +42,9 @@ function profileAt(actor: Actor, index: number): Buffer {
 /** Enrollment profiles that come late, twice, changed, or into the wrong hands. */
 export const profileActs: readonly Act[] = [
   {
-    ...{ phone: 22, title: 'A weak battery', policy: 'shared' },
+    phone: 22,
+    title: 'A weak battery',
+    policy: 'shared',
     // The attempt that is given up keeps its last refusal as its reason.
     expected: ['challenge_expired'],
     async play(stage, actor) {
@@ -59,7 +61,9 @@ export const profileActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 23, title: 'A tinkerer with copies of profiles', special: () => ({ keys: tinkererKeys }) },
+    phone: 23,
+    title: 'A tinkerer with copies of profiles',
+    special: () => ({ keys: tinkererKeys }),
     expected: ['csr_rejected', 'certificate_mismatch', 'challenge_invalid', 'topic_mismatch'],
     async play(stage, actor) {
       const victim = stage.actor(22)
@@ -79,7 +83,9 @@ export const profileActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 22, title: 'The weak battery again, on a charger', way: 'nobody signs in' },
+    phone: 22,
+    title: 'The weak battery again, on a charger',
+    way: 'nobody signs in',
     expected: ['challenge_used', 'enrolled'],
     async play(stage, actor) {
       actor.tap.setBattery('charged')
@@ -91,7 +97,9 @@ export const profileActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 24, title: 'Her own phone, which the company then buys', who: 'karin' },
+    phone: 24,
+    title: 'Her own phone, which the company then buys',
+    who: 'karin',
     way: 'an enrollment link',
     expected: ['enrolled', 'unenrolled_by_assignment', 'enrolled', 'owned_by_another', 'enrolled'],
     async play(stage, actor) {
@@ -114,7 +122,10 @@ export const profileActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 25, title: 'A mail full of old links', who: 'lukas', way: 'the page /enroll' },
+    phone: 25,
+    title: 'A mail full of old links',
+    who: 'lukas',
+    way: 'the page /enroll',
     expected: ['link_revoked', 'link_expired', 'link_used_up', 'enrolled'],
     async play(stage, actor) {
       const { short, single } = stage.setup.links

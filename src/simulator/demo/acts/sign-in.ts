@@ -7,26 +7,42 @@ const DIRECTORY = "Setup Assistant's own form, a directory (WS-Trust)"
 /** People who sign in in Setup Assistant's own form. */
 export const signInActs: readonly Act[] = [
   {
-    ...{ phone: 3, title: 'A wrong password, then the right one', who: 'anna', policy: 'sales', way: NATIVE },
+    phone: 3,
+    title: 'A wrong password, then the right one',
+    who: 'anna',
+    policy: 'sales',
+    way: NATIVE,
     expected: ['sign_in_required', 'invalid_credentials', 'enrolled'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('anna', ['Summer2026'])),
   },
   {
-    ...{ phone: 4, title: 'Her second phone, and her limit is 1', who: 'anna', policy: 'sales' },
+    phone: 4,
+    title: 'Her second phone, and her limit is 1',
+    who: 'anna',
+    policy: 'sales',
     expected: ['sign_in_required', 'device_limit_exceeded'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('anna')),
   },
   {
-    ...{ phone: 5, title: 'His password expired yesterday', who: 'ben', policy: 'sales' },
+    phone: 5,
+    title: 'His password expired yesterday',
+    who: 'ben',
+    policy: 'sales',
     expected: ['sign_in_required', 'password_expired'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('ben')),
   },
   {
-    ...{ phone: 6, title: 'Her first password must be changed', who: 'carla', policy: 'sales' },
+    phone: 6,
+    title: 'Her first password must be changed',
+    who: 'carla',
+    policy: 'sales',
     way: 'a web page, an account of this server, with a new password',
     expected: [
-      ...(['sign_in_required', 'password_change_required'] as const),
-      ...(['abandoned', 'password_change_required', 'enrolled'] as const),
+      'sign_in_required',
+      'password_change_required',
+      'abandoned',
+      'password_change_required',
+      'enrolled',
     ],
     async play(stage, actor) {
       const carla = person('carla', [], { newPassword: 'a new one, and long enough' })
@@ -44,19 +60,28 @@ export const signInActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 7, title: 'New here; the directory vouches for her', who: 'dora@example.com' },
-    ...{ policy: 'office', way: DIRECTORY },
+    phone: 7,
+    title: 'New here; the directory vouches for her',
+    who: 'dora@example.com',
+    policy: 'office',
+    way: DIRECTORY,
     expected: ['sign_in_required', 'enrolled'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('dora@example.com')),
   },
   {
-    ...{ phone: 8, title: 'The directory wants a second factor', who: 'emil@example.com', policy: 'office' },
+    phone: 8,
+    title: 'The directory wants a second factor',
+    who: 'emil@example.com',
+    policy: 'office',
     expected: ['sign_in_required', 'mfa_required'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('emil@example.com')),
   },
   {
-    ...{ phone: 9, title: 'The directory is down for a while', who: 'fina@example.com' },
-    ...{ policy: 'office', way: DIRECTORY },
+    phone: 9,
+    title: 'The directory is down for a while',
+    who: 'fina@example.com',
+    policy: 'office',
+    way: DIRECTORY,
     expected: ['sign_in_required', 'directory_unavailable', 'sign_in_required', 'enrolled'],
     async play(stage, actor) {
       stage.fakes.directory.setMode('down')
@@ -66,12 +91,10 @@ export const signInActs: readonly Act[] = [
     },
   },
   {
-    ...{
-      phone: 10,
-      title: 'He has left; the enrollment manager helps',
-      who: 'georg, helga',
-      policy: 'sales',
-    },
+    phone: 10,
+    title: 'He has left; the enrollment manager helps',
+    who: 'georg, helga',
+    policy: 'sales',
     expected: ['sign_in_required', 'user_disabled', 'sign_in_required', 'enrollment_manager_not_allowed'],
     async play(stage, actor) {
       await stage.powerOn(actor, 'georg signs in', person('georg'))
@@ -79,24 +102,28 @@ export const signInActs: readonly Act[] = [
     },
   },
   {
-    ...{ phone: 11, title: 'Nobody of this name works here', who: 'zoe', policy: 'sales' },
+    phone: 11,
+    title: 'Nobody of this name works here',
+    who: 'zoe',
+    policy: 'sales',
     expected: ['sign_in_required', 'user_unknown'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('zoe')),
   },
   {
-    ...{
-      phone: 12,
-      title: 'A web page with a second factor',
-      who: 'ines@example.com',
-      policy: 'consultants',
-    },
+    phone: 12,
+    title: 'A web page with a second factor',
+    who: 'ines@example.com',
+    policy: 'consultants',
     way: 'the web page of an OpenID provider, with a second factor',
     expected: ['enrolled'],
     play: (stage, actor) =>
       stage.powerOn(actor, 'powered on', person('ines@example.com', [], { oneTimeCode: '418 902' })),
   },
   {
-    ...{ phone: 13, title: 'He has forgotten it, and guesses on', who: 'jan', policy: 'sales' },
+    phone: 13,
+    title: 'He has forgotten it, and guesses on',
+    who: 'jan',
+    policy: 'sales',
     expected: ['sign_in_required', 'invalid_credentials', 'too_many_failures'],
     play: (stage, actor) => {
       const guesses = Array.from({ length: 10 }, (_, index) => `Password${index + 1}`)

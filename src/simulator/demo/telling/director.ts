@@ -65,7 +65,11 @@ async function play(
 function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
   const { server, api, fakes, setup, write, style } = deps
   return {
-    ...{ server, api, fakes, setup, attempt },
+    server,
+    api,
+    fakes,
+    setup,
+    attempt,
     tell: (text) => write(`    ${style.soft(text)}\n`),
     actor: (number) => actorOf(deps, number),
     powerOn: ({ phone }, doing, person) =>

@@ -18,8 +18,13 @@ const CONFIGURATION_PATIENCE_MS = 60_000
 export async function makeActors(acts: readonly Act[], fakes: Fakes): Promise<Actor[]> {
   const { ade, apns, ca, clock, http } = fakes
   const make = createPhoneMaker({
-    ...{ ca, clock, http, activate: ade.activate, pushes: deliverPushes(apns) },
-    ...{ seed: 'demo', keys: createKeyPool(KEYS) },
+    ca,
+    clock,
+    http,
+    activate: ade.activate,
+    pushes: deliverPushes(apns),
+    seed: 'demo',
+    keys: createKeyPool(KEYS),
   })
   const actors: Actor[] = []
   for (const act of acts) {
@@ -29,7 +34,10 @@ export async function makeActors(acts: readonly Act[], fakes: Fakes): Promise<Ac
     const tap = createTap(http)
     const { facts, ...special } = (await act.special?.(fakes)) ?? {}
     const phone = await make({
-      ...{ http: tap.http, patience: 0, configurationPatienceMs: CONFIGURATION_PATIENCE_MS, ...special },
+      http: tap.http,
+      patience: 0,
+      configurationPatienceMs: CONFIGURATION_PATIENCE_MS,
+      ...special,
       facts: { ...hardware, osVersion: '18.5', buildVersion: '22F76', ...facts },
     })
     actors.push({ number: act.phone, model, phone, tap })

@@ -24,7 +24,13 @@ export async function startFakes(clock: DemoClock) {
   const ca = await createFakeAppleCa(clock.now())
   const http = createDeviceHttp()
   return {
-    ...{ clock, ade, apns, directory, provider, ca, http },
+    clock,
+    ade,
+    apns,
+    directory,
+    provider,
+    ca,
+    http,
     topic: `com.apple.mgmt.External.${randomUUID()}`,
     async close(): Promise<void> {
       http.close()

@@ -14,7 +14,9 @@ export async function editProfile(profile: Buffer, change: [string, string], now
     .toString('utf8')
     .replaceAll(...change)
   const signer = await createLeaf({
-    ...{ subject: [['CN', 'Somebody']], ...validity(now, 1), key: await generateEcKey() },
+    subject: [['CN', 'Somebody']],
+    ...validity(now, 1),
+    key: await generateEcKey(),
   })
   return signData({ content: Buffer.from(content), signer })
 }

@@ -6,7 +6,9 @@ const RIGHT = 'correct horse battery'
 /** People with an account of this server, as `POST /users` takes them; made when the demo starts. */
 export function localAccounts(yesterday: Date): Record<string, unknown>[] {
   const account = (user_name: string, display_name: string, rest = {}) => ({
-    ...{ user_name, display_name, password: RIGHT },
+    user_name,
+    display_name,
+    password: RIGHT,
     ...rest,
   })
   return [

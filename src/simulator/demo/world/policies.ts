@@ -18,28 +18,34 @@ export const POLICIES = {
   },
   sales: {
     document: () => ({
-      ...{ name: 'Sales iPhones', user_affinity: 'prompt' },
+      name: 'Sales iPhones',
+      user_affinity: 'prompt',
       ade: { enabled: true, department: 'Sales IT', setup_assistant: { siri: false, zoom: false } },
     }),
     summary: "Setup Assistant's own form, accounts of this server",
   },
   office: {
     document: ({ directory }: SourceIds) => ({
-      ...{ name: 'Head office', user_affinity: 'prompt', sign_in_source_id: directory },
+      name: 'Head office',
+      user_affinity: 'prompt',
+      sign_in_source_id: directory,
       ade: { enabled: true },
     }),
     summary: `Setup Assistant's own form, a directory with ${DIRECTORY.length} people (WS-Trust)`,
   },
   field: {
     document: () => ({
-      ...{ name: 'Field service', user_affinity: 'prompt' },
+      name: 'Field service',
+      user_affinity: 'prompt',
       ade: { enabled: true, sign_in: 'web' },
     }),
     summary: 'a web page, accounts of this server',
   },
   consultants: {
     document: ({ provider }: SourceIds) => ({
-      ...{ name: 'Consultants', user_affinity: 'prompt', sign_in_source_id: provider },
+      name: 'Consultants',
+      user_affinity: 'prompt',
+      sign_in_source_id: provider,
       ade: { enabled: true, sign_in: 'web' },
     }),
     summary: 'the web page of an OpenID provider, with a second factor',

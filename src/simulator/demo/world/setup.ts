@@ -62,7 +62,11 @@ async function addSources({ api, fakes, url, told }: SetupDeps): Promise<SourceI
   const { clientId: client_id, clientSecret: client_secret } = OIDC_CLIENT
   fakes.provider.redirectUris.push(`${url}/enroll/oidc/callback`)
   const provider = await api.call('POST', '/sign-in-sources', {
-    ...{ kind: 'oidc', name: 'Example ID', issuer: fakes.provider.issuer, client_id, client_secret },
+    kind: 'oidc',
+    name: 'Example ID',
+    issuer: fakes.provider.issuer,
+    client_id,
+    client_secret,
   })
   told('POST /sign-in-sources', 'a directory (WS-Trust 1.3) and an OpenID provider')
   return { directory: directory.id, provider: provider.id }

@@ -68,7 +68,9 @@ export function createBrowser(deps: { http: DeviceHttp; clock: Clock; report: Re
       method,
       url: url.href,
       headers: {
-        ...{ accept: 'text/html,application/xhtml+xml,*/*;q=0.8', 'user-agent': USER_AGENT, ...headers },
+        accept: 'text/html,application/xhtml+xml,*/*;q=0.8',
+        'user-agent': USER_AGENT,
+        ...headers,
         ...(cookie === undefined ? {} : { cookie }),
       },
       ...(body === undefined ? {} : { body: Buffer.from(body) }),
@@ -134,7 +136,11 @@ function pageOf(url: URL, { status, headers, body }: HttpAnswer): Page {
     .map((directive) => directive.trim().split(/\s+/))
     .find(([name]) => name?.toLowerCase() === 'form-action')
   return {
-    ...{ url, status, headers, body, mediaType: type },
+    url,
+    status,
+    headers,
+    body,
+    mediaType: type,
     content: type === 'text/html' ? readPage(body.toString('utf8')) : undefined,
     formAction: formAction?.slice(1),
   }

@@ -34,7 +34,8 @@ export function createCookieJar(clock: Clock): CookieJar {
       if (equals < 1) return `no name=value in ${pair}`
       const attributes = new Map(rest.map(splitAttribute))
       const cookie: Cookie = {
-        ...{ name: pair.slice(0, equals), value: pair.slice(equals + 1) },
+        name: pair.slice(0, equals),
+        value: pair.slice(equals + 1),
         domain: (attributes.get('domain') ?? url.hostname).replace(/^\./, '').toLowerCase(),
         hostOnly: !attributes.has('domain'),
         path: pathOf(attributes.get('path'), url),
