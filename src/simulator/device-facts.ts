@@ -1,3 +1,4 @@
+import { HEX_DIGITS } from './random.ts'
 import type { Random } from './random.ts'
 
 /** What a device is made of and never changes its mind about. */
@@ -16,7 +17,6 @@ export interface DeviceFacts {
   supervised: boolean
 }
 
-const HEX = '0123456789ABCDEF'
 /** Apple leaves out letters that look like digits. */
 const SERIAL_ALPHABET = '0123456789CDFGHJKLMNPQRTVWXY'
 
@@ -30,7 +30,7 @@ const HARDWARE: readonly [Hardware, ...Hardware[]] = [
   { platform: 'ipados', productName: 'iPad14,8', model: 'MUWC3NF', modelName: 'iPad' },
 ]
 
-const SYSTEMS: readonly [readonly [string, string], ...(readonly [string, string])[]] = [
+const OS_RELEASES: readonly [readonly [string, string], ...(readonly [string, string])[]] = [
   ['18.1', '22B83'],
   ['18.5', '22F76'],
   ['26.0', '23A341'],
@@ -39,11 +39,11 @@ const SYSTEMS: readonly [readonly [string, string], ...(readonly [string, string
 /** Invents a phone or tablet; `changes` fixes what matters to the caller. */
 export function inventDevice(random: Random, changes: Partial<DeviceFacts> = {}): DeviceFacts {
   const hardware = random.pick(HARDWARE)
-  const [osVersion, buildVersion] = random.pick(SYSTEMS)
+  const [osVersion, buildVersion] = random.pick(OS_RELEASES)
   const serialNumber = `F${random.text(9, SERIAL_ALPHABET)}`
   const facts: DeviceFacts = {
     ...hardware,
-    udid: `00008${random.text(3, '0123456789')}-00${random.text(14, HEX)}`,
+    udid: `00008${random.text(3, '0123456789')}-00${random.text(14, HEX_DIGITS)}`,
     serialNumber,
     deviceName: `${hardware.modelName} ${serialNumber.slice(-4)}`,
     osVersion,

@@ -6,11 +6,13 @@ export interface KeyPool {
   next(): Promise<KeyObject>
 }
 
+const DEFAULT_SIZE = 8
+
 /**
  * A pool that makes at most `size` keys and then gives them out again in turn. Making an RSA key costs a tenth of a
  * second, so hundreds of devices share some; a server must cope with that, as it tells devices by certificate.
  */
-export function createKeyPool(size: number, ready: readonly KeyObject[] = []): KeyPool {
+export function createKeyPool(size = DEFAULT_SIZE, ready: readonly KeyObject[] = []): KeyPool {
   const keys: Promise<KeyObject>[] = ready.map((key) => Promise.resolve(key))
   let turn = 0
   return {

@@ -16,6 +16,9 @@ export interface Random {
   fork(name: string): Random
 }
 
+/** Alphabet of hexadecimal texts, as devices write them. */
+export const HEX_DIGITS = '0123456789ABCDEF'
+
 /** A generator (sfc32) started from any text. */
 export function createRandom(seed: string): Random {
   const digest = createHash('sha256').update(seed).digest()

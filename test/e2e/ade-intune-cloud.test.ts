@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test 
 import { newId } from '../../src/kernel/ids.ts'
 import { createTokenKeyPair, sealServerToken } from '../../src/protocol/ade/index.ts'
 import { parseCertificate, readPem } from '../../src/protocol/x509/index.ts'
-import { adeTroubles } from '../../src/simulator/index.ts'
+import { adeTroubles } from '../support/ade-troubles.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { adeOperator, type AdeOperator } from '../support/ade-operator.ts'
 import { openAgain, testDatabase, type TestDatabase } from '../support/database.ts'

@@ -4,7 +4,7 @@ import { putMessage, startTestApp, type TestApp } from '../support/app.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { identityOf, TOKEN_UPDATE } from '../support/half-enrolled.ts'
 import { ownerWorld } from '../support/owner-world.ts'
-import { SHARED_IPAD_USER_ID } from '../../src/simulator/device/check-in-messages.ts'
+import { SHARED_IPAD_USER_ID } from '../support/shared-ipad.ts'
 
 // Whole servers with databases of their own: the limit is for what hangs, not for a busy machine.
 vi.setConfig({ testTimeout: 60_000 })

@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import { signOAuth } from '../../src/protocol/ade/index.ts'
-import { adeTroubles } from '../../src/simulator/index.ts'
+import { adeTroubles } from '../support/ade-troubles.ts'
 import { GOOD_PROFILE, useAdeStage } from './ade-stage.ts'
 
 const stage = useAdeStage()

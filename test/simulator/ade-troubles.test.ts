@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { adeTroubles } from '../../src/simulator/index.ts'
+import { adeTroubles } from '../support/ade-troubles.ts'
 import { GOOD_PROFILE, useAdeStage } from './ade-stage.ts'
 
 const stage = useAdeStage()

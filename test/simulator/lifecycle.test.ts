@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { SHARED_IPAD_USER_ID } from '../../src/simulator/index.ts'
+import { SHARED_IPAD_USER_ID } from '../support/shared-ipad.ts'
 import { TOPIC } from './scripted-server.ts'
 import { command, useStage } from './enrolled.ts'
 

@@ -16,19 +16,19 @@ const OWNER = [
   ['C', 'CH'],
   ['O', 'Firstboot simulator, not Apple'],
 ] as const
-const DAYS = 3_650
+const DEVICE_CA_DAYS = 3_650
 const LONG_AGO = { notBefore: new Date('2007-04-16T00:00:00Z'), notAfter: new Date('2014-04-16T00:00:00Z') }
 
-/** Makes one with new keys. `expired`: the CA ran out years ago, as Apple's own did. */
+/** A CA with new keys. `expired`: the CA ran out years ago, as Apple's own did. */
 export async function createFakeAppleCa(
   now: Date,
   options: { expired?: boolean } = {},
 ): Promise<FakeAppleCa> {
-  const dates = (expired = false) => (expired ? LONG_AGO : validity(now, DAYS))
+  const dates = (expired = false) => (expired ? LONG_AGO : validity(now, DEVICE_CA_DAYS))
   const isCa = { keyUsage: ['keyCertSign', 'cRLSign'], ca: {} } as const
   const root = await createLeaf({
     subject: [...OWNER, ['CN', 'Fake Apple Root CA']],
-    ...validity(now, DAYS),
+    ...validity(now, DEVICE_CA_DAYS),
     ...isCa,
     key: await generateEcKey(),
   })

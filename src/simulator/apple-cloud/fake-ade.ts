@@ -3,8 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { createCallScript } from './answers.ts'
-import type { ErrorShape, ScriptedCall } from './answers.ts'
+import type { ErrorShape } from './answers.ts'
+import { createCallScript } from './call-script.ts'
+import type { ScriptedCall } from './call-script.ts'
 import { createAdeCalls } from './calls.ts'
 import type { SerialResult } from './calls.ts'
 import { createOrganization } from './organization.ts'
@@ -14,7 +15,7 @@ import { answerPortal } from './portal-http.ts'
 import type { PowerOn } from './portal-http.ts'
 import { createAdePortal } from './portal.ts'
 import type { AdePortal } from './portal.ts'
-import { createAdeDesk } from './request-handler.ts'
+import { createRequestHandler } from './request-handler.ts'
 import { createAdeSessions } from './sessions.ts'
 import { createAdeWatch } from './watch.ts'
 import type { AdeCall, AdeViolation } from './watch.ts'
@@ -72,7 +73,7 @@ interface FakeAdeOptions {
 
 const PORTAL = '/portal'
 
-/** Starts it, without servers and devices. */
+/** Starts the fake cloud over plain http, with an organisation that has no server and no device yet. */
 export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAde> {
   const { clock = systemClock, host = '127.0.0.1', port = 0 } = options
   const organization = createOrganization(options.organization ?? 'Example AG', clock)
@@ -83,7 +84,7 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
   const sessions = createAdeSessions({ organization, clock, report })
   const paging = createPaging(clock)
   const portal = createAdePortal(organization)
-  const desk = createAdeDesk({ organization, clock, watch, script, calls, sessions, paging })
+  const handler = createRequestHandler({ organization, clock, watch, script, calls, sessions, paging })
   const server = createServer((request, response) => void receive(request, response))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -95,7 +96,7 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
     const body = await readBody(request)
     if (body === undefined) return
     const { pathname, searchParams: query } = new URL(request.url!, url)
-    if (!pathname.startsWith(PORTAL)) return desk.serve({ request, response, body, base: url })
+    if (!pathname.startsWith(PORTAL)) return handler.serve({ request, response, body, base: url })
     const path = pathname.slice(PORTAL.length)
     const doors = { portal, activate, powerOn: options.powerOn }
     const answer = await answerPortal({ method: request.method!, path, query, body }, doors)
@@ -118,10 +119,10 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
     calls: watch.calls,
     violations: watch.violations,
     counts: watch.counts,
-    release: desk.release,
-    held: desk.held,
-    writeErrors: desk.writeErrors,
-    assignByPutOnly: desk.assignByPutOnly,
+    release: handler.release,
+    held: handler.held,
+    writeErrors: handler.writeErrors,
+    assignByPutOnly: handler.assignByPutOnly,
     loseSessions: sessions.loseAll,
     answerAll: script.all,
     forgetCursors: paging.forget,

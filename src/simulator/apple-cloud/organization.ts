@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { addTime } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { OAuthCredentials } from '../../protocol/ade/index.ts'
@@ -87,7 +88,6 @@ export interface Organization {
 }
 
 const TOKEN_DAYS = 365
-const DAY_MS = 86_400_000
 
 /** An organisation without servers and devices. */
 export function createOrganization(name: string, clock: Clock): Organization {
@@ -132,7 +132,7 @@ export function createOrganization(name: string, clock: Clock): Organization {
         deleted: false,
         termsSigned: true,
         credentials: newCredentials(),
-        tokenExpiresAt: new Date(clock.now().getTime() + TOKEN_DAYS * DAY_MS),
+        tokenExpiresAt: addTime(clock.now(), TOKEN_DAYS, 'day'),
         operations: [],
         latest: new Map(),
       }
@@ -141,7 +141,7 @@ export function createOrganization(name: string, clock: Clock): Organization {
     },
     renewToken(server) {
       server.credentials = { ...newCredentials(), consumerKey: server.credentials.consumerKey }
-      server.tokenExpiresAt = new Date(clock.now().getTime() + TOKEN_DAYS * DAY_MS)
+      server.tokenExpiresAt = addTime(clock.now(), TOKEN_DAYS, 'day')
     },
     place(facts, server) {
       const device = devices.get(facts.serialNumber) ?? newDevice(facts, clock.now())

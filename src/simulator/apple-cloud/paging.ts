@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { addTime } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { refused } from './answers.ts'
-import type { AdeAnswer, ScriptedCall } from './answers.ts'
+import type { AdeAnswer } from './answers.ts'
+import type { ScriptedCall } from './call-script.ts'
 import type { AppleServer } from './organization.ts'
 import { deviceRecord, isoTime, operationRecord } from './records.ts'
 
@@ -31,7 +33,6 @@ export interface Paging {
   forget(): void
 }
 
-const DAY_MS = 86_400_000
 const CURSOR_DAYS = 7
 const DEFAULT_LIMIT = 100
 /** The most that Apple puts on a page. */
@@ -50,8 +51,7 @@ export function createPaging(clock: Clock): Paging {
   function find(request: PageRequest): Cursor | AdeAnswer {
     const cursor = typeof request.cursor === 'string' ? cursors.get(request.cursor) : undefined
     if (cursor?.server !== request.server) return refused(400, 'INVALID_CURSOR')
-    const age = clock.now().getTime() - cursor.at.getTime()
-    return age > CURSOR_DAYS * DAY_MS ? refused(400, 'EXPIRED_CURSOR') : cursor
+    return addTime(cursor.at, CURSOR_DAYS, 'day') < clock.now() ? refused(400, 'EXPIRED_CURSOR') : cursor
   }
 
   function answer(request: PageRequest, slice: Slice, isFetch: boolean): AdeAnswer {

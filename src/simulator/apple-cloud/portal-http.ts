@@ -91,15 +91,17 @@ function readPerson(text: string): Person | undefined {
   if (text.trim() === '') return undefined
   const given = parseObject(text)
   const { user_name: userName, password, one_time_code: oneTimeCode, new_password: newPassword } = given
-  const wrong = Object.entries(given).find(([name, value]) => !FIELDS.has(name) || typeof value !== 'string')
+  const wrong = Object.entries(given).find(
+    ([name, value]) => !PERSON_FIELDS.has(name) || typeof value !== 'string',
+  )
   if (wrong !== undefined || userName === undefined || password === undefined) {
-    throw new AppError('message_invalid', `the body is JSON with texts: ${[...FIELDS].join(', ')}`)
+    throw new AppError('message_invalid', `the body is JSON with texts: ${[...PERSON_FIELDS].join(', ')}`)
   }
   const more = { ...(oneTimeCode && { oneTimeCode }), ...(newPassword && { newPassword }) }
   return { userName, passwords: [password], ...more }
 }
 
-const FIELDS = new Set(['user_name', 'password', 'one_time_code', 'new_password'])
+const PERSON_FIELDS = new Set(['user_name', 'password', 'one_time_code', 'new_password'])
 
 function parseObject(text: string): Record<string, string | undefined> {
   try {

@@ -1,6 +1,6 @@
 import type { AppleDevice, AppleDeviceFacts, AppleServer, Operation } from './organization.ts'
 
-const SYSTEMS = { iPhone: 'iOS', iPad: 'iPadOS', Mac: 'OSX', AppleTV: 'tvOS' } as const
+const OS_NAMES = { iPhone: 'iOS', iPad: 'iPadOS', Mac: 'OSX', AppleTV: 'tvOS' } as const
 
 const SINCE_FAMILY = 2
 const SINCE_IPADOS = 7
@@ -41,7 +41,7 @@ export function operationRecord(
 
 function describe(facts: AppleDeviceFacts, version: number): Record<string, unknown> {
   const { serialNumber, model = 'IPHONE 15', color = 'BLACK', deviceFamily = 'iPhone' } = facts
-  const system = SYSTEMS[deviceFamily]
+  const system = OS_NAMES[deviceFamily]
   const os = system === 'iPadOS' && version < SINCE_IPADOS ? 'iOS' : system
   return {
     serial_number: serialNumber,

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../../kernel/clock.ts'
 import { refused, writeError } from './answers.ts'
-import type { AdeAnswer, CallScript, ErrorShape, ScriptedCall } from './answers.ts'
+import type { AdeAnswer, ErrorShape } from './answers.ts'
+import type { CallScript, ScriptedCall } from './call-script.ts'
 import type { AdeCalls, CallContext } from './calls.ts'
 import type { AppleServer, Organization } from './organization.ts'
 import { MAX_LIMIT } from './paging.ts'
@@ -18,8 +19,7 @@ interface Arrived {
   base: string
 }
 
-/** What the desk needs. */
-interface AdeDeskDeps {
+interface RequestHandlerDeps {
   organization: Organization
   clock: Clock
   watch: AdeWatch
@@ -40,7 +40,7 @@ const HTML =
   '<!DOCTYPE html><html><head><title>Sign in to the guest network</title></head><body></body></html>'
 
 /** Judges the requests, routes them, and answers by script or rightly. */
-export function createAdeDesk(deps: AdeDeskDeps) {
+export function createRequestHandler(deps: RequestHandlerDeps) {
   const { clock, watch, script, calls, sessions } = deps
   const handlers = createHandlers(deps)
   const held: (() => void)[] = []
@@ -155,7 +155,11 @@ export function createAdeDesk(deps: AdeDeskDeps) {
   }
 }
 
-function createHandlers({ organization, calls, paging }: AdeDeskDeps): Readonly<Record<string, Handler>> {
+function createHandlers({
+  organization,
+  calls,
+  paging,
+}: RequestHandlerDeps): Readonly<Record<string, Handler>> {
   const page = ({ server, version, body }: CallContext, twist: ScriptedCall) => ({
     server,
     version,

@@ -31,7 +31,7 @@ export interface AdeSessions {
 
 const IDLE_MS = 3 * 60_000
 /** How long a token that was replaced is still good, for calls that were under way. */
-const GRACE_MS = 30_000
+const REPLACED_TOKEN_MS = 30_000
 const TOLERANCE_SECONDS = 300
 const NONCE_MS = 2 * TOLERANCE_SECONDS * 1_000
 const MAX_WASTED = 3
@@ -121,7 +121,7 @@ export function createAdeSessions(deps: {
       session.calls += 1
       session.lastUsed = time()
       prune(tokens, time())
-      tokens.get(token!)!.until = Math.min(tokens.get(token!)!.until, time() + GRACE_MS)
+      tokens.get(token!)!.until = Math.min(tokens.get(token!)!.until, time() + REPLACED_TOKEN_MS)
       return { server, renewed: give(session) }
     },
     serverOf({ token, authorization }) {

@@ -41,7 +41,7 @@ type AdeViolationKind =
   /** Pages of a server fetched by two at the same time. */
   | 'pages_at_once'
 
-/** One breach. */
+/** A breach, and in which call, in words. */
 export interface AdeViolation {
   kind: AdeViolationKind
   at: Date

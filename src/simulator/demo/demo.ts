@@ -23,7 +23,7 @@ interface DemoDeps {
   hasColours: boolean
   /** It ends when all phones are through, instead of staying up. */
   once: boolean
-  /** Ends it. */
+  /** Ends the demo between two acts, or while it stays up. */
   signal: AbortSignal
 }
 

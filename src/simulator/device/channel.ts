@@ -1,4 +1,5 @@
 import type { PlistDict } from '../../protocol/plist/index.ts'
+import { HEX_DIGITS } from '../random.ts'
 import type { Random } from '../random.ts'
 import type { ChannelKind } from './commands/channel-kinds.ts'
 import { createLedger } from './commands/ledger.ts'
@@ -26,7 +27,6 @@ export interface Channel {
 }
 
 const TOKEN_BYTES = 32
-const HEX = '0123456789ABCDEF'
 
 /** A channel that has not said anything yet. */
 export function createChannel(kind: ChannelKind, ids: PlistDict): Channel {
@@ -36,7 +36,7 @@ export function createChannel(kind: ChannelKind, ids: PlistDict): Channel {
 /** Gives a channel a new token and magic, as iOS does now and then. */
 export function renewPush(channel: Channel, random: Random): NonNullable<Channel['push']> {
   retirePush(channel)
-  const magic = [8, 4, 4, 4, 12].map((length) => random.text(length, HEX)).join('-')
+  const magic = [8, 4, 4, 4, 12].map((length) => random.text(length, HEX_DIGITS)).join('-')
   return (channel.push = { token: random.bytes(TOKEN_BYTES), magic })
 }
 

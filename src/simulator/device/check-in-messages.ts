@@ -4,9 +4,6 @@ import type { DeviceFacts } from '../device-facts.ts'
 /** A check-in message. */
 export type CheckInMessage = PlistDict & { MessageType: string }
 
-/** All but this UserID is a Mac's user; this one says that UserShortName tells who. */
-export const SHARED_IPAD_USER_ID = 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'
-
 /** What identifies a channel's device in every message: UDID, or EnrollmentID in a user enrollment. */
 export function deviceIds(facts: DeviceFacts, enrollmentId: string | undefined): PlistDict {
   return enrollmentId === undefined ? { UDID: facts.udid } : { EnrollmentID: enrollmentId }

@@ -12,7 +12,7 @@ export type CheckInAnswer =
 const SILENT: ReadonlySet<unknown> = new Set(['Authenticate', 'TokenUpdate', 'CheckOut', 'SetBootstrapToken'])
 
 /** Refusals that the protocol foresees, by message; any other 4xx to a good message is reported. */
-const FORESEEN: Readonly<Record<string, readonly number[]>> = {
+const FORESEEN_REFUSALS: Readonly<Record<string, readonly number[]>> = {
   UserAuthenticate: [410],
   GetToken: [400],
   DeclarativeManagement: [404],
@@ -27,7 +27,7 @@ export async function sendCheckIn(
 ): Promise<CheckInAnswer> {
   const type = message.MessageType
   const reply = await contact.checkIn(message)
-  if (reply.kind === 'refused' && !(FORESEEN[type] ?? []).includes(reply.status)) {
+  if (reply.kind === 'refused' && !(FORESEEN_REFUSALS[type] ?? []).includes(reply.status)) {
     report('unexpected_status', `${type}: ${reply.status}`)
   }
   if (reply.kind !== 'ok') return reply

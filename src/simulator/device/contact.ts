@@ -30,7 +30,7 @@ const CONNECT_TYPE = 'application/x-apple-aspen-mdm; charset=UTF-8'
  * Where and as whom a device talks; read anew for each message, as identity and profile change. `tls` shows the
  * identity in the TLS handshake instead of signing.
  */
-export interface Caller {
+interface Caller {
   serverUrl: string
   checkInUrl: string
   identity: Identity
@@ -38,7 +38,7 @@ export interface Caller {
   tls: boolean
 }
 
-/** Makes the sender of one device. */
+/** The sender of one device; `caller` is asked for each message. */
 export function createContact(deps: {
   http: DeviceHttp
   caller: () => Caller

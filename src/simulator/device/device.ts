@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
+import { OID } from '../../protocol/asn1/index.ts'
 import type { PlistDict } from '../../protocol/plist/index.ts'
 import type { Identity } from '../../protocol/x509/index.ts'
 import { nameAttribute } from '../../protocol/x509/index.ts'
@@ -142,7 +143,7 @@ export function createDevice(options: DeviceOptions): Device {
 
   function view(): DeviceView {
     const certificate = enrollment?.identity.certificate
-    const commonName = certificate && (nameAttribute(certificate.subject, '2.5.4.3') ?? '')
+    const commonName = certificate && (nameAttribute(certificate.subject, OID.commonName) ?? '')
     return {
       facts,
       appCount: options.appCount ?? 5,

@@ -30,7 +30,7 @@ export type EnrollmentOutcome =
     }
 
 /** What the steps of an enrollment need of their device. */
-export interface EnrollmentDeps {
+interface EnrollmentDeps {
   http: DeviceHttp
   clock: Clock
   random: Random

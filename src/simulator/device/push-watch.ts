@@ -2,7 +2,7 @@ import type { ReportViolation } from '../wire/violations.ts'
 import type { Channel, Push } from './channel.ts'
 
 /** A push that was under way when the device changed its mind is nobody's fault. */
-const GRACE_MS = 5_000
+const UNDER_WAY_MS = 5_000
 
 /** What a device is at the moment, as far as pushes are concerned. */
 interface PushSituation {
@@ -46,7 +46,7 @@ function judgeRetired(token: string, situation: PushSituation, report: ReportVio
   const since = channel.retired.get(token)
   // The server was not told yet, so Apple still delivers it.
   if (since === undefined) return channel.push === undefined ? undefined : channel
-  if (now.getTime() - since.getTime() <= GRACE_MS) return undefined
+  if (now.getTime() - since.getTime() <= UNDER_WAY_MS) return undefined
   const awaited = !channel.confirmed ? 'push_before_token' : 'push_unknown_token'
   report(removed ? 'push_after_check_out' : awaited, `a push to a token given up at ${since.toISOString()}`)
   return undefined

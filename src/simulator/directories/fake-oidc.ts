@@ -83,7 +83,7 @@ interface Transaction {
 const LIFETIME_MS = 5 * 60_000
 const TOKEN_SECONDS = 300
 
-/** Starts it. */
+/** Starts the provider on loopback, with its client and its users; an RSA key is made for it unless given. */
 export async function startFakeOidc(options: FakeOidcOptions): Promise<FakeOidc> {
   const { host = '127.0.0.1', port = 0, clock = systemClock, key = await generateRsaKey() } = options
   const { clientId, clientSecret, redirectUris = [], users = {} } = options

@@ -1,7 +1,7 @@
 /** What a page of the provider asks for. */
 export type OidcQuestion = 'password' | 'code' | 'new-password'
 
-const FIELDS: Readonly<Record<OidcQuestion, string>> = {
+const QUESTION_FIELDS: Readonly<Record<OidcQuestion, string>> = {
   password:
     '<label>User name <input name="username" autocomplete="username" required></label>' +
     '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>',
@@ -16,7 +16,7 @@ export function questionPage(question: OidcQuestion, transaction: string, proble
   return page(
     'Sign in',
     `${alert}<form method="post" action="/login"><input type="hidden" name="transaction" value="${transaction}">` +
-      `${FIELDS[question]}<button>Sign in</button></form>`,
+      `${QUESTION_FIELDS[question]}<button>Sign in</button></form>`,
   )
 }
 

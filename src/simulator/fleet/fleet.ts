@@ -70,7 +70,6 @@ interface Member {
   asleep: boolean
 }
 
-const KEY_POOL = 8
 /** Tries after which a device that finds no server gives up enrolling. */
 const MAX_TRIES = 100
 
@@ -78,7 +77,7 @@ const MAX_TRIES = 100
 export function createFleet(options: FleetOptions): Fleet {
   const { clock = systemClock, seed = 'firstboot', size, asleep = 0, tokenChange = 0 } = options
   const { retryMs = 2_000, selfPollMs = 10_000, restartMs = 5_000, sleepMs = 10_000 } = options
-  const keys = options.keys ?? createKeyPool(KEY_POOL)
+  const keys = options.keys ?? createKeyPool()
   const limit = createLimiter(options.concurrency ?? 16)
   const counter = createFleetCounter()
   const byToken = new Map<string, Member>()

@@ -7,9 +7,9 @@ import type { PhoneSteps, ProfileEnd } from './setup-steps.ts'
 import { checkNoProfile, checkSilence } from './silence.ts'
 import { readUpdateDemand } from './software-update.ts'
 
-const WHAT = 'the power-on request'
+const REQUEST_NAME = 'the power-on request'
 const MAX_ROUNDS = 50
-const FORESEEN = [404, 429, 503]
+const FORESEEN_STATUSES = [404, 429, 503]
 
 /** Credentials typed so far, and the header that carries the last ones. */
 interface Typed {
@@ -25,7 +25,7 @@ export async function askNatively(steps: PhoneSteps, url: string): Promise<Profi
     const answer = await post(steps, url, typed.authorization)
     if (answer === undefined) return end('stuck', genericScreen(steps), undefined, typed)
     if (answer.status === 200) return takeProfile(steps, answer, typed)
-    checkNoProfile(WHAT, answer, steps.report)
+    checkNoProfile(REQUEST_NAME, answer, steps.report)
     if (answer.status === 401) {
       const stop = typeCredentials(steps, answer, typed)
       if (stop !== undefined) return stop
@@ -37,7 +37,7 @@ export async function askNatively(steps: PhoneSteps, url: string): Promise<Profi
       typed.authorization = undefined
     }
   }
-  steps.report('unexpected_status', `${WHAT}: no end after ${MAX_ROUNDS} answers`)
+  steps.report('unexpected_status', `${REQUEST_NAME}: no end after ${MAX_ROUNDS} answers`)
   return end('stuck', genericScreen(steps), undefined, typed)
 }
 
@@ -111,10 +111,10 @@ function refusal(
       facts.buildVersion = demand.buildVersion ?? facts.buildVersion
       return undefined
     }
-    checkSilence(WHAT, answer, report)
+    checkSilence(REQUEST_NAME, answer, report)
   } else if (status === 429 && !/^\d+$/.test(headers['retry-after'] ?? ''))
-    report('retry_after_missing', WHAT)
-  else if (!FORESEEN.includes(status)) report('unexpected_status', `${WHAT}: ${status}`)
+    report('retry_after_missing', REQUEST_NAME)
+  else if (!FORESEEN_STATUSES.includes(status)) report('unexpected_status', `${REQUEST_NAME}: ${status}`)
   return end(status >= 500 ? 'stuck' : 'refused', genericScreen(steps), status, typed)
 }
 

@@ -11,21 +11,22 @@ export interface PhoneDesk {
 }
 
 /** The phone that Apple's list says it is, when nothing else was said. */
-const HARDWARE = {
+const DEFAULT_HARDWARE = {
   platform: 'ios',
   productName: 'iPhone15,4',
   model: 'MTP03ZD',
   modelName: 'iPhone',
 } as const
 
-/** Makes it; phones are made when they are asked for. */
+/** An empty desk: a phone is made when its serial number is powered on for the first time. */
 export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>): PhoneDesk {
   const phones = new Map<string, Promise<Phone>>()
   const seen: Violation[] = []
   const onViolation = (violation: Violation) => void seen.push(violation)
   return {
     async powerOn(serialNumber, person) {
-      const made = phones.get(serialNumber) ?? make({ facts: { ...HARDWARE, serialNumber }, onViolation })
+      const made =
+        phones.get(serialNumber) ?? make({ facts: { ...DEFAULT_HARDWARE, serialNumber }, onViolation })
       phones.set(serialNumber, made)
       const phone = await made
       await phone.idle()

@@ -18,7 +18,7 @@ export function createPhoneMaker(
     },
 ): (wishes?: PhoneWishes) => Promise<Phone> {
   const { ca, seed = 'firstboot', ...common } = deps
-  const keys = deps.keys ?? createKeyPool(KEY_POOL)
+  const keys = deps.keys ?? createKeyPool()
   let count = 0
   return async ({ facts: changes = {}, ...wishes } = {}) => {
     const random = createRandom(`${seed}/phone ${count++}`)
@@ -27,5 +27,3 @@ export function createPhoneMaker(
     return createPhone({ keys, patience: 5, chain: ca.chain, ...common, random, ...wishes, facts, identity })
   }
 }
-
-const KEY_POOL = 8

@@ -84,7 +84,7 @@ export interface Phone {
   faults(): readonly string[]
 }
 
-const PATIENCE_MS = 20 * 60_000
+const CONFIGURATION_PATIENCE_MS = 20 * 60_000
 const SELF_POLL_MS = 10_000
 const HOME = 'Home Screen'
 const NOTHING_DONE: PowerOnResult = {
@@ -210,7 +210,7 @@ export function createPhone(options: PhoneOptions): Phone {
         return requestType === 'DeviceConfigured' && status === 'Acknowledged' && acknowledged
       })
     return new Promise((resolve) => {
-      const patience = options.configurationPatienceMs ?? PATIENCE_MS
+      const patience = options.configurationPatienceMs ?? CONFIGURATION_PATIENCE_MS
       const undo = clock.after(patience, () => {
         report('not_configured', `no DeviceConfigured within ${patience / 1_000} s`)
         awake = () => undefined

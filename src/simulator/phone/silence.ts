@@ -1,8 +1,7 @@
+import { PROFILE_TYPE } from '../device/profiles/enrollment-profile.ts'
 import type { HttpAnswer } from '../wire/device-http.ts'
 import { mediaType } from '../wire/strict-reading.ts'
 import type { ReportViolation } from '../wire/violations.ts'
-
-const PROFILE_TYPE = 'application/x-apple-aspen-config'
 
 /** Headers that every server sends, whatever it answers. */
 const NEUTRAL = new Set([

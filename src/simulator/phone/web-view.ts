@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { PROFILE_TYPE } from '../device/profiles/enrollment-profile.ts'
 import { ConnectionLost } from '../wire/device-http.ts'
 import { createBrowser } from './browser/browser.ts'
 import type { Browser, Page } from './browser/browser.ts'
@@ -8,7 +9,6 @@ import { genericScreen } from './setup-steps.ts'
 import type { Person, PhoneSteps, ProfileEnd } from './setup-steps.ts'
 import { checkSilence } from './silence.ts'
 
-const PROFILE_TYPE = 'application/x-apple-aspen-config'
 const MAX_PAGES = 30
 const TYPED = ['text', 'email', 'tel', 'number', 'password']
 const WAY_ON = /sign ?in|log ?in|continue|next|anmelden|weiter/i

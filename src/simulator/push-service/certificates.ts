@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { OID } from '../../protocol/asn1/index.ts'
 import {
   createLeaf,
   generateEcKey,
@@ -9,9 +10,7 @@ import {
   type Identity,
 } from '../../protocol/x509/index.ts'
 
-const DAYS = 365
-const SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
+const PUSH_CERTIFICATE_DAYS = 365
 
 /** A certificate and its key as PEM text. */
 export interface PemPair {
@@ -27,19 +26,19 @@ export interface ApnsCertificates {
   pushCertificate(topic: string, options?: { from?: Date; days?: number; key?: KeyObject }): Promise<PemPair>
 }
 
-/** Makes them, all new, valid from five minutes before `now`. */
+/** New certificates with new keys, valid from five minutes before `now`. */
 export async function createApnsCertificates(now: Date): Promise<ApnsCertificates> {
   const ca = await createLeaf({
     subject: [['CN', 'Firstboot simulator CA']],
-    ...validity(now, DAYS),
+    ...validity(now, PUSH_CERTIFICATE_DAYS),
     keyUsage: ['keyCertSign', 'cRLSign'],
     ca: {},
     key: await generateEcKey(),
   })
   const server = await createLeaf({
     subject: [['CN', 'localhost']],
-    ...validity(now, DAYS),
-    extendedKeyUsage: [SERVER_AUTH],
+    ...validity(now, PUSH_CERTIFICATE_DAYS),
+    extendedKeyUsage: [OID.serverAuth],
     subjectAltNames: LOOPBACK_NAMES,
     issuer: ca,
     key: await generateEcKey(),
@@ -47,7 +46,7 @@ export async function createApnsCertificates(now: Date): Promise<ApnsCertificate
   return {
     ca: toPem(ca).certificate,
     server: toPem(server),
-    async pushCertificate(topic, { from = now, days = DAYS, key } = {}) {
+    async pushCertificate(topic, { from = now, days = PUSH_CERTIFICATE_DAYS, key } = {}) {
       const name = topic.split('.').at(-1) ?? topic
       const identity = await createLeaf({
         subject: [
@@ -56,7 +55,7 @@ export async function createApnsCertificates(now: Date): Promise<ApnsCertificate
           ['C', 'US'],
         ],
         ...validity(from, days),
-        extendedKeyUsage: [CLIENT_AUTH],
+        extendedKeyUsage: [OID.clientAuth],
         issuer: ca,
         key: key ?? (await generateEcKey()),
       })

@@ -10,11 +10,11 @@ import {
 import type { AddressInfo } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { systemClock, type Clock } from '../../kernel/clock.ts'
+import { OID } from '../../protocol/asn1/index.ts'
 import { parseCertificate, nameAttribute } from '../../protocol/x509/index.ts'
 import { createApnsCertificates, type ApnsCertificates } from './certificates.ts'
 import { checkPush, type ValidPush, type Violation } from './push-check.ts'
 
-const OID_UID = '0.9.2342.19200300.100.1.1'
 /** How Node tells that a connection ended during the TLS handshake, where no call of the system failed. */
 const GONE = new Set<string | undefined>(['ECONNRESET', 'EPIPE', 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING'])
 
@@ -218,7 +218,7 @@ function identify(session: Http2Session | undefined, now: Date): { topic: string
   const raw = socket instanceof TLSSocket ? socket.getPeerCertificate().raw : undefined
   if (raw === undefined) return refused('MissingProviderToken', 'no client certificate was presented')
   const certificate = parseCertificate(raw)
-  const topic = nameAttribute(certificate.subject, OID_UID)
+  const topic = nameAttribute(certificate.subject, OID.userId)
   if (topic === undefined) return refused('BadCertificate', 'the certificate has no UID in its subject')
   if (certificate.notAfter <= now) return refused('BadCertificate', 'the certificate has expired')
   return { topic, now }

@@ -5,7 +5,7 @@ const PATH = /^\/3\/device\/((?:[0-9a-f]{2})+)$/i
 const PRIORITIES = ['1', '5', '10']
 const JSON_TYPE = /^application\/json *(?:; *charset="?utf-?8"?)?$/i
 const THIRTY_DAYS_SECONDS = 30 * 24 * 60 * 60
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const APNS_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** What Apple would refuse in a request, and in plain words what is wrong with it. */
 export interface Violation {
@@ -66,7 +66,7 @@ function checkHeaders(headers: IncomingHttpHeaders, topic: string): Violation | 
     return violation(400, 'BadPriority', 'apns-priority is none of 1, 5 and 10')
   }
   const id = headers['apns-id']
-  if (id !== undefined && !(typeof id === 'string' && UUID.test(id))) {
+  if (id !== undefined && !(typeof id === 'string' && APNS_ID.test(id))) {
     return violation(400, 'BadMessageId', 'apns-id is no UUID')
   }
   if (!JSON_TYPE.test(headers['content-type'] ?? 'application/json')) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { adeTroubles } from '../../../src/simulator/apple-cloud/answers.ts'
+import { adeTroubles } from '../../support/ade-troubles.ts'
 import { adeWorld } from '../../support/ade-world.ts'
 import { changes, serials } from '../../support/ade-changes.ts'
 import { describeEachEngine } from '../../support/database.ts'

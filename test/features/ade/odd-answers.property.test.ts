@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { ScriptedCall } from '../../../src/simulator/apple-cloud/answers.ts'
+import type { ScriptedCall } from '../../../src/simulator/apple-cloud/call-script.ts'
 import { adeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { judgePage, noProgress } from '../../../src/features/ade/syncs/verdict.ts'
-import { adeTroubles } from '../../../src/simulator/apple-cloud/answers.ts'
-import type { ScriptedCall } from '../../../src/simulator/apple-cloud/answers.ts'
+import { adeTroubles } from '../../support/ade-troubles.ts'
+import type { ScriptedCall } from '../../../src/simulator/apple-cloud/call-script.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { adeTroubles, type ScriptedCall } from '../../../src/simulator/apple-cloud/answers.ts'
+import type { ScriptedCall } from '../../../src/simulator/apple-cloud/call-script.ts'
+import { adeTroubles } from '../../support/ade-troubles.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Tx } from '../../../src/db/index.ts'
-import { adeTroubles } from '../../../src/simulator/apple-cloud/answers.ts'
+import { adeTroubles } from '../../support/ade-troubles.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 

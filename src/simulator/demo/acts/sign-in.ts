@@ -1,8 +1,8 @@
 import { person } from '../world/people.ts'
 import type { Act } from '../world/stage.ts'
 
-const NATIVE = "Setup Assistant's own form, an account of this server"
-const DIRECTORY = "Setup Assistant's own form, a directory (WS-Trust)"
+const LOCAL_WAY = "Setup Assistant's own form, an account of this server"
+const DIRECTORY_WAY = "Setup Assistant's own form, a directory (WS-Trust)"
 
 /** People who sign in in Setup Assistant's own form. */
 export const signInActs: readonly Act[] = [
@@ -11,7 +11,7 @@ export const signInActs: readonly Act[] = [
     title: 'A wrong password, then the right one',
     who: 'anna',
     policy: 'sales',
-    way: NATIVE,
+    way: LOCAL_WAY,
     expected: ['sign_in_required', 'invalid_credentials', 'enrolled'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('anna', ['Summer2026'])),
   },
@@ -64,7 +64,7 @@ export const signInActs: readonly Act[] = [
     title: 'New here; the directory vouches for her',
     who: 'dora@example.com',
     policy: 'office',
-    way: DIRECTORY,
+    way: DIRECTORY_WAY,
     expected: ['sign_in_required', 'enrolled'],
     play: (stage, actor) => stage.powerOn(actor, 'powered on', person('dora@example.com')),
   },
@@ -81,7 +81,7 @@ export const signInActs: readonly Act[] = [
     title: 'The directory is down for a while',
     who: 'fina@example.com',
     policy: 'office',
-    way: DIRECTORY,
+    way: DIRECTORY_WAY,
     expected: ['sign_in_required', 'directory_unavailable', 'sign_in_required', 'enrolled'],
     async play(stage, actor) {
       stage.fakes.directory.setMode('down')

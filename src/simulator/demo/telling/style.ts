@@ -11,7 +11,7 @@ export interface Style {
 
 type Format = Parameters<typeof styleText>[0]
 
-/** Makes them. */
+/** Paints with ANSI codes, or leaves every text as it is. */
 export function createStyle(hasColours: boolean): Style {
   const paint = (format: Format) => (text: string) =>
     hasColours ? styleText(format, text, { validateStream: false }) : text

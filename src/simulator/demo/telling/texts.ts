@@ -32,7 +32,7 @@ ${style.strong('Setting up, over the operator API as you would')}
 `
 }
 
-/** How it went. */
+/** The end: phones that are managed, what was not as expected, who broke a protocol. */
 export function conclusion(options: {
   actors: readonly Actor[]
   played: readonly Played[]

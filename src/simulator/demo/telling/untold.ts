@@ -4,12 +4,12 @@ import { DEMO_REASONS } from '../world/reasons.ts'
 import type { DemoServer } from '../world/server.ts'
 
 /** What strangers were refused becomes an event within seconds, not at once. */
-const PATIENCE_MS = 60_000
-const POLL_MS = 250
+const EVENTS_PATIENCE_MS = 60_000
+const EVENTS_POLL_MS = 250
 
 /** Where a reason should have been told besides timeline and log, and was not: `reason: where`. */
 export async function findUntold({ url }: Pick<DemoServer, 'url'>, api: DemoApi): Promise<string[]> {
-  for (const end = Date.now() + PATIENCE_MS; ;) {
+  for (const end = Date.now() + EVENTS_PATIENCE_MS; ;) {
     const metrics = await (await fetch(`${url}/metrics`)).text()
     const told = await eventReasons(api)
     const untold = DEMO_REASONS.flatMap((reason) => [
@@ -17,7 +17,7 @@ export async function findUntold({ url }: Pick<DemoServer, 'url'>, api: DemoApi)
       ...(told.has(reason) ? [] : [`${reason}: events`]),
     ])
     if (untold.length === 0 || Date.now() > end) return untold
-    await pause(POLL_MS)
+    await pause(EVENTS_POLL_MS)
   }
 }
 

@@ -12,10 +12,10 @@ export interface DemoApi {
   until(path: string, isThere: (answer: Json) => boolean, seconds?: number): Promise<Json>
 }
 
-const POLL_MS = 150
-const PATIENCE_SECONDS = 60
+const UNTIL_POLL_MS = 150
+const UNTIL_SECONDS = 60
 
-/** Makes it. */
+/** Speaks to the server at `url`, with this token. */
 export function createDemoApi({ url, token }: { url: string; token: string }): DemoApi {
   async function call(method: string, path: string, body?: unknown, type?: string): Promise<Json> {
     const raw = body instanceof Uint8Array ? Buffer.from(body) : typeof body === 'string' ? body : undefined
@@ -32,14 +32,14 @@ export function createDemoApi({ url, token }: { url: string; token: string }): D
     return response.headers.get('content-type')?.includes('json') === true ? JSON.parse(text) : text
   }
 
-  async function until(path: string, isThere: (answer: Json) => boolean, seconds = PATIENCE_SECONDS) {
+  async function until(path: string, isThere: (answer: Json) => boolean, seconds = UNTIL_SECONDS) {
     const end = Date.now() + seconds * 1_000
     for (;;) {
       const answer: Json = await call('GET', path)
       if (isThere(answer)) return answer
       if (Date.now() > end)
         throw new Error(`/api/v1${path} is not as expected after ${seconds} s: ${JSON.stringify(answer)}`)
-      await pause(POLL_MS)
+      await pause(UNTIL_POLL_MS)
     }
   }
 

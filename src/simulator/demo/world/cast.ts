@@ -10,9 +10,9 @@ const MODELS = [
   { model: 'iPhone 14 Pro', productName: 'iPhone15,2', apple: 'MQ003ZD' },
   { model: 'iPhone 16', productName: 'iPhone17,3', apple: 'MYE73ZD' },
 ] as const
-const KEYS = 4
+const KEY_POOL_SIZE = 4
 /** A phone that is held in Setup Assistant longer than this has been forgotten. */
-const CONFIGURATION_PATIENCE_MS = 60_000
+const FORGOTTEN_MS = 60_000
 
 /** Makes the phones of all acts, as they come out of their boxes; always the same ones. */
 export async function makeActors(acts: readonly Act[], fakes: Fakes): Promise<Actor[]> {
@@ -24,7 +24,7 @@ export async function makeActors(acts: readonly Act[], fakes: Fakes): Promise<Ac
     activate: ade.activate,
     pushes: deliverPushes(apns),
     seed: 'demo',
-    keys: createKeyPool(KEYS),
+    keys: createKeyPool(KEY_POOL_SIZE),
   })
   const actors: Actor[] = []
   for (const act of acts) {
@@ -36,7 +36,7 @@ export async function makeActors(acts: readonly Act[], fakes: Fakes): Promise<Ac
     const phone = await make({
       http: tap.http,
       patience: 0,
-      configurationPatienceMs: CONFIGURATION_PATIENCE_MS,
+      configurationPatienceMs: FORGOTTEN_MS,
       ...special,
       facts: { ...hardware, osVersion: '18.5', buildVersion: '22F76', ...facts },
     })

@@ -11,7 +11,7 @@ export interface DemoClock extends Clock {
 /** Longer than a challenge counts, shorter than an attempt stays open. */
 const MINUTES = 20
 
-/** Makes one. Server, fakes and phones must share it. */
+/** A slow clock, to be shared by server, fakes and phones. */
 export function createDemoClock(): DemoClock {
   let behind = MINUTES
   return {

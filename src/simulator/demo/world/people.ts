@@ -24,14 +24,14 @@ export function localAccounts(yesterday: Date): Record<string, unknown>[] {
 }
 
 /** People in the directory. */
-export const DIRECTORY: readonly DirectoryUser[] = [
+export const DIRECTORY_USERS: readonly DirectoryUser[] = [
   { userName: 'dora@example.com', displayName: 'Dora Dubois', password: RIGHT },
   { userName: 'emil@example.com', displayName: 'Emil Egli', password: RIGHT, state: 'mfa' },
   { userName: 'fina@example.com', displayName: 'Fina Frei', password: RIGHT },
 ]
 
 /** People of the OpenID provider. */
-export const PROVIDER = {
+export const PROVIDER_USERS = {
   'ines@example.com': { password: RIGHT, oneTimeCode: '418 902', claims: { name: 'Ines Iseli' } },
 }
 

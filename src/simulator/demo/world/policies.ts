@@ -1,4 +1,4 @@
-import { DIRECTORY } from './people.ts'
+import { DIRECTORY_USERS } from './people.ts'
 
 /** Sign-in sources, by what they are called in the demo. */
 export interface SourceIds {
@@ -31,7 +31,7 @@ export const POLICIES = {
       sign_in_source_id: directory,
       ade: { enabled: true },
     }),
-    summary: `Setup Assistant's own form, a directory with ${DIRECTORY.length} people (WS-Trust)`,
+    summary: `Setup Assistant's own form, a directory with ${DIRECTORY_USERS.length} people (WS-Trust)`,
   },
   field: {
     document: () => ({
@@ -56,5 +56,5 @@ export const POLICIES = {
   },
 } as const
 
-/** The name of one in this program. */
+/** What the demo calls a policy; not the name that administrators read. */
 export type PolicyName = keyof typeof POLICIES

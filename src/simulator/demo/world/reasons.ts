@@ -34,5 +34,5 @@ export const DEMO_REASONS = [
   'unenrolled_by_assignment',
 ] as const
 
-/** One of them. */
+/** A reason code that the demo brings about. */
 export type DemoReason = (typeof DEMO_REASONS)[number]

@@ -22,7 +22,7 @@ export interface DemoServer {
   close(): Promise<void>
 }
 
-/** Starts one with these settings besides its own; PEM texts become files. */
+/** Starts a server with these settings besides its own; PEM texts become files. */
 export type StartServer = (settings: {
   adeUrl: string
   apnsUrl: string

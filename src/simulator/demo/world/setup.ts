@@ -1,3 +1,4 @@
+import { addTime } from '../../../kernel/clock.ts'
 import type { DemoApi } from './api.ts'
 import type { Fakes } from './fakes.ts'
 import { OIDC_CLIENT } from './fakes.ts'
@@ -20,8 +21,7 @@ interface SetupDeps {
 }
 
 const NAMES = Object.keys(POLICIES) as PolicyName[]
-const DAY_MS = 86_400_000
-const SHORT_MS = 10 * 60_000
+const SHORT_MINUTES = 10
 
 /** Makes everything over the operator API, as an administrator would; all but the push certificate. */
 export async function setUp(deps: SetupDeps): Promise<Setup> {
@@ -73,7 +73,7 @@ async function addSources({ api, fakes, url, told }: SetupDeps): Promise<SourceI
 }
 
 async function addPeople({ api, fakes, told }: SetupDeps): Promise<void> {
-  const accounts = localAccounts(new Date(fakes.clock.now().getTime() - DAY_MS))
+  const accounts = localAccounts(addTime(fakes.clock.now(), -1, 'day'))
   for (const account of accounts) await api.call('POST', '/users', account)
   told('POST /users', `${accounts.length} people with an account of this server`)
 }
@@ -89,7 +89,7 @@ async function addPolicies({ api, told }: SetupDeps, sources: SourceIds): Promis
 }
 
 async function addLinks({ api, fakes, told }: SetupDeps): Promise<Setup['links']> {
-  const expires_at = new Date(fakes.clock.now().getTime() + SHORT_MS).toISOString()
+  const expires_at = addTime(fakes.clock.now(), SHORT_MINUTES, 'minute').toISOString()
   const short = await api.call('POST', '/enrollment-links', { uses: 5, expires_at })
   const single = await api.call('POST', '/enrollment-links', { uses: 1, user_name: 'karin' })
   told('POST /enrollment-links', 'one for ten minutes, one for one phone')

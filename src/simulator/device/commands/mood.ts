@@ -1,7 +1,7 @@
 import type { Random } from '../../random.ts'
 
 /** How a command ends when the device does not simply do it. */
-export type Refusal = 'NotNow' | 'Error' | 'CommandFormatError'
+type Refusal = 'NotNow' | 'Error' | 'CommandFormatError'
 
 /** How often a device is not willing; probabilities from 0 to 1, all 0 when left out. */
 export interface MoodOptions {

@@ -27,6 +27,8 @@ export interface EnrollmentProfile {
   capabilities: readonly string[]
 }
 
+/** The media type of configuration profiles. */
+export const PROFILE_TYPE = 'application/x-apple-aspen-config'
 const MDM = 'com.apple.mdm'
 const SCEP = 'com.apple.security.scep'
 const ALL_RIGHTS = 8191
@@ -38,8 +40,8 @@ const CAPABILITIES = [
 
 /** Refuses a profile served as anything but a profile. */
 export function checkProfileType(contentType: string | undefined): void {
-  if (mediaType(contentType) !== 'application/x-apple-aspen-config') {
-    refuse(`the profile came as ${contentType ?? 'nothing'}, not application/x-apple-aspen-config`)
+  if (mediaType(contentType) !== PROFILE_TYPE) {
+    refuse(`the profile came as ${contentType ?? 'nothing'}, not ${PROFILE_TYPE}`)
   }
 }
 

@@ -1,7 +1,9 @@
 import { constants, createHash, privateDecrypt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { addTime } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
+import { OID } from '../../../protocol/asn1/index.ts'
 import { readCertificates } from '../../../protocol/cms/index.ts'
 import type { ContentCipher } from '../../../protocol/cms/index.ts'
 import { buildRequest, parseCertRep } from '../../../protocol/scep/index.ts'
@@ -29,8 +31,6 @@ export interface ScepDeps {
   report: ReportViolation
 }
 
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
-const DAY_MS = 86_400_000
 /** Apple's nonces have 8 bytes where RFC 8894 asks for 16. */
 const NONCE_BYTES = 8
 const TRANSACTION_BYTES = 20
@@ -155,9 +155,9 @@ async function createSigner(key: KeyObject, now: Date): Promise<Identity> {
       ['C', 'CH'],
     ],
     notBefore: now,
-    notAfter: new Date(now.getTime() + 365 * DAY_MS),
+    notAfter: addTime(now, 365, 'day'),
     serialNumber: Buffer.of(1),
-    extendedKeyUsage: [CLIENT_AUTH],
+    extendedKeyUsage: [OID.clientAuth],
     key,
   })
 }
@@ -206,7 +206,7 @@ async function checkIssued(
   if (!(await verifyChain(issued, { trusted: cas, at: null })).ok) {
     return breach(deps, 'the certificate is signed by none of the certificates of GetCACert')
   }
-  if (issued.extendedKeyUsage?.includes(CLIENT_AUTH) === false)
+  if (issued.extendedKeyUsage?.includes(OID.clientAuth) === false)
     return breach(deps, 'not for client authentication')
   return issued
 }
