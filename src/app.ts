@@ -119,20 +119,16 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const events = createEvents({
     ...base,
     explainReason,
-    serialsOf: (trx, ids) => devices.serialsOf(trx, ids),
   })
   const settings = createSettings({
     ...base,
     events,
-    signInSourceExists: async (trx, id) => (await signin.findSource(trx, id)) !== undefined,
   })
   const devices = createDevices({ ...base, reader })
   const users = createUsers({
     ...base,
     events,
-    defaultDeviceLimit: async (executor) => (await settings.get(executor)).default_device_limit,
-    subjectAt: (trx, signIn) => signin.subjectAt(trx, signIn),
-    liveEnrollments: (trx, id) => devices.countLive(trx, id),
+    settings,
   })
   const operators = createOperators({ ...base, events })
   const idempotencyKeys = createIdempotencyKeys(base)
@@ -147,24 +143,17 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     events,
     users,
     userAgent,
-    usage: async (trx, id) => [
-      ...(await policies.namesBySource(trx, id)).map((name) => `enrollment policy "${name}"`),
-      ...((await settings.get(trx)).enroll_sign_in_source_id === id ? ['the page /enroll'] : []),
-    ],
   })
   const groups: Groups = createGroups({
     ...base,
     events,
     devices,
-    policiesNaming: (trx, id) => policies.namesByGroup(trx, id),
   })
   const policies: EnrollmentPolicies = createEnrollmentPolicies({
     ...base,
     events,
     groups,
     signin,
-    usage: (trx, id) => ade.countDevices(trx, id),
-    defaultOf: (trx, id) => ade.serversDefaultingTo(trx, id),
     onChanged: () => ade.policyChanged(),
   })
   const apple = createHttpClient({

@@ -6,7 +6,7 @@ export interface Actor {
 }
 
 /** By what way an act came. */
-export type Via = 'api' | 'nanomdm' | 'cli' | 'page' | 'device' | 'job'
+type Via = 'api' | 'nanomdm' | 'cli' | 'page' | 'device' | 'job'
 
 /** A change that somebody asks for: who, by what way, in which request, and of which version of the thing. */
 export interface Act {

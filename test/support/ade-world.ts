@@ -181,8 +181,6 @@ function policiesOf(db: Db, clock: ManualClock, onChanged: (id: string) => void)
       hold: nothing,
     },
     signin: { find: () => Promise.resolve(undefined), hold: () => Promise.resolve(undefined) },
-    usage: () => Promise.resolve(0),
-    defaultOf: () => Promise.resolve([]),
     onChanged,
   } as unknown as Parameters<typeof createEnrollmentPolicies>[0])
 }

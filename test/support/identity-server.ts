@@ -3,7 +3,6 @@ import { attemptsApi } from '../../src/features/attempts/api.ts'
 import { createDeviceIdentity } from '../../src/features/device-identity/index.ts'
 import { createLinks, linkRoutes, linksApi } from '../../src/features/enrollment/index.ts'
 import { createIdempotencyKeys, type Role } from '../../src/features/operators/index.ts'
-import { createUsers } from '../../src/features/users/index.ts'
 import { createHttp } from '../../src/http/index.ts'
 import type { Db } from '../../src/db/index.ts'
 import { addTime } from '../../src/kernel/clock.ts'
@@ -11,6 +10,7 @@ import { keyToPem, writePem } from '../../src/protocol/x509/index.ts'
 import { openAttempt } from './open-attempt.ts'
 import { testCa } from './identities.ts'
 import { identityWorld, type TestClock, type World } from './identity-world.ts'
+import { peopleOf } from './people.ts'
 
 export const TOPIC = 'com.apple.mgmt.External.11111111-2222-3333-4444-555555555555'
 export const PUBLIC_URL = 'https://mdm.example.com'
@@ -27,12 +27,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
   const deviceCa = options.ownCa ? null : await importedCa()
   const identity = createDeviceIdentity({ ...deps, attempts, strangers, deviceCa })
   await identity.authority.ready()
-  const users = createUsers({
-    ...deps,
-    defaultDeviceLimit: async () => 15,
-    liveEnrollments: async () => 0,
-    subjectAt: async () => undefined,
-  })
+  const { users } = peopleOf(deps)
   const groups = { find: async () => undefined }
   const links = createLinks({ ...deps, users, groups, publicUrl: PUBLIC_URL })
   const push: { topic: string | null } = { topic: TOPIC }

@@ -1,4 +1,3 @@
-import type { Tx } from '../../db/index.ts'
 import { newSecret } from '../../kernel/ids.ts'
 import { countDevices, lastSyncs } from './counts/store.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
@@ -9,7 +8,6 @@ import { createAdeDevices, createDeviceNotes } from './devices/devices.ts'
 import { removeAllOf } from './devices/store.ts'
 import { createApple } from './servers/apple.ts'
 import { sweepExpiry } from './servers/expiry.ts'
-import { namesDefaultingTo } from './servers/store.ts'
 import { reseal } from './servers/reseal.ts'
 import { createServers } from './servers/servers.ts'
 import { createTokens } from './servers/tokens.ts'
@@ -62,8 +60,6 @@ export function createAde(deps: AdeDeps) {
     /** How many serial numbers are in each state, and of assignment; when servers were last synced. For gauges. */
     countStates: () => countDevices(db.kysely),
     lastSyncs: () => lastSyncs(db.kysely),
-    /** The names of the ADE servers whose new devices get this policy. */
-    serversDefaultingTo: (trx: Tx, policyId: string) => namesDefaultingTo(trx, policyId),
     /** A policy has changed (after the commit): what Apple has is looked at anew. */
     policyChanged: reconciler.policyChanged,
     /** Starts syncs that are due and goes on with those of dead processes; does not wait for their end. */

@@ -76,17 +76,6 @@ export async function deleteEnrollment(trx: Tx, id: string): Promise<void> {
   await trx.deleteFrom('enrollments').where('id', '=', id).execute()
 }
 
-/** How many device channels of a user are live (from Authenticate to their end). */
-export async function countLive(db: Reader, userId: string): Promise<number> {
-  const query = db
-    .selectFrom('enrollments')
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .where('user_id', '=', userId)
-    .where('parent_id', 'is', null)
-    .where('unenrolled_at', 'is', null)
-  return (await query.executeTakeFirstOrThrow()).count
-}
-
 /** Bytes of check-in messages that are kept of an enrollment in a day: those of real devices have a few thousand. */
 export const MOST_MESSAGE_BYTES = 4 * 1024 * 1024
 

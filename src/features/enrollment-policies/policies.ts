@@ -1,4 +1,5 @@
 import { type Db, type Tx, afterCommit, isUniqueViolation } from '../../db/index.ts'
+import { serialNumbersWith, serversGiving } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -16,7 +17,6 @@ import {
   insertPolicy,
   listPolicies,
   lockPolicy,
-  namesBy,
   updatePolicy,
 } from './store.ts'
 import type { Policy, PolicyFields } from './types.ts'
@@ -28,10 +28,6 @@ type PoliciesDeps = {
   events: Pick<Events, 'emit'>
   groups: Pick<Groups, 'deletePolicyGroup' | 'ensurePolicyGroup' | 'hold' | 'renamePolicyGroup'>
   signin: SignInSources
-  /** How many devices have this policy. */
-  usage: (trx: Tx, policyId: string) => Promise<number>
-  /** The names of the ADE servers whose new devices get this policy. */
-  defaultOf: (trx: Tx, policyId: string) => Promise<string[]>
   /** Called once a policy was made, changed or deleted for good. */
   onChanged: (policyId: string) => void
 }
@@ -94,11 +90,11 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
   }
 
   async function refuseIfUsed(trx: Tx, id: string): Promise<void> {
-    const devices = await deps.usage(trx, id)
+    const devices = await serialNumbersWith(trx, id)
     if (devices > 0) {
       throw new AppError('conflict', `${devices} devices have this policy; give them another one first.`)
     }
-    const servers = await deps.defaultOf(trx, id)
+    const servers = await serversGiving(trx, id)
     if (servers.length === 0) return
     const names = servers.map((name) => `"${name}"`).join(', ')
     throw new AppError('conflict', `New devices of ${names} get this policy; choose another default first.`)
@@ -144,10 +140,6 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
       }
       return policy
     },
-    /** The names of the policies that put their devices into this group. */
-    namesByGroup: (executor: Queries, groupId: string) => namesBy(executor, 'group_id', groupId),
-    /** The names of the policies whose people sign in at this source. */
-    namesBySource: (executor: Queries, sourceId: string) => namesBy(executor, 'sign_in_source_id', sourceId),
     /** Throws AppError `not_found`. */
     async get(id: string): Promise<Policy> {
       return (await findPolicy(db.kysely, id)) ?? missing()

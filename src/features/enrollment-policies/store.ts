@@ -67,21 +67,6 @@ export async function listPolicies(
   return rows.map(toPolicy)
 }
 
-/** The names of the policies that name this group or this sign-in source. */
-export async function namesBy(
-  db: Queries,
-  column: 'group_id' | 'sign_in_source_id',
-  id: string,
-): Promise<string[]> {
-  const rows = await db
-    .selectFrom('enrollment_policies')
-    .select('name')
-    .where(column, '=', id)
-    .orderBy('name')
-    .execute()
-  return rows.map(({ name }) => name)
-}
-
 /** Writes the policy's next version. Throws a unique violation when the name is another's. */
 export async function updatePolicy(trx: Tx, id: string, fields: PolicyFields, now: Date): Promise<Policy> {
   const row = await trx

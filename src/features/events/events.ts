@@ -5,7 +5,7 @@ import { addTime } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { DEVICES_IN, SENTENCES } from './sentences.ts'
-import { createSerials, type SerialsOf } from './serials.ts'
+import { createSerials } from './serials.ts'
 import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
 import type { EventType, NewEvent } from './types.ts'
 
@@ -45,10 +45,9 @@ export function createEvents(deps: {
   metrics: Metrics
   /** The sentence for a reason, where there is one. */
   explainReason?: (reason: string) => string | null
-  serialsOf?: SerialsOf
 }) {
   const { db, clock, log, metrics, explainReason = () => null } = deps
-  const serials = createSerials(deps.serialsOf ?? (() => Promise.resolve(new Map())))
+  const serials = createSerials()
 
   /** Writes one log line and counts, for facts that stand in no transaction or were written by another statement. */
   function announce(event: NewEvent): void {

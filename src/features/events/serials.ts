@@ -1,14 +1,12 @@
 import type { Tx } from '../../db/index.ts'
+import { serialsOf } from '../../db/statements/uses.ts'
 import type { NewEvent } from './types.ts'
 
 /** Devices whose serial numbers are remembered. */
 const REMEMBERED = 20_000
 
-/** The serial numbers of devices, asked for where a fact names a device by its enrollment alone. */
-export type SerialsOf = (trx: Tx, enrollmentIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
-
 /** Makes what puts serial numbers to facts about devices, so that a search for one finds every line. */
-export function createSerials(serialsOf: SerialsOf) {
+export function createSerials() {
   const known = new Map<string, string>()
 
   function learn(id: string, serial: string): void {

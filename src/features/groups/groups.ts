@@ -1,4 +1,5 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { policiesNaming } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -30,8 +31,6 @@ type GroupsDeps = {
   clock: Clock
   events: Pick<Events, 'emit'>
   devices: Pick<Devices, 'countByPolicy' | 'findDeviceNames' | 'listByPolicy'>
-  /** The names of the policies that put their devices into this static group. */
-  policiesNaming: (trx: Tx, groupId: string) => Promise<string[]>
 }
 
 /** Sets of devices. */
@@ -71,7 +70,7 @@ export function createGroups(deps: GroupsDeps) {
   async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
       const group = checkStatic(await lockGroupToDelete(trx, id), act)
-      refuseIfNamed(await deps.policiesNaming(trx, id))
+      refuseIfNamed(await policiesNaming(trx, 'group_id', id))
       await deleteGroup(trx, id)
       await events.emit(trx, fact('group.deleted', group, act))
     })

@@ -1,4 +1,5 @@
 import type { Db, Tx } from '../../db/index.ts'
+import { holdSourceKind } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -16,13 +17,7 @@ export type SettingsView = { settings: Settings; version: number; created_at: Da
 export type SettingsDoor = ReturnType<typeof createSettings>
 
 /** Makes the door. */
-export function createSettings(deps: {
-  db: Db
-  clock: Clock
-  events: Pick<Events, 'emit'>
-  /** Whether there is a sign-in source with this id. */
-  signInSourceExists: (trx: Tx, id: string) => Promise<boolean>
-}) {
+export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
   const { db, clock, events } = deps
   let cached: { settings: Settings; until: number; version: number } | undefined
 
@@ -36,7 +31,7 @@ export function createSettings(deps: {
   }
 
   async function checkSource(trx: Tx, id: string | null | undefined): Promise<void> {
-    if (id === undefined || id === null || (await deps.signInSourceExists(trx, id))) return
+    if (id === undefined || id === null || (await holdSourceKind(trx, id)) !== undefined) return
     const field = { path: 'enroll_sign_in_source_id', message: 'is no sign-in source' }
     throw new AppError('invalid_request', `${field.path} ${field.message}.`, { fields: [field] })
   }

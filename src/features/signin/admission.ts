@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
 import type { Claims } from '../../protocol/wstrust/index.ts'
-import { type LinkingRules, type Person, type Users, userNameKey } from '../users/index.ts'
+import { type LinkingRules, type Person, type Users, directorySubject, userNameKey } from '../users/index.ts'
 import { type SignInRefusal, type SignInResult, refuse } from './result.ts'
 import type { Sources } from './sources/sources.ts'
 import type { Source } from './sources/types.ts'
@@ -101,15 +101,4 @@ export function personAt(typed: string, { subject, userName = typed, displayName
     display_name: displayName,
     email,
   }
-}
-
-/** The form in which what a directory calls somebody is compared: a name whatever its case, anything else as it is. */
-function directorySubject(text: string): string {
-  return /[@\\]/.test(text) ? userNameKey(text) : text
-}
-
-/** The form in which the name that a source has for somebody is compared. */
-export function subjectAt(source: Source, subject: string): string | undefined {
-  if (source.kind === 'local') return undefined
-  return source.kind === 'ws_trust' ? directorySubject(subject) : subject
 }

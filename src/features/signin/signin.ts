@@ -1,7 +1,6 @@
-import type { Tx } from '../../db/index.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { SignIn, Users } from '../users/index.ts'
-import { createAdmission, subjectAt } from './admission.ts'
+import type { Users } from '../users/index.ts'
+import { createAdmission } from './admission.ts'
 import { createDirectories } from './directory.ts'
 import { createGuard } from './guard.ts'
 import { createLocalCheck } from './local.ts'
@@ -43,11 +42,6 @@ export function createSignin(deps: SigninDeps) {
     sources,
     /** The source with this id, kept from being deleted until `trx` ends; for those who write down its id. */
     findSource: sources.hold,
-    /** The form in which a subject of a source is compared; undefined when the source cannot vouch for people. */
-    async subjectAt(trx: Tx, signIn: SignIn): Promise<string | undefined> {
-      const source = await sources.hold(trx, signIn.source_id)
-      return source && subjectAt(source, signIn.subject)
-    },
     /**
      * Checks a user name and password at a source (null: local accounts) and says whose they are. Slows down those who fail,
      * by account and network. Makes or links a user where the source does so. Not inside a transaction.

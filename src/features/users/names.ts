@@ -49,3 +49,14 @@ function fold(character: string): string {
 function lower(text: string): string {
   return Array.from(text, (character) => character.toLowerCase()).join('')
 }
+
+/** The form in which what a directory calls somebody is compared: a name whatever its case, anything else as it is. */
+export function directorySubject(text: string): string {
+  return /[@\\]/.test(text) ? userNameKey(text) : text
+}
+
+/** The form in which the name that a source of this kind has for somebody is compared; undefined where it vouches for nobody. */
+export function subjectAt(kind: 'local' | 'ws_trust' | 'oidc', subject: string): string | undefined {
+  if (kind === 'local') return undefined
+  return kind === 'ws_trust' ? directorySubject(subject) : subject
+}

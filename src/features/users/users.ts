@@ -1,4 +1,5 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { holdSourceKind, liveDevicesOf } from '../../db/statements/uses.ts'
 import { actOfServer, type Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -6,8 +7,9 @@ import type { Turn } from '../../kernel/fair-queue.ts'
 import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
+import type { SettingsDoor } from '../settings/index.ts'
 import { createLinking } from './linking.ts'
-import { userNameKey } from './names.ts'
+import { subjectAt, userNameKey } from './names.ts'
 import { createPasswords } from './passwords.ts'
 import {
   type Executor,
@@ -43,12 +45,7 @@ type UsersDeps = {
   db: Db
   clock: Clock
   events: Pick<Events, 'emit'>
-  /** The limit of users without one of their own, read with `executor`; null = none. */
-  defaultDeviceLimit: (executor: Executor) => Promise<number | null>
-  /** The form in which a subject of this source is compared; undefined when people cannot be linked to such a source. */
-  subjectAt: (trx: Tx, signIn: SignIn) => Promise<string | undefined>
-  /** How many live enrollments a user has. */
-  liveEnrollments: (trx: Tx, userId: string) => Promise<number>
+  settings: Pick<SettingsDoor, 'get'>
 }
 
 /** Makes the door. */
@@ -88,7 +85,8 @@ export function createUsers(deps: UsersDeps) {
   ): Promise<Pick<Partial<UserColumns>, 'sign_in_source_id' | 'sign_in_subject'>> {
     if (sign_in === undefined) return {}
     if (sign_in === null) return { sign_in_source_id: null, sign_in_subject: null }
-    const subject = await deps.subjectAt(trx, sign_in)
+    const kind = await holdSourceKind(trx, sign_in.source_id)
+    const subject = kind && subjectAt(kind, sign_in.subject)
     if (subject === undefined) throw noSource()
     return { sign_in_source_id: sign_in.source_id, sign_in_subject: subject }
   }
@@ -129,7 +127,7 @@ export function createUsers(deps: UsersDeps) {
     await db.transaction(async (trx) => {
       const user = (await lockUser(trx, id)) ?? missing()
       act.checkVersion(user.version)
-      const live = await deps.liveEnrollments(trx, id)
+      const live = await liveDevicesOf(trx, id)
       if (live > 0) throw new AppError('conflict', `The user still has ${live} enrolled devices.`)
       await deleteUser(trx, id)
       await emit(trx, 'user.deleted', user, act, {})
@@ -181,7 +179,7 @@ export function createUsers(deps: UsersDeps) {
      * `executor` must be its `trx`: the embedded database has one connection.
      */
     async limitOf(user: Pick<User, 'device_limit'>, executor: Executor): Promise<number | null> {
-      return user.device_limit ?? (await deps.defaultDeviceLimit(executor))
+      return user.device_limit ?? (await deps.settings.get(executor)).default_device_limit
     },
     /** Throws AppError `not_found`. */
     async get(id: string): Promise<User> {

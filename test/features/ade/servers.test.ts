@@ -129,7 +129,11 @@ describeEachEngine('ADE servers', (database) => {
       assignment_state: expect.stringMatching(/^(pending|assigned)$/),
     })
     const runs = await database().kysely.selectFrom('ade_syncs').selectAll().orderBy('id', 'desc').execute()
-    expect(runs[0]).toMatchObject({ kind: 'full', trigger: 'first_token', seen: 1, removed: 1 })
+    // That A is gone may be found out by an assignment that is under way, before the sync comes to it.
+    expect(runs[0]).toMatchObject({
+      ...{ kind: 'full', trigger: 'first_token', seen: 1 },
+      removed: expect.toSatisfy((removed: number) => removed <= 1),
+    })
     await world.first.reconcile()
     expect((await world.device('B')).assignment_state).toBe('assigned')
     expect(world.fake.violations).toEqual([])

@@ -3,6 +3,7 @@ import type { Tx } from '../../../src/db/index.ts'
 import { adeTroubles } from '../../support/ade-troubles.ts'
 import { adeWorld, type AdeWorld } from '../../support/ade-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
+import { serialNumbersWith, serversGiving } from '../../../src/db/statements/uses.ts'
 
 // The limit is for what hangs, not for a busy machine.
 
@@ -316,10 +317,8 @@ describeEachEngine('syncs', (database) => {
     const take = () => database().transaction((trx) => world.ade.takeUnjudged(trx, 10))
     expect(await take()).toEqual([{ serial_number: 'B', policy_set_at: world.clock.now() }])
     expect(await take()).toEqual([])
-    await database().transaction(async (trx) => {
-      expect(await world.ade.countDevices(trx, policyId)).toBe(1)
-      expect(await world.ade.serversDefaultingTo(trx, policyId)).toEqual(['Zurich'])
-    })
+    expect(await serialNumbersWith(database().kysely, policyId)).toBe(1)
+    expect(await serversGiving(database().kysely, policyId)).toEqual(['Zurich'])
   })
 
   test('the state of a device follows the latest of its facts', async () => {

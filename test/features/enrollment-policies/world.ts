@@ -36,12 +36,9 @@ export const PATH = '/enrollment-policies'
 /** A name that nothing else has. */
 export const newName = () => `Policy ${randomUUID()}`
 
-/** Policies and groups over a test's database, with their APIs; who uses a policy can be set. */
+/** Policies and groups over a test's database, with their APIs. */
 export async function policiesWorld(db: Db) {
-  const { call: groupCall, ...doors } = await groupsWorld(db, {
-    policiesNaming: (trx, id) => policies.namesByGroup(trx, id),
-  })
-  const used = { devices: 0, servers: [] as string[] }
+  const { call: groupCall, ...doors } = await groupsWorld(db)
   const changed: string[] = []
   const policies: EnrollmentPolicies = createEnrollmentPolicies({
     ...doors,
@@ -53,8 +50,6 @@ export async function policiesWorld(db: Db) {
           .where('id', '=', id)
           .executeTakeFirst(),
     },
-    usage: async () => used.devices,
-    defaultOf: async () => used.servers,
     onChanged: (id) => void changed.push(id),
   })
   const { call } = await apiWorld({
@@ -63,5 +58,5 @@ export async function policiesWorld(db: Db) {
     routes: enrollmentPoliciesApi({ policies }),
   })
   doors.emitted.length = 0
-  return { ...doors, groupCall, policies, call, used, changed }
+  return { ...doors, groupCall, policies, call, changed }
 }

@@ -104,14 +104,26 @@ describeEachEngine('groups', (database) => {
   })
 
   test('a group that policies name cannot be deleted, and the answer names them', async () => {
-    const { call, naming } = await world()
+    const { call, db } = await world()
     const { body } = await call('POST', '/groups', { name: newName() })
-    naming.push('Sales', 'Support')
+    for (const name of ['Sales', 'Support'])
+      await db.kysely
+        .insertInto('enrollment_policies')
+        .values({
+          id: `${body.id} ${name}`,
+          name,
+          group_id: body.id,
+          user_affinity: 'none',
+          ade: '{}',
+          created_at: new Date(),
+          updated_at: new Date(),
+        })
+        .execute()
     expect(await call('DELETE', `/groups/${body.id}`)).toMatchObject({
       status: 409,
       body: { detail: 'Enrollment policies put their devices into this group: "Sales", "Support".' },
     })
-    naming.length = 0
+    await db.kysely.deleteFrom('enrollment_policies').where('group_id', '=', body.id).execute()
     expect((await call('DELETE', `/groups/${body.id}`)).status).toBe(204)
   })
 })

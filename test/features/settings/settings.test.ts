@@ -19,15 +19,13 @@ const DEFAULTS = {
   attempt_days: 365,
 }
 
-const signInSourceExists = async (_trx: unknown, id: string) => id === 'known-source'
-
 describeEachEngine('settings', (database) => {
   async function world() {
     const clock = manualClock()
     const doors = doorsOf(database(), clock)
     await doors.db.kysely.updateTable('settings').set({ values: '{}', version: 1 }).execute()
-    const settings = createSettings({ ...doors, signInSourceExists })
-    const elsewhere = createSettings({ ...doorsOf(database(), clock), signInSourceExists })
+    const settings = createSettings(doors)
+    const elsewhere = createSettings(doorsOf(database(), clock))
     const routes = settingsApi({ settings })
     const { call } = await apiWorld({ ...doors, operators: createOperators(doors), routes })
     return { ...doors, settings, elsewhere, call }
@@ -83,8 +81,8 @@ describeEachEngine('settings', (database) => {
 
   test('the sign-in source of the page must be there', async () => {
     const { call } = await world()
-    const changed = await call('PATCH', '/settings', { enroll_sign_in_source_id: 'known-source' })
-    expect(changed.body.enroll_sign_in_source_id).toBe('known-source')
+    const changed = await call('PATCH', '/settings', { enroll_sign_in_source_id: 'local' })
+    expect(changed.body.enroll_sign_in_source_id).toBe('local')
     const back = await call('PATCH', '/settings', { enroll_sign_in_source_id: null })
     expect(back.body.enroll_sign_in_source_id).toBeNull()
   })

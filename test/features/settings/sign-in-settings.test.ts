@@ -10,9 +10,6 @@ describeEachEngine('settings of sign-in', (database) => {
     await doors.db.kysely.updateTable('settings').set({ values: '{}', version: 1 }).execute()
     const settings = createSettings({
       ...doors,
-      signInSourceExists: async (trx, id) =>
-        (await trx.selectFrom('sign_in_sources').select('id').where('id', '=', id).executeTakeFirst()) !==
-        undefined,
     })
     const routes = settingsApi({ settings })
     const { call } = await apiWorld({ ...doors, operators: createOperators(doors), routes })

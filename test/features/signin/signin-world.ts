@@ -1,12 +1,12 @@
 import { onTestFinished } from 'vitest'
 import type { Db } from '../../../src/db/index.ts'
 import { createOperators } from '../../../src/features/operators/index.ts'
-import { type Signin, createSignin, signinApi } from '../../../src/features/signin/index.ts'
-import { createUsers } from '../../../src/features/users/index.ts'
+import { createSignin, signinApi } from '../../../src/features/signin/index.ts'
 import { createLog } from '../../../src/kernel/log.ts'
 import { apiWorld, doorsOf } from '../../support/api-world.ts'
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts'
 import { ACT } from '../../support/act.ts'
+import { peopleOf } from '../../support/people.ts'
 
 let names = 0
 
@@ -23,37 +23,21 @@ export function newAddress(): string {
 }
 
 /** Signing in over a test's database, with all that is logged and told. */
-export function signinWorld(
-  db: Db,
-  options: { clock?: ManualClock; publicUrl?: string; inUse?: readonly string[] } = {},
-) {
+export function signinWorld(db: Db, options: { clock?: ManualClock; publicUrl?: string } = {}) {
   const { clock = manualClock(), publicUrl = 'http://127.0.0.1:8080' } = options
   const lines: string[] = []
   const doors = {
     ...doorsOf(db, clock),
     log: createLog({ level: 'trace', destination: { write: (line) => void lines.push(line) } }),
   }
-  const inUse = { by: options.inUse ?? [] }
-  const users = createUsers({
-    ...doors,
-    defaultDeviceLimit: async () => 15,
-    liveEnrollments: async () => 0,
-    subjectAt: (trx, signIn) => signin.subjectAt(trx, signIn),
-  })
-  const signin: Signin = createSignin({
-    ...doors,
-    users,
-    publicUrl,
-    userAgent: 'Firstboot test',
-    usage: async () => inUse.by,
-  })
+  const { users } = peopleOf(doors)
+  const signin = createSignin({ ...doors, users, publicUrl, userAgent: 'Firstboot test' })
   onTestFinished(() => signin.close())
 
   return {
     ...doors,
     users,
     signin,
-    inUse,
     lines,
     /** The operator API of the sources. */
     api: () => apiWorld({ ...doors, operators: createOperators(doors), routes: signinApi({ signin }) }),

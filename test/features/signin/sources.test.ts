@@ -145,29 +145,32 @@ describeEachEngine('sign-in sources', (database) => {
     const fields = { name: newName(), issuer: OIDC.issuer, client_id: 'x', client_secret: 'rotate me' }
     const { id } = await world.signin.sources.create('oidc', fields, ACT)
     const rotated = createSecretBox({ key: Buffer.alloc(32, 9), previous: Buffer.alloc(32, 7) })
-    const after = createSources({ ...world, db, secretBox: rotated, usage: async () => [] })
+    const after = createSources({ ...world, db, secretBox: rotated })
     expect(await after.reseal()).toBeGreaterThan(0)
     expect(await after.reseal()).toBe(0)
     const alone = createSecretBox({ key: Buffer.alloc(32, 9) })
-    const fresh = createSources({ ...world, db, secretBox: alone, usage: async () => [] })
+    const fresh = createSources({ ...world, db, secretBox: alone })
     expect(await fresh.clientSecret({ id })).toBe('rotate me')
     await world.signin.sources.remove(id, ACT)
   })
 
   test('one that is used cannot be deleted', async () => {
-    const { api, inUse, signin, db, emitted } = signinWorld(database())
+    const { api, signin, db, emitted } = signinWorld(database())
     const { call } = await api()
     const { body } = await call('POST', '/sign-in-sources', { ...WS_TRUST, name: newName() })
-    inUse.by = ['enrollment policy "Sales"', 'setting enroll_sign_in_source_id']
+    await db.kysely
+      .updateTable('settings')
+      .set({ values: JSON.stringify({ enroll_sign_in_source_id: body.id }) })
+      .execute()
     expect(await call('DELETE', `/sign-in-sources/${body.id}`)).toMatchObject({
       status: 409,
       body: {
-        detail: 'The source is in use: enrollment policy "Sales", setting enroll_sign_in_source_id.',
+        detail: 'The source is in use: the page /enroll.',
       },
     })
     const found = await db.transaction((trx) => signin.findSource(trx, body.id))
     expect(found).toMatchObject({ kind: 'ws_trust', id: body.id })
-    inUse.by = []
+    await db.kysely.updateTable('settings').set({ values: '{}' }).execute()
     expect((await call('DELETE', `/sign-in-sources/${body.id}`)).status).toBe(204)
     expect((await call('DELETE', `/sign-in-sources/${body.id}`)).status).toBe(404)
     expect(emitted.at(-1)).toMatchObject({ type: 'signin_source.deleted', data: { source_id: body.id } })

@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest'
-import { createUsers } from '../../../src/features/users/index.ts'
+import { beforeAll, expect, test } from 'vitest'
 import { doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { ACT } from '../../support/act.ts'
+import { addSources, peopleOf } from '../../support/people.ts'
 
 const NEW = {
   ...{ display_name: '', email: null, device_limit: null, enrollment_manager: false, disabled: false },
@@ -15,14 +15,11 @@ const B = 'source-b'
 let names = 0
 
 describeEachEngine('people of sign-in sources', (database) => {
+  beforeAll(() => addSources(database(), A, B))
+
   function world() {
     const doors = doorsOf(database())
-    const users = createUsers({
-      ...doors,
-      defaultDeviceLimit: async () => 15,
-      liveEnrollments: async () => 0,
-      subjectAt: async (_trx, { subject }) => subject,
-    })
+    const { users } = peopleOf(doors)
     names += 1
     const name = `anna-${names}@example.com`
     const link = (

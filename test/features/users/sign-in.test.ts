@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest'
-import { createUsers } from '../../../src/features/users/index.ts'
 import { doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
 import { ACT } from '../../support/act.ts'
+import { peopleOf } from '../../support/people.ts'
 
 // Hashing is slow on purpose: the limit is for what hangs, not for a busy machine.
 vi.setConfig({ testTimeout: 120_000 })
@@ -16,13 +16,7 @@ const NEW = {
 describeEachEngine('users who sign in', (database) => {
   function world() {
     const doors = doorsOf(database())
-    const users = createUsers({
-      ...doors,
-      defaultDeviceLimit: async () => 15,
-      liveEnrollments: async () => 0,
-      subjectAt: async (_trx, { subject }) => subject,
-    })
-    return { ...doors, users }
+    return { ...doors, users: peopleOf(doors).users }
   }
 
   test('have the password that was set, in whatever Unicode form it is typed, and no other', async () => {

@@ -1,29 +1,24 @@
 import { scryptSync } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createOperators } from '../../../src/features/operators/index.ts'
-import { createUsers, usersApi } from '../../../src/features/users/index.ts'
+import { usersApi } from '../../../src/features/users/index.ts'
 import { apiWorld, doorsOf } from '../../support/api-world.ts'
 import { describeEachEngine } from '../../support/database.ts'
+import { addSources, peopleOf } from '../../support/people.ts'
+import { ACT } from '../../support/act.ts'
+import { addDevice } from '../groups/world.ts'
 
 describeEachEngine('users', (database) => {
   async function world() {
     const doors = doorsOf(database())
-    const live = { count: 0, limit: 15 as number | null }
-    const users = createUsers({
-      ...doors,
-      defaultDeviceLimit: async (executor) => {
-        await executor.selectFrom('settings').select('version').execute()
-        return live.limit
-      },
-      liveEnrollments: async () => live.count,
-      subjectAt: async (_trx, { source_id, subject }) => (source_id === 'no-source' ? undefined : subject),
-    })
+    await addSources(doors.db, 'a-source')
+    const { users, settings } = peopleOf(doors)
     const { call } = await apiWorld({
       ...doors,
       operators: createOperators(doors),
       routes: usersApi({ users }),
     })
-    return { ...doors, users, live, call }
+    return { ...doors, users, settings, call }
   }
 
   let names = 0
@@ -171,14 +166,18 @@ describeEachEngine('users', (database) => {
   })
 
   test('one who has enrolled devices cannot be deleted', async () => {
-    const { call, live, emitted } = await world()
+    const { call, db, emitted } = await world()
     const { body } = await call('POST', '/users', { user_name: newName() })
-    live.count = 2
+    for (let n = 0; n < 2; n++) await addDevice(db, { user_id: body.id })
     expect(await call('DELETE', `/users/${body.id}`)).toMatchObject({
       status: 409,
       body: { code: 'conflict', detail: 'The user still has 2 enrolled devices.' },
     })
-    live.count = 0
+    await db.kysely
+      .updateTable('enrollments')
+      .set({ unenrolled_at: new Date() })
+      .where('user_id', '=', body.id)
+      .execute()
     expect((await call('DELETE', `/users/${body.id}`)).status).toBe(204)
     expect((await call('GET', `/users/${body.id}`)).status).toBe(404)
     expect((await call('PATCH', `/users/${body.id}`, {})).status).toBe(404)
@@ -225,7 +224,7 @@ describeEachEngine('users', (database) => {
   })
 
   test('the limit is the user’s own or the default, read with the caller’s transaction', async () => {
-    const { call, users, live, db } = await world()
+    const { call, users, settings, db } = await world()
     const limitOf = async (fields: object) => {
       const { body } = await call('POST', '/users', { user_name: newName(), ...fields })
       return db.transaction(async (trx) => {
@@ -235,8 +234,9 @@ describeEachEngine('users', (database) => {
     }
     expect(await limitOf({ device_limit: 0 })).toBe(0)
     expect(await limitOf({})).toBe(15)
-    live.limit = null
+    await settings.update({ default_device_limit: null }, ACT)
     expect(await limitOf({})).toBeNull()
+    await settings.update({ default_device_limit: 15 }, ACT)
     expect(await db.transaction((trx) => users.lock(trx, 'nobody'))).toBeUndefined()
   })
 

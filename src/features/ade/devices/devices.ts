@@ -109,8 +109,6 @@ export function createDeviceNotes({ clock }: { clock: Clock }) {
     noteUnenrolled: (trx: Tx, serial: string, at: Date) => store.noteUnenrolled(trx, serial, at),
     /** Serial numbers that newly got a policy, each told once; locked until `trx` ends. */
     takeUnjudged: (trx: Tx, limit: number) => store.takeUnjudged(trx, limit, clock.now()),
-    /** How many devices have the policy. */
-    countDevices: (trx: Tx, policyId: string) => store.countWithPolicy(trx, policyId),
   }
 }
 

@@ -150,13 +150,6 @@ export async function takeUnjudged(
   return rows
 }
 
-/** How many live devices have a policy. */
-export async function countWithPolicy(db: Reader, policyId: string): Promise<number> {
-  const { rows } = await sql<{ count: number }>`
-    select count(*) as count from ade_devices d where d.policy_id = ${policyId} and ${LIVE}`.execute(db)
-  return rows[0]?.count ?? 0
-}
-
 /** How many live serial numbers each server has. */
 export async function countLive(db: Reader, serverIds: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await sql<{ id: string; count: number }>`

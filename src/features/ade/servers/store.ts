@@ -62,17 +62,6 @@ export function findServersWithToken(db: Reader): Promise<ServerRow[]> {
   return db.selectFrom('ade_servers').selectAll().where('token', 'is not', null).orderBy('id').execute()
 }
 
-/** The names of the servers whose new devices get a policy. */
-export async function namesDefaultingTo(db: Reader, policyId: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('ade_servers')
-    .select('name')
-    .where('default_policy_id', '=', policyId)
-    .orderBy('name')
-    .execute()
-  return rows.map(({ name }) => name)
-}
-
 /** Writes columns as the next version. Throws a unique violation when the name is another's. */
 export function changeServer(trx: Tx, id: string, columns: ServerChange, now: Date): Promise<ServerRow> {
   return trx

@@ -11,12 +11,3 @@ export async function countByState(db: Reader): Promise<{ enrolled: number; unen
     from enrollments where parent_id is null`.execute(db)
   return rows[0]!
 }
-
-/** The serial numbers of these devices and of the devices of these channels, as far as they have one. */
-export async function serialsOf(db: Reader, ids: readonly string[]): Promise<Map<string, string>> {
-  const { rows } = await sql<{ id: string; serial: string }>`
-    select e.id, coalesce(e.serial_number, d.serial_number) as serial
-    from enrollments e left join enrollments d on d.id = e.parent_id
-    where e.id = any(${ids}::text[]) and coalesce(e.serial_number, d.serial_number) is not null`.execute(db)
-  return new Map(rows.map(({ id, serial }) => [id, serial]))
-}

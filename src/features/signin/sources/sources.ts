@@ -1,4 +1,5 @@
 import { type Db, type Tx, isUniqueViolation, resealColumn } from '../../../db/index.ts'
+import { isSourceOfPage, policiesNaming } from '../../../db/statements/uses.ts'
 import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
@@ -28,8 +29,6 @@ export type SourcesDeps = {
   events: Pick<Events, 'emit'>
   secretBox: SecretBox
   users: Pick<Users, 'forgetSubjects'>
-  /** What uses the source, each in words (`enrollment policy "Sales"`); empty when nothing does. */
-  usage: (trx: Tx, id: string) => Promise<readonly string[]>
 }
 
 /** Where people prove who they are. */
@@ -87,7 +86,7 @@ export function createSources(deps: SourcesDeps) {
       const source = (await lockSource(trx, id)) ?? missing()
       act.checkVersion(source.version)
       if (source.kind === LOCAL) throw new AppError('conflict', 'The local source cannot be deleted.')
-      const users = await deps.usage(trx, id)
+      const users = await usersOf(trx, id)
       if (users.length > 0) throw new AppError('conflict', `The source is in use: ${users.join(', ')}.`)
       await deleteSource(trx, id)
       await events.emit(trx, fact('signin_source.deleted', source, act))
@@ -146,6 +145,15 @@ function fact(
   data: { changed?: string[] } = {},
 ) {
   return { type, act, data: { source_id: id, kind, name, ...data } }
+}
+
+/** Who needs the source, in words. */
+async function usersOf(trx: Tx, id: string): Promise<string[]> {
+  const policies = await policiesNaming(trx, 'sign_in_source_id', id)
+  return [
+    ...policies.map((name) => `enrollment policy "${name}"`),
+    ...((await isSourceOfPage(trx, id)) ? ['the page /enroll'] : []),
+  ]
 }
 
 function missing(): never {
