@@ -1,6 +1,6 @@
 import type { Runtime } from '../kernel/runtime.ts'
 
-/** Every setting of the server; README says what each means. */
+/** Every setting of the server; docs/configuration.md says what each means. */
 export const VARIABLES = [
   'FIRSTBOOT_DATABASE_URL',
   'FIRSTBOOT_DATA_DIR',

@@ -64,7 +64,7 @@ beforeAll(() => {
 test('the package holds the program and its papers, and neither sources nor tests', () => {
   const installed = path.join(project, 'node_modules/firstboot')
   expect(readdirSync(installed).toSorted()).toEqual(
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'].toSorted(),
+    ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'package.json'].toSorted(),
   )
   const built = readdirSync(path.join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
   expect(built.filter((name) => !/\.js(\.map)?$/.test(name) && path.extname(name) !== '')).toEqual([])
