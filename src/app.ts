@@ -11,14 +11,8 @@ import {
   enrollmentPoliciesApi,
   type EnrollmentPolicies,
 } from './features/enrollment-policies/index.ts'
-import {
-  createEnrollment,
-  createLinks,
-  enrollmentApi,
-  entryRoutes,
-  linkRoutes,
-  linksApi,
-} from './features/enrollment/index.ts'
+import { createEnrollment, enrollmentApi } from './features/enrollment/index.ts'
+import { createLinks, entryRoutes, linkRoutes, linksApi } from './features/entry/index.ts'
 import { createEvents, eventsApi } from './features/events/index.ts'
 import { createGroups, groupsApi, type Groups } from './features/groups/index.ts'
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
@@ -225,7 +219,14 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     log,
     isRotating: secrets.previousSecretKey !== null,
     parts: [
-      ...[identity.reseal, push.certificates.reseal, enrollment.reseal, ade.reseal, signin.reseal],
+      ...[
+        identity.reseal,
+        push.certificates.reseal,
+        links.reseal,
+        enrollment.reseal,
+        ade.reseal,
+        signin.reseal,
+      ],
       ...[commands.reseal, idempotencyKeys.reseal],
     ],
     finish: () => resealInstance(base),

@@ -3,10 +3,13 @@ import type { Ade } from './features/ade/index.ts'
 import type { Attempts, Strangers } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { DeviceIdentity } from './features/device-identity/index.ts'
+import type { Devices } from './features/devices/index.ts'
+import type { EnrollmentPolicies } from './features/enrollment-policies/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
 import type { Events } from './features/events/index.ts'
 import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Push } from './features/push/index.ts'
+import { releaseFromSetup } from './features/setup-release/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import type { Signin } from './features/signin/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
@@ -33,6 +36,8 @@ interface JobDeps {
   commands: Commands
   identity: DeviceIdentity
   enrollment: Enrollment
+  devices: Devices
+  policies: EnrollmentPolicies
   ade: Ade
   signin: Signin
   idempotencyKeys: IdempotencyKeys
@@ -48,7 +53,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'send_pushes', every: SECOND, run: push.run },
     { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },
-    { name: 'release_from_setup', every: SECOND, run: enrollment.release },
+    { name: 'release_from_setup', every: SECOND, run: () => releaseFromSetup(deps) },
     { name: 'judge_assignments', every: 2 * SECOND, run: enrollment.judgeAssignments },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },

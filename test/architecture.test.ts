@@ -2,56 +2,8 @@ import { readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { FEATURES, SIMULATOR } from './house/layers.ts'
 import { readSources, type Source } from './house/source.ts'
-
-/** What each slice may use of the others; kernel, db and protocol are open to all of them. */
-const FEATURES: Record<string, readonly string[]> = {
-  events: [],
-  settings: ['events'],
-  governor: ['events'],
-  users: ['events', 'settings'],
-  signin: ['events', 'users'],
-  operators: ['events', 'settings', 'users', 'signin'],
-  attempts: ['events', 'settings'],
-  devices: ['events', 'settings', 'users'],
-  push: ['events', 'settings', 'devices'],
-  commands: ['events', 'settings', 'governor', 'devices', 'push'],
-  'device-identity': ['events', 'settings', 'attempts', 'devices'],
-  groups: ['events', 'users', 'devices'],
-  rollout: ['events', 'governor', 'users', 'devices', 'commands', 'groups'],
-  declarations: ['events', 'devices', 'commands', 'groups', 'rollout'],
-  'enrollment-policies': ['events', 'signin', 'groups'],
-  ade: ['events', 'governor', 'attempts', 'devices', 'groups', 'enrollment-policies'],
-  enrollment: [
-    ...[
-      'events',
-      'settings',
-      'governor',
-      'users',
-      'signin',
-      'operators',
-      'attempts',
-      'devices',
-      'push',
-      'commands',
-    ],
-    ...['device-identity', 'groups', 'rollout', 'enrollment-policies', 'ade'],
-  ],
-  'mdm-endpoints': [
-    ...[
-      'events',
-      'settings',
-      'attempts',
-      'devices',
-      'commands',
-      'device-identity',
-      'declarations',
-      'enrollment',
-    ],
-  ],
-  status: ['devices', 'commands', 'ade'],
-  nanomdm: ['events', 'settings', 'governor', 'devices', 'push', 'commands', 'mdm-endpoints'],
-}
 
 const feature = (name: string) => `features/${name}`
 
@@ -73,28 +25,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ),
 }
 
-/** The folders of the simulator and what each may use of the others; a file at its top, index.ts apart, uses none of them. */
-const SIMULATOR: Record<string, readonly string[]> = {
-  wire: [],
-  'apple-cloud': [],
-  'push-service': [],
-  directories: [],
-  'device/scep': ['wire'],
-  'device/profiles': ['wire', 'device/scep'],
-  'device/commands': ['wire', 'device/scep', 'device/profiles'],
-  device: ['wire', 'device/scep', 'device/profiles', 'device/commands'],
-  'phone/browser': ['wire'],
-  phone: ['wire', 'apple-cloud', 'device/profiles', 'device', 'phone/browser'],
-  fleet: ['wire', 'device/commands', 'device'],
-  'demo/world': ['wire', 'apple-cloud', 'push-service', 'directories', 'device', 'phone'],
-  'demo/acts': ['apple-cloud', 'demo/world'],
-  'demo/telling': ['demo/world'],
-  demo: ['demo/world', 'demo/acts', 'demo/telling'],
-}
-
-const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?(api|routes)\.ts$)/
-const SCHEMA = /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/[^/]+\/([^/]+\/)?(api|schema|view)\.ts$)/
-const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?store\.ts$|migrations\/)/
+const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?((\w+-)?api|routes)\.ts$)/
+const SCHEMA =
+  /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/[^/]+\/([^/]+\/)?((\w+-)?api|schema|view)\.ts$)/
+const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?(\w+-)?store\.ts$|migrations\/)/
 const PROTOCOL = /^src\/protocol\//
 const DB = /^src\/db\//
 const KERNEL = /^src\/kernel\//
@@ -125,7 +59,7 @@ const CONFINED: Record<string, RegExp> = {
 const STORES_OF_MANY: ReadonlySet<string> = new Set([
   'src/features/mdm-endpoints/store.ts',
   'src/features/enrollment/check-in/store.ts',
-  'src/features/enrollment/power-on/store.ts',
+  'src/features/entry/power-on/store.ts',
   'src/features/device-identity/attempt-issue/store.ts',
 ])
 

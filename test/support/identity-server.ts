@@ -1,7 +1,7 @@
 import { createAttempts, createStrangers } from '../../src/features/attempts/index.ts'
 import { attemptsApi } from '../../src/features/attempts/api.ts'
 import { createDeviceIdentity } from '../../src/features/device-identity/index.ts'
-import { createLinks, linkRoutes, linksApi } from '../../src/features/enrollment/index.ts'
+import { createLinks, linkRoutes, linksApi } from '../../src/features/entry/index.ts'
 import { createIdempotencyKeys, type Role } from '../../src/features/operators/index.ts'
 import { createHttp } from '../../src/http/index.ts'
 import type { Db } from '../../src/db/index.ts'

@@ -4,11 +4,12 @@ import type { CommandsTables } from './commands.ts'
 import type { DeviceIdentityTables } from './device-identity.ts'
 import type { DevicesTables } from './devices.ts'
 import type { EnrollmentPoliciesTables } from './enrollment-policies.ts'
-import type { EnrollmentTables } from './enrollment.ts'
+import type { EntryTables } from './entry.ts'
 import type { EventsTables } from './events.ts'
 import type { GroupsTables } from './groups.ts'
 import type { OperatorsTables } from './operators.ts'
 import type { PushTables } from './push.ts'
+import type { SetupReleaseTables } from './setup-release.ts'
 import type { SettingsTables } from './settings.ts'
 import type { SigninTables } from './signin.ts'
 import type { UsersTables } from './users.ts'
@@ -25,7 +26,8 @@ export interface Database
     PushTables,
     CommandsTables,
     DeviceIdentityTables,
-    EnrollmentTables,
+    EntryTables,
+    SetupReleaseTables,
     SigninTables,
     GroupsTables,
     EnrollmentPoliciesTables,

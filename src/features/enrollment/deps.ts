@@ -12,7 +12,7 @@ import type { Events } from '../events/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Push } from '../push/index.ts'
 import type { Users } from '../users/index.ts'
-import type { Links } from './links.ts'
+import type { Links } from '../entry/index.ts'
 
 /** The parts that a device's way in and out touches. */
 export interface EnrollmentDeps {

@@ -5,10 +5,9 @@ import { AppError } from '../../kernel/errors.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
-import { halfEnrolledSince } from './half-enrolled.ts'
-import { isAutomated } from './owner/rule.ts'
-import { profileIdentifier } from './profile.ts'
-import { forgetRelease } from './release/release.ts'
+import { halfEnrolledSince } from '../devices/index.ts'
+import { isAutomated } from '../entry/index.ts'
+import { profileIdentifier } from '../entry/index.ts'
 
 const BATCH = 100
 
@@ -41,7 +40,6 @@ export async function endEnrollment(
   await deps.identity.endAll(trx, enrollment.id, reason === 'serial_number_moved' ? 'replaced' : 'ended')
   await deps.commands.cancelAll(trx, act, ids)
   await deps.push.forget(trx, ids)
-  await forgetRelease(trx, enrollment.id)
   await deps.groups.removeDevice(trx, enrollment.id)
   await noteLeft(trx, deps, enrollment)
   await deps.events.emit(trx, {

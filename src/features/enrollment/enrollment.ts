@@ -5,9 +5,8 @@ import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { judgeAssignments } from './judge.ts'
 import { openToken } from './messages.ts'
-import { tellContested } from './owner/owner.ts'
+import { tellContested } from './takeover.ts'
 import { reseal } from './reseal.ts'
-import { release } from './release/release.ts'
 
 /** How a device gets in, stays in and leaves. */
 export type Enrollment = ReturnType<typeof createEnrollment>
@@ -35,8 +34,6 @@ export function createEnrollment(deps: EnrollmentDeps) {
     reseal: () => reseal(deps),
     /** A background job: ends enrollments that never got beyond Authenticate. */
     abandonHalfEnrolled: () => abandonHalfEnrolled(deps),
-    /** A background job: lets devices go on that wait in Setup Assistant. */
-    release: () => release(deps),
     /** A background job: unenrols devices of users whose serial numbers newly got a policy. */
     judgeAssignments: () => judgeAssignments(deps),
     /** Answers when no TokenUpdate is in flight any more. */

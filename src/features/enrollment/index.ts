@@ -1,5 +1,2 @@
-export { enrollmentApi, linksApi } from './api.ts'
-export type { EnrollmentDeps } from './deps.ts'
+export { enrollmentApi } from './api.ts'
 export { createEnrollment, type Enrollment } from './enrollment.ts'
-export { createLinks } from './links.ts'
-export { entryRoutes, linkRoutes } from './routes.ts'

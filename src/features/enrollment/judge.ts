@@ -3,7 +3,7 @@ import type { Tx } from '../../db/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
 import { queueUnenroll } from './end.ts'
-import { isAutomated } from './owner/rule.ts'
+import { isAutomated } from '../entry/index.ts'
 
 const BATCH = 100
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { lookFor, pickLanguage } from '../../../src/features/enrollment/pages/language.ts'
-import { endPage } from '../../../src/features/enrollment/pages/refused.ts'
+import { lookFor, pickLanguage } from '../../../src/features/entry/pages/language.ts'
+import { endPage } from '../../../src/features/entry/pages/refused.ts'
 
 describe('the language of a reader', () => {
   test.each([

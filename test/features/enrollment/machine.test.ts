@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createMachineReader } from '../../../src/features/enrollment/power-on/machine.ts'
-import { meetsMinimum } from '../../../src/features/enrollment/power-on/os-version.ts'
+import { createMachineReader } from '../../../src/features/entry/power-on/machine.ts'
+import { meetsMinimum } from '../../../src/features/entry/power-on/os-version.ts'
 import { createLog } from '../../../src/kernel/log.ts'
 import { createMachineInfoTrust, signMachineInfo } from '../../../src/protocol/ade/index.ts'
 import { createFakeAppleCa, type FakeAppleCa } from '../../../src/simulator/index.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { groundOf, type Claimant, type Owner } from '../../../src/features/enrollment/owner/rule.ts'
+import { groundOf, type Claimant, type Owner } from '../../../src/features/entry/owner-rule.ts'
 
 const NOW = new Date('2027-01-01T12:00:00Z')
 const later = (minutes: number) => new Date(NOW.getTime() + minutes * 60_000)

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { html } from '../../../src/features/enrollment/pages/html.ts'
-import { lookFor } from '../../../src/features/enrollment/pages/language.ts'
-import { layout, PAGE_HEADERS } from '../../../src/features/enrollment/pages/layout.ts'
+import { html } from '../../../src/features/entry/pages/html.ts'
+import { lookFor } from '../../../src/features/entry/pages/language.ts'
+import { layout, PAGE_HEADERS } from '../../../src/features/entry/pages/layout.ts'
 
 const look = lookFor('en', { organization_name: null, support_phone_number: null })
 

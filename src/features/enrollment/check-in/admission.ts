@@ -3,8 +3,8 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { Attempt, NewStep, ReasonCode } from '../../attempts/index.ts'
 import type { Devices, Enrollment } from '../../devices/index.ts'
 import type { User, Users } from '../../users/index.ts'
-import { isAutomated } from '../owner/rule.ts'
-import { halfEnrolledSince } from '../half-enrolled.ts'
+import { isAutomated } from '../../entry/index.ts'
+import { halfEnrolledSince } from '../../devices/index.ts'
 
 /** What Authenticate says of the device, as far as admission looks at it. */
 export interface Applicant {

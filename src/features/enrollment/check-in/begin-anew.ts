@@ -4,8 +4,7 @@ import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { Enrollment } from '../../devices/index.ts'
 import type { EnrollmentDeps } from '../deps.ts'
 import { noteLeft } from '../end.ts'
-import { isAutomated } from '../owner/rule.ts'
-import { forgetRelease } from '../release/release.ts'
+import { isAutomated } from '../../entry/index.ts'
 
 /**
  * Puts away what was of an earlier enrollment, which is locked, and gives its row and its place to the certificate: nothing
@@ -21,7 +20,6 @@ export async function beginAnew(
   const users = await deps.devices.deleteUserChannels(trx, before.id)
   await deps.commands.cancelAll(trx, act, [before.id, ...users])
   await deps.push.forget(trx, [before.id, ...users])
-  await forgetRelease(trx, before.id)
   if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)
   if (before.unenrolled_at === null && !isAutomated(row.way ?? null)) await noteLeft(trx, deps, before)
   await deps.devices.updateEnrollment(trx, before.id, { ...blank(before), ...row })

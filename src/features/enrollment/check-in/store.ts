@@ -3,7 +3,7 @@ import { withoutNul, type Db, type Tx } from '../../../db/index.ts'
 import type { Attempt } from '../../attempts/index.ts'
 import type { Binding } from '../../device-identity/index.ts'
 import { MOST_MESSAGE_BYTES, rowIds, type Enrollment } from '../../devices/index.ts'
-import { takingUse } from '../store.ts'
+import { takingUse } from '../../../db/statements/link-use.ts'
 
 /**
  * The statements by which devices come in. Like that of the poll they name the tables of other features: a check-in

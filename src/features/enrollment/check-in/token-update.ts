@@ -5,7 +5,7 @@ import { isRowOf, spaceOf, type Enrollment } from '../../devices/index.ts'
 import { configurationDeadlineMinutes } from '../../enrollment-policies/index.ts'
 import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
 import { sealMessage, sealToken } from '../messages.ts'
-import { tellContested } from '../owner/owner.ts'
+import { tellContested } from '../takeover.ts'
 import { userChannel } from './user-channel.ts'
 import { writeTokens, type FirstSteps, type TokenOutcome, type TokenWrite } from './store.ts'
 

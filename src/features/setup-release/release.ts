@@ -1,11 +1,13 @@
-import type { Tx } from '../../../db/index.ts'
-import { actOfServer } from '../../../kernel/act.ts'
-import { addTime } from '../../../kernel/clock.ts'
-import { newAppleUuid } from '../../../kernel/ids.ts'
-import { buildCommand } from '../../../protocol/mdm/index.ts'
-import { configurationDeadlineMinutes } from '../../enrollment-policies/index.ts'
-import type { Enrollment } from '../../devices/index.ts'
-import type { EnrollmentDeps } from '../deps.ts'
+import type { Db, Tx } from '../../db/index.ts'
+import { actOfServer } from '../../kernel/act.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import { newAppleUuid } from '../../kernel/ids.ts'
+import { buildCommand } from '../../protocol/mdm/index.ts'
+import type { Devices, Enrollment } from '../devices/index.ts'
+import type { Attempts } from '../attempts/index.ts'
+import type { Commands } from '../commands/index.ts'
+import { configurationDeadlineMinutes, type EnrollmentPolicies } from '../enrollment-policies/index.ts'
+import type { Events } from '../events/index.ts'
 import * as store from './store.ts'
 
 const PAGE = 500
@@ -13,10 +15,21 @@ const PAGE = 500
 const FIRST_PAUSE_SECONDS = 15
 const LONGEST_PAUSE_SECONDS = 3_600
 
-/** Owes a device its release that said later than with its first TokenUpdate (check-in/store.ts) that it waits. */
+/** What letting phones out of Setup Assistant is made of. */
+interface ReleaseDeps {
+  db: Db
+  clock: Clock
+  events: Pick<Events, 'emit'>
+  attempts: Pick<Attempts, 'step'>
+  devices: Pick<Devices, 'awaitingIds' | 'lockEnrollment' | 'updateEnrollment'>
+  commands: Pick<Commands, 'enqueue' | 'pendingAmong' | 'stateOf'>
+  policies: Pick<EnrollmentPolicies, 'find'>
+}
+
+/** Owes a device its release that said later than with its first TokenUpdate (db/statements) that it waits. */
 async function oweRelease(
   trx: Tx,
-  deps: Pick<EnrollmentDeps, 'clock' | 'policies'>,
+  deps: Pick<ReleaseDeps, 'clock' | 'policies'>,
   device: Pick<Enrollment, 'id' | 'policy_id'>,
 ): Promise<void> {
   const now = deps.clock.now()
@@ -30,11 +43,8 @@ async function oweRelease(
   })
 }
 
-/** A device that leaves or enrols anew is owed nothing of before. */
-export const forgetRelease = store.forget
-
 /** Job: goes on with every release that is owed, and finds devices that wait without one. */
-export async function release(deps: EnrollmentDeps): Promise<void> {
+export async function release(deps: ReleaseDeps): Promise<void> {
   await findForgotten(deps)
   for (let after = ''; ;) {
     const owed = await store.listOwed(deps.db.kysely, { now: deps.clock.now(), after, limit: PAGE })
@@ -45,7 +55,7 @@ export async function release(deps: EnrollmentDeps): Promise<void> {
   }
 }
 
-async function goOnWith(deps: EnrollmentDeps, owed: readonly store.Release[]): Promise<void> {
+async function goOnWith(deps: ReleaseDeps, owed: readonly store.Release[]): Promise<void> {
   const waitsFor = owed.flatMap(({ enrollment_id, configured_uuid, command_uuids }) =>
     (configured_uuid === null ? command_uuids : [configured_uuid]).map((uuid) => ({ enrollment_id, uuid })),
   )
@@ -62,12 +72,12 @@ async function goOnWith(deps: EnrollmentDeps, owed: readonly store.Release[]): P
 }
 
 /** Queues DeviceConfigured. */
-function send(deps: EnrollmentDeps, id: string, reason: 'commands_done' | 'deadline'): Promise<void> {
+function send(deps: ReleaseDeps, id: string, reason: 'commands_done' | 'deadline'): Promise<void> {
   return deps.db.transaction(async (trx) => {
     const device = await deps.devices.lockEnrollment(trx, id)
     const owed = await store.lockOwed(trx, id)
     if (owed?.configured_uuid !== null) return
-    if (!device || device.unenrolled_at !== null) return store.forget(trx, id)
+    if (isOver(owed, device)) return store.forget(trx, id)
     const uuid = newAppleUuid()
     await deps.commands.enqueue(trx, actOfServer(), {
       uuid,
@@ -81,11 +91,12 @@ function send(deps: EnrollmentDeps, id: string, reason: 'commands_done' | 'deadl
 }
 
 /** Takes note of what the device said to DeviceConfigured. */
-function settle(deps: EnrollmentDeps, id: string): Promise<void> {
+function settle(deps: ReleaseDeps, id: string): Promise<void> {
   return deps.db.transaction(async (trx) => {
     const device = await deps.devices.lockEnrollment(trx, id)
     const owed = await store.lockOwed(trx, id)
-    if (!device || !owed || owed.configured_uuid === null) return
+    if (!owed || owed.configured_uuid === null) return
+    if (isOver(owed, device)) return store.forget(trx, id)
     const state = await deps.commands.stateOf(trx, id, owed.configured_uuid)
     if (state === 'pending') return
     if (state === 'acknowledged') return released(trx, deps, owed, device)
@@ -96,12 +107,13 @@ function settle(deps: EnrollmentDeps, id: string): Promise<void> {
   })
 }
 
-async function released(
-  trx: Tx,
-  deps: EnrollmentDeps,
-  owed: store.Release,
-  device: Enrollment,
-): Promise<void> {
+/** A device that has left, or enrolled anew since, is owed nothing of before. */
+function isOver(owed: store.Release, device: Enrollment | undefined): device is undefined {
+  if (device === undefined || device.unenrolled_at !== null) return true
+  return device.authenticated_at !== null && device.authenticated_at > owed.created_at
+}
+
+async function released(trx: Tx, deps: ReleaseDeps, owed: store.Release, device: Enrollment): Promise<void> {
   const now = deps.clock.now()
   const { enrollment_id: id, reason } = owed
   await store.update(trx, id, { released_at: now })
@@ -119,7 +131,7 @@ async function released(
 }
 
 /** A device may say later that it waits, in a message that is stored without a look at this. */
-async function findForgotten(deps: EnrollmentDeps): Promise<void> {
+async function findForgotten(deps: ReleaseDeps): Promise<void> {
   const { db, devices } = deps
   for (let after = ''; ;) {
     const waiting = await devices.awaitingIds(db.kysely, { after, limit: PAGE })
@@ -131,7 +143,7 @@ async function findForgotten(deps: EnrollmentDeps): Promise<void> {
   }
 }
 
-function remember(deps: EnrollmentDeps, id: string): Promise<void> {
+function remember(deps: ReleaseDeps, id: string): Promise<void> {
   return deps.db.transaction(async (trx) => {
     const device = await deps.devices.lockEnrollment(trx, id)
     const isOwed = (await store.withoutRelease(trx, [id])).length === 0

@@ -6,7 +6,7 @@ import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Users } from '../users/index.ts'
 import type { Links } from './links.ts'
 import { renderProfile } from './profile.ts'
-import type { StoredLink } from './store.ts'
+import type { StoredLink } from './links-store.ts'
 
 /** What whoever opens a link gets. */
 type LinkAnswer = { profile: Buffer } | { refused: ReasonCode }

@@ -1,5 +1,6 @@
-import { sql, type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import { withoutNul, type Tx } from '../../db/index.ts'
+import { takingUse } from '../../db/statements/link-use.ts'
 import type { Database } from '../../db/tables/index.ts'
 
 /** A connection or a transaction. */
@@ -57,13 +58,6 @@ export async function revokeLink(trx: Tx, id: string, now: Date): Promise<Stored
     .where('revoked_at', 'is', null)
     .returningAll()
     .executeTakeFirst()
-}
-
-/** The statement that takes one use of a link, if it has one left at this moment; a part of another one, too. */
-export function takingUse(id: string, now: Date) {
-  return sql`
-    update enrollment_links set used = used + 1, updated_at = ${now}::timestamptz
-    where id = ${id} and revoked_at is null and expires_at > ${now}::timestamptz and used < uses`
 }
 
 /** Takes one use of a link that has one left at this moment; whether that happened. */

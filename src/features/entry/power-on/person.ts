@@ -3,7 +3,7 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { NewStep, ReasonCode } from '../../attempts/index.ts'
 import type { Devices } from '../../devices/index.ts'
 import type { User, Users } from '../../users/index.ts'
-import { halfEnrolledSince } from '../half-enrolled.ts'
+import { halfEnrolledSince } from '../../devices/index.ts'
 import type { StepRefusal } from './checks.ts'
 
 export interface PersonDeps {

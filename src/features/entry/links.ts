@@ -1,4 +1,4 @@
-import { withoutNul, type Db, type Tx } from '../../db/index.ts'
+import { resealColumn, withoutNul, type Db, type Tx } from '../../db/index.ts'
 import type { Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -14,9 +14,10 @@ import {
   listLinks,
   revokeLink,
   takeUse,
+  SEALED_LINK_KEYS,
   type Queries,
   type StoredLink,
-} from './store.ts'
+} from './links-store.ts'
 
 const DEFAULT_DAYS = 7
 const KEY_BYTES = 24
@@ -141,6 +142,12 @@ export function createLinks(deps: {
         }
       })
     },
+    /** Seals keys anew that are sealed with the previous secret key; gives their number. */
+    reseal: (): Promise<number> =>
+      resealColumn(db, secretBox, {
+        ...SEALED_LINK_KEYS,
+        context: ({ id }: { id: string }) => keyContext(id),
+      }),
     /** The link that an address names, or undefined. */
     byKey: (queries: Queries, key: string): Promise<StoredLink | undefined> =>
       findLinkByKey(queries, sha256(key)),
@@ -167,6 +174,6 @@ function badField(path: string, message: string): AppError {
 }
 
 /** What the key of a link is sealed for. */
-export function keyContext(id: string): string {
+function keyContext(id: string): string {
   return `enrollment_links.key:${id}`
 }

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Selectable, type Updateable } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
-import type { SetupReleasesTable } from '../../../db/tables/enrollment.ts'
+import type { Database, Tx } from '../../db/index.ts'
+import type { SetupReleasesTable } from '../../db/tables/setup-release.ts'
 
 type Reader = Kysely<Database> | Tx
 

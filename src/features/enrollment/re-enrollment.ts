@@ -1,7 +1,7 @@
-import type { Act } from '../../../kernel/act.ts'
-import { addTime } from '../../../kernel/clock.ts'
-import { AppError } from '../../../kernel/errors.ts'
-import type { EnrollmentDeps } from '../deps.ts'
+import type { Act } from '../../kernel/act.ts'
+import { addTime } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { EnrollmentDeps } from './deps.ts'
 
 /** An operator's word holds for so long, and for one identity. */
 const ALLOWED_MINUTES = 60

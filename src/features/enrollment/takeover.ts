@@ -1,9 +1,9 @@
-import type { Tx } from '../../../db/index.ts'
-import type { Attempt } from '../../attempts/index.ts'
-import type { Enrollment, Holder } from '../../devices/index.ts'
-import type { EnrollmentDeps } from '../deps.ts'
-import { halfEnrolledSince } from '../half-enrolled.ts'
-import { groundOf, isAutomated, type Claimant, type Owner } from './rule.ts'
+import type { Tx } from '../../db/index.ts'
+import type { Attempt } from '../attempts/index.ts'
+import type { Enrollment, Holder } from '../devices/index.ts'
+import type { EnrollmentDeps } from './deps.ts'
+import { halfEnrolledSince } from '../devices/index.ts'
+import { groundOf, isAutomated, type Claimant, type Owner } from '../entry/index.ts'
 
 /** Apple is asked whether a device is still there once in so long at most, however many want its place. */
 const ASK_AGAIN_SECONDS = 5
