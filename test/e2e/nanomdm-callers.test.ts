@@ -98,7 +98,7 @@ describeEachEngine("Callers of NanoMDM's API", (database) => {
     expect(events.map(({ enrollment_id }) => enrollment_id).toSorted()).toEqual(
       holders.map((each: { id: string }) => each.id).toSorted(),
     )
-    expect(events[0]).toMatchObject({ data: { by: admin.id, by_name: 'ada' } })
+    expect(events[0]).toMatchObject({ by: { kind: 'api_token', id: admin.id, name: 'ada' }, via: 'nanomdm' })
     expect(JSON.stringify(events)).not.toContain(holders[0].device.unlock_token)
   })
 

@@ -108,6 +108,7 @@ describeEachEngine('release from Setup Assistant', (database) => {
     const { udid } = direct.facts
     expect(await owed(udid)).toBeDefined()
     await direct.checkOut()
-    expect(await owed(udid)).toBeUndefined()
+    await world.until(async () => (await owed(udid)) === undefined, 1_000)
+    expect(await device(udid)).toMatchObject({ state: 'unenrolled' })
   })
 })
