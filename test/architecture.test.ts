@@ -58,9 +58,7 @@ const CONFINED: Record<string, RegExp> = {
 /** Each holds statements of a check-in, of a poll or result, of a power-on or of an issued certificate, across slices. */
 const STORES_OF_MANY: ReadonlySet<string> = new Set([
   'src/features/mdm-endpoints/store.ts',
-  'src/features/enrollment/check-in/store.ts',
   'src/features/entry/power-on/store.ts',
-  'src/features/device-identity/attempt-issue/store.ts',
 ])
 
 const MAX_LINES = 400

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { takeChallenges, type Taking } from '../../src/features/device-identity/attempt-issue/store.ts'
+import { takeChallenges, type Taking } from '../../src/db/statements/issue.ts'
 import { sha256 } from '../../src/kernel/ids.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { identityServer, type IdentityServer } from '../support/identity-server.ts'
@@ -27,9 +27,12 @@ describeEachEngine('recording certificates of attempts', (database) => {
     data: { certificate_serial_number: '0102', transaction_id: 'T\0X', renewal: false },
   })
   const take = async (challenges: string[]) =>
-    (await takeChallenges(server.db, challenges.map(takingOf), server.clock.now())).map(
-      (taken) => taken !== undefined,
-    )
+    (
+      await takeChallenges(server.db, challenges.map(takingOf), {
+        at: server.clock.now(),
+        deadline: server.clock.now(),
+      })
+    ).map((taken) => taken !== undefined)
   const issuedFor = (challenge: string) => server.issued(takingOf(challenge).issued.fingerprint)
 
   test('a batch takes what is worth something and leaves the rest as it is', async () => {

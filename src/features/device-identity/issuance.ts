@@ -1,5 +1,6 @@
 import { createGroupCommit, type Db } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { takeChallenges, type Taken, type Taking } from '../../db/statements/issue.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -13,9 +14,8 @@ import {
   type NameInput,
 } from '../../protocol/x509/index.ts'
 import type { FailInfo } from '../../protocol/scep/index.ts'
-import type { Attempts, ReasonCode, Strangers } from '../attempts/index.ts'
+import { ATTEMPT_MINUTES, type Attempts, type ReasonCode, type Strangers } from '../attempts/index.ts'
 import type { Events } from '../events/index.ts'
-import { takeChallenges, type Taken, type Taking } from './attempt-issue/store.ts'
 import type { Authority } from './authority.ts'
 import type { createBindings } from './bindings.ts'
 import type { ChallengeState, createChallenges } from './challenges.ts'
@@ -85,7 +85,10 @@ export function createIssuance(deps: {
   const renewals = createRenewals(deps)
   const batches = createGroupCommit<Taking & { attemptId: string }, Taken | undefined>({
     key: ({ attemptId }) => attemptId,
-    run: (takings) => takeChallenges(db, takings, clock.now()),
+    run: (takings) => {
+      const at = clock.now()
+      return takeChallenges(db, takings, { at, deadline: addTime(at, ATTEMPT_MINUTES, 'minute') })
+    },
     maxBatch: MAX_BATCH,
   })
 

@@ -1,4 +1,5 @@
 import { afterCommit, type Tx } from '../../../db/index.ts'
+import { lockArrival, writeAdmitted, type Arrival } from '../../../db/statements/admission.ts'
 import { actOfServer } from '../../../kernel/act.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
@@ -12,7 +13,6 @@ import { mayReplace, tellContested, tellTakeoverRefused } from '../takeover.ts'
 import { isAutomated } from '../../entry/index.ts'
 import { checkSameDevice, checkUser, type Applicant, type Refusal } from './admission.ts'
 import { beginAnew, factsOf } from './begin-anew.ts'
-import { lockArrival, writeAdmitted, type Arrival } from './store.ts'
 
 type AuthenticateMessage = Omit<Authenticate, 'raw'>
 
@@ -99,7 +99,7 @@ async function lock(
   { deviceId, serial_number, topic }: Applicant,
 ): Promise<Arrival | undefined> {
   const serials = serial_number === null ? [] : [serial_number]
-  const introduction = { deviceId, serials, topic }
+  const introduction = { rowIds: rowIds(deviceId), serials, topic }
   const arrival = await lockArrival(trx, fingerprint, introduction)
   const isStale = arrival !== undefined && arrival.attempt.enrollment_id !== null && !arrival.bindings.length
   // It waited for the same message to be done, and what it wrote was not there yet when the statement began.

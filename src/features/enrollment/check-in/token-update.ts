@@ -1,13 +1,18 @@
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
+import {
+  writeTokens,
+  type FirstSteps,
+  type TokenOutcome,
+  type TokenWrite,
+} from '../../../db/statements/token-update.ts'
 import { newAppleUuid } from '../../../kernel/ids.ts'
 import { buildCommand, type TokenUpdate } from '../../../protocol/mdm/index.ts'
-import { isRowOf, spaceOf, type Enrollment } from '../../devices/index.ts'
+import { isRowOf, MOST_MESSAGE_BYTES, spaceOf, type Enrollment } from '../../devices/index.ts'
 import { configurationDeadlineMinutes } from '../../enrollment-policies/index.ts'
 import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
 import { sealMessage, sealToken } from '../messages.ts'
 import { tellContested } from '../takeover.ts'
 import { userChannel } from './user-channel.ts'
-import { writeTokens, type FirstSteps, type TokenOutcome, type TokenWrite } from './store.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
 
@@ -126,6 +131,7 @@ function firstSteps(): FirstSteps {
     plist: { head: plist.subarray(0, at), tail: plist.subarray(at + uuid.length) },
     secondPushSeconds: SECOND_PUSH_SECONDS,
     deadlineMinutes: configurationDeadlineMinutes({ ade: { configuration_deadline_minutes: null } }),
+    mostMessageBytes: MOST_MESSAGE_BYTES,
   }
 }
 

@@ -1,0 +1,202 @@
+import type { Db } from '../database.ts'
+import type { EnrollmentsTable } from '../tables/devices.ts'
+import { batchStatement, byPlace } from './batch.ts'
+
+/** A TokenUpdate, ready for the statement. */
+export interface TokenWrite {
+  /** The channel that speaks, and the device channel to which its certificate is bound. */
+  enrollmentId: string
+  deviceId: string
+  type: EnrollmentsTable['type']
+  fingerprint: Buffer
+  topic: string
+  pushToken: Buffer
+  pushMagic: string
+  /** Sealed; null keeps the stored one. */
+  unlockToken: Buffer | null
+  awaitingConfiguration: boolean | null
+  notOnConsole: boolean | null
+  /** The message, sealed, and the SHA-256 of what it is. */
+  raw: Buffer
+  digest: Buffer
+  /** Of the DeviceInformation that a device is sent when this is its first. */
+  commandUuid: string
+}
+
+/** What the first TokenUpdate of a device brings: its plist around the CommandUUID, and when things are due. */
+export interface FirstSteps {
+  plist: { head: Buffer; tail: Buffer }
+  secondPushSeconds: number
+  /** How long it waits in Setup Assistant at most, where its policy does not say. */
+  deadlineMinutes: number
+  /** Bytes of messages that are kept of a channel in a day. */
+  mostMessageBytes: number
+}
+
+/** What came of it. No row for a request means: this certificate does not act for this channel with this topic. */
+export interface TokenOutcome {
+  n: number
+  type: EnrollmentsTable['type']
+  serial_number: string | null
+  tally: number
+  is_device: boolean
+  attempt_id: string | null
+  /** Of the attempt that this closed. */
+  user_name: string | null
+  /** The certificate is not known as the one that the enrollment uses. */
+  is_new_voice: boolean
+}
+
+/**
+ * The generation is looked at twice, before and after a wait for the row: a device that says Authenticate at the same
+ * moment with another certificate must not be completed with the tokens of before.
+ */
+const tokenUpdate = batchStatement<
+  TokenWrite,
+  TokenOutcome,
+  'at' | 'plist_head' | 'plist_tail' | 'second_push_seconds' | 'deadline_minutes' | 'most_bytes'
+>({
+  name: 'token_update',
+  columns: {
+    id: ['text', (write) => write.enrollmentId],
+    device: ['text', (write) => write.deviceId],
+    type: ['text', (write) => write.type],
+    fingerprint: ['bytea', (write) => write.fingerprint],
+    topic: ['text', (write) => write.topic],
+    token: ['bytea', (write) => write.pushToken],
+    magic: ['text', (write) => write.pushMagic],
+    unlock: ['bytea', (write) => write.unlockToken],
+    awaiting: ['boolean', (write) => write.awaitingConfiguration],
+    not_on_console: ['boolean', (write) => write.notOnConsole],
+    raw: ['bytea', (write) => write.raw],
+    digest: ['bytea', (write) => write.digest],
+    uuid: ['text', (write) => write.commandUuid],
+  },
+  given: {
+    at: 'timestamptz',
+    plist_head: 'bytea',
+    plist_tail: 'bytea',
+    second_push_seconds: 'integer',
+    deadline_minutes: 'integer',
+    most_bytes: 'integer',
+  },
+  text: (input, given) => `
+with input as materialized (
+  ${input}
+), caller as materialized (
+  select i.*, c.use <> 'current' as is_new_voice, e.generation,
+    e.message_digest is distinct from i.digest as is_changed,
+    e.messages_since is null or e.messages_since <= ${given.at} - interval '1 day' as is_new_day
+  from input i
+  join enrollment_certificates c
+    on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
+  join enrollments e on e.id = i.id and (e.id = i.device or e.parent_id = i.device) and e.type = i.type
+  order by i.id
+), updated as (
+  update enrollments e set push_token = i.token, push_magic = i.magic,
+    unlock_token = coalesce(i.unlock, e.unlock_token),
+    awaiting_configuration = coalesce(i.awaiting, e.awaiting_configuration),
+    not_on_console = coalesce(i.not_on_console, e.not_on_console),
+    token_update_tally = e.token_update_tally + 1, token_updated_at = ${given.at},
+    enrolled_at = coalesce(e.enrolled_at, ${given.at}),
+    last_seen_at = case when e.token_update_tally = 0 then ${given.at} else e.last_seen_at end,
+    push_state = 'ok', push_reason = null, unregistered_at = null, erased_at = null, message_digest = i.digest,
+    message_repeats = case when i.is_changed then 0 else e.message_repeats + 1 end,
+    messages_since = case when i.is_new_day then ${given.at} else e.messages_since end,
+    message_bytes = least(case when i.is_new_day then 0 else e.message_bytes end
+      + case when i.is_changed then length(i.raw) else 0 end, ${given.most_bytes} + 1),
+    updated_at = ${given.at}, version = e.version + 1
+  from caller i
+  where e.id = i.id and e.generation = i.generation and e.unenrolled_at is null and e.topic = i.topic
+  returning i.n, e.id, e.type, e.serial_number, e.attempt_id, e.policy_id, e.token_update_tally as tally,
+    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw, i.uuid,
+    i.is_new_voice, i.is_changed and e.message_bytes <= ${given.most_bytes} as is_news
+), alive as (
+  update enrollments e set unregistered_at = null
+  from updated u where e.id = u.parent_id and e.unregistered_at is not null
+), message as (
+  insert into checkin_messages (enrollment_id, message_type, received_at, raw)
+  select id, 'TokenUpdate', ${given.at}, raw from updated where is_news
+), enrolled as materialized (
+  select * from updated where is_device and tally = 1
+), closed as (
+  update enrollment_attempts a
+  set outcome = 'enrolled', reason = null, closed_at = ${given.at}, updated_at = ${given.at}
+  from enrolled e where a.id = e.attempt_id and a.outcome in ('in_progress', 'expired')
+  returning e.n, a.user_name
+), passed as (
+  insert into enrollment_attempt_steps (attempt_id, at, step, outcome)
+  select attempt_id, ${given.at}, 'token_update', 'passed' from enrolled e
+  where exists (select from enrollment_attempts a where a.id = e.attempt_id)
+), asked as (
+  insert into commands (uuid, request_type, purpose, body, target_ids, created_at)
+  select uuid, 'DeviceInformation', 'inventory', ${given.plist_head} || convert_to(uuid, 'UTF8') || ${given.plist_tail}, array[id],
+    ${given.at}
+  from enrolled
+), queued as (
+  insert into pending_deliveries (enrollment_id, command_uuid, priority, push_at, created_at)
+  select id, uuid, 0, ${given.at} + ${given.second_push_seconds} * interval '1 second', ${given.at} from enrolled
+), owed as (
+  insert into setup_releases (enrollment_id, deadline, command_uuids, created_at)
+  select e.id, ${given.at}
+      + coalesce((p.ade ->> 'configuration_deadline_minutes')::integer, ${given.deadline_minutes}) * interval '1 minute',
+    array[e.uuid], ${given.at}
+  from enrolled e left join enrollment_policies p on p.id = e.policy_id
+  where e.awaiting
+  on conflict (enrollment_id) do update set deadline = excluded.deadline, command_uuids = excluded.command_uuids,
+    created_at = excluded.created_at, configured_uuid = null, reason = null, tries = 0, retry_at = null,
+    released_at = null
+), noted as (
+  update ade_devices d set enrolled_at = ${given.at}
+  from (
+    select serial_number from enrolled where serial_number is not null and way in ('ade', 'ade_web')
+    order by serial_number
+  ) e
+  where d.serial_number = e.serial_number
+), told as (
+  insert into event_outbox (type, at, enrollment_id, serial_number, user_name, attempt_id, data)
+  select type, ${given.at}, id, serial_number, user_name, attempt_id, data
+  from (
+    select n, 1 as place, 'device.token_updated' as type, id, serial_number, null as user_name, null as attempt_id,
+      jsonb_build_object('tally', tally)
+        || case tally when 1 then jsonb_build_object('type', type) else '{}' end as data
+    from updated where is_news and not (is_device and tally = 1)
+    union all
+    select n, 1, 'command.queued', id, null, null, null,
+      jsonb_build_object('command_uuid', uuid, 'request_type', 'DeviceInformation', 'devices', 1)
+    from enrolled
+    union all
+    select e.n, 2, 'device.enrolled', e.id, e.serial_number, c.user_name, e.attempt_id, jsonb_build_object(
+      'tally', e.tally, 'type', e.type, 'awaiting_configuration', coalesce(e.awaiting, false))
+    from enrolled e left join closed c on c.n = e.n
+  ) t
+  order by n, place
+), woken as (
+  insert into push_needs (enrollment_id, due_at, created_at)
+  select u.id, ${given.at}, ${given.at} from updated u
+  where (u.is_device and u.tally = 1)
+    or exists (select 1 from pending_deliveries p where p.enrollment_id = u.id)
+  on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null,
+    claimed_until = null
+)
+select u.n, u.type, u.serial_number, u.tally, u.is_device, u.attempt_id, u.is_new_voice, c.user_name
+from updated u left join closed c on c.n = u.n`,
+})
+
+/** Runs a batch of TokenUpdates, at most one per channel; outcomes by position. */
+export async function writeTokens(
+  db: Db,
+  writes: readonly TokenWrite[],
+  first: FirstSteps,
+  at: Date,
+): Promise<(TokenOutcome | undefined)[]> {
+  const outcomes = await tokenUpdate.run(db, writes, {
+    at,
+    plist_head: first.plist.head,
+    plist_tail: first.plist.tail,
+    second_push_seconds: first.secondPushSeconds,
+    deadline_minutes: first.deadlineMinutes,
+    most_bytes: first.mostMessageBytes,
+  })
+  return byPlace(outcomes, writes.length)
+}
