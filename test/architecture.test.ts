@@ -56,10 +56,7 @@ const CONFINED: Record<string, RegExp> = {
 }
 
 /** Each holds statements of a check-in, of a poll or result, of a power-on or of an issued certificate, across slices. */
-const STORES_OF_MANY: ReadonlySet<string> = new Set([
-  'src/features/mdm-endpoints/store.ts',
-  'src/features/entry/power-on/store.ts',
-])
+const STORES_OF_MANY: ReadonlySet<string> = new Set(['src/features/mdm-endpoints/store.ts'])
 
 const MAX_LINES = 400
 

@@ -1,8 +1,8 @@
+import type { Assignment } from '../../../db/statements/power-on.ts'
 import type { NewStep, ReasonCode, StepName } from '../../attempts/index.ts'
 import type { EntryPolicy, Known } from './known.ts'
 import type { Machine } from './machine.ts'
 import { meetsMinimum } from './os-version.ts'
-import type { Assignment } from './store.ts'
 
 /** A refusal of a step, for the timeline. */
 export interface StepRefusal {

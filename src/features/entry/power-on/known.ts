@@ -1,8 +1,8 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
+import { lookUp, type Assignment, type Question } from '../../../db/statements/power-on.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import { adeWithDefaults, type Policy } from '../../enrollment-policies/index.ts'
-import { lookUp, type Assignment, type Question } from './store.ts'
 
 /** The policy of an address. */
 export type EntryPolicy = Omit<Policy, 'created_at' | 'updated_at'>

@@ -1,10 +1,10 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
+import { writeContacts, type Writing } from '../../../db/statements/power-on.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
-import type { Attempts, Contact, OpenAttempt, RecentContact } from '../../attempts/index.ts'
+import type { Attempts, Contact, ContactPlan, OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
 import type { Events } from '../../events/index.ts'
-import { writeContacts, type Writing } from './store.ts'
 
 /** What is to be written of a contact. */
 export interface Entry {
@@ -63,7 +63,7 @@ export function createRecorder(
     })
   }
 
-  function prepare(entry: Entry): Writing & { secret?: string } {
+  function prepare(entry: Entry): Writing & { plan: ContactPlan; secret?: string } {
     const { contact, open, recent, isOurs, provenUdid, isGranted } = entry
     const plan = attempts.planContact(contact, open, recent)
     const writing = { plan, isOurs, provenUdid }

@@ -1,8 +1,10 @@
-import { jsonText, type Db } from '../../../db/index.ts'
-import { addTime } from '../../../kernel/clock.ts'
-import type { ContactPlan, OpenAttempt, RecentContact } from '../../attempts/index.ts'
-import type { NewChallenge } from '../../device-identity/index.ts'
-import type { Policy } from '../../enrollment-policies/index.ts'
+import type { Selectable } from 'kysely'
+import { addTime } from '../../kernel/clock.ts'
+import type { Db } from '../database.ts'
+import type { AttemptsTables } from '../tables/attempts.ts'
+import type { DeviceIdentityTables } from '../tables/device-identity.ts'
+import type { EnrollmentPoliciesTable } from '../tables/enrollment-policies.ts'
+import { jsonText } from '../values.ts'
 
 /**
  * What is read and written of devices at power-on, for a whole batch of them. The statements name tables of several slices, as
@@ -30,6 +32,20 @@ export interface Assignment {
   removed_at: Date | null
 }
 
+type Attempt = Selectable<AttemptsTables['enrollment_attempts']>
+
+/** The attempt that is in progress; `version` is another after each change of its row. */
+type OpenAttempt = Pick<
+  Attempt,
+  'id' | 'way' | 'serial_number' | 'udid' | 'user_id' | 'user_name' | 'policy_id' | 'enrollment_id'
+> & { has_profile: boolean; has_certificate: boolean; version: string }
+
+/** The newest attempt with the same signed words within the last hour, and what came of it last. */
+type RecentAttempt = Pick<Attempt, 'id' | 'outcome' | 'reason'> & {
+  step: string
+  step_outcome: 'passed' | 'refused'
+}
+
 /** What was found. */
 interface Found {
   n: number
@@ -37,10 +53,10 @@ interface Found {
   address_policy_id: string | null
   address_server_id: string | null
   /** As it was stored, once of each policy. */
-  policy: Omit<Policy, 'created_at' | 'updated_at'> | null
+  policy: Omit<Selectable<EnrollmentPoliciesTable>, 'created_at' | 'updated_at'> | null
   is_known: boolean
   open: OpenAttempt | null
-  recent: RecentContact | null
+  recent: RecentAttempt | null
   is_replayed: boolean
   topic: string | null
 }
@@ -98,15 +114,31 @@ export async function lookUp(
   return rows.toSorted((a, b) => a.n - b.n)
 }
 
+/** An attempt as it is to be after a contact, the steps and events that this adds, and what was seen of it before. */
+interface Plan {
+  id: string
+  serial: string
+  seen?: { id: string; version: string }
+  opened?: object
+  joined?: object
+  abandoned?: string
+  repeats?: string
+  steps: readonly object[]
+  events: readonly object[]
+}
+
 /** What a contact comes to. */
 export interface Writing {
-  plan: ContactPlan
+  plan: Plan
   /** Whether the device has come to enrol with the profile that Apple has for it. */
   isOurs: boolean
   /** The UDID under which the serial number is enrolled from now on, if at all. */
   provenUdid?: string | undefined
   /** Of a device that gets a profile. */
-  challenge?: NewChallenge
+  challenge?: Omit<
+    Selectable<DeviceIdentityTables['scep_challenges']>,
+    'created_at' | 'public_key_hash' | 'certificate' | 'voided_at'
+  >
 }
 
 /**
