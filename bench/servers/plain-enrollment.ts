@@ -8,7 +8,7 @@ import type { Enrollment } from '../../src/features/devices/index.ts'
 import { renderProfile } from '../../src/features/entry/profile.ts'
 import type { Events } from '../../src/features/events/index.ts'
 import { addTime, type Clock } from '../../src/kernel/clock.ts'
-import { newAppleUuid, newId, sha256 } from '../../src/kernel/ids.ts'
+import { newAppleUuid, sha256 } from '../../src/kernel/ids.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import type { SecretBox } from '../../src/kernel/secret-box.ts'
 import { buildCommand, type Authenticate } from '../../src/protocol/mdm/index.ts'
@@ -117,7 +117,14 @@ export function plainEnrollment(deps: {
         })
         .execute()
       await ordinary.step(trx, challenge.attempt_id ?? '', { step: 'certificate', outcome: 'passed' })
-      await ordinary.emit(trx, { type: 'certificate.issued', attempt_id: challenge.attempt_id })
+      const data = {
+        ...{
+          certificate_serial_number: certificate.serialNumber,
+          not_after: certificate.notAfter.toISOString(),
+        },
+        ...{ transaction_id: message.transactionId, renewal: false },
+      }
+      await ordinary.emit(trx, { type: 'certificate.issued', attempt_id: challenge.attempt_id, data })
     })
     const answer = await buildSuccess({ request: message, issued: certificate, cipher, signer: ca, now })
     return reply.type('application/x-pki-message').send(answer)
@@ -180,7 +187,10 @@ export function plainEnrollment(deps: {
           .where('id', '=', attempt.id)
           .execute()
         await ordinary.step(trx, attempt.id, { step: 'authenticate', outcome: 'passed' })
-        await ordinary.emit(trx, { type: 'device.authenticated', enrollment_id: id, attempt_id: attempt.id })
+        await ordinary.emit(trx, {
+          ...{ type: 'device.authenticated', enrollment_id: id, attempt_id: attempt.id },
+          data: { again: false },
+        })
       })
     },
     /** What the first TokenUpdate adds: the attempt is closed and the device asked for its facts. */
@@ -223,7 +233,7 @@ export function plainEnrollment(deps: {
       await ordinary.emit(trx, {
         type: 'device.enrolled',
         enrollment_id: device.id,
-        data: { id: newId(now) },
+        data: { tally: 1, type: 'device', awaiting_configuration: false },
       })
     },
   }

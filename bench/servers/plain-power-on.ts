@@ -121,6 +121,6 @@ async function abandonOthers(
     await ordinary.step(trx, id, { step: 'contact', outcome: 'refused', reason: 'abandoned' })
     await identity.voidChallenges(trx, id)
     const abandoned = { type: 'enrollment.abandoned', reason: 'abandoned' } as const
-    await ordinary.emit(trx, { ...abandoned, attempt_id: id, serial_number: serial })
+    await ordinary.emit(trx, { ...abandoned, attempt_id: id, serial_number: serial, data: { way: 'ade' } })
   }
 }

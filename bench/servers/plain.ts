@@ -203,7 +203,7 @@ async function checkin(request: FastifyRequest, reply: FastifyReply) {
         raw: secretBox.seal(body, 'raw'),
       })
       .execute()
-    await ordinary.emit(trx, { type: 'device.token_updated', enrollment_id: found.id, data: {} })
+    await ordinary.emit(trx, { type: 'device.token_updated', enrollment_id: found.id, data: { tally: 1 } })
     if (found.token_update_tally === 0) await enrollment.complete(trx, found)
     return true
   })

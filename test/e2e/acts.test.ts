@@ -3,6 +3,7 @@ import { createApnsCertificates, type Phone } from '../../src/simulator/index.ts
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { ADMIN_TOKEN, TOPIC } from '../support/app.ts'
 import { describeEachEngine } from '../support/database.ts'
+import { expectKnownData } from '../support/told-data.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -278,6 +279,7 @@ describeEachEngine('who acted', (database) => {
       const kind = path(things).split('/')[1]!
       if (route.split('/').length === 2 && route.startsWith('POST'))
         things[kind] = answer.body.id ?? answer.body.uuid
+      await expectKnownData(database())
       const told = await eventsSoFar()
       const own = told.filter((event) => event.via === 'api')
       expect([route, own.every((event) => event.by !== null)]).toEqual([route, true])

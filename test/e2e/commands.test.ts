@@ -108,6 +108,9 @@ describeEachEngine('commands', (database) => {
     expect(delivery.state).toBe('error')
     expect(delivery.error_chain[0]).toMatchObject({ ErrorDomain: expect.any(String) })
     expect((await stateOf(format)).state).toBe('format_error')
+    const logged = world.logText().split('\n')
+    const line = logged.find((each) => each.includes('"command.failed"') && each.includes(error))
+    expect(JSON.parse(line ?? '{}')).toMatchObject({ status: 'Error', error_chain: delivery.error_chain })
   })
 
   test('what cannot be queued is refused with all its problems', async () => {

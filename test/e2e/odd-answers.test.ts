@@ -187,7 +187,13 @@ describeEachEngine('what devices answer that is odd', (database) => {
         },
       ],
     })
-    expect(await eventsOf(uuid)).toMatchObject([{ type: 'command.failed', data: { status: 'Error' } }])
+    const [failed, ...others] = await eventsOf(uuid)
+    expect({ failed, others }).toMatchObject({
+      ...{ failed: { type: 'command.failed', data: { status: 'Error' } }, others: [] },
+    })
+    const lines = world.logText().split('\n')
+    const line = lines.find((each) => each.includes('"command.failed"') && each.includes(uuid))
+    expect(JSON.parse(line ?? '{}')).toMatchObject(failed?.data as object)
     await answer({ Status: 'Acknowledged', CommandUUID: next })
     for (let time = 0; time < 4; time++) await idle()
     expect(await idle()).toBeUndefined()

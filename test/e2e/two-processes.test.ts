@@ -170,10 +170,11 @@ test('a reader of events misses none, whoever writes and publishes them, and ids
     for (let count = 0; count < 40; count++) {
       const key = `${name}-${count}`
       await db.transaction(async (trx) => {
-        await events.emit(trx, { type: 'group.updated', data: { key } })
+        await events.emit(trx, { type: 'group.updated', data: { group_id: key, name: key } })
         // Transactions that take longer than others commit after those that began later.
         if (count % 7 === 0) await trx.selectFrom('enrollments').selectAll().execute()
-        if (count % 5 === 0) await events.emit(trx, { type: 'group.updated', data: { key: `${key}-b` } })
+        if (count % 5 === 0)
+          await events.emit(trx, { type: 'group.updated', data: { group_id: `${key}-b`, name: key } })
       })
       committed.push(key, ...(count % 5 === 0 ? [`${key}-b`] : []))
     }
@@ -188,7 +189,7 @@ test('a reader of events misses none, whoever writes and publishes them, and ids
     for (const { id, data } of items) {
       expect(Number(id)).toBeGreaterThan(Number(last))
       last = id
-      seen.push(data.key)
+      seen.push(data.group_id)
     }
     expect(next_cursor).toBe(last === '0' ? '0' : last)
     return items.length as number

@@ -24,7 +24,10 @@ describeEachEngine('recording certificates of attempts', (database) => {
       not_after: new Date('2031-01-01T00:00:00Z'),
     },
     detail: { certificate_serial_number: '0102' },
-    data: { certificate_serial_number: '0102', transaction_id: 'T\0X', renewal: false },
+    data: {
+      ...{ certificate_serial_number: '0102', not_after: '2031-01-01T00:00:00Z' },
+      ...{ transaction_id: 'T\0X', renewal: false },
+    },
   })
   const take = async (challenges: string[]) =>
     (
@@ -78,7 +81,7 @@ describeEachEngine('recording certificates of attempts', (database) => {
           enrollment_id: null,
           user_name: null,
           reason: null,
-          data: { certificate_serial_number: '0102', transaction_id: 'T\uFFFDX', renewal: false },
+          data: { ...takingOf('').data, transaction_id: 'T\uFFFDX' },
         }),
       ])
     }

@@ -12,7 +12,11 @@ describeEachEngine('what strangers are refused', (database) => {
     await world.db.kysely.deleteFrom('event_outbox').execute()
   })
 
-  const note = (address: string, more: Partial<Parameters<Strangers['note']>[0]> = {}) =>
+  type Refused = Pick<
+    Parameters<Strangers['note']>[0],
+    'way' | 'reason' | 'serial_number' | 'user_name' | 'link_id'
+  >
+  const note = (address: string, more: Partial<Refused> = {}) =>
     strangers.note({ address, way: 'link', reason: 'link_used_up', request_id: 'r', ...more })
   const told = () =>
     world.db.kysely

@@ -4,8 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { VARIABLES } from '../../src/config/env.ts'
 import { explainReason, REASON_CODES } from '../../src/features/attempts/reasons.ts'
 import { withDefaults as policyWithDefaults } from '../../src/features/enrollment-policies/defaults.ts'
-import { SENTENCES } from '../../src/features/events/sentences.ts'
-import { EVENT_TYPES } from '../../src/features/events/types.ts'
+import { CATALOGUE, EVENT_TYPES } from '../../src/features/events/catalogue.ts'
 import { withDefaults as settingsWithDefaults } from '../../src/features/settings/schema.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
 import { EVERYTHING, firstColumn, PAGES, read, ROOT, rowsOf, section } from './pages.ts'
@@ -53,7 +52,7 @@ describe('what the pages say is so', () => {
   test('every event is there with its sentence, and none but ours', () => {
     const told = rowsOf(section('docs/events.md', 'Events'))
     expect(told.map(([type]) => type).toSorted()).toEqual(EVENT_TYPES.toSorted())
-    const sentences = EVENT_TYPES.map((type) => [type, capital(SENTENCES[type])])
+    const sentences = EVENT_TYPES.map((type) => [type, capital(CATALOGUE[type].sentence)])
     expect(told.toSorted()).toEqual(sentences.toSorted())
   })
 

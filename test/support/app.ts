@@ -22,6 +22,7 @@ import {
 } from '../../src/simulator/index.ts'
 import { testKey } from './keys.ts'
 import { manualClock, type ManualClock } from './manual-clock.ts'
+import { expectKnownData } from './told-data.ts'
 
 /** A parsed answer, whose shape the test asserts. */
 // oxlint-disable-next-line no-explicit-any -- an assertion on a missing property fails by itself
@@ -52,6 +53,7 @@ export interface TestApp {
   pass(ms: number): Promise<void>
   /** Lets the background jobs run. */
   settle(): Promise<void>
+  /** Ends it. Every event must have been what the catalogue says. */
   close(): Promise<void>
 }
 
@@ -181,6 +183,7 @@ export async function startTestApp(options: {
       await settle()
     },
     async close() {
+      await expectKnownData(db)
       await app.close()
       http.close()
       if (!options.apns) await apns.close()

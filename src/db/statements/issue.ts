@@ -14,15 +14,14 @@ export interface Taking {
   >
   /** Of the step in the attempt's timeline. */
   detail: Record<string, unknown>
-  /** Of the event. */
+  /** Of the event `certificate.issued`. */
   data: Record<string, unknown>
 }
 
-/** What taking a challenge came to: whether the attempt began with it, and of whom it is. */
+/** What taking a challenge came to: of whom the attempt is, and by what way it began where it began with this. */
 export interface Taken {
-  way: 'link' | 'page' | null
   user_name: string | null
-  is_begun: boolean
+  begun_by: 'link' | 'page' | null
 }
 
 /**
@@ -96,7 +95,7 @@ with input as materialized (
   ) e
   order by n, place
 )
-select t.place, t.way, t.user_name, b.id is not null as is_begun
+select t.place, t.user_name, case when b.id is not null then t.way end as begun_by
 from taken t left join begun b on b.id = t.attempt_id`,
 })
 

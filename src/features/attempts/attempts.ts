@@ -28,9 +28,10 @@ import type {
   OpenAttempt,
   RecentContact,
   Rejection,
+  Revocation,
   TimelineStep,
 } from './types.ts'
-import { ABANDONED, nextStep, reasonOfEnd, toEvent } from './timeline.ts'
+import { ABANDONED, named, nextStep, reasonOfEnd } from './timeline.ts'
 
 /** Attempts closed or deleted in one transaction of a job. */
 const BATCH = 200
@@ -62,8 +63,11 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     const closed = await closeAttempt(trx, id, { from: ['in_progress'], to: 'rejected', reason }, now)
     const attempt = closed ?? (await findAttempt(trx, id))
     if (attempt === undefined) return
-    const event = toEvent(attempt, { type: 'enrollment.rejected', reason, data: { step: name, ...detail } })
-    await events.emit(trx, request_id === undefined ? event : { ...event, request_id })
+    await events.emit(trx, {
+      ...{ type: 'enrollment.rejected', ...named(attempt), reason },
+      data: { way: attempt.way, step: name, ...detail },
+      ...(request_id !== undefined && { request_id }),
+    })
   }
 
   /**
@@ -80,18 +84,23 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     await step(trx, id, refusalOf(refusal))
     const attempt = await note(trx, id, facts)
     if (attempt === undefined) return
-    const data = { step: name, ...detail }
-    const event = toEvent(attempt, { type: 'enrollment.sign_in_refused', reason, data })
-    await events.emit(trx, request_id === undefined ? event : { ...event, request_id })
+    await events.emit(trx, {
+      ...{ type: 'enrollment.sign_in_refused', ...named(attempt), reason },
+      data: { way: attempt.way, step: name, ...detail },
+      ...(request_id !== undefined && { request_id }),
+    })
   }
 
   /** Adds a closing step to an attempt whose enrollment we take back; its outcome stays. Told as `enrollment.revoked`. */
-  async function revoke(trx: Tx, id: string, rejection: Rejection): Promise<void> {
-    const { reason, detail = {} } = rejection
-    await step(trx, id, refusalOf(rejection))
+  async function revoke(trx: Tx, id: string, revocation: Revocation): Promise<void> {
+    const { reason, detail } = revocation
+    await step(trx, id, { ...revocation, outcome: 'refused' })
     const attempt = await setReason(trx, id, reason, clock.now())
-    if (attempt !== undefined)
-      await events.emit(trx, toEvent(attempt, { type: 'enrollment.revoked', reason, data: detail }))
+    if (attempt === undefined) return
+    await events.emit(trx, {
+      ...{ type: 'enrollment.revoked', ...named(attempt), reason },
+      data: { way: attempt.way, ...detail },
+    })
   }
 
   /** Notes what became known; undefined when there is no such attempt. */
@@ -125,9 +134,10 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
       )
       await events.emit(
         trx,
-        ...ended.map(({ attempt, missing, reason }) =>
-          toEvent(attempt, { type: 'enrollment.abandoned', reason, data: { missing } }),
-        ),
+        ...ended.map(({ attempt, missing, reason }) => ({
+          ...{ type: 'enrollment.abandoned' as const, ...named(attempt), reason },
+          data: { way: attempt.way, missing },
+        })),
       )
       return overdue.length
     })

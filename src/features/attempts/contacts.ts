@@ -1,7 +1,7 @@
 import { newId } from '../../kernel/ids.ts'
 import type { NewEvent } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
-import { toEvent } from './timeline.ts'
+import { named } from './timeline.ts'
 import type { Contact, ContactPlan, NewStep, OpenAttempt, RecentContact } from './types.ts'
 
 /**
@@ -90,25 +90,27 @@ function stepsOf(contact: Contact, isAgain: boolean): NewStep[] {
 }
 
 function abandonedEvent(attempt: OpenAttempt, by: string): NewEvent {
-  return toEvent(attempt, {
+  return {
     type: 'enrollment.abandoned',
+    ...named(attempt),
     reason: 'abandoned',
-    data: { newer_attempt_id: by },
-  })
+    data: { way: attempt.way, newer_attempt_id: by },
+  }
 }
 
 function eventsOf(id: string, joined: OpenAttempt | undefined, contact: Contact): NewEvent[] {
   const { refusal, request_id, facts = {}, isReplayed } = contact
   const attempt = { id, enrollment_id: null, user_name: null, ...contact.attempt, ...joined, ...facts }
   const told: NewEvent[] = []
-  if (joined === undefined) told.push(toEvent(attempt, { type: 'enrollment.started' }))
+  const { way } = attempt
+  const about = { ...named(attempt), ...(request_id && { request_id }) }
+  if (joined === undefined) told.push({ type: 'enrollment.started', ...about, data: { way } })
   if (joined === undefined && isReplayed && !refusal?.ends)
-    told.push(toEvent(attempt, { type: 'machine_info.replayed' }))
+    told.push({ type: 'machine_info.replayed', ...about, data: { way } })
   if (refusal !== undefined) {
-    const data = { step: refusal.step, ...refusal.detail }
+    const { step, reason, detail, user_name = attempt.user_name } = refusal
     const type = refusal.ends ? 'enrollment.rejected' : 'enrollment.sign_in_refused'
-    const user_name = refusal.user_name ?? attempt.user_name
-    told.push(toEvent({ ...attempt, user_name }, { type, reason: refusal.reason, data }))
+    told.push({ type, ...about, reason, user_name, data: { way, step, ...detail } })
   }
-  return told.map((event) => ({ ...event, ...(request_id && { request_id }) }))
+  return told
 }

@@ -1,7 +1,7 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { networkOf } from '../../kernel/network.ts'
-import type { Events, NewEvent } from '../events/index.ts'
+import type { Events, NewEvent, RefusalDetail, RefusedRequest } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
 import type { Way } from './types.ts'
 
@@ -22,13 +22,25 @@ const SIGN_IN_REASONS: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
 type RefusalType = 'enrollment.rejected' | 'enrollment.sign_in_refused' | 'certificate.refused'
 
 /** Somebody who was refused before anything was proved. */
-export interface Stranger {
+export type Stranger = Refused & (Entrant | Requester)
+
+/** Who wanted to enroll; `detail` goes to the log. */
+interface Entrant {
+  ofCertificate?: false
+  detail?: RefusalDetail
+}
+
+/** Who wanted a certificate. */
+interface Requester {
+  ofCertificate: true
+  detail: RefusedRequest
+}
+
+interface Refused {
   /** Where the request came from. */
   address: string
   /** Null when that is not known, as of a certificate request with a challenge that nobody was given. */
   way: Way | null
-  /** The refusal was that of a certificate. */
-  ofCertificate?: boolean
   reason: ReasonCode
   request_id: string
   /** The serial number and the user name that were claimed, if they may be told. */
@@ -36,8 +48,6 @@ export interface Stranger {
   user_name?: string | undefined
   link_id?: string | undefined
   policy_id?: string | undefined
-  /** What more goes to the log. */
-  detail?: Record<string, unknown>
 }
 
 interface Tally {
@@ -81,16 +91,16 @@ export function createStrangers(deps: { db: Db; clock: Clock; events: Pick<Event
 
   /** Notes one; what is told of a refusal of a whole network names no device and no person more than the event can list. */
   function note(stranger: Stranger): void {
-    const { address, way, reason, request_id, serial_number, user_name, link_id, policy_id, detail } =
-      stranger
+    const { address, way, reason, request_id, serial_number, user_name, link_id, policy_id } = stranger
     const network = networkOf(address)
-    const type = typeOf(stranger)
+    const who = { serial_number: serial_number ?? null, user_name: user_name ?? null }
     const ids = { ...(link_id !== undefined && { link_id }), ...(policy_id !== undefined && { policy_id }) }
-    events.announce({
-      ...{ type, reason, request_id, data: { ...(way !== null && { way }), network, ...ids, ...detail } },
-      ...{ serial_number: serial_number ?? null, user_name: user_name ?? null },
-    })
-    const tally = tallyOf(network, reason, type)
+    const about = { ...(way !== null && { way }), network, ...ids }
+    const fact = stranger.ofCertificate
+      ? ({ type: 'certificate.refused', data: { ...about, ...stranger.detail } } as const)
+      : { type: typeOf(stranger), data: { ...about, ...stranger.detail } }
+    events.announce({ ...fact, ...who, reason, request_id })
+    const tally = tallyOf(network, reason, fact.type)
     if (tally.count === 0) tally.since = clock.now()
     tally.count += 1
     const { listed } = tally
@@ -103,12 +113,13 @@ export function createStrangers(deps: { db: Db; clock: Clock; events: Pick<Event
 
   async function tell(due: readonly Tally[]): Promise<void> {
     if (due.length === 0) return
+    const counts = due.map(({ count }) => count)
     const made = due.map((tally) => eventOf(tally))
     await db.transaction((trx) => events.record(trx, ...made))
     const now = clock.now().getTime()
     due.forEach((tally, n) => {
       // Some may have come while this was written.
-      tally.count -= Number(made[n]?.data?.['count'] ?? 0)
+      tally.count -= counts[n] ?? 0
       tally.toldAt = now
       Object.values(tally.listed).forEach((values) => values.clear())
     })
@@ -128,8 +139,7 @@ export function createStrangers(deps: { db: Db; clock: Clock; events: Pick<Event
   }
 }
 
-function typeOf({ way, reason, ofCertificate = false }: Stranger): RefusalType {
-  if (ofCertificate) return 'certificate.refused'
+function typeOf({ way, reason }: Refused): 'enrollment.sign_in_refused' | 'enrollment.rejected' {
   return way === 'page' && SIGN_IN_REASONS.has(reason) ? 'enrollment.sign_in_refused' : 'enrollment.rejected'
 }
 
@@ -140,11 +150,11 @@ function list(values: Set<string>, value: string | undefined): void {
 /** An event has the one serial number and person that all were about, if they were, and lists the others. */
 function eventOf({ network, reason, type, count, since, listed }: Tally): NewEvent {
   const only = (values: Set<string>) => (values.size === 1 ? ([...values][0] ?? null) : null)
-  const lists = Object.entries(listed).flatMap(([name, values]) =>
-    values.size > 0 ? [[name, [...values]]] : [],
+  const lists: Partial<Record<keyof Tally['listed'], string[]>> = Object.fromEntries(
+    Object.entries(listed).flatMap(([name, values]) => (values.size > 0 ? [[name, [...values]]] : [])),
   )
   return {
     ...{ type, reason, serial_number: only(listed.serial_numbers), user_name: only(listed.user_names) },
-    data: { network, count, since: since.toISOString(), ...(Object.fromEntries(lists) as object) },
+    data: { network, count, since: since.toISOString(), ...lists },
   }
 }

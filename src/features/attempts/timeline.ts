@@ -1,4 +1,3 @@
-import type { NewEvent } from '../events/index.ts'
 import { STEPS, type Attempt, type StepName, type TimelineStep } from './types.ts'
 
 /** That an attempt went nowhere: no refusal. */
@@ -42,10 +41,9 @@ export function nextStep(reached: string | undefined): StepName {
   return (step && FOLLOWS[step]) ?? 'contact'
 }
 
-type EventSource = Pick<Attempt, 'id' | 'enrollment_id' | 'serial_number' | 'user_name' | 'way'>
+type EventSource = Pick<Attempt, 'id' | 'enrollment_id' | 'serial_number' | 'user_name'>
 
-/** An event about an attempt, with everything that identifies it. */
-export function toEvent(attempt: EventSource, event: Pick<NewEvent, 'type' | 'reason' | 'data'>): NewEvent {
-  const { id, enrollment_id, serial_number, user_name, way } = attempt
-  return { ...event, attempt_id: id, enrollment_id, serial_number, user_name, data: { way, ...event.data } }
+/** What says in an event which attempt it is about. */
+export function named({ id, enrollment_id, serial_number, user_name }: EventSource) {
+  return { attempt_id: id, enrollment_id, serial_number, user_name }
 }

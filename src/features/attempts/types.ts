@@ -1,4 +1,4 @@
-import type { NewEvent } from '../events/index.ts'
+import type { EventData, NewEvent, RefusalDetail } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
 
 /** By what a device tries to get in: Setup Assistant's form or web view, an enrollment link, the enrollment page. */
@@ -58,9 +58,16 @@ export interface NewStep {
 export interface Rejection {
   step: StepName
   reason: ReasonCode
-  detail?: Record<string, unknown>
+  detail?: RefusalDetail
   user_name?: string
   request_id?: string
+}
+
+/** Why an enrollment is taken back. */
+export interface Revocation {
+  step: StepName
+  reason: ReasonCode
+  detail: Omit<EventData<'enrollment.revoked'>, 'way'>
 }
 
 /** A contact of a device at power-on, and what was decided. */

@@ -159,9 +159,9 @@ export function createIssuance(deps: {
     const attemptId = attempt_id ?? ''
     const taken = await batches.submit({ attemptId, hash, issued: toIssued(signed), detail, data })
     if (taken === undefined) return false
-    const { way, user_name } = taken
+    const { user_name, begun_by: way } = taken
     const told = { attempt_id, serial_number, user_name, ...request(facts) }
-    if (taken.is_begun) events.announce({ type: 'enrollment.started', ...told, data: { way } })
+    if (way !== null) events.announce({ type: 'enrollment.started', ...told, data: { way } })
     events.announce({ type: 'certificate.issued', ...told, data })
     return true
   }
@@ -369,7 +369,7 @@ function toIssued({ certificate, ca }: Signed): Taking['issued'] {
 }
 
 /** What timeline and event say of a certificate. */
-function detailOf(certificate: Certificate): Record<string, string> {
+function detailOf(certificate: Certificate) {
   return {
     certificate_serial_number: certificate.serialNumber,
     not_after: certificate.notAfter.toISOString(),

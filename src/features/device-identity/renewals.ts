@@ -1,7 +1,7 @@
 import type { Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { parseCertificate, type Certificate } from '../../protocol/x509/index.ts'
-import type { Events } from '../events/index.ts'
+import type { EventData, Events } from '../events/index.ts'
 import {
   findRenewed,
   forgetCertificate,
@@ -30,7 +30,7 @@ export interface Renewal {
   certificate: Certificate
   /** SHA-256 of the active certificate that signed the request, if one did. */
   signer: Buffer | null
-  event: { data: Record<string, unknown>; request_id?: string }
+  event: { data: EventData<'certificate.issued'>; request_id?: string }
 }
 
 /** What becomes of a renewal that a device asks for by itself. */

@@ -5,7 +5,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
-import type { Events } from '../events/index.ts'
+import type { Events, NewEvent } from '../events/index.ts'
 import type { Groups } from '../groups/index.ts'
 import { differences, patched, problemsOf, refuse, tidy } from './document.ts'
 import { type SignInSources, createReferences } from './references.ts'
@@ -52,7 +52,7 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
       const policy = await insertPolicy(trx, newId(now), fields, now)
       if (policy === undefined) throw taken()
       await groups.ensurePolicyGroup(trx, policy, act)
-      await tell(trx, 'policy.created', policy, act)
+      await tell(trx, { type: 'policy.created', act, data: about(policy) })
       return policy
     })
   }
@@ -70,7 +70,7 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
         if (before.ade.enabled && !fields.ade.enabled) await refuseIfUsed(trx, id)
         const after = await updatePolicy(trx, id, fields, clock.now())
         await groups.renamePolicyGroup(trx, after, act)
-        await tell(trx, 'policy.updated', after, act, { changed })
+        await tell(trx, { type: 'policy.updated', act, data: { ...about(after), changed } })
         return after
       })
     } catch (error) {
@@ -85,7 +85,7 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
       await refuseIfUsed(trx, id)
       await groups.deletePolicyGroup(trx, id, act)
       await deletePolicy(trx, id)
-      await tell(trx, 'policy.deleted', policy, act)
+      await tell(trx, { type: 'policy.deleted', act, data: about(policy) })
     })
   }
 
@@ -102,16 +102,10 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
 
   async function tell(
     trx: Tx,
-    type: 'policy.created' | 'policy.deleted' | 'policy.updated',
-    { id, name }: Policy,
-    act: Act,
-    data: Record<string, unknown> = {},
+    event: NewEvent<'policy.created' | 'policy.deleted' | 'policy.updated'>,
   ): Promise<void> {
-    await events.emit(trx, {
-      ...{ type, act },
-      data: { policy_id: id, name, ...data },
-    })
-    afterCommit(trx, () => deps.onChanged(id))
+    await events.emit(trx, event)
+    afterCommit(trx, () => deps.onChanged(event.data.policy_id))
   }
 
   return {
@@ -155,6 +149,11 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
 function fieldsOf(policy: Policy): PolicyFields {
   const { name, description, user_affinity, sign_in_source_id, group_id, ade } = policy
   return { name, description, user_affinity, sign_in_source_id, group_id, ade }
+}
+
+/** What an event says of a policy. */
+function about({ id, name }: Policy) {
+  return { policy_id: id, name }
 }
 
 function missing(): never {

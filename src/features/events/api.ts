@@ -3,7 +3,8 @@ import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { text, textOrNull, time, timesQuery } from '../../kernel/schema.ts'
 import type { Events } from './events.ts'
-import { EVENT_TYPES, type PublishedEvent } from './types.ts'
+import { EVENT_TYPES } from './catalogue.ts'
+import type { PublishedEvent } from './types.ts'
 
 const actor = Type.Object(
   {

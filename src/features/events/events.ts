@@ -4,35 +4,14 @@ import type { Clock } from '../../kernel/clock.ts'
 import { addTime } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import { DEVICES_IN, SENTENCES } from './sentences.ts'
+import { CATALOGUE } from './catalogue.ts'
+import type { Kind } from './catalogue/kind.ts'
 import { createSerials } from './serials.ts'
 import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
-import type { EventType, NewEvent } from './types.ts'
+import type { NewEvent } from './types.ts'
 
 /** Facts moved in one transaction of the publisher; small, so that other statements wait briefly on one connection. */
 const PUBLISH_BATCH = 500
-
-/** Facts that administrators are warned of rather than merely told. */
-const WARNINGS: ReadonlySet<EventType> = new Set([
-  'ade_device.assignment_failed',
-  'ade_device.drifted',
-  'ade_profile.refused',
-  'ade_server.stopped',
-  'ade_server.token_expiring',
-  'ade_sync.failed',
-  'ade_sync.records_left_out',
-  'ade_sync.timed_out',
-  'certificate.refused',
-  'command.failed',
-  'enrollment.abandoned',
-  'enrollment.rejected',
-  'machine_info.replayed',
-  'message.refused',
-  'push.gone',
-  'push.refused',
-  'push_certificate.expiring',
-  'push_certificate.rejected',
-])
 
 /** The outbox and everything that reads it. */
 export type Events = ReturnType<typeof createEvents>
@@ -53,7 +32,7 @@ export function createEvents(deps: {
   function announce(event: NewEvent): void {
     metrics.events.inc({ type: event.type, reason: event.reason ?? '' }, devicesIn(event))
     const { type, data, act, ...fields } = serials.add(event)
-    const level = WARNINGS.has(type) ? 'warn' : 'info'
+    const { level } = CATALOGUE[type]
     if (log.isLevelEnabled(level))
       log[level](
         { event: type, ...withoutNulls({ ...fields, ...actFields(act) }), ...data },
@@ -64,9 +43,10 @@ export function createEvents(deps: {
   /** What happened, why, and what else is said of it in words. */
   function sentenceOf({ type, reason, data }: NewEvent): string {
     const why = typeof reason === 'string' ? explainReason(reason) : null
-    const error = data?.['error'] ?? data?.['message']
-    const details = [why === reason ? null : why, typeof error === 'string' ? error : null]
-    return [SENTENCES[type], ...details.filter((text) => text !== null)].join(': ')
+    const { error, message }: Record<string, unknown> = data ?? {}
+    const text = error ?? message
+    const details = [why === reason ? null : why, typeof text === 'string' ? text : null]
+    return [CATALOGUE[type].sentence, ...details.filter((each) => each !== null)].join(': ')
   }
 
   /** Writes facts to the outbox with `trx`; they are logged and counted when it has committed. */
@@ -104,8 +84,9 @@ export function createEvents(deps: {
 
 /** A fact that stands for many devices counts each of them. */
 function devicesIn({ type, data }: NewEvent): number {
-  const field = DEVICES_IN[type]
-  const count = field === undefined ? undefined : data?.[field]
+  const { devices }: Kind = CATALOGUE[type]
+  const members: Record<string, unknown> = data ?? {}
+  const count = devices === undefined ? undefined : members[devices]
   return typeof count === 'number' ? count : 1
 }
 

@@ -1,3 +1,5 @@
 export { eventSchema, eventsApi, renderEvent } from './api.ts'
-export type { EventType, NewEvent, PublishedEvent } from './types.ts'
+export type { EventData, EventType } from './catalogue.ts'
+export type { RefusalDetail, RefusedRequest } from './catalogue/enrollment.ts'
+export type { NewEvent, PublishedEvent } from './types.ts'
 export { createEvents, type Events } from './events.ts'

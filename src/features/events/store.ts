@@ -2,7 +2,8 @@ import { sql, type Kysely } from 'kysely'
 import type { Db, Tx } from '../../db/index.ts'
 import { jsonText, within } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
-import type { EventType, NewEvent, PublishedEvent } from './types.ts'
+import type { EventType } from './catalogue.ts'
+import type { NewEvent, PublishedEvent } from './types.ts'
 
 /** Serialises publishers of all processes; an arbitrary number that nothing else locks. */
 const PUBLISHER_LOCK = 7_203_001

@@ -46,7 +46,7 @@ export function createGroups(deps: GroupsDeps) {
     return db.transaction(async (trx) => {
       const group = await insertGroup(trx, { id: newId(now), name, kind: 'static', policy_id: null }, now)
       if (group === undefined) throw taken()
-      await events.emit(trx, fact('group.created', group, act))
+      await events.emit(trx, { type: 'group.created', act, data: about(group) })
       return { ...group, member_count: 0 }
     })
   }
@@ -58,7 +58,7 @@ export function createGroups(deps: GroupsDeps) {
         if (name === undefined || name === before.name) return before
         checkName(name)
         const after = await updateGroup(trx, id, { name }, clock.now())
-        await events.emit(trx, fact('group.updated', after, act, { changed: ['name'] }))
+        await events.emit(trx, { type: 'group.updated', act, data: { ...about(after), changed: ['name'] } })
         return after
       })
       return await view(group)
@@ -72,7 +72,7 @@ export function createGroups(deps: GroupsDeps) {
       const group = checkStatic(await lockGroupToDelete(trx, id), act)
       refuseIfNamed(await policiesNaming(trx, 'group_id', id))
       await deleteGroup(trx, id)
-      await events.emit(trx, fact('group.deleted', group, act))
+      await events.emit(trx, { type: 'group.deleted', act, data: about(group) })
     })
   }
 
@@ -126,14 +126,9 @@ export function createGroups(deps: GroupsDeps) {
   }
 }
 
-/** The fact that a group was made, changed or deleted. */
-function fact(
-  type: 'group.created' | 'group.deleted' | 'group.updated',
-  group: Group,
-  act: Act,
-  data: Record<string, unknown> = {},
-) {
-  return { type, act, data: { group_id: group.id, name: group.name, ...data } }
+/** What an event says of a group. */
+function about({ id, name }: Group) {
+  return { group_id: id, name }
 }
 
 function checkStatic(group: Group | undefined, act: Act): Group {

@@ -7,7 +7,15 @@ import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Enrollment } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
-import { endUnreadable, isPending, runLargePoll, runPolls, type Poll, type PollOutcome } from './store.ts'
+import {
+  endUnreadable,
+  isPending,
+  runLargePoll,
+  runPolls,
+  toldBy,
+  type Poll,
+  type PollOutcome,
+} from './store.ts'
 import { findCaller, type Refused } from './verdict.ts'
 
 /** Polls in one statement. */
@@ -82,21 +90,12 @@ export function createConnect(deps: ConnectDeps) {
     if (outcome.is_new_voice) await deps.identity.noteUse(db.kysely, poll.deviceId, poll.fingerprint)
     if (outcome.pushed_at)
       metrics.pushToContact.observe((clock.now().getTime() - outcome.pushed_at.getTime()) / 1000)
-    const { finished_uuid, finished_status, finished_type, finished_purpose, serial_number } = outcome
-    if (finished_uuid === null) return
-    deps.events.announce({
-      type: finished_status === 'Acknowledged' ? 'command.acknowledged' : 'command.failed',
-      enrollment_id: poll.enrollmentId,
-      serial_number,
-      request_id: requestId,
-      data: {
-        command_uuid: finished_uuid,
-        request_type: finished_type,
-        status: finished_status,
-        ...(poll.problem !== null && { unreadable: poll.problem }),
-      },
-    })
-    if (finished_purpose === 'unenroll' && finished_status === 'Acknowledged')
+    const { finished_purpose, serial_number } = outcome
+    const told = toldBy(outcome)
+    if (told === undefined) return
+    const { enrollmentId: enrollment_id } = poll
+    deps.events.announce({ ...told, enrollment_id, serial_number, request_id: requestId })
+    if (finished_purpose === 'unenroll' && told.type === 'command.acknowledged')
       await deps.enrollment.finishRemoval(poll.enrollmentId)
   }
 
@@ -117,11 +116,7 @@ export function createConnect(deps: ConnectDeps) {
       clock.now(),
     )
     if (ended === undefined) return
-    const { command_uuid, request_type, ...whose } = ended
-    deps.events.announce({
-      ...{ type: 'command.failed', ...whose, request_id: from.requestId },
-      data: { command_uuid, request_type, status: 'Error', unreadable: problem },
-    })
+    deps.events.announce({ type: 'command.failed', ...ended, request_id: from.requestId })
   }
 
   return { connect, unreadable, idle: batches.idle }

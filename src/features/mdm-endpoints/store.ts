@@ -1,4 +1,5 @@
 import type { Db } from '../../db/index.ts'
+import type { EventData } from '../events/index.ts'
 
 /**
  * The statement that carries nearly all of the traffic, for a whole batch of requests. This file and the one of the
@@ -31,15 +32,18 @@ export interface PollOutcome {
   next_uuid: string | null
   next_body: Buffer | null
   serial_number: string | null
-  /** Of the command that this ended; null when it ended none. */
-  finished_uuid: string | null
-  finished_status: string | null
-  finished_type: string | null
+  /** What was told of the command that this ended (see `toldBy`), and what it was for; null when it ended none. */
+  told_type: Ending | null
+  told_data: Told['data'] | null
   finished_purpose: string | null
   /** The certificate is not known as the one that the enrollment uses. */
   is_new_voice: boolean
   pushed_at: Date | null
 }
+
+type Ending = 'command.acknowledged' | 'command.failed'
+/** The end of a command, as it stands in the outbox. */
+type Told = { [T in Ending]: { type: T; data: EventData<T> } }[Ending]
 
 /** How often a command goes out to which nothing comes back that can be read. */
 const MOST_SENDS = 3
@@ -88,7 +92,11 @@ with input as materialized (
     case when c.unanswered is null then c.chain else '${NO_ANSWER}' end as chain, c.problem, c.raw, c.kind, c.inventory, c.facts, c.serial_number, p.enrollment_id,
     p.command_uuid, p.not_now_count, p.created_at, p.sent_at
 ), done as materialized (
-  select f.*, m.request_type, m.purpose from finished f left join commands m on m.uuid = f.command_uuid
+  select f.*, m.request_type, m.purpose,
+    case f.status when 'Acknowledged' then 'command.acknowledged' else 'command.failed' end as told_type,
+    jsonb_strip_nulls(jsonb_build_object('command_uuid', f.command_uuid, 'request_type', m.request_type,
+      'status', f.status, 'error_chain', f.chain::jsonb, 'unreadable', f.problem)) as told_data
+  from finished f left join commands m on m.uuid = f.command_uuid
 ), history as (
   insert into delivery_history
     (enrollment_id, command_uuid, state, error_chain, result, result_problem, not_now_count, created_at, sent_at,
@@ -99,10 +107,7 @@ with input as materialized (
   from finished
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select case status when 'Acknowledged' then 'command.acknowledged' else 'command.failed' end, $13::timestamptz,
-    enrollment_id, serial_number, jsonb_strip_nulls(jsonb_build_object('command_uuid', command_uuid,
-      'request_type', request_type, 'status', status, 'error_chain', chain::jsonb, 'unreadable', problem))
-  from done
+  select told_type, $13::timestamptz, enrollment_id, serial_number, told_data from done
 ), kept as (
   insert into device_inventory (enrollment_id, kind, received_at, data)
   select enrollment_id, kind, $13::timestamptz, inventory from finished
@@ -191,8 +196,8 @@ with input as materialized (
   ) d
   where e.id = d.enrollment_id
 )
-select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d.command_uuid as finished_uuid,
-  d.status as finished_status, d.request_type as finished_type, d.purpose as finished_purpose, h.pushed_at
+select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d.told_type, d.told_data,
+  d.purpose as finished_purpose, h.pushed_at
 from next x
 left join commands m on m.uuid = x.next_uuid
 left join done d on d.n = x.n
@@ -249,6 +254,11 @@ export async function runPolls(
   return outcomes
 }
 
+/** The event that the statement has written of the command that a poll ended; undefined when it ended none. */
+export function toldBy({ told_type: type, told_data: data }: PollOutcome): Told | undefined {
+  return type === null ? undefined : ({ type, data } as Told)
+}
+
 /** Ends the command that went out last to a device or its users, if it went out often enough; see `MOST_SENDS`. */
 const END_UNREADABLE = `
 with last as materialized (
@@ -268,36 +278,35 @@ with last as materialized (
     sent_at, $4::timestamptz
   from finished
 ), done as materialized (
-  select f.enrollment_id, f.command_uuid, f.serial_number, m.request_type
+  select f.enrollment_id, f.serial_number, jsonb_strip_nulls(jsonb_build_object('command_uuid', f.command_uuid,
+    'request_type', m.request_type, 'status', 'Error', 'error_chain', '${NO_ANSWER}'::jsonb, 'unreadable', $3::text)) as data
   from finished f left join commands m on m.uuid = f.command_uuid
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select 'command.failed', $4::timestamptz, enrollment_id, serial_number, jsonb_strip_nulls(jsonb_build_object(
-    'command_uuid', command_uuid, 'request_type', request_type, 'status', 'Error',
-    'error_chain', '${NO_ANSWER}'::jsonb, 'unreadable', $3::text))
-  from done
+  select 'command.failed', $4::timestamptz, enrollment_id, serial_number, data from done
 )
 select * from done`
 
+/** The device whose command has ended, and what was told of that. */
+interface EndedUnreadable {
+  enrollment_id: string
+  serial_number: string | null
+  data: EventData<'command.failed'>
+}
+
 /**
- * Notes that a device has sent what cannot be read at all: `raw` (packed) is kept with the command that this ends, which is
- * given; undefined when the command will go out again.
+ * Notes that a device has sent what cannot be read at all: `raw` (packed) is kept with the command that this ends, of which is
+ * given what was told; undefined when the command will go out again.
  */
 export async function endUnreadable(
   db: Db,
   deviceId: string,
   unreadable: { raw: Buffer; problem: string },
   at: Date,
-): Promise<
-  | { enrollment_id: string; command_uuid: string; serial_number: string | null; request_type: string | null }
-  | undefined
-> {
+): Promise<EndedUnreadable | undefined> {
   const { raw, problem } = unreadable
-  const rows = await db.prepared<{
-    enrollment_id: string
-    command_uuid: string
-    serial_number: string | null
-    request_type: string | null
-  }>('end_unreadable', END_UNREADABLE, [deviceId, raw, problem, at])
+  const rows = await db.prepared<EndedUnreadable>('end_unreadable', END_UNREADABLE, [
+    ...[deviceId, raw, problem, at],
+  ])
   return rows[0]
 }

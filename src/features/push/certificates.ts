@@ -58,7 +58,7 @@ export function createPushCertificates(deps: {
         ...{ type: 'push_certificate.stored', act },
         data: {
           topic,
-          not_after: notAfter,
+          not_after: notAfter.toISOString(),
           renewal: known !== undefined,
           warnings,
           pushes_released: released,

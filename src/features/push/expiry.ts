@@ -41,7 +41,7 @@ async function warn(
     await deps.events.emit(trx, {
       type: 'push_certificate.expiring',
       reason: days === 0 ? 'expired' : `${days}_days`,
-      data: { topic, not_after, days },
+      data: { topic, not_after: not_after.toISOString(), days },
     })
   })
 }

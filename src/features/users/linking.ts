@@ -1,7 +1,10 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { actOfServer } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { newId } from '../../kernel/ids.ts'
+import type { Events } from '../events/index.ts'
+import { userChanged, userFact } from './facts.ts'
 import { MAX_DISPLAY_NAME, isEmail, isUserName, userNameKey } from './names.ts'
 import {
   type Candidate,
@@ -38,12 +41,8 @@ type Standing =
   | { is: 'unknown' }
 
 /** Makes the step from a person whom a source vouches for to a user. */
-export function createLinking(deps: {
-  db: Db
-  clock: Clock
-  tell: (trx: Tx, type: 'user.created' | 'user.updated', user: User, requestId: string) => Promise<void>
-}) {
-  const { db, clock, tell } = deps
+export function createLinking(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
+  const { db, clock, events } = deps
 
   /** The name decides only where the source's own name for the person is not known yet. */
   async function standingOf(
@@ -66,17 +65,18 @@ export function createLinking(deps: {
     for (;;) {
       const standing = await standingOf(trx, person, rules, { lock: true })
       const now = clock.now()
+      const act = actOfServer('page', requestId)
       const { source_id: sign_in_source_id, subject: sign_in_subject } = person.sign_in
       if (standing.is === 'free') {
         const user = await updateUser(trx, standing.user.id, { sign_in_source_id, sign_in_subject }, now)
-        await tell(trx, 'user.updated', user, requestId)
+        await events.emit(trx, userChanged(user, ['sign_in'], act))
         return { is: 'known', user }
       }
       if (standing.is !== 'new') return standing
       // Waits for a neighbour who adds the same one; nothing comes back then, and the next look finds it.
       const user = await insertUser(trx, newId(now), columnsOf(person), now)
       if (user === undefined) continue
-      await tell(trx, 'user.created', user, requestId)
+      await events.emit(trx, userFact('user.created', user, act))
       return { is: 'known', user }
     }
   }

@@ -1,6 +1,6 @@
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
 import { holdSourceKind, liveDevicesOf } from '../../db/statements/uses.ts'
-import { actOfServer, type Act } from '../../kernel/act.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Turn } from '../../kernel/fair-queue.ts'
@@ -8,6 +8,7 @@ import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
 import type { SettingsDoor } from '../settings/index.ts'
+import { userChanged, userFact } from './facts.ts'
 import { createLinking } from './linking.ts'
 import { subjectAt, userNameKey } from './names.ts'
 import { createPasswords } from './passwords.ts'
@@ -52,18 +53,7 @@ type UsersDeps = {
 export function createUsers(deps: UsersDeps) {
   const { db, clock, events } = deps
   const passwords = createPasswords({ clock })
-  const linking = createLinking({
-    db,
-    clock,
-    tell: (trx, type, user, requestId) =>
-      emit(
-        trx,
-        type,
-        user,
-        actOfServer('page', requestId),
-        type === 'user.created' ? {} : { changed: ['sign_in'] },
-      ),
-  })
+  const linking = createLinking(deps)
 
   /** The given fields as columns; those left out are left out. */
   async function toColumns(fields: Partial<UserFields>, { by }: Act): Promise<Partial<UserColumns>> {
@@ -100,7 +90,7 @@ export function createUsers(deps: UsersDeps) {
       if (user === undefined) {
         throw (await findUserByKey(trx, all.user_name_key)) === undefined ? linked() : taken()
       }
-      await emit(trx, 'user.created', user, act, {})
+      await events.emit(trx, userFact('user.created', user, act))
       return user
     })
   }
@@ -114,7 +104,7 @@ export function createUsers(deps: UsersDeps) {
         act.checkVersion(before.version)
         const all = { ...columns, ...(await signInColumns(trx, patch)) }
         const user = await updateUser(trx, id, all, clock.now())
-        await emit(trx, 'user.updated', user, act, { changed: Object.keys(patch) })
+        await events.emit(trx, userChanged(user, Object.keys(patch), act))
         return user
       })
     } catch (error) {
@@ -130,22 +120,7 @@ export function createUsers(deps: UsersDeps) {
       const live = await liveDevicesOf(trx, id)
       if (live > 0) throw new AppError('conflict', `The user still has ${live} enrolled devices.`)
       await deleteUser(trx, id)
-      await emit(trx, 'user.deleted', user, act, {})
-    })
-  }
-
-  function emit(
-    trx: Tx,
-    type: 'user.created' | 'user.updated' | 'user.deleted',
-    user: User,
-    act: Act,
-    data: Record<string, unknown>,
-  ): Promise<void> {
-    return events.emit(trx, {
-      type,
-      act,
-      user_name: user.user_name,
-      data: { user_id: user.id, ...data },
+      await events.emit(trx, userFact('user.deleted', user, act))
     })
   }
 

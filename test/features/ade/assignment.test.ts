@@ -127,8 +127,8 @@ describeEachEngine('assignment', (database) => {
       assignment_attempts: 0,
     })
     expect(world.fake.violations).toEqual([])
-    const told = world.first.emitted.filter(({ type }) => type === 'ade_device.assignment_failed')
-    expect(told.map(({ reason, data }) => [reason, data?.['serial_numbers']])).toEqual([
+    const told = world.first.emitted.filter((event) => event.type === 'ade_device.assignment_failed')
+    expect(told.map(({ reason, data }) => [reason, data.serial_numbers])).toEqual([
       ['failed', ['FAILS']],
       ['throttled', ['WAITS']],
       ['failed', ['FAILS']],

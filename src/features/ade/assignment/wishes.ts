@@ -2,6 +2,7 @@ import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import { afterCommit, type Tx } from '../../../db/index.ts'
 import type { Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
+import type { EventData } from '../../events/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import { findServer } from '../servers/store.ts'
 import type { ListedSerial } from './serial-list.ts'
@@ -68,14 +69,10 @@ export function createWishes(
   async function tell(
     trx: Tx,
     reason: 'assign' | 'unassign',
-    policyId: string,
-    counts: Record<string, unknown>,
+    data: EventData<'ade_device.policy_set'>,
     act: Act,
   ): Promise<void> {
-    await events.emit(trx, {
-      ...{ type: 'ade_device.policy_set', act, reason },
-      data: { policy_id: policyId, ...counts },
-    })
+    await events.emit(trx, { type: 'ade_device.policy_set', act, reason, data })
     afterCommit(trx, deps.onChanged)
   }
 
@@ -104,8 +101,8 @@ export function createWishes(
           counts.changed += changed
           counts.unchanged += unchanged
         }
-        const data = { ...counts, problems: problems.length, will_unenroll: willUnenroll.length }
-        if (!isDry) await tell(trx, 'assign', policyId, data, act)
+        const done = { ...counts, problems: problems.length, will_unenroll: willUnenroll.length }
+        if (!isDry) await tell(trx, 'assign', { policy_id: policyId, ...done }, act)
         return { ...counts, problems, will_unenroll: willUnenroll }
       })
     },
@@ -124,7 +121,8 @@ export function createWishes(
             ? (await store.countPolicy(trx, part, policyId)).unchanged
             : await store.clearPolicy(trx, part, policyId, clock.now())
         }
-        if (!isDry) await tell(trx, 'unassign', policyId, { changed, problems: problems.length }, act)
+        const done = { changed, problems: problems.length }
+        if (!isDry) await tell(trx, 'unassign', { policy_id: policyId, ...done }, act)
         const unchanged = 'serials' in selection ? selection.serials.length - changed : 0
         return { changed, unchanged, problems, will_unenroll: [] }
       })

@@ -9,16 +9,18 @@ const DAY_MS = 24 * 60 * 60 * 1000
 export async function sweepExpiry(deps: Pick<AdeDeps, 'db' | 'clock' | 'events'>): Promise<void> {
   const now = deps.clock.now().getTime()
   for (const server of await store.findServersWithToken(deps.db.kysely)) {
-    if (server.token_expires_at === null) continue
-    const leftMs = server.token_expires_at.getTime() - now
+    const { token_expires_at: expiresAt } = server
+    if (expiresAt === null) continue
+    const leftMs = expiresAt.getTime() - now
     const days = THRESHOLDS.find((threshold) => leftMs <= threshold * DAY_MS)
-    if (days !== undefined) await warn(deps, server, days)
+    if (days !== undefined) await warn(deps, server, expiresAt, days)
   }
 }
 
 async function warn(
   deps: Pick<AdeDeps, 'db' | 'events'>,
   server: store.ServerRow,
+  expiresAt: Date,
   days: number,
 ): Promise<void> {
   await deps.db.transaction(async (trx) => {
@@ -28,7 +30,7 @@ async function warn(
       reason: days === 0 ? 'expired' : `${days}_days`,
       data: {
         ...{ ade_server_id: server.id, name: server.name, apple_id: server.apple_id },
-        ...{ expires_at: server.token_expires_at, days },
+        ...{ expires_at: expiresAt.toISOString(), days },
         what_to_do:
           'Download a new token for this server in Apple Business Manager (or School Manager), with the same Apple ID, and upload it here.',
       },

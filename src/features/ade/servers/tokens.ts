@@ -96,7 +96,8 @@ export function createTokens(deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'se
           ...{ type: 'ade_server.token_stored', act },
           data: {
             ...{ ade_server_id: id, name: after.name, apple_id: after.apple_id },
-            ...{ expires_at: after.token_expires_at, first: before.token === null, another_server: isOther },
+            expires_at: after.token_expires_at?.toISOString() ?? null,
+            ...{ first: before.token === null, another_server: isOther },
           },
         })
         if (isOther) await deps.onOtherServer(trx, id)

@@ -11,7 +11,7 @@ export function createEnds({ clock, events }: Pick<AdeDeps, 'clock' | 'events'>)
     trx: Tx,
     run: store.SyncRun,
     how: { state: 'succeeded' | 'failed' | 'timed_out'; code?: string; message?: string },
-    data: Record<string, unknown> = {},
+    data: { drifted?: number } = {},
   ): Promise<void> {
     const now = clock.now()
     const ended = await store.endRun(trx, run.id, {
@@ -34,7 +34,7 @@ export function createEnds({ clock, events }: Pick<AdeDeps, 'clock' | 'events'>)
   }
 
   return {
-    succeed: (trx: Tx, run: store.SyncRun, data: Record<string, unknown>) =>
+    succeed: (trx: Tx, run: store.SyncRun, data: { drifted: number }) =>
       end(trx, run, { state: 'succeeded' }, data),
     fail: (trx: Tx, run: store.SyncRun, error: { code: string; message: string }) =>
       end(trx, run, { state: 'failed', ...error }),

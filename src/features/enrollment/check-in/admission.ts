@@ -2,6 +2,7 @@ import type { Tx } from '../../../db/index.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Attempt, NewStep, ReasonCode } from '../../attempts/index.ts'
 import type { Devices, Enrollment } from '../../devices/index.ts'
+import type { RefusalDetail } from '../../events/index.ts'
 import type { User, Users } from '../../users/index.ts'
 import { isAutomated } from '../../entry/index.ts'
 import { halfEnrolledSince } from '../../devices/index.ts'
@@ -19,7 +20,7 @@ export interface Applicant {
 /** A refusal: the reason, and what the administrator should see with it. */
 export interface Refusal {
   reason: ReasonCode
-  detail: Record<string, unknown>
+  detail: RefusalDetail
   /** Whose place it is, of a device that is `owned_by_another`. */
   owner?: Enrollment
 }

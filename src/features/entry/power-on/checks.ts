@@ -1,5 +1,6 @@
 import type { Assignment } from '../../../db/statements/power-on.ts'
 import type { NewStep, ReasonCode, StepName } from '../../attempts/index.ts'
+import type { RefusalDetail } from '../../events/index.ts'
 import type { EntryPolicy, Known } from './known.ts'
 import type { Machine } from './machine.ts'
 import { meetsMinimum } from './os-version.ts'
@@ -8,7 +9,7 @@ import { meetsMinimum } from './os-version.ts'
 export interface StepRefusal {
   step: StepName
   reason: ReasonCode
-  detail: Record<string, unknown>
+  detail: RefusalDetail
 }
 
 /** What was passed, and what was not. `updateTo`: the OS version that the device can bring itself to. */
@@ -51,7 +52,7 @@ function checkAssignment(
   assignment: Assignment | undefined,
   policy: EntryPolicy,
   adeServerId: string | undefined,
-): [ReasonCode, Record<string, unknown>] | undefined {
+): [ReasonCode, RefusalDetail] | undefined {
   if (assignment === undefined) return ['unknown_serial', {}]
   if (assignment.released_at !== null) return ['unknown_serial', { problem: 'it was released' }]
   if (assignment.removed_at !== null || assignment.ade_server_id === null)
@@ -72,11 +73,6 @@ function factsOf({ info }: Machine): Record<string, unknown> {
   return { product: info.product, build: info.version, ...(info.osVersion && { os_version: info.osVersion }) }
 }
 
-function refused(
-  steps: NewStep[],
-  step: StepName,
-  reason: ReasonCode,
-  detail: Record<string, unknown>,
-): Checked {
+function refused(steps: NewStep[], step: StepName, reason: ReasonCode, detail: RefusalDetail): Checked {
   return { steps, refusal: { step, reason, detail } }
 }

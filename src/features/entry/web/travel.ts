@@ -1,5 +1,6 @@
 import { AppError } from '../../../kernel/errors.ts'
 import type { AttemptFacts, NewStep, ReasonCode } from '../../attempts/index.ts'
+import type { RefusalDetail } from '../../events/index.ts'
 import type { WebSession } from '../../signin/index.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
 import { createMachineReader } from '../power-on/machine.ts'
@@ -107,7 +108,7 @@ export function createTravel(deps: EntryDeps) {
 interface WebRefusal {
   step: NewStep['step']
   reason: ReasonCode
-  detail: Record<string, unknown>
+  detail: RefusalDetail
   user_name?: string | undefined
   steps?: readonly NewStep[]
   facts?: AttemptFacts

@@ -51,7 +51,7 @@ export function createSources(deps: SourcesDeps) {
         now,
       )
       if (source === undefined) throw taken()
-      await events.emit(trx, fact('signin_source.created', source, act))
+      await events.emit(trx, { type: 'signin_source.created', act, data: about(source) })
       return source
     })
   }
@@ -73,7 +73,7 @@ export function createSources(deps: SourcesDeps) {
         // Another provider's numbers are other people.
         if (before.kind === 'oidc' && source.kind === 'oidc' && before.issuer !== source.issuer)
           await deps.users.forgetSubjects(trx, id)
-        await events.emit(trx, fact('signin_source.updated', source, act, { changed }))
+        await events.emit(trx, { type: 'signin_source.updated', act, data: { ...about(source), changed } })
         return source
       })
     } catch (error) {
@@ -89,7 +89,7 @@ export function createSources(deps: SourcesDeps) {
       const users = await usersOf(trx, id)
       if (users.length > 0) throw new AppError('conflict', `The source is in use: ${users.join(', ')}.`)
       await deleteSource(trx, id)
-      await events.emit(trx, fact('signin_source.deleted', source, act))
+      await events.emit(trx, { type: 'signin_source.deleted', act, data: about(source) })
     })
   }
 
@@ -137,14 +137,9 @@ function fieldsOf(source: Source): SourceFields {
   return { name: fields.name }
 }
 
-/** The fact that a source was made, changed or deleted. */
-function fact(
-  type: 'signin_source.created' | 'signin_source.deleted' | 'signin_source.updated',
-  { id, kind, name }: Source,
-  act: Act,
-  data: { changed?: string[] } = {},
-) {
-  return { type, act, data: { source_id: id, kind, name, ...data } }
+/** What an event says of a source. */
+function about({ id, kind, name }: Source) {
+  return { source_id: id, kind, name }
 }
 
 /** Who needs the source, in words. */
