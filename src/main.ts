@@ -6,7 +6,7 @@ import path from 'node:path'
 if (import.meta.filename.endsWith('.ts')) {
   enableCompileCache(path.join(import.meta.dirname, '../node_modules/.cache/firstboot/compiled'))
 }
-const { readEnv, restartWith, isStartedByNpm } = await import('./config/env.ts')
+const { readEnv, wholeEnvironment, isStartedByNpm } = await import('./config/env.ts')
 const { runCli } = await import('./cli/index.ts')
 const { version } = await import('./version.ts')
 
@@ -34,8 +34,8 @@ async function prepare() {
 }
 
 async function serve(): Promise<number> {
-  const { RUNTIME } = await import('./kernel/runtime.ts')
-  restartWith(RUNTIME)
+  const { RUNTIME, restartWith } = await import('./kernel/runtime.ts')
+  restartWith(RUNTIME, wholeEnvironment())
   const start = await prepare()
   return (await import('./serve.ts')).serve(start)
 }

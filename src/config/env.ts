@@ -1,5 +1,3 @@
-import type { Runtime } from '../kernel/runtime.ts'
-
 /** Every setting of the server; docs/configuration.md says what each means. */
 export const VARIABLES = [
   'FIRSTBOOT_DATABASE_URL',
@@ -64,33 +62,14 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
   return { values, unknown }
 }
 
-/**
- * Starts the program anew in the same process, with these variables and options of Node as well; returns when it has them
- * already, or the system cannot do that. What was chosen by whoever started the program stays.
- */
-export function restartWith({ variables, flags }: Runtime): void {
-  const { env, execPath, execArgv, argv } = process
-  // A forked child would lose the channel to its parent.
-  if (process.platform !== 'linux' || process.channel !== undefined) return
-  const chosen = [...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)].map(nameOf)
-  const missing = flags.filter((flag) => !chosen.includes(nameOf(flag)))
-  if (missing.length === 0 && Object.keys(variables).every((name) => env[name] !== undefined)) return
-  const args = [execPath, ...execArgv, ...missing, ...argv.slice(1)]
-  process.execve?.(execPath, args, { ...variables, ...definedOf(env) })
+/** All variables of the process, for a program that starts itself anew. */
+export function wholeEnvironment(): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
 }
 
 /** Whether a script of package.json runs this program; so do programs that one started. */
 export function isStartedByNpm(): boolean {
   return process.env['npm_lifecycle_event'] !== undefined
-}
-
-/** The name of an option, which Node takes with hyphens and with underscores. */
-function nameOf(flag: string): string {
-  return (flag.split('=')[0] ?? '').replaceAll('_', '-')
-}
-
-function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  )
 }

@@ -28,3 +28,23 @@ export const RUNTIME: Runtime = {
   },
   flags: ['--max-semi-space-size=16', '--heap-growing-percent=60'],
 }
+
+/**
+ * Starts the program anew in the same process, with these variables and options of Node as well as those of `env`; returns when
+ * it has them already, or the system cannot do that. What was chosen by whoever started the program stays.
+ */
+export function restartWith({ variables, flags }: Runtime, env: Readonly<Record<string, string>>): void {
+  const { execPath, execArgv, argv } = process
+  // A forked child would lose the channel to its parent.
+  if (process.platform !== 'linux' || process.channel !== undefined) return
+  const chosen = [...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)].map(nameOf)
+  const missing = flags.filter((flag) => !chosen.includes(nameOf(flag)))
+  if (missing.length === 0 && Object.keys(variables).every((name) => env[name] !== undefined)) return
+  const args = [execPath, ...execArgv, ...missing, ...argv.slice(1)]
+  process.execve?.(execPath, args, { ...variables, ...env })
+}
+
+/** The name of an option, which Node takes with hyphens and with underscores. */
+function nameOf(flag: string): string {
+  return (flag.split('=')[0] ?? '').replaceAll('_', '-')
+}

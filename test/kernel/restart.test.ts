@@ -4,12 +4,12 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
 const run = promisify(execFile)
-const env = path.resolve('src/config/env.ts')
+const runtime = path.resolve('src/kernel/runtime.ts')
 const PROGRAM = `
-  import { restartWith } from ${JSON.stringify(env)}
+  import { restartWith } from ${JSON.stringify(runtime)}
   const flags = process.execArgv.filter((flag) => flag.startsWith('--stack')).join()
   console.log('begins', process.pid, process.env.FOR_LIBRARY ?? 'without')
-  restartWith({ variables: { FOR_LIBRARY: 'chosen', OTHER: 'x' }, flags: ['--stack-size=900', '--stack-trace-limit=20'] })
+  restartWith({ variables: { FOR_LIBRARY: 'chosen', OTHER: 'x' }, flags: ['--stack-size=900', '--stack-trace-limit=20'] }, process.env)
   console.log('runs', process.pid, process.env.FOR_LIBRARY, flags, process.argv.slice(1).join())`
 
 async function start(variables: Record<string, string>, ...flags: string[]): Promise<string[]> {
