@@ -9,6 +9,17 @@ import { describeEachEngine } from '../../support/database.ts'
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
+/** Switches a policy on or off for Apple, also while devices have it. */
+async function switchTo(world: AdeWorld, policyId: string, enabled: boolean): Promise<void> {
+  const policy = await world.policies.get(policyId)
+  await world.db.kysely
+    .updateTable('enrollment_policies')
+    .set({ ade: JSON.stringify({ ...policy.ade, enabled }), version: policy.version + 1 })
+    .where('id', '=', policyId)
+    .execute()
+  world.ade.policyChanged()
+}
+
 async function profileOf(world: AdeWorld, serial: string) {
   const { profileUuid } = world.fake.device(serial)
   return profileUuid === undefined ? undefined : world.fake.profile(profileUuid)
@@ -186,11 +197,12 @@ describeEachEngine('assignment', (database) => {
     await world.first.reconcile()
     expect(await world.device('A')).toMatchObject({ policy_id: null, assignment_state: null })
     expect(world.fake.device('A').profileUuid).toBeUndefined()
-    await world.policies.update(policyId, { ade: { enabled: false } }, world.by)
+    // While devices have it, nobody can switch it off; what was switched off by whatever means counts all the same.
+    await switchTo(world, policyId, false)
     await world.first.reconcile()
     expect(await world.device('B')).toMatchObject({ policy_id: policyId, assignment_state: null })
     expect(world.fake.device('B').profileUuid).toBeUndefined()
-    await world.policies.update(policyId, { ade: { enabled: true } }, world.by)
+    await switchTo(world, policyId, true)
     await world.first.reconcile()
     expect(await world.device('B')).toMatchObject({ assignment_state: 'assigned' })
     expect(changes(world)).toEqual([

@@ -354,8 +354,13 @@ describeEachEngine('sending pushes', (database) => {
   test('asked for and waited for at the same moment it is sent once', async () => {
     await add('a')
     await world.request(['a'])
-    const [answers] = await Promise.all([world.push.pushNow(['a']), pause(0).then(() => world.push.run())])
-    expect(answers.get('a')?.result).toBeDefined()
+    apns.script(tokenOf('a'), 'hold')
+    const answers = world.push.pushNow(['a'])
+    await until(() => apns.held() === 1)
+    const job = world.push.run()
+    apns.release()
+    expect((await answers).get('a')?.result).toBeDefined()
+    await job
     expect(accepted().length).toBe(1)
   })
 
