@@ -1,4 +1,5 @@
 import type { Db, Tx } from '../../db/index.ts'
+import { FIRST_PUSH_AGAIN_MINUTES } from '../../db/statements/push-again.ts'
 import { actOfServer, type Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -12,8 +13,6 @@ import { countPending } from './counts/store.ts'
 import { resealBodies, sealPlain } from './reseal.ts'
 import * as store from './store.ts'
 
-/** A command is pushed for again when nothing was heard of the device for so long; then see `takePushDue`. */
-const FIRST_PUSH_AGAIN_MINUTES = 5
 /** Rows handled by one statement of a background job. */
 const SWEEP_BATCH = 1_000
 

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import { beginsWith, within, type Database, type Tx } from '../../db/index.ts'
+import { afterPush } from '../../db/statements/push-again.ts'
 import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from '../../db/tables/commands.ts'
 
 type Reader = Kysely<Database> | Tx
@@ -97,7 +98,7 @@ export function expireDue(trx: Tx, at: Date, limit: number) {
 
 /**
  * Enrollments with something deliverable that have not been heard of since it was due, and notes when they are next
- * looked at: 5 minutes, 30 minutes, 4 hours, then daily after a push that brought nothing.
+ * looked at after a push that brought nothing (db/statements/push-again.ts).
  */
 export async function takePushDue(trx: Tx, at: Date, limit: number): Promise<string[]> {
   const result = await sql<{ enrollment_id: string }>`
@@ -109,8 +110,7 @@ export async function takePushDue(trx: Tx, at: Date, limit: number): Promise<str
     ),
     noted as (
       update pending_deliveries p set push_count = least(p.push_count + 1, 100),
-        push_at = ${at}::timestamptz + case p.push_count when 0 then interval '30 minutes'
-          when 1 then interval '4 hours' else interval '1 day' end
+        push_at = ${at}::timestamptz + ${sql.raw(afterPush('p.push_count'))}
       from due where p.enrollment_id = due.enrollment_id and p.command_uuid = due.command_uuid
       returning p.enrollment_id
     )

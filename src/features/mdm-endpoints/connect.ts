@@ -1,4 +1,12 @@
 import { createGroupCommit, type Db } from '../../db/index.ts'
+import {
+  endUnreadable,
+  isPending,
+  runLargePoll,
+  runPolls,
+  type Poll,
+  type PollOutcome,
+} from '../../db/statements/poll.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { packBytes, type ReadResult } from '../../protocol/mdm/index.ts'
@@ -6,16 +14,7 @@ import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Enrollment } from '../enrollment/index.ts'
-import type { Events } from '../events/index.ts'
-import {
-  endUnreadable,
-  isPending,
-  runLargePoll,
-  runPolls,
-  toldBy,
-  type Poll,
-  type PollOutcome,
-} from './store.ts'
+import type { EventData, Events } from '../events/index.ts'
 import { findCaller, type Refused } from './verdict.ts'
 
 /** Polls in one statement. */
@@ -116,10 +115,19 @@ export function createConnect(deps: ConnectDeps) {
       clock.now(),
     )
     if (ended === undefined) return
-    deps.events.announce({ type: 'command.failed', ...ended, request_id: from.requestId })
+    const data = ended.data as EventData<'command.failed'>
+    deps.events.announce({ type: 'command.failed', ...ended, data, request_id: from.requestId })
   }
 
   return { connect, unreadable, idle: batches.idle }
+}
+
+type Ending = 'command.acknowledged' | 'command.failed'
+
+/** The event that the statement has written of the command that a poll ended; undefined when it ended none. */
+function toldBy({ told_type: type, told_data: data }: PollOutcome) {
+  type Told = { [T in Ending]: { type: T; data: EventData<T> } }[Ending]
+  return type === null ? undefined : ({ type, data } as Told)
 }
 
 function toPoll(message: ReadResult, fingerprint: Buffer): Poll {

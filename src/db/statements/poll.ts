@@ -1,11 +1,9 @@
-import type { Db } from '../../db/index.ts'
-import type { EventData } from '../events/index.ts'
+import type { Db } from '../database.ts'
+import { batchStatement, byPlace } from './batch.ts'
+import { AFTER_SENT, afterNotNow } from './push-again.ts'
 
-/**
- * The statement that carries nearly all of the traffic, for a whole batch of requests. This file and the one of the
- * check-ins (enrollment/check-in/store.ts) name the tables of other features: a poll must cost one round trip and one
- * commit, whoever's rows it touches.
- */
+// The statement that carries nearly all of the traffic, for a whole batch of requests: a poll must cost one round trip and one
+// commit, whoever's rows it touches.
 
 /** A request to the command endpoint, ready for the statement. */
 export interface Poll {
@@ -32,18 +30,14 @@ export interface PollOutcome {
   next_uuid: string | null
   next_body: Buffer | null
   serial_number: string | null
-  /** What was told of the command that this ended (see `toldBy`), and what it was for; null when it ended none. */
-  told_type: Ending | null
-  told_data: Told['data'] | null
+  /** The event that was written of the command that this ended, and what it was for; null when it ended none. */
+  told_type: 'command.acknowledged' | 'command.failed' | null
+  told_data: Record<string, unknown> | null
   finished_purpose: string | null
   /** The certificate is not known as the one that the enrollment uses. */
   is_new_voice: boolean
   pushed_at: Date | null
 }
-
-type Ending = 'command.acknowledged' | 'command.failed'
-/** The end of a command, as it stands in the outbox. */
-type Told = { [T in Ending]: { type: T; data: EventData<T> } }[Ending]
 
 /** How often a command goes out to which nothing comes back that can be read. */
 const MOST_SENDS = 3
@@ -62,11 +56,25 @@ const NO_ANSWER = JSON.stringify([
  * another version then, or is locked): such a need must stay, or a command would wait for the next re-push. Who is heard of
  * is not gone, also when Apple's answer to a push of before is being written down at this moment (`changed`).
  */
-const POLL = `
+const poll = batchStatement<Poll, PollOutcome, 'at'>({
+  name: 'poll',
+  columns: {
+    id: ['text', ({ enrollmentId }) => enrollmentId],
+    device: ['text', ({ deviceId }) => deviceId],
+    fingerprint: ['bytea', ({ fingerprint }) => fingerprint],
+    status: ['text', ({ status }) => status],
+    uuid: ['text', ({ commandUuid }) => commandUuid],
+    chain: ['text', ({ errorChain }) => errorChain],
+    raw: ['bytea', ({ raw }) => raw],
+    kind: ['text', ({ inventoryKind }) => inventoryKind],
+    inventory: ['bytea', ({ inventory }) => inventory],
+    facts: ['text', ({ facts }) => facts],
+    problem: ['text', ({ problem }) => problem],
+  },
+  given: { at: 'timestamptz' },
+  text: (input, given) => `
 with input as materialized (
-  select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-    $9::text[], $10::bytea[], $11::text[], $12::text[])
-    as i (n, id, device, fingerprint, status, uuid, chain, raw, kind, inventory, facts, problem)
+  ${input}
 ), caller as materialized (
   select i.*, c.use <> 'current' as is_new_voice, e.serial_number, p.command_uuid as first_uuid,
     case when p.sends >= ${MOST_SENDS} then p.command_uuid end as unanswered,
@@ -80,8 +88,8 @@ with input as materialized (
     select p.command_uuid, p.sends from pending_deliveries p
     where p.enrollment_id = i.id and p.command_uuid is distinct from i.uuid
       and (i.status = 'Idle' or (p.state <> 'not_now' and p.sends < ${MOST_SENDS}))
-      and (p.not_before is null or p.not_before <= $13::timestamptz)
-      and (p.expires_at is null or p.expires_at > $13::timestamptz)
+      and (p.not_before is null or p.not_before <= ${given.at})
+      and (p.expires_at is null or p.expires_at > ${given.at})
     order by p.priority desc, p.seq limit 1
   ) p on true
 ), finished as (
@@ -103,14 +111,14 @@ with input as materialized (
       finished_at)
   select enrollment_id, command_uuid,
     case status when 'Acknowledged' then 'acknowledged' when 'Error' then 'error' else 'format_error' end,
-    chain::jsonb, raw, problem, not_now_count, created_at, sent_at, $13::timestamptz
+    chain::jsonb, raw, problem, not_now_count, created_at, sent_at, ${given.at}
   from finished
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select told_type, $13::timestamptz, enrollment_id, serial_number, told_data from done
+  select told_type, ${given.at}, enrollment_id, serial_number, told_data from done
 ), kept as (
   insert into device_inventory (enrollment_id, kind, received_at, data)
-  select enrollment_id, kind, $13::timestamptz, inventory from finished
+  select enrollment_id, kind, ${given.at}, inventory from finished
   where kind is not null and status = 'Acknowledged'
   on conflict (enrollment_id, kind) do update set received_at = excluded.received_at, data = excluded.data
 ), ended as (
@@ -123,8 +131,8 @@ with input as materialized (
     else (
       select p.command_uuid from pending_deliveries p
       where p.enrollment_id = c.id and p.sends < ${MOST_SENDS}
-        and (p.not_before is null or p.not_before <= $13::timestamptz)
-        and (p.expires_at is null or p.expires_at > $13::timestamptz)
+        and (p.not_before is null or p.not_before <= ${given.at})
+        and (p.expires_at is null or p.expires_at > ${given.at})
       order by p.priority desc, p.seq limit 1)
     end as next_uuid
   from caller c
@@ -138,14 +146,13 @@ with input as materialized (
 ), marked as (
   update pending_deliveries p set
     state = t.state,
-    sent_at = case t.state when 'sent' then $13::timestamptz else p.sent_at end,
+    sent_at = case t.state when 'sent' then ${given.at} else p.sent_at end,
     sends = case t.state when 'sent' then p.sends + 1 when 'not_now' then 0 else p.sends end,
     not_now_count = p.not_now_count + case t.state when 'not_now' then 1 else 0 end,
     push_count = case t.state when 'not_now' then 0 else p.push_count end,
     push_at = case t.state
-      when 'sent' then $13::timestamptz + interval '5 minutes'
-      when 'not_now' then $13::timestamptz + case p.not_now_count when 0 then interval '15 minutes'
-        when 1 then interval '1 hour' when 2 then interval '6 hours' else interval '1 day' end
+      when 'sent' then ${given.at} + ${AFTER_SENT}
+      when 'not_now' then ${given.at} + ${afterNotNow('p.not_now_count')}
       else p.push_at end
   from touched t
   where p.enrollment_id = t.id and p.command_uuid = t.uuid
@@ -175,11 +182,11 @@ with input as materialized (
     meid = coalesce(d.facts ->> 'meid', e.meid),
     serial_number = coalesce(e.serial_number, d.facts ->> 'serialNumber'),
     supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
-    unenrolled_at = case when d.ends then $13::timestamptz else e.unenrolled_at end,
+    unenrolled_at = case when d.ends then ${given.at} else e.unenrolled_at end,
     unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
-    erased_at = case when d.erases then $13::timestamptz else e.erased_at end,
-    unregistered_at = null, last_seen_at = $13::timestamptz,
-    updated_at = case when d.tells then $13::timestamptz else e.updated_at end,
+    erased_at = case when d.erases then ${given.at} else e.erased_at end,
+    unregistered_at = null, last_seen_at = ${given.at},
+    updated_at = case when d.tells then ${given.at} else e.updated_at end,
     version = e.version + case when d.tells then 1 else 0 end
   from (
     select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends, request_type = 'EraseDevice' as erases,
@@ -201,21 +208,22 @@ select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d
 from next x
 left join commands m on m.uuid = x.next_uuid
 left join done d on d.n = x.n
-left join heard h on h.n = x.n`
-
-/** The same for one poll, whose bytes travel as they are: as members of arrays they would be spelled in hexadecimal. */
-const LARGE_POLL = POLL.replace('$8::bytea[]', 'array[$8::bytea]').replace(
-  '$10::bytea[]',
-  'array[$10::bytea]',
-)
+left join heard h on h.n = x.n`,
+})
 
 /** Runs one poll that carries much, by itself; see `runPolls`. */
-export async function runLargePoll(db: Db, poll: Poll, at: Date): Promise<PollOutcome | undefined> {
-  const rows = await db.prepared<PollOutcome>('large_poll', LARGE_POLL, [
-    ...[[0], [poll.enrollmentId], [poll.deviceId], [poll.fingerprint], [poll.status], [poll.commandUuid]],
-    ...[[poll.errorChain], poll.raw, [poll.inventoryKind], poll.inventory, [poll.facts], [poll.problem], at],
-  ])
-  return rows[0]
+export async function runLargePoll(db: Db, large: Poll, at: Date): Promise<PollOutcome | undefined> {
+  const [outcome] = await poll.alone(db, large, { at })
+  return outcome
+}
+
+/** Runs a batch of polls, at most one per enrollment; outcomes by position, undefined where the caller may not. */
+export async function runPolls(
+  db: Db,
+  polls: readonly Poll[],
+  at: Date,
+): Promise<(PollOutcome | undefined)[]> {
+  return byPlace(await poll.run(db, polls, { at }), polls.length)
 }
 
 /** Whether a command is still to be answered by an enrollment. */
@@ -226,37 +234,6 @@ export async function isPending(db: Db, enrollmentId: string, commandUuid: strin
     [enrollmentId, commandUuid],
   )
   return rows.length > 0
-}
-
-/** Runs a batch of polls, at most one per enrollment; outcomes by position, undefined where the caller may not. */
-export async function runPolls(
-  db: Db,
-  polls: readonly Poll[],
-  at: Date,
-): Promise<(PollOutcome | undefined)[]> {
-  const rows = await db.prepared<PollOutcome>('poll', POLL, [
-    polls.map((_, n) => n),
-    polls.map((poll) => poll.enrollmentId),
-    polls.map((poll) => poll.deviceId),
-    polls.map((poll) => poll.fingerprint),
-    polls.map((poll) => poll.status),
-    polls.map((poll) => poll.commandUuid),
-    polls.map((poll) => poll.errorChain),
-    polls.map((poll) => poll.raw),
-    polls.map((poll) => poll.inventoryKind),
-    polls.map((poll) => poll.inventory),
-    polls.map((poll) => poll.facts),
-    polls.map((poll) => poll.problem),
-    at,
-  ])
-  const outcomes = Array.from<PollOutcome | undefined>({ length: polls.length })
-  for (const row of rows) outcomes[row.n] = row
-  return outcomes
-}
-
-/** The event that the statement has written of the command that a poll ended; undefined when it ended none. */
-export function toldBy({ told_type: type, told_data: data }: PollOutcome): Told | undefined {
-  return type === null ? undefined : ({ type, data } as Told)
 }
 
 /** Ends the command that went out last to a device or its users, if it went out often enough; see `MOST_SENDS`. */
@@ -291,7 +268,7 @@ select * from done`
 interface EndedUnreadable {
   enrollment_id: string
   serial_number: string | null
-  data: EventData<'command.failed'>
+  data: Record<string, unknown>
 }
 
 /**
