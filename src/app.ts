@@ -216,19 +216,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     },
   })
   const reseal = createReseal({
-    log,
+    ...base,
     isRotating: secrets.previousSecretKey !== null,
-    parts: [
-      ...[
-        identity.reseal,
-        push.certificates.reseal,
-        links.reseal,
-        enrollment.reseal,
-        ade.reseal,
-        signin.reseal,
-      ],
-      ...[commands.reseal, idempotencyKeys.reseal],
-    ],
     finish: () => resealInstance(base),
   })
   fillGauges(parts)

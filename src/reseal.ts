@@ -1,4 +1,6 @@
+import { resealAll, type Db } from './db/index.ts'
 import type { Log } from './kernel/log.ts'
+import type { SecretBox } from './kernel/secret-box.ts'
 
 /** The job that follows a change of the secret key. */
 export type Reseal = ReturnType<typeof createReseal>
@@ -9,21 +11,20 @@ export type Reseal = ReturnType<typeof createReseal>
  * starts; until then it does not.
  */
 export function createReseal(deps: {
+  db: Db
   log: Log
+  secretBox: SecretBox
   /** There is a previous key; without one there is nothing to do. */
   isRotating: boolean
-  /** Seal everything of one part anew, and give the number of values. */
-  parts: readonly (() => Promise<number>)[]
   finish: () => Promise<void>
 }) {
-  const { log, parts, finish } = deps
+  const { db, log, secretBox, finish } = deps
   let isDone = !deps.isRotating
 
   return {
     async run(): Promise<void> {
       if (isDone) return
-      let count = 0
-      for (const reseal of parts) count += await reseal()
+      const count = await resealAll(db, secretBox)
       if (count > 0) {
         log.info(
           { event: 'secrets.resealed', count },

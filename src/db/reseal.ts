@@ -10,7 +10,7 @@ const BATCH = 100
 type Row = Record<string, unknown>
 
 /** A column of sealed secrets; nulls are left alone. */
-interface SealedColumn {
+export interface SealedColumn {
   table: keyof Database
   column: string
   /** Columns by whose index the table is walked. They need not be unique. */

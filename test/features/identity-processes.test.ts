@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase, type Db } from '../../src/db/index.ts'
+import { resealAll } from '../../src/db/index.ts'
 import { createAuthority } from '../../src/features/device-identity/authority.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { createCsr, createLeaf, keyToPem, writePem, type Identity } from '../../src/protocol/x509/index.ts'
@@ -177,9 +178,11 @@ describeEachEngine('the device CA', (database) => {
   test('a new secret key seals it anew', async () => {
     const rotated = authorityOn(database(), null, 8)
     await rotated.ready()
-    expect(await rotated.reseal()).toBe(2)
-    expect(await rotated.reseal()).toBe(0)
+    const previous = Buffer.alloc(32, 7)
     const world = identityWorld(database())
+    const rotating = createSecretBox({ key: Buffer.alloc(32, 8), previous })
+    expect(await resealAll(database(), rotating)).toBe(2)
+    expect(await resealAll(database(), rotating)).toBe(0)
     const secretBox = createSecretBox({ key: Buffer.alloc(32, 8) })
     const withoutTheOld = createAuthority({ ...world, secretBox, imported: null })
     await withoutTheOld.ready()

@@ -52,7 +52,6 @@ export async function httpWorld(
       begin: () => Promise.reject(new Error('This test has no database.')),
       finish: () => Promise.reject(new Error('This test has no database.')),
       abandon: () => Promise.reject(new Error('This test has no database.')),
-      reseal: () => Promise.resolve(0),
       expire: () => Promise.resolve(),
     },
     ready: async () => {},

@@ -8,7 +8,6 @@ import { createAdeDevices, createDeviceNotes } from './devices/devices.ts'
 import { removeAllOf } from './devices/store.ts'
 import { createApple } from './servers/apple.ts'
 import { sweepExpiry } from './servers/expiry.ts'
-import { reseal } from './servers/reseal.ts'
 import { createServers } from './servers/servers.ts'
 import { createTokens } from './servers/tokens.ts'
 import { createSyncs } from './syncs/syncs.ts'
@@ -66,8 +65,6 @@ export function createAde(deps: AdeDeps) {
     runSyncs: syncs.run,
     /** Defines, assigns and takes away profiles as far as it is due, and waits for that. */
     reconcile: reconciler.run,
-    /** Seals anew what is sealed with the previous secret key; gives the number of values. */
-    reseal: () => reseal(deps),
     /** Warns of tokens that expire. */
     sweepExpiry: () => sweepExpiry(deps),
     /** Waits until no sync runs in this process. */

@@ -10,7 +10,7 @@ import type { Push } from '../push/index.ts'
 import { openBody, sealBody } from './bodies.ts'
 import { PRIORITIES } from './priorities.ts'
 import { countPending } from './counts/store.ts'
-import { resealBodies, sealPlain } from './reseal.ts'
+import { sealPlain } from './seal-plain.ts'
 import * as store from './store.ts'
 
 /** Rows handled by one statement of a background job. */
@@ -139,8 +139,6 @@ export function createCommands(deps: {
     openBody: (uuid: string, kept: Buffer) => openBody(secretBox, uuid, kept),
     /** A background job: seals the plists that were written before plists were sealed. */
     sealPlain: () => sealPlain(db, secretBox),
-    /** Seals anew what is sealed with the previous secret key; gives the number of plists. */
-    reseal: () => resealBodies(db, secretBox),
     list: (query: Parameters<typeof store.listCommands>[1]) => store.listCommands(db.kysely, query),
     /** The deliveries of a command to these of its targets. */
     deliveries: (uuid: string, targets: readonly string[]) => store.deliveriesOf(db.kysely, uuid, targets),

@@ -5,14 +5,6 @@ import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from
 
 type Reader = Kysely<Database> | Tx
 
-/** Where sealed plists are. Those that a statement of ours writes hold no secret, and are as they are sent. */
-export const SEALED_BODIES = {
-  table: 'commands',
-  column: 'body',
-  key: ['uuid'],
-  only: sql`get_byte(body, 0) = 1`,
-} as const
-
 /** A row of `commands`. */
 export type Command = Omit<Selectable<CommandsTable>, 'is_plain'>
 

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { resealColumn, type Db, type Tx } from '../../db/index.ts'
+import type { Db, Tx } from '../../db/index.ts'
+import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -19,8 +20,6 @@ import {
   lockAuthority,
   saveCa,
   saveSigner,
-  SEALED_CA_KEYS,
-  SEALED_SIGNER_KEYS,
   type Queries,
   type StoredCa,
 } from './store.ts'
@@ -82,7 +81,7 @@ export function createAuthority(deps: {
   async function keep(trx: Tx, identity: Identity, before: StoredCa | undefined): Promise<void> {
     const { certificate, key } = identity
     const id = certificate.fingerprint
-    const private_key = sealKey(box, key, caContext(id))
+    const private_key = sealKey(box, key, SEALED_FOR.deviceCaKey(id))
     // The newest issues, whatever the clock of the process says that made the one before.
     const created_at = new Date(Math.max(clock.now().getTime(), (before?.created_at.getTime() ?? 0) + 1))
     await saveCa(trx, { id, certificate: certificate.der, private_key, created_at })
@@ -91,15 +90,6 @@ export function createAuthority(deps: {
       { event, ca: id, not_after: certificate.notAfter },
       'this CA now issues the certificates of devices',
     )
-  }
-
-  async function reseal(): Promise<number> {
-    const context = {
-      ca: ({ id }: { id: string }) => caContext(id),
-      signer: (row: { ca_id: string }) => signerContext(row.ca_id),
-    }
-    const keys = await resealColumn(db, box, { ...SEALED_CA_KEYS, context: context.ca })
-    return keys + (await resealColumn(db, box, { ...SEALED_SIGNER_KEYS, context: context.signer }))
   }
 
   async function load(queries: Queries): Promise<void> {
@@ -113,11 +103,11 @@ export function createAuthority(deps: {
     const id = ca.certificate.fingerprint
     const stored = await findSigner(trx, id)
     if (stored !== undefined) {
-      const key = openKey(box.open(stored.private_key, signerContext(id)))
+      const key = openKey(box.open(stored.private_key, SEALED_FOR.profileSignerKey(id)))
       return { certificate: parseCertificate(stored.certificate), key }
     }
     const made = await makeSigner(ca, clock.now())
-    const private_key = sealKey(box, made.key, signerContext(id))
+    const private_key = sealKey(box, made.key, SEALED_FOR.profileSignerKey(id))
     await saveSigner(trx, {
       ca_id: id,
       certificate: made.certificate.der,
@@ -136,7 +126,6 @@ export function createAuthority(deps: {
 
   return {
     ready,
-    reseal,
     issuing,
     /** Every trusted CA, the one that issues first. */
     trusted: (): readonly Ca[] => cas,
@@ -192,7 +181,8 @@ function makeSigner(ca: Identity, now: Date): Promise<Identity> {
 }
 
 function openCa(box: SecretBox, row: StoredCa): Ca {
-  const key = row.private_key === null ? null : openKey(box.open(row.private_key, caContext(row.id)))
+  const key =
+    row.private_key === null ? null : openKey(box.open(row.private_key, SEALED_FOR.deviceCaKey(row.id)))
   return { id: row.id, certificate: parseCertificate(row.certificate), key }
 }
 
@@ -202,12 +192,4 @@ function openKey(pkcs8: Buffer): KeyObject {
 
 function sealKey(box: SecretBox, key: KeyObject, context: string): Buffer {
   return box.seal(key.export({ format: 'der', type: 'pkcs8' }), context)
-}
-
-function caContext(id: string): string {
-  return `device_cas.private_key:${id}`
-}
-
-function signerContext(caId: string): string {
-  return `profile_signers.private_key:${caId}`
 }

@@ -52,8 +52,6 @@ export function createDeviceIdentity(deps: {
 
   return {
     authority: { ready: authority.ready },
-    /** Seals private keys anew that are sealed with the previous secret key; gives their number. */
-    reseal: authority.reseal,
     /** A new challenge for an attempt, or for the renewal of an enrollment's certificate: 15 minutes, one key. */
     async newChallenge(trx: Tx, purpose: Purpose): Promise<string> {
       const [secret = ''] = await challenges.create(trx, [purpose])

@@ -9,11 +9,6 @@ export type Queries = Kysely<Database>
 /** Serialises processes that start at once and would each make a CA; an arbitrary number that nothing else locks. */
 const AUTHORITY_LOCK = 7_203_008
 
-/** Where the private keys of CAs are. */
-export const SEALED_CA_KEYS = { table: 'device_cas', column: 'private_key', key: ['id'] } as const
-/** Where the private keys of profile signers are. */
-export const SEALED_SIGNER_KEYS = { table: 'profile_signers', column: 'private_key', key: ['ca_id'] } as const
-
 /** A CA as it is kept; `private_key` is sealed. */
 export interface StoredCa {
   id: string

@@ -1,8 +1,6 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
-import { resealDevices, type SealedFor } from './reseal.ts'
 import { createSeen } from './seen.ts'
 import * as counts from './counts/store.ts'
 import * as places from './places/store.ts'
@@ -24,8 +22,6 @@ export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<Message
     seen: seen.note,
     /** Writes the contacts that are still in memory. */
     flush: seen.flush,
-    /** See `resealDevices`. */
-    reseal: (box: SecretBox, sealedFor: SealedFor) => resealDevices(db, box, sealedFor),
     /** The channels among `ids` that can be pushed to. */
     pushTargets: (ids: readonly string[]) => store.findPushTargets(db.kysely, ids),
     /** Writes down what came of pushes. */

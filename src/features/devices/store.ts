@@ -7,13 +7,6 @@ import type { EnrollmentsTable } from '../../db/tables/devices.ts'
 export type Enrollment = Selectable<EnrollmentsTable>
 type Reader = Kysely<Database> | Tx
 
-/** Where sealed things are. */
-export const SEALED = {
-  unlockTokens: { table: 'enrollments', column: 'unlock_token', key: ['id'] },
-  bootstrapTokens: { table: 'enrollments', column: 'bootstrap_token', key: ['id'] },
-  messages: { table: 'checkin_messages', column: 'raw', key: ['enrollment_id', 'received_at'] },
-} as const
-
 /** The enrollment with that id, in whatever case it is spelled. */
 export function findEnrollment(db: Reader, id: string): Promise<Enrollment | undefined> {
   return db

@@ -6,7 +6,6 @@ import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { judgeAssignments } from './judge.ts'
 import { openToken } from './messages.ts'
 import { tellContested } from './takeover.ts'
-import { reseal } from './reseal.ts'
 
 /** How a device gets in, stays in and leaves. */
 export type Enrollment = ReturnType<typeof createEnrollment>
@@ -30,8 +29,6 @@ export function createEnrollment(deps: EnrollmentDeps) {
       deps.db.transaction((trx) => tellContested(trx, deps, { enrollmentId, ...from })),
     /** Finishes an enrollment whose profile the device has acknowledged to have removed. */
     finishRemoval: (id: string) => finishRemoval(deps, id),
-    /** Seals anew what is sealed with the previous secret key; gives the number of values. */
-    reseal: () => reseal(deps),
     /** A background job: ends enrollments that never got beyond Authenticate. */
     abandonHalfEnrolled: () => abandonHalfEnrolled(deps),
     /** A background job: unenrols devices of users whose serial numbers newly got a policy. */

@@ -1,8 +1,9 @@
+import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 
 /** A check-in message as it is kept: sealed, because it holds push and unlock tokens. */
 export function sealMessage(box: SecretBox, enrollmentId: string, raw: Uint8Array): Buffer {
-  return box.seal(raw, messageContext(enrollmentId))
+  return box.seal(raw, SEALED_FOR.checkinMessage(enrollmentId))
 }
 
 /** A token of a device (UnlockToken, BootstrapToken) as it is kept. */
@@ -12,7 +13,7 @@ export function sealToken(
   kind: 'unlock' | 'bootstrap',
   token: Uint8Array,
 ): Buffer {
-  return box.seal(token, tokenContext(enrollmentId, kind))
+  return box.seal(token, contextOf(enrollmentId, kind))
 }
 
 /** The reverse of `sealToken`. */
@@ -22,15 +23,9 @@ export function openToken(
   kind: 'unlock' | 'bootstrap',
   sealed: Buffer,
 ): Buffer {
-  return box.open(sealed, tokenContext(enrollmentId, kind))
+  return box.open(sealed, contextOf(enrollmentId, kind))
 }
 
-/** What a message of an enrollment is sealed for. */
-export function messageContext(enrollmentId: string): string {
-  return `checkin_messages.raw:${enrollmentId}`
-}
-
-/** What a token of an enrollment is sealed for. */
-export function tokenContext(enrollmentId: string, kind: 'unlock' | 'bootstrap'): string {
-  return `enrollments.${kind}_token:${enrollmentId}`
+function contextOf(enrollmentId: string, kind: 'unlock' | 'bootstrap'): string {
+  return kind === 'unlock' ? SEALED_FOR.unlockToken(enrollmentId) : SEALED_FOR.bootstrapToken(enrollmentId)
 }

@@ -22,9 +22,6 @@ export interface StoredLink {
   updated_at: Date
 }
 
-/** Where the keys of links are. */
-export const SEALED_LINK_KEYS = { table: 'enrollment_links', column: 'key_sealed', key: ['id'] } as const
-
 /** Adds a link. */
 export async function insertLink(trx: Tx, link: StoredLink): Promise<void> {
   await trx.insertInto('enrollment_links').values(link).execute()

@@ -1,4 +1,5 @@
-import { resealColumn, withoutNul, type Db, type Tx } from '../../db/index.ts'
+import { withoutNul, type Db, type Tx } from '../../db/index.ts'
+import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -14,7 +15,6 @@ import {
   listLinks,
   revokeLink,
   takeUse,
-  SEALED_LINK_KEYS,
   type Queries,
   type StoredLink,
 } from './links-store.ts'
@@ -82,7 +82,7 @@ export function createLinks(deps: {
       const link: StoredLink = {
         id,
         key_hash: sha256(key),
-        key_sealed: secretBox.seal(Buffer.from(key), keyContext(id)),
+        key_sealed: secretBox.seal(Buffer.from(key), SEALED_FOR.linkKey(id)),
         user_id: user?.id ?? null,
         group_id,
         uses,
@@ -113,7 +113,7 @@ export function createLinks(deps: {
 
   function show(link: StoredLink, user_name: string | null): EnrollmentLink {
     const { id, uses, used, group_id, expires_at, revoked_at, created_at, updated_at } = link
-    const url = `${publicUrl}/enroll/link/${secretBox.open(link.key_sealed, keyContext(id)).toString()}`
+    const url = `${publicUrl}/enroll/link/${secretBox.open(link.key_sealed, SEALED_FOR.linkKey(id)).toString()}`
     return { id, url, uses, used, user_name, group_id, expires_at, revoked_at, created_at, updated_at }
   }
 
@@ -142,12 +142,6 @@ export function createLinks(deps: {
         }
       })
     },
-    /** Seals keys anew that are sealed with the previous secret key; gives their number. */
-    reseal: (): Promise<number> =>
-      resealColumn(db, secretBox, {
-        ...SEALED_LINK_KEYS,
-        context: ({ id }: { id: string }) => keyContext(id),
-      }),
     /** The link that an address names, or undefined. */
     byKey: (queries: Queries, key: string): Promise<StoredLink | undefined> =>
       findLinkByKey(queries, sha256(key)),
@@ -171,9 +165,4 @@ function judge(link: StoredLink, now: Date): LinkRefusal | undefined {
 
 function badField(path: string, message: string): AppError {
   return new AppError('invalid_request', `${path}: ${message}.`, { fields: [{ path, message }] })
-}
-
-/** What the key of a link is sealed for. */
-function keyContext(id: string): string {
-  return `enrollment_links.key:${id}`
 }

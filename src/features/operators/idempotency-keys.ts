@@ -1,16 +1,9 @@
-import { resealColumn, type Db } from '../../db/index.ts'
+import type { Db } from '../../db/index.ts'
+import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import { type Clock, addTime } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
-import {
-  SEALED_ANSWERS,
-  answerKey,
-  deleteKeysBefore,
-  deleteUnanswered,
-  findKey,
-  restartKey,
-  startKey,
-} from './store.ts'
+import { answerKey, deleteKeysBefore, deleteUnanswered, findKey, restartKey, startKey } from './store.ts'
 
 const KEPT_HOURS = 24
 /** After this an entry without an answer counts as left behind by a process that died. */
@@ -38,7 +31,6 @@ export type IdempotencyKeys = ReturnType<typeof createIdempotencyKeys>
 /** Makes the memory of keys. */
 export function createIdempotencyKeys(deps: { db: Db; clock: Clock; secretBox: SecretBox }) {
   const { db, clock, secretBox } = deps
-  const contextOf = (tokenId: string, key: string) => `idempotency_keys.body:${tokenId}:${key}`
 
   /** Starts a request, or says what became of the first one with this key. */
   async function begin(request: { tokenId: string; key: string; requestHash: Buffer }): Promise<KeyState> {
@@ -58,7 +50,10 @@ export function createIdempotencyKeys(deps: { db: Db; clock: Clock; secretBox: S
       }
       if (!isSame) return { kind: 'reused' }
       if (known.status === null) return { kind: 'running' }
-      const body = secretBox.open(Buffer.from(known.body ?? '', 'base64'), contextOf(tokenId, key))
+      const body = secretBox.open(
+        Buffer.from(known.body ?? '', 'base64'),
+        SEALED_FOR.keptAnswer(tokenId, key),
+      )
       const answer = { status: known.status, headers: known.headers ?? {}, body: body.toString() }
       return { kind: 'answered', answer }
     }
@@ -69,17 +64,11 @@ export function createIdempotencyKeys(deps: { db: Db; clock: Clock; secretBox: S
     begin,
     /** Keeps the answer of a request that was started. */
     async finish({ answer, ...entry }: Entry & { answer: KeptAnswer }): Promise<void> {
-      const sealed = secretBox.seal(Buffer.from(answer.body), contextOf(entry.tokenId, entry.key))
+      const sealed = secretBox.seal(Buffer.from(answer.body), SEALED_FOR.keptAnswer(entry.tokenId, entry.key))
       await answerKey(db.kysely, entry, { ...answer, body: sealed.toString('base64') })
     },
     /** Forgets a request that was started and refused. */
     abandon: (entry: Entry) => deleteUnanswered(db.kysely, entry),
-    /** Seals answers anew that are sealed with the previous secret key; gives their number. */
-    reseal: (): Promise<number> =>
-      resealColumn(db, secretBox, {
-        ...SEALED_ANSWERS,
-        context: (row: { token_id: string; key: string }) => contextOf(row.token_id, row.key),
-      }),
     /** Forgets what is older than 24 hours; for a background job. */
     expire: () => deleteKeysBefore(db, addTime(clock.now(), -KEPT_HOURS, 'hour')),
   }

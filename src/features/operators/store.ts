@@ -18,14 +18,6 @@ const COLUMNS = [
   'updated_at',
 ] as const
 
-/** Where the kept answers of requests are. */
-export const SEALED_ANSWERS = {
-  table: 'idempotency_keys',
-  column: 'body',
-  key: ['token_id', 'key'],
-  isBase64: true,
-} as const
-
 /** The token with this hash, if it has not expired at `now`. */
 export function findValidToken(db: Executor, secretHash: Buffer, now: Date): Promise<ApiToken | undefined> {
   return db

@@ -1,4 +1,5 @@
-import { afterCommit, resealColumn, type Db, type Tx } from '../../db/index.ts'
+import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -43,7 +44,7 @@ export function createPushCertificates(deps: {
     const row = {
       topic,
       certificate,
-      private_key: box.seal(Buffer.from(privateKey), keyContext(topic)),
+      private_key: box.seal(Buffer.from(privateKey), SEALED_FOR.pushKey(topic)),
       apple_id: options.appleId ?? null,
       not_after: notAfter,
     }
@@ -77,20 +78,9 @@ export function createPushCertificates(deps: {
       if (row === undefined || row.not_after <= clock.now()) return null
       return { topic: row.topic, not_after: row.not_after }
     },
-    /** Seals private keys anew that are sealed with the previous secret key; gives their number. */
-    reseal: (): Promise<number> =>
-      resealColumn(db, box, {
-        ...store.SEALED_KEYS,
-        context: ({ topic }: { topic: string }) => keyContext(topic),
-      }),
     find: (topic: string) => store.findCertificate(db.kysely, topic),
     list: (query: { after?: string | undefined; limit: number }) => store.listCertificates(db.kysely, query),
   }
-}
-
-/** What the sealed private key of a topic is sealed for. */
-export function keyContext(topic: string): string {
-  return `push_certificates.private_key:${topic}`
 }
 
 async function refuseOtherTopic(trx: Tx, topic: string): Promise<void> {

@@ -24,9 +24,6 @@ const SHOWN = [
 
 // Certificates
 
-/** Where the private keys of certificates are. */
-export const SEALED_KEYS = { table: 'push_certificates', column: 'private_key', key: ['topic'] } as const
-
 /** Lets one process at a time change certificates. */
 export async function lockCertificates(trx: Tx): Promise<void> {
   await sql`lock table push_certificates in share row exclusive mode`.execute(trx)

@@ -37,7 +37,7 @@ export function createSignin(deps: SigninDeps) {
   const guarded = createGuard({ clock: deps.clock, lockout })
   const verify = createVerify({ sources, guarded, checkLocally, directories, admission })
   const providers = createProviders({ ...deps, clientSecretOf: sources.clientSecret })
-  const { setPending, takePending, expire, reseal: resealSessions, ...webSessions } = sessions
+  const { setPending, takePending, expire, ...webSessions } = sessions
   return {
     sources,
     /** The source with this id, kept from being deleted until `trx` ends; for those who write down its id. */
@@ -60,8 +60,6 @@ export function createSignin(deps: SigninDeps) {
       await expire()
       await lockout.expire()
     },
-    /** Seals anew what is sealed with the previous secret key; gives the number of values. */
-    reseal: async (): Promise<number> => (await sources.reseal()) + (await resealSessions()),
     /** Closes the connections to directories. */
     close: directories.close,
   }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { createSources } from '../../../src/features/signin/sources/sources.ts'
+import { resealAll } from '../../../src/db/index.ts'
 import { createSecretBox } from '../../../src/kernel/secret-box.ts'
 import { selfSigned } from '../../support/certificates.ts'
 import { describeEachEngine } from '../../support/database.ts'
@@ -145,9 +146,8 @@ describeEachEngine('sign-in sources', (database) => {
     const fields = { name: newName(), issuer: OIDC.issuer, client_id: 'x', client_secret: 'rotate me' }
     const { id } = await world.signin.sources.create('oidc', fields, ACT)
     const rotated = createSecretBox({ key: Buffer.alloc(32, 9), previous: Buffer.alloc(32, 7) })
-    const after = createSources({ ...world, db, secretBox: rotated })
-    expect(await after.reseal()).toBeGreaterThan(0)
-    expect(await after.reseal()).toBe(0)
+    expect(await resealAll(db, rotated)).toBeGreaterThan(0)
+    expect(await resealAll(db, rotated)).toBe(0)
     const alone = createSecretBox({ key: Buffer.alloc(32, 9) })
     const fresh = createSources({ ...world, db, secretBox: alone })
     expect(await fresh.clientSecret({ id })).toBe('rotate me')

@@ -1,3 +1,4 @@
+import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import {
   AdeError,
@@ -16,11 +17,6 @@ const CALL_TIMEOUT_MS = 60_000
 /** The way to Apple for all servers. */
 export type Apple = ReturnType<typeof createApple>
 
-/** What the sealed token of a server is sealed for. */
-export function tokenContext(serverId: string): string {
-  return `ade_servers.token:${serverId}`
-}
-
 /**
  * Makes it: one client a server with its present token, nobody calling before a Retry-After has passed, and what stops a
  * server (a token that Apple rejects, say) noted when it shows and when it is over.
@@ -35,7 +31,7 @@ export function createApple(
   function clientOf(server: store.ServerRow, token: Buffer): AdeClient {
     const known = clients.get(server.id)
     if (known?.token.equals(token)) return known.client
-    const opened = deps.secretBox.open(token, tokenContext(server.id))
+    const opened = deps.secretBox.open(token, SEALED_FOR.adeToken(server.id))
     const client = createAdeClient({
       baseUrl: deps.service.url,
       token: JSON.parse(opened.toString('utf8')) as OAuthCredentials,

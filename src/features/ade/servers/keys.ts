@@ -1,6 +1,6 @@
+import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { createPrivateKey } from 'node:crypto'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
-import { sha256 } from '../../../kernel/ids.ts'
 import { createTokenKeyPair } from '../../../protocol/ade/index.ts'
 import { keyToPem, parseCertificate, writePem, type Identity } from '../../../protocol/x509/index.ts'
 import type { ServerRow } from './store.ts'
@@ -20,7 +20,7 @@ export async function newTokenKey(options: {
   const { certificate, key } = await createTokenKeyPair(options)
   return {
     certificate: certificate.der,
-    privateKey: options.secretBox.seal(Buffer.from(keyToPem(key)), keyContext(certificate.der)),
+    privateKey: options.secretBox.seal(Buffer.from(keyToPem(key)), SEALED_FOR.adeKey(certificate.der)),
   }
 }
 
@@ -36,7 +36,7 @@ export function keysOf(server: ServerRow, secretBox: SecretBox): Identity[] {
       : [
           {
             certificate: parseCertificate(certificate),
-            key: createPrivateKey(secretBox.open(sealed, keyContext(certificate)).toString('utf8')),
+            key: createPrivateKey(secretBox.open(sealed, SEALED_FOR.adeKey(certificate)).toString('utf8')),
           },
         ],
   )
@@ -45,12 +45,4 @@ export function keysOf(server: ServerRow, secretBox: SecretBox): Identity[] {
 /** The certificate that Apple is to be given, in PEM: the staged one, as long as no token came for it. */
 export function encryptionKeyPem(server: ServerRow): string {
   return writePem('CERTIFICATE', server.staged_certificate ?? server.certificate)
-}
-
-/**
- * What the key of a certificate is sealed for. A staged key becomes the current one without being sealed anew, so this
- * does not name its place.
- */
-export function keyContext(certificate: Uint8Array): string {
-  return `ade_servers.private_key:${sha256(certificate).toString('hex')}`
 }

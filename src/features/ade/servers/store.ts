@@ -10,18 +10,6 @@ export type ServerRow = Selectable<AdeServersTable>
 /** Columns that change with something an administrator does. */
 export type ServerChange = Partial<Omit<ServerRow, 'id' | 'version' | 'created_at' | 'updated_at'>>
 
-/** Where sealed things are. */
-export const SEALED = {
-  keys: { table: 'ade_servers', column: 'private_key', key: ['id'], also: ['certificate'] },
-  stagedKeys: {
-    table: 'ade_servers',
-    column: 'staged_private_key',
-    key: ['id'],
-    also: ['staged_certificate'],
-  },
-  tokens: { table: 'ade_servers', column: 'token', key: ['id'] },
-} as const
-
 /** Adds a server; undefined when the name is taken. */
 export function insertServer(
   trx: Tx,

@@ -1,9 +1,9 @@
 import { afterCommit, type Tx } from '../../../db/index.ts'
+import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import type { Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { openServerToken, type ServerToken } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
-import { tokenContext } from './apple.ts'
 import { keysOf } from './keys.ts'
 import * as store from './store.ts'
 
@@ -51,7 +51,7 @@ export function createTokens(deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'se
       throw new AppError('conflict', 'The encryption key was exchanged in this very moment; try it again.')
     }
     const { expiresAt, ...credentials } = token
-    const sealed = secretBox.seal(Buffer.from(JSON.stringify(credentials)), tokenContext(before.id))
+    const sealed = secretBox.seal(Buffer.from(JSON.stringify(credentials)), SEALED_FOR.adeToken(before.id))
     const wasStopped = before.stopped_reason !== null
     return store.changeServer(
       trx,

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
-import { type Db, resealColumn } from '../../../db/index.ts'
+import type { Db } from '../../../db/index.ts'
+import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { addTime, type Clock } from '../../../kernel/clock.ts'
 import { newSecret, sha256 } from '../../../kernel/ids.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
@@ -10,7 +11,6 @@ import {
   findSession,
   insertSession,
   lockSession,
-  SEALED_STATES,
   writeState,
 } from './store.ts'
 
@@ -63,11 +63,11 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
   const inCookies = new WeakMap<WebSession, Kept>()
 
   function seal(idHash: Buffer, kept: Kept): Buffer {
-    return secretBox.seal(Buffer.from(JSON.stringify(kept)), contextOf(idHash))
+    return secretBox.seal(Buffer.from(JSON.stringify(kept)), SEALED_FOR.webSession(idHash))
   }
 
   function unseal(row: { id_hash: Buffer; state: Buffer }): Kept {
-    return JSON.parse(secretBox.open(row.state, contextOf(row.id_hash)).toString()) as Kept
+    return JSON.parse(secretBox.open(row.state, SEALED_FOR.webSession(row.id_hash)).toString()) as Kept
   }
 
   function secondsUntil(expiresAt: Date): number {
@@ -180,13 +180,6 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
       return start({ ...kept, state: { ...kept.state, ...state } }, row.expires_at)
     },
 
-    /** Seals sessions anew that are sealed with the previous secret key; gives their number. */
-    reseal: (): Promise<number> =>
-      resealColumn(db, secretBox, {
-        ...SEALED_STATES,
-        context: (row: { id_hash: Buffer }) => contextOf(row.id_hash),
-      }),
-
     /** Ends a session; the answer is the Set-Cookie header that takes the cookie back. */
     async end(session: WebSession): Promise<string> {
       if (!session.isInCookie) await deleteSession(db.kysely, sha256(session.id))
@@ -232,8 +225,4 @@ export function createSessions(deps: { db: Db; clock: Clock; secretBox: SecretBo
 /** The token is a hash of the id, which a page of another site cannot know. */
 function toSession(id: string, { state }: Kept, expiresAt: Date, isInCookie = false): WebSession {
   return { id, state, csrfToken: sha256(`csrf:${id}`).toString('base64url'), expiresAt, isInCookie }
-}
-
-function contextOf(idHash: Buffer): string {
-  return `web_session:${idHash.toString('hex')}`
 }

@@ -5,9 +5,6 @@ import type { WebSessionsTable } from '../../../db/tables/signin.ts'
 type Executor = Kysely<Database>
 type Row = Selectable<WebSessionsTable>
 
-/** Where the states of sessions are. */
-export const SEALED_STATES = { table: 'web_sessions', column: 'state', key: ['id_hash'] } as const
-
 /** Keeps a session. */
 export async function insertSession(db: Executor, row: Row): Promise<void> {
   await db.insertInto('web_sessions').values(row).execute()

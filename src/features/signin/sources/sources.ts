@@ -1,4 +1,5 @@
-import { type Db, type Tx, isUniqueViolation, resealColumn } from '../../../db/index.ts'
+import { type Db, type Tx, isUniqueViolation } from '../../../db/index.ts'
+import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { isSourceOfPage, policiesNaming } from '../../../db/statements/uses.ts'
 import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
@@ -17,7 +18,6 @@ import {
   insertSource,
   listSources,
   lockSource,
-  SEALED_CLIENT_SECRETS,
   updateSource,
 } from './store.ts'
 import { LOCAL, type OidcSource, type Source } from './types.ts'
@@ -94,7 +94,9 @@ export function createSources(deps: SourcesDeps) {
   }
 
   function sealed(id: string, secret: string | undefined): { client_secret?: Buffer } {
-    return secret === undefined ? {} : { client_secret: secretBox.seal(Buffer.from(secret), contextOf(id)) }
+    return secret === undefined
+      ? {}
+      : { client_secret: secretBox.seal(Buffer.from(secret), SEALED_FOR.clientSecret(id)) }
   }
 
   return {
@@ -115,19 +117,9 @@ export function createSources(deps: SourcesDeps) {
       const secret = await findClientSecret(db.kysely, id)
       if (secret === null)
         throw new AppError('not_found', 'The sign-in source has no client secret any more.')
-      return secretBox.open(secret, contextOf(id)).toString()
+      return secretBox.open(secret, SEALED_FOR.clientSecret(id)).toString()
     },
-    /** Seals client secrets anew that are sealed with the previous secret key; gives their number. */
-    reseal: (): Promise<number> =>
-      resealColumn(db, secretBox, {
-        ...SEALED_CLIENT_SECRETS,
-        context: ({ id }: { id: string }) => contextOf(id),
-      }),
   }
-}
-
-function contextOf(id: string): string {
-  return `sign_in_source:${id}`
 }
 
 /** What was said of a source. */

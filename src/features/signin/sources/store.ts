@@ -103,13 +103,6 @@ export async function findClientSecret(db: Executor, id: string): Promise<Buffer
   return (await query.executeTakeFirst())?.client_secret ?? null
 }
 
-/** Where the client secrets are. */
-export const SEALED_CLIENT_SECRETS = {
-  table: 'sign_in_sources',
-  column: 'client_secret',
-  key: ['id'],
-} as const
-
 /** `config` holds what the rules of its kind have let through. */
 function toSource({ config, ...row }: Row): Source {
   return { ...row, ...config } as Source

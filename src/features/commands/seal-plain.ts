@@ -1,7 +1,7 @@
-import { resealColumn, type Db } from '../../db/index.ts'
+import type { Db } from '../../db/index.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
-import { bodyContext, sealBody } from './bodies.ts'
-import { lockPlain, saveSealed, SEALED_BODIES } from './store.ts'
+import { sealBody } from './bodies.ts'
+import { lockPlain, saveSealed } from './store.ts'
 
 /** Bodies sealed in one transaction. */
 const BATCH = 100
@@ -18,14 +18,4 @@ export async function sealPlain(db: Db, box: SecretBox): Promise<number> {
     count += rows.length
     if (rows.length < BATCH) return count
   }
-}
-
-/** Seals anew what is sealed with the previous secret key; gives the number of bodies. */
-export async function resealBodies(db: Db, box: SecretBox): Promise<number> {
-  const plain = await sealPlain(db, box)
-  const sealed = await resealColumn(db, box, {
-    ...SEALED_BODIES,
-    context: ({ uuid }: { uuid: string }) => bodyContext(uuid),
-  })
-  return plain + sealed
 }
