@@ -27,7 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?((\w+-)?api|routes)\.ts$)/
 const SCHEMA =
-  /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/(events\/catalogue(\/[^/]+)?|[^/]+\/([^/]+\/)?((\w+-)?api|schema|view))\.ts$)/
+  /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/(events\/catalogue(\/[^/]+)?|[^/]+\/([^/]+\/)?(\w+-)?(api|schema|view))\.ts$)/
 const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?(\w+-)?store\.ts$|migrations\/)/
 const PROTOCOL = /^src\/protocol\//
 const DB = /^src\/db\//
@@ -120,6 +120,17 @@ describe('who may import whom', () => {
     expect(wrong).toEqual([])
   })
 
+  test('every use that the table grants is made', () => {
+    const idle = Object.entries(FEATURES).flatMap(([name, uses]) => {
+      const isUsed = (use: string) =>
+        relativeImports.some(
+          ({ file, target }) => unitOf(file) === feature(name) && unitOf(target) === feature(use),
+        )
+      return uses.filter((use) => !isUsed(use)).map((use) => `${name}: ${use}`)
+    })
+    expect(idle).toEqual([])
+  })
+
   test('every imported file exists, and nothing imports the tests', () => {
     const wrong = relativeImports.filter(
       ({ target }) => !byFile.has(target) || /^(test|bench)\//.test(target),
@@ -129,6 +140,44 @@ describe('who may import whom', () => {
 
   test('no file imports itself through others', () => {
     expect(cycleAmong(product)).toEqual([])
+  })
+})
+
+describe('the folders of a slice', () => {
+  /** The folder of a slice in which a file lies, as `ade/syncs`; undefined for a file at its top or elsewhere. */
+  const folderOf = (file: string) => /^src\/features\/([^/]+\/[^/]+)\//.exec(file)?.[1]
+
+  /** Folders that use each other, through others of the slice too. */
+  function knots(imports: readonly { file: string; target: string }[]): string[] {
+    const uses = new Map<string, Set<string>>()
+    for (const { file, target } of imports) {
+      const [from, to] = [folderOf(file), folderOf(target)]
+      if (from === undefined || to === undefined || from === to) continue
+      if (from.split('/')[0] === to.split('/')[0]) uses.set(from, (uses.get(from) ?? new Set()).add(to))
+    }
+    const reaches = (from: string, goal: string, seen = new Set<string>()): boolean =>
+      [...(uses.get(from) ?? [])].some(
+        (next) => next === goal || (!seen.has(next) && reaches(next, goal, seen.add(next))),
+      )
+    return [...uses.keys()].filter((folder) => reaches(folder, folder))
+  }
+
+  test('use each other in one direction', () => {
+    expect(knots(relativeImports)).toEqual([])
+  })
+
+  test('a planted import back is found, also the long way round', () => {
+    const from = (file: string, target: string) => ({
+      file: `src/features/ade/${file}.ts`,
+      target: `src/features/ade/${target}.ts`,
+    })
+    const there = [from('syncs/syncs', 'servers/store'), from('assignment/pass', 'syncs/store')]
+    expect(knots(there)).toEqual([])
+    expect(knots([...there, from('servers/stops', 'assignment/store')])).toEqual([
+      'ade/syncs',
+      'ade/assignment',
+      'ade/servers',
+    ])
   })
 })
 

@@ -1,21 +1,18 @@
-/** What each slice may use of the others; kernel, db and protocol are open to all of them. */
+/** What each slice uses of the others, the lowest first; kernel, db and protocol are open to all of them. */
 export const FEATURES: Record<string, readonly string[]> = {
   events: [],
   settings: ['events'],
-  governor: ['events'],
   users: ['events', 'settings'],
   signin: ['events', 'users'],
-  operators: ['events', 'settings', 'users', 'signin'],
-  attempts: ['events', 'settings'],
-  devices: ['events', 'settings', 'users'],
-  push: ['events', 'settings', 'devices'],
-  commands: ['events', 'settings', 'governor', 'devices', 'push'],
-  'device-identity': ['events', 'settings', 'attempts', 'devices'],
-  groups: ['events', 'users', 'devices'],
-  rollout: ['events', 'governor', 'users', 'devices', 'commands', 'groups'],
-  declarations: ['events', 'devices', 'commands', 'groups', 'rollout'],
-  'enrollment-policies': ['events', 'signin', 'groups'],
-  ade: ['events', 'governor', 'attempts', 'devices', 'groups', 'enrollment-policies'],
+  operators: ['events'],
+  attempts: ['events'],
+  devices: ['events', 'users'],
+  push: ['events', 'devices'],
+  commands: ['events', 'devices', 'push'],
+  'device-identity': ['events', 'attempts'],
+  groups: ['events', 'devices'],
+  'enrollment-policies': ['events', 'groups'],
+  ade: ['events', 'devices', 'enrollment-policies'],
   entry: [
     'events',
     'settings',
@@ -42,20 +39,9 @@ export const FEATURES: Record<string, readonly string[]> = {
     'entry',
   ],
   'setup-release': ['events', 'attempts', 'devices', 'commands', 'enrollment-policies'],
-  'mdm-endpoints': [
-    ...[
-      'events',
-      'settings',
-      'attempts',
-      'devices',
-      'commands',
-      'device-identity',
-      'declarations',
-      'enrollment',
-    ],
-  ],
+  'mdm-endpoints': ['events', 'settings', 'devices', 'commands', 'device-identity', 'enrollment'],
   status: ['devices', 'commands', 'ade'],
-  nanomdm: ['events', 'settings', 'governor', 'devices', 'push', 'commands', 'mdm-endpoints'],
+  nanomdm: ['events', 'devices', 'push', 'commands'],
 }
 
 /** The folders of the simulator and what each may use of the others; a file at its top, index.ts apart, uses none of them. */

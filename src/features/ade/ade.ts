@@ -1,5 +1,5 @@
 import { newSecret } from '../../kernel/ids.ts'
-import { countDevices, lastSyncs } from './counts/store.ts'
+import { countDevices, lastSyncs } from './counts-store.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
 import { createReconciler } from './assignment/reconcile.ts'
 import { createWishes } from './assignment/wishes.ts'

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Ade } from './ade.ts'
 import { assignmentApi } from './assignment/api.ts'
 import { adeDevicesApi } from './devices/api.ts'
-import { serversApi } from './servers/api.ts'
+import { serversApi } from './servers-api.ts'
 import { syncsApi } from './syncs/api.ts'
 
 /** `/ade-servers`, `/ade-devices` and the assignment of policies. */

@@ -9,7 +9,7 @@ import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
 import { openBody, sealBody } from './bodies.ts'
 import { PRIORITIES } from './priorities.ts'
-import { countPending } from './counts/store.ts'
+import { countPending } from './counts-store.ts'
 import { sealPlain } from './seal-plain.ts'
 import * as store from './store.ts'
 

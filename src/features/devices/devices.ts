@@ -2,8 +2,8 @@ import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
 import { createSeen } from './seen.ts'
-import * as counts from './counts/store.ts'
-import * as places from './places/store.ts'
+import * as counts from './counts-store.ts'
+import * as places from './places-store.ts'
 import * as store from './store.ts'
 
 /** Enrollments and their channels, and what devices said of themselves. */

@@ -1,7 +1,7 @@
 export { devicesApi } from './api.ts'
 export { HALF_ENROLLED_MINUTES, halfEnrolledSince } from './half-enrolled.ts'
 export { isRowOf, rowIds, spaceOf } from './ids.ts'
-export type { Holder } from './places/store.ts'
+export type { Holder } from './places-store.ts'
 export { MOST_MESSAGE_BYTES } from './store.ts'
 export type { Enrollment, PushRecord, PushTarget } from './store.ts'
 export { createDevices, type Devices } from './devices.ts'

@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely'
 import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
 import type { AdeSyncsTable } from '../../../db/tables/ade.ts'
-import type { PageCounts } from '../pages/store.ts'
+import type { PageCounts } from './pages-store.ts'
 
 type Reader = Kysely<Database> | Tx
 

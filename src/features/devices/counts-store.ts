@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
+import type { Database, Tx } from '../../db/index.ts'
 
 type Reader = Kysely<Database> | Tx
 

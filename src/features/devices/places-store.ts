@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
-import { isRowOf, rowIds, spaceOf } from '../ids.ts'
-import type { Enrollment } from '../store.ts'
+import type { Database, Tx } from '../../db/index.ts'
+import { isRowOf, rowIds, spaceOf } from './ids.ts'
+import type { Enrollment } from './store.ts'
 
 /**
  * Who has which place: the statements by which it is decided whether a device may take that of another, and how many

@@ -1,10 +1,10 @@
-import type { AdeDeps } from '../deps.ts'
-import { countLive } from '../devices/store.ts'
-import { findLastRuns } from '../syncs/store.ts'
-import { showSyncs } from '../syncs/view.ts'
-import type { ServerView } from './schema.ts'
-import { whatToDo } from './stops.ts'
-import type { ServerRow } from './store.ts'
+import type { AdeDeps } from './deps.ts'
+import { countLive } from './devices/store.ts'
+import { findLastRuns } from './syncs/store.ts'
+import { showSyncs } from './syncs/view.ts'
+import type { ServerView } from './servers-schema.ts'
+import { whatToDo } from './servers/stops.ts'
+import type { ServerRow } from './servers/store.ts'
 
 /** ADE servers as the API tells them. */
 export async function showServers(

@@ -1,14 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { AppError } from '../../../kernel/errors.ts'
-import { etagOf } from '../../../kernel/etag.ts'
-import { LINE_PATTERN } from '../../../kernel/names.ts'
-import { idParam } from '../../../kernel/schema.ts'
-import type { AdeDeps } from '../deps.ts'
-import { serverSchema } from '../servers/schema.ts'
-import type { Servers } from '../servers/servers.ts'
-import type { createTokens } from '../servers/tokens.ts'
-import { showServers } from '../servers/view.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { etagOf } from '../../kernel/etag.ts'
+import { LINE_PATTERN } from '../../kernel/names.ts'
+import { idParam } from '../../kernel/schema.ts'
+import type { AdeDeps } from './deps.ts'
+import { serverSchema } from './servers-schema.ts'
+import type { Servers } from './servers/servers.ts'
+import type { createTokens } from './servers/tokens.ts'
+import { showServers } from './servers-view.ts'
 
 const TAGS = ['ADE servers']
 const MAX_TOKEN_BYTES = 256 * 1024

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
-import { NAME_PATTERN } from '../../../kernel/names.ts'
-import { dates, orNull, text, textOrNull, timeOrNull } from '../../../kernel/schema.ts'
-import { runSchema } from '../syncs/schema.ts'
+import { NAME_PATTERN } from '../../kernel/names.ts'
+import { dates, orNull, text, textOrNull, timeOrNull } from '../../kernel/schema.ts'
+import { runSchema } from './syncs/schema.ts'
 
 /** The name of an ADE server. */
 export const serverName = Type.String({

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
+import type { Database, Tx } from '../../db/index.ts'
 
 /** How many deliveries wait in each state; what is finished is not looked at. */
 export async function countPending(

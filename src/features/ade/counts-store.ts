@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { STATE } from '../devices/store.ts'
-import type { Reader } from '../deps.ts'
+import { STATE } from './devices/store.ts'
+import type { Reader } from './deps.ts'
 
 /** How many serial numbers are in each state, and how many of those that have a policy, or had one, in each of assignment. */
 export async function countDevices(
