@@ -27,7 +27,7 @@ export function fillGauges(deps: {
   let readAt = -Infinity
 
   async function read(): Promise<void> {
-    const ofDevices = await devices.countByState(db.kysely)
+    const ofDevices = await devices.countByState()
     const ofCommands = await commands.countPending()
     const { states, assignments } = await ade.countStates()
     const syncs = await ade.lastSyncs()

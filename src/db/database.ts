@@ -23,6 +23,8 @@ const BY_INDEX = [
   ...['TimeZone=UTC', 'enable_seqscan=off', 'enable_bitmapscan=off', 'enable_hashjoin=off'],
   ...['enable_mergejoin=off', 'jit=off'],
 ]
+/** For work on whole sets of rows the planner has every means. */
+const BY_WHATEVER_IS_BEST = BY_INDEX.flatMap((setting) => /^(enable_\w+)=off$/.exec(setting)?.[1] ?? [])
 /** For statements by name alone: others may need their parameters to be planned, as a condition on a partial index does. */
 const PLANNED_ONCE = [...BY_INDEX, 'plan_cache_mode=force_generic_plan']
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
@@ -44,6 +46,11 @@ export type Db = {
    * Inside, use `trx` only: the embedded database has a single connection.
    */
   transaction<T>(work: (trx: Tx) => Promise<T>): Promise<T>
+  /**
+   * The same for work on sets of many rows: its statements are planned with every means (whole tables, hash joins), where those of
+   * `transaction` find a few rows by an index.
+   */
+  bulk<T>(work: (trx: Tx) => Promise<T>): Promise<T>
   /** Connections at work and idle, and who waits for one. */
   connections(): { busy: number; idle: number; waiting: number }
   /** Throws when the database does not answer. */
@@ -129,6 +136,16 @@ function assemble(
     kysely,
     prepared: (name, text, values) => tryAgain(() => hot.prepared(name, text, values)),
     transaction: (work) => runTransaction(kysely, work, noteEffectError),
+    bulk: (work) =>
+      runTransaction(
+        kysely,
+        async (trx) => {
+          const set = BY_WHATEVER_IS_BEST.map((name) => sql`set_config(${name}, 'on', true)`)
+          await sql`select ${sql.join(set)}`.execute(trx)
+          return work(trx)
+        },
+        noteEffectError,
+      ),
     connections() {
       const pools = prepared === general ? [general] : [general, prepared]
       const total = (field: 'idleCount' | 'totalCount' | 'waitingCount') =>

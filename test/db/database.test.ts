@@ -112,6 +112,22 @@ describeEachEngine('the database', (database) => {
       )
   })
 
+  test('plans work on sets of many rows with every means, and goes back to indexes after it', async () => {
+    const { kysely } = database()
+    await sql`create table many (id int primary key, n int)`.execute(kysely)
+    await sql`create table more (id int primary key, n int)`.execute(kysely)
+    for (const table of ['many', 'more']) {
+      await sql`insert into ${sql.table(table)} select i, i from generate_series(1, 100000) i`.execute(kysely)
+      await sql`analyze ${sql.table(table)}`.execute(kysely)
+    }
+    const explain = sql<{ 'QUERY PLAN': string }>`
+      explain update many set n = more.n from more where more.n = many.n`
+    const plan = async (executor: typeof kysely) =>
+      (await explain.execute(executor)).rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(await database().bulk(plan)).toMatch(/Hash Join[^]*Seq Scan/)
+    expect(await database().transaction(plan)).not.toMatch(/Hash Join/)
+  })
+
   test('tells a broken unique constraint by its name, and goes on after an error', async () => {
     const insert = () => database().prepared('insert', 'insert into notes (id) values ($1)', ['twice'])
     await insert()

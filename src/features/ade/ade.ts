@@ -57,7 +57,7 @@ export function createAde(deps: AdeDeps) {
       return found && { policyId: found.policy_id, adeServerId: found.ade_server_id }
     },
     /** How many serial numbers are in each state, and of assignment; when servers were last synced. For gauges. */
-    countStates: () => countDevices(db.kysely),
+    countStates: () => db.bulk(countDevices),
     lastSyncs: () => lastSyncs(db.kysely),
     /** A policy has changed (after the commit): what Apple has is looked at anew. */
     policyChanged: reconciler.policyChanged,

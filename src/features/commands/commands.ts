@@ -163,7 +163,7 @@ export function createCommands(deps: {
       return delivery.finished_at === null ? ('pending' as const) : delivery.state
     },
     /** How many deliveries wait in each state. */
-    countPending: () => countPending(db.kysely),
+    countPending: () => db.bulk(countPending),
     /** Which of these enrollments have anything pending. */
     withPending: (ids: readonly string[]) => store.withPending(db.kysely, ids),
     /** Deletes commands older than `days` days that are nowhere pending; their results go with their partitions. */

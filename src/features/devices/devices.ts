@@ -2,7 +2,7 @@ import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
 import { createSeen } from './seen.ts'
-import * as counts from './counts-store.ts'
+import { countByState } from './counts-store.ts'
 import * as places from './places-store.ts'
 import * as store from './store.ts'
 
@@ -16,8 +16,9 @@ export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<Message
 
   return {
     ...store,
-    ...counts,
     ...places,
+    /** How many devices are in each state. */
+    countByState: () => db.bulk(countByState),
     /** Notes a contact of a channel; written in bulk some seconds later. */
     seen: seen.note,
     /** Writes the contacts that are still in memory. */

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { Db } from '../../db/index.ts'
 import { text } from '../../kernel/schema.ts'
 import type { Ade } from '../ade/index.ts'
 import type { Commands } from '../commands/index.ts'
@@ -21,13 +20,12 @@ const statusSchema = Type.Object(
 
 /** `/status`: the numbers with which a look at the server begins. */
 export function statusApi(deps: {
-  db: Db
   version: string
   devices: Pick<Devices, 'countByState'>
   commands: Pick<Commands, 'countPending'>
   ade: Pick<Ade, 'countStates'>
 }): FastifyPluginAsyncTypebox {
-  const { db, version, devices, commands, ade } = deps
+  const { version, devices, commands, ade } = deps
   return async (app) => {
     app.get(
       '/status',
@@ -44,7 +42,7 @@ export function statusApi(deps: {
         const { states, assignments } = await ade.countStates()
         return {
           version,
-          devices: await devices.countByState(db.kysely),
+          devices: await devices.countByState(),
           ade_devices: Object.fromEntries(states),
           assignments: Object.fromEntries(assignments),
           commands: await commands.countPending(),

@@ -88,7 +88,7 @@ export function createWishes(
      * `invalid_request` when none of the devices is ours.
      */
     assign(policyId: string, wish: Wish, act: Act, isDry = false): Promise<Granted> {
-      return db.transaction(async (trx) => {
+      return db.bulk(async (trx) => {
         if ((await deps.policies.holdForAde(trx, policyId)) === undefined) throw noPolicy()
         const { selection, problems } = await sort(trx, wish, () => true)
         const counts = { changed: 0, unchanged: 0 }
@@ -108,7 +108,7 @@ export function createWishes(
     },
     /** Takes a policy from devices that have it, or (`isDry`) tells what that would do. */
     unassign(policyId: string, wish: Wish, act: Act, isDry = false): Promise<Granted> {
-      return db.transaction(async (trx) => {
+      return db.bulk(async (trx) => {
         if ((await deps.policies.find(trx, policyId)) === undefined) throw noPolicy()
         const { selection, problems } = await sort(
           trx,
