@@ -22,6 +22,7 @@ import * as adeSyncsAndAddresses from './0020_ade_syncs_and_addresses.ts'
 import * as serialNumbers from './0022_serial_numbers.ts'
 import * as boundedByDevice from './0024_bounded_by_device.ts'
 import * as acts from './0025_acts.ts'
+import * as subscriptions from './0026_subscriptions.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -48,4 +49,5 @@ export const migrations: Record<string, Migration> = {
   '0022_serial_numbers': serialNumbers,
   '0024_bounded_by_device': boundedByDevice,
   '0025_acts': acts,
+  '0026_subscriptions': subscriptions,
 }

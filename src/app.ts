@@ -13,7 +13,7 @@ import {
 } from './features/enrollment-policies/index.ts'
 import { createEnrollment, enrollmentApi } from './features/enrollment/index.ts'
 import { createLinks, entryRoutes, linkRoutes, linksApi } from './features/entry/index.ts'
-import { createEvents, eventsApi } from './features/events/index.ts'
+import { createEvents, createSubscriptions, eventsApi } from './features/events/index.ts'
 import { createGroups, groupsApi, type Groups } from './features/groups/index.ts'
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { nanomdmApi } from './features/nanomdm/index.ts'
@@ -148,7 +148,6 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     events,
     groups,
     signin,
-    onChanged: () => ade.policyChanged(),
   })
   const apple = createHttpClient({
     ...(config.ade.caPem !== null && { caPem: config.ade.caPem }),
@@ -164,6 +163,12 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ...{ signin, groups, policies, ade },
   }
   const enrollment = createEnrollment(parts)
+  const subscriptions = createSubscriptions({ ...base, events })
+  await subscriptions.subscribe(
+    'ade.policies',
+    ['policy.created', 'policy.updated', 'policy.deleted'],
+    async () => ade.policyChanged(),
+  )
   const mdm = createMdmEndpoints({ ...parts, reader, enrollment })
   await identity.authority.ready()
   await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
@@ -183,7 +188,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     authenticate: operators.authenticate,
     prove: identity.prove,
     idempotencyKeys,
-    ready: db.ping,
+    ready,
     scopes: {
       device: [mdm.routes, identity.routes],
       enroll: [linkRoutes({ ...parts, currentTopic }), entryRoutes({ ...parts, trust })],
@@ -220,14 +225,21 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     isRotating: secrets.previousSecretKey !== null,
     finish: () => resealInstance(base),
   })
-  fillGauges(parts)
+  fillGauges({ ...parts, subscriptions })
   const addresses = await http.listen()
   const loops = startLoops({
-    jobs: jobs({ ...parts, enrollment, idempotencyKeys, operators, reseal }),
+    jobs: jobs({ ...parts, subscriptions, enrollment, idempotencyKeys, operators, reseal }),
     clock,
     log,
     metrics,
   })
+
+  async function ready(): Promise<string[]> {
+    await db.ping()
+    return (await subscriptions.states()).flatMap(({ name, stuck }) =>
+      stuck > 0 ? [`subscription ${name}: ${stuck} events set aside`] : [],
+    )
+  }
 
   async function currentTopic(): Promise<string | null> {
     return (await push.certificates.current())?.topic ?? null

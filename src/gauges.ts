@@ -2,6 +2,7 @@ import type { Db } from './db/index.ts'
 import type { Ade } from './features/ade/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { Devices } from './features/devices/index.ts'
+import type { Subscriptions } from './features/events/index.ts'
 import type { Push } from './features/push/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Metrics } from './kernel/metrics.ts'
@@ -19,6 +20,7 @@ export function fillGauges(deps: {
   devices: Pick<Devices, 'countByState'>
   commands: Pick<Commands, 'countPending'>
   ade: Pick<Ade, 'countStates' | 'lastSyncs'>
+  subscriptions: Pick<Subscriptions, 'states'>
   push: Pick<Push, 'expiries'>
 }): void {
   const { db, clock, metrics, devices, commands, ade } = deps
@@ -32,6 +34,7 @@ export function fillGauges(deps: {
     const { states, assignments } = await ade.countStates()
     const syncs = await ade.lastSyncs()
     const certificates = await deps.push.expiries()
+    const followed = await deps.subscriptions.states()
     set('devices', Object.entries(ofDevices))
     set('commands', Object.entries(ofCommands))
     set('adeDevices', states)
@@ -40,6 +43,10 @@ export function fillGauges(deps: {
     if (syncs.length > 0) gauges.adeLastSync.set(oldest / 1000)
     else gauges.adeLastSync.remove()
     const left = (date: Date) => (date.getTime() - clock.now().getTime()) / 1000
+    for (const { name: subscription, behind, stuck } of followed) {
+      gauges.subscriptionLag.set({ subscription }, behind)
+      gauges.subscriptionStuck.set({ subscription }, stuck)
+    }
     gauges.expiresIn.reset()
     for (const { name, expires_at: expiresAt } of syncs)
       if (expiresAt !== null) gauges.expiresIn.set({ kind: 'ade_token', name }, left(expiresAt))

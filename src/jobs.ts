@@ -6,7 +6,7 @@ import type { DeviceIdentity } from './features/device-identity/index.ts'
 import type { Devices } from './features/devices/index.ts'
 import type { EnrollmentPolicies } from './features/enrollment-policies/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
-import type { Events } from './features/events/index.ts'
+import type { Events, Subscriptions } from './features/events/index.ts'
 import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Push } from './features/push/index.ts'
 import { releaseFromSetup } from './features/setup-release/index.ts'
@@ -30,6 +30,7 @@ interface JobDeps {
   clock: Clock
   settings: SettingsDoor
   events: Events
+  subscriptions: Subscriptions
   attempts: Attempts
   strangers: Strangers
   push: Push
@@ -47,9 +48,16 @@ interface JobDeps {
 
 /** Every background loop: its name, its interval and what it does. */
 export function jobs(deps: JobDeps): Job[] {
-  const { db, events, attempts, push, commands, identity, enrollment, ade, signin } = deps
+  const { db, events, subscriptions, attempts, push, commands, identity, enrollment, ade, signin } = deps
   return [
-    { name: 'publish_events', every: 500, run: events.publish },
+    {
+      name: 'publish_events',
+      every: 500,
+      run: async () => {
+        if ((await events.publish()) > 0) await subscriptions.run()
+      },
+    },
+    { name: 'follow_events', every: SECOND, run: subscriptions.run },
     { name: 'send_pushes', every: SECOND, run: push.run },
     { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },

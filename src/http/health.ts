@@ -9,16 +9,22 @@ import { isLoopback } from './proxies.ts'
 /** Headers that show that someone else's request was passed on. */
 const FORWARDING_HEADER = /^(x-forwarded-.*|x-real-ip|forwarded|via)$/
 
-/** Adds `/healthz` (the process lives) and `/readyz` (it can serve; 503 says why not). */
-export function addHealth(app: FastifyInstance, whyNotReady: () => Promise<string | undefined>): void {
+/** Whether the server can serve: `reason` says why not, `notes` what an operator should look at. */
+export interface Readiness {
+  reason?: string
+  notes: readonly string[]
+}
+
+/** Adds `/healthz` (the process lives) and `/readyz` (it can serve; 503 says why not; then a line for each note). */
+export function addHealth(app: FastifyInstance, readiness: () => Promise<Readiness>): void {
   app.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
-    const reason = await whyNotReady()
+    const { reason, notes } = await readiness()
     if (reason !== undefined) reply.code(503)
     return reply
       .header('cache-control', 'no-store')
       .type('text/plain')
-      .send(`${reason ?? 'ready'}\n`)
+      .send(`${[reason ?? 'ready', ...notes].join('\n')}\n`)
   })
 }
 
@@ -51,23 +57,22 @@ export function metricsRoute(deps: {
   }
 }
 
-/** Why the server cannot serve at the moment, or undefined when it can. */
+/** Whether the server can serve at the moment; `ready` throws where it cannot, and gives the notes. */
 export function createReadiness(deps: {
   isDraining: () => boolean
-  ready: () => Promise<void>
+  ready: () => Promise<readonly string[]>
   after: (ms: number, fn: () => void) => () => void
-}): () => Promise<string | undefined> {
+}): () => Promise<Readiness> {
   return async () => {
-    if (deps.isDraining()) return 'draining'
+    if (deps.isDraining()) return { reason: 'draining', notes: [] }
     let cancel = () => {}
     const late = new Promise<never>((_resolve, reject) => {
       cancel = deps.after(READY_TIMEOUT_MS, () => reject(new AppError('database_unavailable')))
     })
     try {
-      await Promise.race([deps.ready(), late])
-      return undefined
+      return { notes: await Promise.race([deps.ready(), late]) }
     } catch (error) {
-      return error instanceof AppError ? error.code : 'not_ready'
+      return { reason: error instanceof AppError ? error.code : 'not_ready', notes: [] }
     } finally {
       cancel()
     }

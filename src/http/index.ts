@@ -16,7 +16,7 @@ import { deviceScope } from './device-scope.ts'
 import { drain } from './drain.ts'
 import { enrollScope } from './enroll-scope.ts'
 import { toAppError } from './errors.ts'
-import { addHealth, createReadiness, metricsRoute } from './health.ts'
+import { addHealth, createReadiness, metricsRoute, type Readiness } from './health.ts'
 import { DEFAULT_TIMEOUTS, type Timeouts, createListener } from './listener.ts'
 import { nanomdmScope } from './nanomdm-scope.ts'
 import { operatorScope } from './operator-scope.ts'
@@ -45,8 +45,8 @@ export type HttpDeps = {
   /** Who sends a large body of the device scope. */
   prove: DeviceIdentity['prove']
   idempotencyKeys: IdempotencyKeys
-  /** Throws while the server cannot serve: database, migrations. */
-  ready: () => Promise<void>
+  /** Throws while the server cannot serve: database, migrations. Gives what else an operator should look at, a line each. */
+  ready: () => Promise<readonly string[]>
   scopes: {
     device: readonly FastifyPluginAsync[]
     enroll: readonly FastifyPluginAsync[]
@@ -87,7 +87,7 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
     isSecure: config.tls !== null || config.publicUrl.startsWith('https:'),
   }
   const handshakeTimeout = shared.timeouts.handshake
-  const whyNotReady = createReadiness({
+  const readiness = createReadiness({
     isDraining: shared.isDraining,
     ready: deps.ready,
     after: clock.after,
@@ -97,7 +97,7 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
       createListener(shared, config.tls && tlsOptions(config.tls, { clientCertificates, handshakeTimeout })),
       deps,
       mount,
-      whyNotReady,
+      readiness,
     )
 
   const clientCertificateOf = createClientCertificates({
@@ -161,7 +161,7 @@ async function assemble(
   app: FastifyInstance,
   deps: HttpDeps,
   mount: Mount,
-  whyNotReady: () => Promise<string | undefined>,
+  readiness: () => Promise<Readiness>,
 ): Promise<FastifyInstance> {
   const table = createRoutesTable()
   table.watch(app)
@@ -169,7 +169,7 @@ async function assemble(
   app.setNotFoundHandler((request, reply) => refuseUnknown(deps, table, request, reply))
   await app.register(async (plain) => {
     plain.addHook('onResponse', createAccessLog({ ...deps, scope: 'none', quiet: 'debug' }))
-    addHealth(plain, whyNotReady)
+    addHealth(plain, readiness)
   })
   await mount(app, table)
   await app.ready()

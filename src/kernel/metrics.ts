@@ -9,6 +9,8 @@ interface Gauges {
   adeLastSync: Gauge
   databasePool: Gauge<'state'>
   expiresIn: Gauge<'kind' | 'name'>
+  subscriptionLag: Gauge<'subscription'>
+  subscriptionStuck: Gauge<'subscription'>
 }
 
 /** Everything that is counted. Labels are of low cardinality: never a device, a user or a serial number. */
@@ -74,6 +76,16 @@ export function createMetrics(version = ''): Metrics {
         'Time until tokens of ADE servers expire, and the push certificate that expires first.',
         'kind',
         'name',
+      ),
+      subscriptionLag: gauge(
+        'firstboot_subscription_lag',
+        'Events that something inside the server has still to look at.',
+        'subscription',
+      ),
+      subscriptionStuck: gauge(
+        'firstboot_subscription_stuck',
+        'Events that it has set aside after ten tries.',
+        'subscription',
       ),
     },
     events: new Counter({

@@ -26,6 +26,7 @@ function world(count: () => Promise<{ enrolled: number; unenrolled: number }>) {
       lastSyncs: () => Promise.resolve([]),
     },
     push: { expiries: () => Promise.resolve([]) },
+    subscriptions: { states: () => Promise.resolve([{ name: 'x', behind: 4, stuck: 1 }]) },
   })
   const read = async () =>
     (await metrics.render()).body.split('\n').filter((line) => /^firstboot_(?!.*total)/.test(line))
@@ -39,6 +40,8 @@ test('numbers of the database are read once for some seconds', async () => {
     expect.arrayContaining([
       'firstboot_build_info{version="1.2.3"} 1',
       'firstboot_devices{state="enrolled"} 5',
+      'firstboot_subscription_lag{subscription="x"} 4',
+      'firstboot_subscription_stuck{subscription="x"} 1',
       'firstboot_commands{state="queued"} 1',
       'firstboot_ade_devices{state="contacted"} 2',
       'firstboot_ade_assignments{state="failed"} 1',

@@ -64,7 +64,8 @@ describe('two listeners', () => {
 
 describe('health', () => {
   test.each([
-    ['ready', async () => {}, 200],
+    ['ready', async () => [], 200],
+    ['ready\nsubscription x: 1 events set aside', async () => ['subscription x: 1 events set aside'], 200],
     ['database_unavailable', () => Promise.reject(new AppError('database_unavailable')), 503],
     ['not_ready', () => Promise.reject(new Error('migrations')), 503],
   ])('/readyz says %s', async (text, ready, status) => {

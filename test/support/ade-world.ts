@@ -43,7 +43,16 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
   const first = process(db, clock, fake, options.http)
   const { ade } = first
 
-  const policies = policiesOf(db, clock, () => ade.policyChanged())
+  const own = policiesOf(db, clock)
+  const policies = {
+    ...own,
+    /** What a subscription does in a whole server. */
+    async update(...args: Parameters<typeof own.update>) {
+      const policy = await own.update(...args)
+      ade.policyChanged()
+      return policy
+    },
+  }
   const world = {
     ...{ db, clock, fake, ade, policies, first, by: ACT },
     /** Another process on the same database. */
@@ -137,7 +146,7 @@ function process(
     }),
     ...doors,
     http: wrap(counting),
-    policies: policiesOf(db, clock, () => undefined),
+    policies: policiesOf(db, clock),
     service: { url: fake.url },
     publicUrl,
     instanceId: '2f9b0c0e-9a0e-4d6f-8b7d-0c1f5d2f7a10',
@@ -170,7 +179,7 @@ function process(
   }
 }
 
-function policiesOf(db: Db, clock: ManualClock, onChanged: (id: string) => void) {
+function policiesOf(db: Db, clock: ManualClock) {
   const nothing = () => Promise.resolve()
   return createEnrollmentPolicies({
     ...doorsOf(db, clock),
@@ -181,6 +190,5 @@ function policiesOf(db: Db, clock: ManualClock, onChanged: (id: string) => void)
       hold: nothing,
     },
     signin: { find: () => Promise.resolve(undefined), hold: () => Promise.resolve(undefined) },
-    onChanged,
   } as unknown as Parameters<typeof createEnrollmentPolicies>[0])
 }

@@ -54,7 +54,7 @@ export async function httpWorld(
       abandon: () => Promise.reject(new Error('This test has no database.')),
       expire: () => Promise.resolve(),
     },
-    ready: async () => {},
+    ready: async () => [],
     ...rest,
     config: {
       listener: { host: '127.0.0.1', port: 0 },

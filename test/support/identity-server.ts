@@ -54,7 +54,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
     }),
     prove: identity.prove,
     idempotencyKeys: createIdempotencyKeys(deps),
-    ready: async () => undefined,
+    ready: async () => [],
     scopes: {
       device: [identity.routes],
       enroll: [routes],

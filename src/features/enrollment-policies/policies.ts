@@ -1,4 +1,4 @@
-import { type Db, type Tx, afterCommit, isUniqueViolation } from '../../db/index.ts'
+import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
 import { serialNumbersWith, serversGiving } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -28,8 +28,6 @@ type PoliciesDeps = {
   events: Pick<Events, 'emit'>
   groups: Pick<Groups, 'deletePolicyGroup' | 'ensurePolicyGroup' | 'hold' | 'renamePolicyGroup'>
   signin: SignInSources
-  /** Called once a policy was made, changed or deleted for good. */
-  onChanged: (policyId: string) => void
 }
 
 /** What administrators want of new devices. */
@@ -105,7 +103,6 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
     event: NewEvent<'policy.created' | 'policy.deleted' | 'policy.updated'>,
   ): Promise<void> {
     await events.emit(trx, event)
-    afterCommit(trx, () => deps.onChanged(event.data.policy_id))
   }
 
   return {

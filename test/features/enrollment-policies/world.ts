@@ -39,7 +39,6 @@ export const newName = () => `Policy ${randomUUID()}`
 /** Policies and groups over a test's database, with their APIs. */
 export async function policiesWorld(db: Db) {
   const { call: groupCall, ...doors } = await groupsWorld(db)
-  const changed: string[] = []
   const policies: EnrollmentPolicies = createEnrollmentPolicies({
     ...doors,
     signin: {
@@ -50,7 +49,6 @@ export async function policiesWorld(db: Db) {
           .where('id', '=', id)
           .executeTakeFirst(),
     },
-    onChanged: (id) => void changed.push(id),
   })
   const { call } = await apiWorld({
     ...doors,
@@ -58,5 +56,5 @@ export async function policiesWorld(db: Db) {
     routes: enrollmentPoliciesApi({ policies }),
   })
   doors.emitted.length = 0
-  return { ...doors, groupCall, policies, call, changed }
+  return { ...doors, groupCall, policies, call }
 }

@@ -74,6 +74,12 @@ export const ADMINISTRATION = {
   'signin_source.created': info('A sign-in source was made', source),
   'signin_source.deleted': info('A sign-in source was deleted', source),
   'signin_source.updated': info('A sign-in source was changed', { ...source, changed }),
+  'subscription.stuck': warn('What should follow from an event could not be done; it was set aside', {
+    subscription: text('What should have followed it.'),
+    event_id: text('The event.'),
+    event_type: text('Its type.'),
+    error: text('Why not.'),
+  }),
   'user.created': info('A user was made', user),
   'user.deleted': info('A user was deleted', user),
   'user.updated': info('A user was changed', { ...user, changed }),
