@@ -16,6 +16,25 @@ export async function ensureSubscription(db: Queries, name: string): Promise<voi
     on conflict do nothing`.execute(db)
 }
 
+/** Whether there is an event that the subscription has not looked at, or one whose next try is due. */
+export async function hasWork(
+  db: Queries,
+  subscription: { name: string; types: readonly EventType[] },
+  now: Date,
+): Promise<boolean> {
+  const { rows } = await sql`
+    select from event_subscriptions s
+    where s.name = ${subscription.name} and (
+      exists (
+        select from unnest(${[...subscription.types]}::text[]) as t (type),
+          lateral (select from events e where e.type = t.type and e.id > s.cursor limit 1) e
+      ) or exists (
+        select from event_failures f
+        where f.subscription = s.name and f.stuck_at is null and f.retry_at <= ${now}
+      ))`.execute(db)
+  return rows.length > 0
+}
+
 /** Takes the subscription for this worker, unless another one has it at this moment; how far it is, then. */
 export async function lease(
   db: Queries,
@@ -41,27 +60,17 @@ export async function advance(
   return result.numAffectedRows === 1n
 }
 
-/** The next events of these types, and the id up to which there are no others. */
+/** The next events of these types. */
 export async function nextEvents(
   db: Queries,
   query: { after: number; types: readonly EventType[]; limit: number },
-): Promise<{ events: PublishedEvent[]; upTo: number }> {
+): Promise<PublishedEvent[]> {
   const { after, types, limit } = query
-  const last = await db
-    .selectFrom('events')
-    .select((eb) => eb.fn.max('id').as('id'))
-    .executeTakeFirst()
-  const top = last?.id ?? after
-  const events = await db
-    .selectFrom('events')
-    .selectAll()
-    .where('id', '>', after)
-    .where('id', '<=', top)
-    .where('type', 'in', [...types])
-    .orderBy('id')
-    .limit(limit)
-    .execute()
-  return { events, upTo: events.length < limit ? Math.max(top, after) : (events.at(-1)?.id ?? after) }
+  const { rows: events } = await sql<PublishedEvent>`
+    select e.* from unnest(${[...types]}::text[]) as t (type), lateral (
+      select * from events where type = t.type and id > ${after} order by id limit ${limit}
+    ) e order by e.id limit ${limit}`.execute(db)
+  return events
 }
 
 /** What waits to be handled again, oldest first. */
@@ -111,14 +120,17 @@ export async function replay(db: Queries, name: string, eventId: number, now: Da
   return result.numUpdatedRows === 1n
 }
 
-/** How many events each subscription has still to see, and how many it has set aside. */
-export async function subscriptionStates(
+/** How many events of these types a subscription has still to see, and how many it has set aside. */
+export async function stateOf(
   db: Queries,
-): Promise<{ name: string; behind: number; stuck: number }[]> {
-  const { rows } = await sql<{ name: string; behind: number; stuck: number }>`
-    select name, greatest(coalesce((select max(id) from events), 0) - cursor, 0) as behind, (
+  { name, types }: { name: string; types: readonly EventType[] },
+): Promise<{ behind: number; stuck: number }> {
+  const { rows } = await sql<{ behind: number; stuck: number }>`
+    select (
+      select count(*) from unnest(${[...types]}::text[]) as t (type) join events e on e.type = t.type and e.id > s.cursor
+    ) as behind, (
       select count(*) from event_failures f where f.subscription = s.name and f.stuck_at is not null
     ) as stuck
-    from event_subscriptions s order by name`.execute(db)
-  return rows
+    from event_subscriptions s where s.name = ${name}`.execute(db)
+  return rows[0] ?? { behind: 0, stuck: 0 }
 }

@@ -42,18 +42,16 @@ export function createSubscriptions(deps: { db: Db; clock: Clock; log: Log; even
 
   async function follow(subscription: Subscription): Promise<void> {
     const { name, types } = subscription
+    if (!(await store.hasWork(db.kysely, subscription, clock.now()))) return
     const until = () => addTime(clock.now(), LEASE_SECONDS, 'second')
-    let cursor = await store.lease(db.kysely, name, { worker, now: clock.now(), until: until() })
-    if (cursor === undefined) return
+    const from = await store.lease(db.kysely, name, { worker, now: clock.now(), until: until() })
+    if (from === undefined) return
+    let cursor = from
     const blocked = await tryAgain(subscription)
     for (;;) {
-      const { events: batch, upTo } = await store.nextEvents(db.kysely, {
-        after: cursor,
-        types,
-        limit: BATCH,
-      })
+      const batch = await store.nextEvents(db.kysely, { after: cursor, types, limit: BATCH })
       for (const event of batch) await take(subscription, event, blocked)
-      cursor = upTo
+      cursor = batch.at(-1)?.id ?? cursor
       const isLast = batch.length < BATCH
       const isHeld = await store.advance(db.kysely, name, { worker, cursor, until: isLast ? null : until() })
       if (isLast || !isHeld) return
@@ -157,6 +155,12 @@ export function createSubscriptions(deps: { db: Db; clock: Clock; log: Log; even
     replay: (name: string, eventId: number): Promise<boolean> =>
       store.replay(db.kysely, name, eventId, clock.now()),
     /** How many events each has still to see, and how many it has set aside. */
-    states: () => store.subscriptionStates(db.kysely),
+    states: () =>
+      Promise.all(
+        known.map(async (subscription) => {
+          const { name } = subscription
+          return { name, ...(await store.stateOf(db.kysely, subscription)) }
+        }),
+      ),
   }
 }
