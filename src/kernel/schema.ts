@@ -1,5 +1,6 @@
 import { type TSchema, Type } from 'typebox'
 import { Set as setFormat } from 'typebox/format'
+import { LINE_PATTERN } from './names.ts'
 import { parseTime } from './rfc3339.ts'
 
 // The library's own takes leap seconds and 30 February, which then are no time at all.
@@ -72,3 +73,13 @@ export function timesQuery(what: string) {
 
 /** A text of any lines: without U+0000 and halves of characters. */
 export const TEXT_PATTERN = String.raw`^[^\x00\ud800-\udfff]*$`
+
+/** A parameter of uploads that Apple has made for somebody. */
+export const appleIdParam = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: 254,
+    pattern: LINE_PATTERN,
+    description: 'The Apple ID with which it was made, to be remembered for its renewal.',
+  }),
+)

@@ -2,8 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { etagOf } from '../../kernel/etag.ts'
-import { LINE_PATTERN } from '../../kernel/names.ts'
-import { idParam } from '../../kernel/schema.ts'
+import { appleIdParam, idParam } from '../../kernel/schema.ts'
 import type { AdeDeps } from './deps.ts'
 import { serverSchema } from './servers-schema.ts'
 import type { Servers } from './servers/servers.ts'
@@ -93,14 +92,7 @@ export function keysApi(
           description: 'The first one starts a sync by itself.',
           params,
           querystring: Type.Object({
-            apple_id: Type.Optional(
-              Type.String({
-                minLength: 1,
-                maxLength: 254,
-                pattern: LINE_PATTERN,
-                description: 'The Apple ID with which it was made, to be remembered for its renewal.',
-              }),
-            ),
+            apple_id: appleIdParam,
             force: Type.Boolean({
               default: false,
               description:

@@ -77,7 +77,8 @@ export function createCommands(deps: {
     if (command.push !== false)
       await push.request(trx, targets, command.notBefore ? { dueAt: command.notBefore } : {})
     await events.emit(trx, {
-      ...{ type: 'command.queued', act },
+      type: 'command.queued',
+      act,
       enrollment_id: targets.length === 1 ? targets[0]! : null,
       data: { command_uuid: row.uuid, request_type: row.request_type, devices: targets.length },
     })
@@ -185,7 +186,8 @@ function finished(
   act: Act,
 ) {
   return {
-    ...{ type, act },
+    type,
+    act,
     enrollment_id: row.enrollment_id,
     data: { command_uuid: row.command_uuid, request_type: row.request_type },
   }

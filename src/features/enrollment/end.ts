@@ -43,7 +43,8 @@ export async function endEnrollment(
   await deps.groups.removeDevice(trx, enrollment.id)
   await noteLeft(trx, deps, enrollment)
   await deps.events.emit(trx, {
-    ...{ type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled', act },
+    type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled',
+    act,
     enrollment_id: enrollment.id,
     serial_number: enrollment.serial_number,
     reason,
@@ -119,7 +120,8 @@ export function deleteDevice(
     await deps.groups.removeDevice(trx, enrollment.id)
     await deps.devices.deleteEnrollment(trx, enrollment.id)
     await deps.events.emit(trx, {
-      ...{ type: 'device.deleted', act },
+      type: 'device.deleted',
+      act,
       enrollment_id: enrollment.id,
       serial_number: enrollment.serial_number,
     })

@@ -23,7 +23,8 @@ export function allowReEnrollment(
     const until = addTime(deps.clock.now(), ALLOWED_MINUTES, 'minute')
     await deps.devices.updateEnrollment(trx, enrollment.id, { re_enrollment_until: until })
     await deps.events.emit(trx, {
-      ...{ type: 'enrollment.re_enrollment_allowed', act },
+      type: 'enrollment.re_enrollment_allowed',
+      act,
       enrollment_id: enrollment.id,
       serial_number: enrollment.serial_number,
       data: { allowed_until: until.toISOString() },

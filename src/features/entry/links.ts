@@ -94,7 +94,8 @@ export function createLinks(deps: {
       }
       await insertLink(trx, link)
       await events.emit(trx, {
-        ...{ type: 'enrollment_link.created', act },
+        type: 'enrollment_link.created',
+        act,
         user_name: user?.user_name ?? null,
         data: { link_id: id, uses, expires_at: expires_at.toISOString() },
       })
@@ -134,7 +135,8 @@ export function createLinks(deps: {
         const revoked = await revokeLink(trx, id, clock.now())
         if (revoked !== undefined) {
           await events.emit(trx, {
-            ...{ type: 'enrollment_link.revoked', act },
+            type: 'enrollment_link.revoked',
+            act,
             data: { link_id: id, used: revoked.used },
           })
         } else if ((await findLink(trx, id)) === undefined) {

@@ -16,6 +16,7 @@ const MAX_TRIES = 10
 /** The pause after the first failure; it doubles with each. */
 const FIRST_PAUSE_SECONDS = 1
 const MAX_ERROR_LENGTH = 500
+const WORKER_NAME_BYTES = 12
 
 /** Does what follows from an event. It is called at least once for each, so a second time must change nothing. */
 type Handler = (event: PublishedEvent) => Promise<void>
@@ -36,7 +37,7 @@ export type Subscriptions = ReturnType<typeof createSubscriptions>
  */
 export function createSubscriptions(deps: { db: Db; clock: Clock; log: Log; events: Pick<Events, 'emit'> }) {
   const { db, clock, log, events } = deps
-  const worker = newSecret(12)
+  const worker = newSecret(WORKER_NAME_BYTES)
   const known: Subscription[] = []
   let running: Promise<void> | undefined
 

@@ -48,7 +48,8 @@ export function createMembers(deps: Deps) {
       if (done.added === 0 && done.removed === 0) return { ...done, version: group.version }
       const { name, version } = await updateGroup(trx, groupId, {}, clock.now())
       await events.emit(trx, {
-        ...{ type: 'group.updated', act },
+        type: 'group.updated',
+        act,
         data: { group_id: groupId, name, changed: ['members'], ...done },
       })
       return { ...done, version }

@@ -142,7 +142,8 @@ async function tellReadings(deps: NanomdmDeps, rows: Enrollment[], act: Act) {
   const read = rows.filter((row) => row.unlock_token !== null)
   if (read.length === 0) return
   const facts = read.map((row) => ({
-    ...{ type: 'unlock_token.read' as const, act },
+    type: 'unlock_token.read' as const,
+    act,
     enrollment_id: row.id,
     serial_number: row.serial_number,
   }))

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { LINE_PATTERN } from '../../kernel/names.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { dates, text, textOrNull, time } from '../../kernel/schema.ts'
+import { appleIdParam, dates, text, textOrNull, time } from '../../kernel/schema.ts'
 import type { PushCertificates } from './certificates.ts'
 import type { Upload } from './read-certificate.ts'
 import type { PushCertificate } from './store.ts'
@@ -69,14 +69,7 @@ export function pushCertificatesApi(deps: {
           summary: 'Store a push certificate, or its renewal, with its private key',
           description: 'PEM of both, or PKCS #12. A renewal has the same topic; devices go on with it.',
           querystring: Type.Object({
-            apple_id: Type.Optional(
-              Type.String({
-                minLength: 1,
-                maxLength: 254,
-                pattern: LINE_PATTERN,
-                description: 'The Apple ID with which it was made, to be remembered for its renewal.',
-              }),
-            ),
+            apple_id: appleIdParam,
             force: Type.Boolean({
               default: false,
               description: 'Take it in use although it has another topic than the one in use.',

@@ -56,7 +56,8 @@ export function createPushCertificates(deps: {
       const released = await store.releaseHeld(trx, topic, now, RELEASE_PER_SECOND)
       const warnings = compare(known, row)
       await events.emit(trx, {
-        ...{ type: 'push_certificate.stored', act },
+        type: 'push_certificate.stored',
+        act,
         data: {
           topic,
           not_after: notAfter.toISOString(),

@@ -42,7 +42,8 @@ export function createAdeDevices(
         const now = clock.now()
         await store.setBlocked(trx, serial, isBlocked ? now : null, now)
         await events.emit(trx, {
-          ...{ type: isBlocked ? 'ade_device.blocked' : 'ade_device.unblocked', act },
+          type: isBlocked ? 'ade_device.blocked' : 'ade_device.unblocked',
+          act,
           serial_number: serial,
         })
       }
@@ -79,7 +80,8 @@ export function createAdeDevices(
       if (isReleased) await store.setReleased(trx, serial, clock.now())
       else await store.setRemoved(trx, [serial], clock.now())
       await events.emit(trx, {
-        ...{ type: isReleased ? 'ade_device.released' : 'ade_device.removed', act },
+        type: isReleased ? 'ade_device.released' : 'ade_device.removed',
+        act,
         serial_number: serial,
         ...(!isReleased && { reason: 'not_accessible' }),
         data: { ade_server_id: serverId },

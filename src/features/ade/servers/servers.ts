@@ -32,7 +32,8 @@ export function createServers(
         const columns = await work(trx, before)
         const after = await store.changeServer(trx, id, columns, clock.now())
         await events.emit(trx, {
-          ...{ type: 'ade_server.updated', act },
+          type: 'ade_server.updated',
+          act,
           data: { ade_server_id: id, name: after.name, changed: Object.keys(columns).filter(isTold) },
         })
         return after
@@ -60,7 +61,8 @@ export function createServers(
         const server = await store.insertServer(trx, row, now)
         if (server === undefined) throw taken()
         await events.emit(trx, {
-          ...{ type: 'ade_server.created', act },
+          type: 'ade_server.created',
+          act,
           data: { ade_server_id: server.id, name },
         })
         return server
@@ -116,7 +118,8 @@ export function createServers(
         }
         await store.deleteServer(trx, id)
         await events.emit(trx, {
-          ...{ type: 'ade_server.deleted', act },
+          type: 'ade_server.deleted',
+          act,
           data: { ade_server_id: id, name: server.name, devices: live },
         })
       })

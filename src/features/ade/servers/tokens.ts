@@ -93,7 +93,8 @@ export function createTokens(deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'se
         if (!upload.force) refuseOthers(before, upload, isOther)
         const after = await keep(trx, before, opened, upload)
         await events.emit(trx, {
-          ...{ type: 'ade_server.token_stored', act },
+          type: 'ade_server.token_stored',
+          act,
           data: {
             ...{ ade_server_id: id, name: after.name, apple_id: after.apple_id },
             expires_at: after.token_expires_at?.toISOString() ?? null,

@@ -43,7 +43,8 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
       ...(isNewFull && { cursor: null, cursor_is_complete: false, full_sync_mark: id }),
     })
     await events.emit(trx, {
-      ...{ type: 'ade_sync.started', act },
+      type: 'ade_sync.started',
+      act,
       data: { ade_server_id: server.id, sync_id: id, kind, trigger },
     })
     afterCommit(trx, () => runner.work(run))
