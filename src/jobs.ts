@@ -50,14 +50,8 @@ interface JobDeps {
 export function jobs(deps: JobDeps): Job[] {
   const { db, events, subscriptions, attempts, push, commands, identity, enrollment, ade, signin } = deps
   return [
-    {
-      name: 'publish_events',
-      every: 500,
-      run: async () => {
-        if ((await events.publish()) > 0) await subscriptions.run()
-      },
-    },
-    { name: 'follow_events', every: SECOND, run: subscriptions.run },
+    { name: 'publish_events', every: 500, run: events.publish },
+    { name: 'follow_events', every: 500, run: subscriptions.run },
     { name: 'send_pushes', every: SECOND, run: push.run },
     { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },

@@ -93,7 +93,12 @@ describeEachEngine("Callers of NanoMDM's API", (database) => {
       (each: { device: { unlock_token?: string } }) => each.device.unlock_token,
     )
     expect(holders.length).toBeGreaterThan(0)
-    await world.pass(2_000)
+    await expect
+      .poll(async () => {
+        await world.pass(2_000)
+        return (await readings()).length - before
+      })
+      .toBe(holders.length)
     const events = (await readings()).slice(before)
     expect(events.map(({ enrollment_id }) => enrollment_id).toSorted()).toEqual(
       holders.map((each: { id: string }) => each.id).toSorted(),
