@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { ErrorShape } from './answers.ts'
@@ -13,6 +13,8 @@ import type { ActivationProfile, AppleDevice } from './organization.ts'
 import { createPaging } from './paging.ts'
 import { answerPortal } from './portal-http.ts'
 import type { PowerOn } from './portal-http.ts'
+import { listen, stop } from '../wire/serving.ts'
+import type { Place } from '../wire/serving.ts'
 import { createAdePortal } from './portal.ts'
 import type { AdePortal } from './portal.ts'
 import { createRequestHandler } from './request-handler.ts'
@@ -62,10 +64,8 @@ export interface FakeAde {
   close(): Promise<void>
 }
 
-/** Options of the fake; port 0 is any free one. `powerOn`: phones that can be powered on over HTTP. */
-interface FakeAdeOptions {
-  host?: string
-  port?: number
+/** Options of the fake. `powerOn`: phones that can be powered on over HTTP. */
+interface FakeAdeOptions extends Place {
   clock?: Clock
   organization?: string
   powerOn?: PowerOn
@@ -75,7 +75,7 @@ const PORTAL = '/portal'
 
 /** Starts the fake cloud over plain http, with an organisation that has no server and no device yet. */
 export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAde> {
-  const { clock = systemClock, host = '127.0.0.1', port = 0 } = options
+  const { clock = systemClock } = options
   const organization = createOrganization(options.organization ?? 'Example AG', clock)
   const watch = createAdeWatch(clock)
   const { report } = watch
@@ -86,14 +86,10 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
   const portal = createAdePortal(organization)
   const handler = createRequestHandler({ organization, clock, watch, script, calls, sessions, paging })
   const server = createServer((request, response) => void receive(request, response))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-  const url = `http://${host}:${(server.address() as AddressInfo).port}`
+  const url = `http://${await listen(server, options)}`
 
   async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request)
+    const body = await buffer(request).catch(() => undefined)
     if (body === undefined) return
     const { pathname, searchParams: query } = new URL(request.url!, url)
     if (!pathname.startsWith(PORTAL)) return handler.serve({ request, response, body, base: url })
@@ -135,19 +131,6 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
     scriptSerial: (serial, ...results) => calls.scriptSerial(serial, results),
     throttleFor: (seconds) => void (calls.throttleSeconds = seconds),
     profile: (uuid) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
-    async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-    return Buffer.concat(chunks)
-  } catch {
-    return undefined
+    close: () => stop(server),
   }
 }

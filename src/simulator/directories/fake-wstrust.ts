@@ -1,9 +1,11 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { NS } from '../../protocol/wstrust/index.ts'
+import { listen, stop } from '../wire/serving.ts'
+import type { Place } from '../wire/serving.ts'
 import { faultAnswer, mexAnswer, tokenAnswer } from './wstrust-answers.ts'
 import type { FaultFields, Subject } from './wstrust-answers.ts'
 import { checkTokenRequest, RequestViolation } from './wstrust-check.ts'
@@ -29,14 +31,11 @@ export interface FakeDirectory {
   close(): Promise<void>
 }
 
-/** Options of the fake; port 0 is any free one. */
-interface FakeDirectoryOptions {
+interface FakeDirectoryOptions extends Place {
   readonly users: readonly DirectoryUser[]
   readonly appliesTo?: string
   readonly saml?: '1.1' | '2.0'
   readonly clock?: Clock
-  readonly host?: string
-  readonly port?: number
 }
 
 const ENDPOINT = '/adfs/services/trust/13/usernamemixed'
@@ -77,7 +76,6 @@ interface Answer {
 
 /** Starts the fake over plain http on loopback. */
 export async function startFakeDirectory(options: FakeDirectoryOptions): Promise<FakeDirectory> {
-  const { host = '127.0.0.1', port = 0 } = options
   const violations: string[] = []
   let requests = 0
   let mode: 'up' | 'down' = 'up'
@@ -99,23 +97,14 @@ export async function startFakeDirectory(options: FakeDirectoryOptions): Promise
       () => response.destroy(),
     )
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-  origin = `http://${host}:${(server.address() as AddressInfo).port}`
+  origin = `http://${await listen(server, options)}`
   return {
     endpoint: origin + ENDPOINT,
     mex: origin + MEX,
     violations,
     requests: () => requests,
-    setMode(next) {
-      mode = next
-    },
-    async close() {
-      server.closeAllConnections()
-      await new Promise<void>((resolve) => server.close(() => resolve()))
-    },
+    setMode: (next) => void (mode = next),
+    close: () => stop(server),
   }
 }
 
@@ -146,7 +135,8 @@ function createDesk(options: FakeDirectoryOptions, violations: string[]) {
     const { 'content-type': contentType, soapaction } = message.headers
     const soapAction = typeof soapaction === 'string' ? soapaction : undefined
     try {
-      const body = await collect(message)
+      const body = await buffer(message)
+      if (body.length > MAX_BODY) throw new RequestViolation(`more than ${MAX_BODY} bytes`)
       return judge(checkTokenRequest({ contentType, soapAction, body }, endpoint))
     } catch (error) {
       if (!(error instanceof RequestViolation)) throw error
@@ -163,15 +153,4 @@ function fault(fields: FaultFields): Answer {
 
 function send(response: ServerResponse, { status, body }: Answer): void {
   response.writeHead(status, { 'content-type': 'application/soap+xml; charset=utf-8' }).end(body)
-}
-
-async function collect(message: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > MAX_BODY) throw new RequestViolation(`more than ${MAX_BODY} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 
 /** Answers with JSON that nobody keeps. */
 export function json(response: ServerResponse, status: number, value: object): void {
@@ -23,11 +23,4 @@ export function redirect(
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
   response.statusCode = 302
   response.setHeader('location', url.href).end()
-}
-
-/** The whole body. */
-export async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-  return Buffer.concat(chunks).toString('utf8')
 }

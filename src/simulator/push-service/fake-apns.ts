@@ -7,11 +7,12 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { TLSSocket } from 'node:tls'
 import { systemClock, type Clock } from '../../kernel/clock.ts'
 import { OID } from '../../protocol/asn1/index.ts'
 import { parseCertificate, nameAttribute } from '../../protocol/x509/index.ts'
+import { listen, type Place } from '../wire/serving.ts'
 import { createApnsCertificates, type ApnsCertificates } from './certificates.ts'
 import { checkPush, type ValidPush, type Violation } from './push-check.ts'
 
@@ -61,10 +62,8 @@ export interface FakeApns {
   close(): Promise<void>
 }
 
-/** Options of the fake: port 0 is any free one; `maxConcurrentStreams` is what its SETTINGS say. */
-export interface FakeApnsOptions {
-  host?: string
-  port?: number
+/** Options of the fake; `maxConcurrentStreams` is what its SETTINGS say. */
+export interface FakeApnsOptions extends Place {
   clock?: Clock
   maxConcurrentStreams?: number
   certificates?: ApnsCertificates
@@ -74,7 +73,7 @@ export interface FakeApnsOptions {
 
 /** Starts the fake; it makes its own throw-away certificates unless given some. */
 export async function startFakeApns(options: FakeApnsOptions = {}): Promise<FakeApns> {
-  const { clock = systemClock, host = '127.0.0.1', port = 0 } = options
+  const { clock = systemClock } = options
   const certificates = options.certificates ?? (await createApnsCertificates(clock.now()))
   const desk = createDesk(clock)
   const server = createSecureServer({
@@ -88,14 +87,10 @@ export async function startFakeApns(options: FakeApnsOptions = {}): Promise<Fake
   })
   const sessions = watchSessions(server, desk.note)
   server.on('stream', (stream, headers) => void desk.serve(stream, headers))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-  const { port: bound } = server.address() as AddressInfo
+  const place = await listen(server, options)
   return {
     ...desk.controls,
-    url: `https://${host}:${bound}`,
+    url: `https://${place}`,
     certificates,
     connections: () => ({ total: sessions.total(), open: sessions.open.size }),
     async close() {
@@ -147,7 +142,7 @@ function createDesk(clock: Clock) {
     // A client that goes away in the middle is its own affair.
     stream.on('error', () => stream.close())
     stream.on('priority', () => note('a PRIORITY frame was sent'))
-    const body = await readBody(stream)
+    const body = await buffer(stream).catch(() => undefined)
     if (body === undefined || stream.destroyed) return
     // What was said not to be processed is not processed.
     if (stream.session && (stream.id ?? 0) > (lastStream.get(stream.session) ?? Infinity)) return
@@ -222,14 +217,4 @@ function identify(session: Http2Session | undefined, now: Date): { topic: string
   if (topic === undefined) return refused('BadCertificate', 'the certificate has no UID in its subject')
   if (certificate.notAfter <= now) return refused('BadCertificate', 'the certificate has expired')
   return { topic, now }
-}
-
-async function readBody(stream: ServerHttp2Stream): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  try {
-    for await (const chunk of stream) chunks.push(chunk as Buffer)
-    return Buffer.concat(chunks)
-  } catch {
-    return undefined
-  }
 }

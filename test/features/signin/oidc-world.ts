@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from 'vitest'
 import type { Db } from '../../../src/db/index.ts'
 import { freePort } from '../../../src/simulator/free-port.ts'
-import { type OidcTrouble, startFakeOidc } from '../../../src/simulator/directories/fake-oidc.ts'
+import { type OidcTrouble, startFakeOidc } from '../../../src/simulator/index.ts'
 import { testKey } from '../../support/keys.ts'
 import { newName, signinWorld } from './signin-world.ts'
 import { ACT } from '../../support/act.ts'
