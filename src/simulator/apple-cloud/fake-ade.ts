@@ -4,17 +4,18 @@ import { buffer } from 'node:stream/consumers'
 import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { ErrorShape } from './answers.ts'
+import { createAssignments } from './assignments.ts'
+import type { SerialResult } from './assignments.ts'
 import { createCallScript } from './call-script.ts'
 import type { ScriptedCall } from './call-script.ts'
 import { createAdeCalls } from './calls.ts'
-import type { SerialResult } from './calls.ts'
 import { createOrganization } from './organization.ts'
 import type { ActivationProfile, AppleDevice } from './organization.ts'
 import { createPaging } from './paging.ts'
 import { answerPortal } from './portal-http.ts'
 import type { PowerOn } from './portal-http.ts'
-import { listen, stop } from '../wire/serving.ts'
-import type { Place } from '../wire/serving.ts'
+import { listen, stop } from '../serving.ts'
+import type { Place } from '../serving.ts'
 import { createAdePortal } from './portal.ts'
 import type { AdePortal } from './portal.ts'
 import { createRequestHandler } from './request-handler.ts'
@@ -80,7 +81,8 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
   const watch = createAdeWatch(clock)
   const { report } = watch
   const script = createCallScript()
-  const calls = createAdeCalls({ organization, clock, report })
+  const assignments = createAssignments({ organization, clock, report })
+  const calls = createAdeCalls({ organization, assignments, report })
   const sessions = createAdeSessions({ organization, clock, report })
   const paging = createPaging(clock)
   const portal = createAdePortal(organization)
@@ -128,8 +130,8 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
       for (const call of new Map(changes.map((each) => [each.server, each])).values()) calls.unsure(call)
     },
     script: (path, ...answers) => script.add(path, answers),
-    scriptSerial: (serial, ...results) => calls.scriptSerial(serial, results),
-    throttleFor: (seconds) => void (calls.throttleSeconds = seconds),
+    scriptSerial: (serial, ...results) => assignments.script(serial, results),
+    throttleFor: (seconds) => void (assignments.throttleSeconds = seconds),
     profile: (uuid) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
     close: () => stop(server),
   }

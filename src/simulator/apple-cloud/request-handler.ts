@@ -29,6 +29,12 @@ interface RequestHandlerDeps {
   paging: Paging
 }
 
+/** What is answered, and the token to use from now on. */
+interface Outcome {
+  answer: AdeAnswer
+  renewed?: string
+}
+
 type Handler = (context: CallContext, twist: ScriptedCall) => AdeAnswer
 
 const SESSION = 'x-adm-auth-session'
@@ -48,11 +54,7 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
   let putOnly = false
 
   /** Whose session it is, and what is answered without any script. */
-  function work(
-    arrived: Arrived,
-    call: AdeCall,
-    twist: ScriptedCall,
-  ): { answer: AdeAnswer; renewed?: string } {
+  function work(arrived: Arrived, call: AdeCall, twist: ScriptedCall): Outcome {
     const { request, body, base } = arrived
     const { headers } = request
     if (headers['user-agent'] === undefined) return { answer: refused(400, 'USER_AGENT_MISSING') }
@@ -84,7 +86,11 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
   }
 
   /** A scripted refusal, and what goes with it. */
-  function trouble(twist: ScriptedCall, server: AppleServer | undefined, token: string | undefined) {
+  function trouble(
+    twist: ScriptedCall,
+    server: AppleServer | undefined,
+    token: string | undefined,
+  ): Outcome | undefined {
     if (typeof twist !== 'object') return undefined
     if ('raw' in twist) return { answer: { status: twist.answerStatus ?? 200, code: '' } }
     if (!('status' in twist)) return undefined
@@ -100,23 +106,6 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     return new Promise((resolve) => clock.after(twist.delayMs, resolve))
   }
 
-  function send(response: ServerResponse, answer: AdeAnswer, twist: ScriptedCall): void {
-    response.statusCode = answer.status
-    if (typeof twist === 'object' && 'raw' in twist) {
-      for (const [name, value] of Object.entries(twist.headers ?? {})) response.setHeader(name, value)
-      return void response.end(twist.raw)
-    }
-    if ('code' in answer) {
-      const { type, body } = writeError(answer.code, shape)
-      if (answer.retryAfter !== undefined) response.setHeader('retry-after', String(answer.retryAfter))
-      return void response.setHeader('content-type', type).end(body)
-    }
-    const isEdited = typeof twist === 'object' && 'edit' in twist
-    const text = JSON.stringify(isEdited ? twist.edit(answer.json) : answer.json)
-    response.setHeader('content-type', twist === 'html' ? 'text/html' : 'application/json;charset=UTF-8')
-    response.end(twist === 'html' ? HTML : twist === 'half' ? text.slice(0, text.length >> 1) : text)
-  }
-
   async function serve(arrived: Arrived): Promise<void> {
     const { request, response, base } = arrived
     const { headers, method = '' } = request
@@ -130,10 +119,7 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     if (twist === 'reset') return void response.socket?.destroy()
     const isPage = server !== undefined && PAGES.includes(call.path)
     const end = isPage ? watch.beginPage(server) : undefined
-    const { answer, renewed } = {
-      renewed: undefined,
-      ...(trouble(twist, server, token) ?? work(arrived, call, twist)),
-    }
+    const { answer, renewed } = trouble(twist, server, token) ?? work(arrived, call, twist)
     response.on('close', () => {
       if (!response.writableFinished || UNREADABLE.includes(twist)) calls.unsure(call)
       end?.()
@@ -143,7 +129,7 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     call.status = answer.status
     call.code = 'code' in answer ? answer.code : undefined
     if (renewed !== undefined) response.setHeader(SESSION, renewed)
-    send(response, answer, twist)
+    send(response, answer, twist, shape)
   }
 
   return {
@@ -153,6 +139,23 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     writeErrors: (next: ErrorShape) => void (shape = next),
     assignByPutOnly: (only: boolean) => void (putOnly = only),
   }
+}
+
+function send(response: ServerResponse, answer: AdeAnswer, twist: ScriptedCall, shape: ErrorShape): void {
+  response.statusCode = answer.status
+  if (typeof twist === 'object' && 'raw' in twist) {
+    for (const [name, value] of Object.entries(twist.headers ?? {})) response.setHeader(name, value)
+    return void response.end(twist.raw)
+  }
+  if ('code' in answer) {
+    const { type, body } = writeError(answer.code, shape)
+    if (answer.retryAfter !== undefined) response.setHeader('retry-after', String(answer.retryAfter))
+    return void response.setHeader('content-type', type).end(body)
+  }
+  const isEdited = typeof twist === 'object' && 'edit' in twist
+  const text = JSON.stringify(isEdited ? twist.edit(answer.json) : answer.json)
+  response.setHeader('content-type', twist === 'html' ? 'text/html' : 'application/json;charset=UTF-8')
+  response.end(twist === 'html' ? HTML : twist === 'half' ? text.slice(0, text.length >> 1) : text)
 }
 
 function createHandlers({

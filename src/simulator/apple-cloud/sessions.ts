@@ -43,24 +43,14 @@ export function createAdeSessions(deps: {
   report: ReportAdeViolation
 }): AdeSessions {
   const { organization, clock, report } = deps
+  const time = () => clock.now().getTime()
   const tokens = new Map<string, { session: Session; until: number }>()
-  const nonces = new Map<string, number>()
+  const takeNonce = createNonces(time)
   const newest = new Map<AppleServer, Session>()
   const wasted = new Map<AppleServer, number>()
-  const time = () => clock.now().getTime()
 
   const byKey = (consumerKey: string | undefined) =>
     organization.servers.find(({ credentials }) => credentials.consumerKey === consumerKey)
-
-  function takeNonce(nonce: string): boolean {
-    for (const [old, until] of nonces) {
-      if (until > time()) break
-      nonces.delete(old)
-    }
-    if (nonces.has(nonce)) return false
-    nonces.set(nonce, time() + NONCE_MS)
-    return true
-  }
 
   function give(session: Session): string {
     const token = `${time()}O${randomBytes(24).toString('hex').toUpperCase()}`
@@ -100,7 +90,7 @@ export function createAdeSessions(deps: {
         { method: 'GET', url, authorization },
         {
           find: (key) => byKey(key)?.credentials,
-          takeNonce: (nonce) => takeNonce(nonce),
+          takeNonce,
           now: clock.now(),
           toleranceSeconds: TOLERANCE_SECONDS,
         },
@@ -141,10 +131,21 @@ export function createAdeSessions(deps: {
   }
 }
 
-/** Forgets tokens that are over, oldest first. */
-function prune(tokens: Map<string, { until: number }>, now: number): void {
-  for (const [token, { until }] of tokens) {
+/** Takes each nonce once, as long as a signature with it would be good. */
+function createNonces(time: () => number): (nonce: string) => boolean {
+  const nonces = new Map<string, { until: number }>()
+  return (nonce) => {
+    prune(nonces, time())
+    if (nonces.has(nonce)) return false
+    nonces.set(nonce, { until: time() + NONCE_MS })
+    return true
+  }
+}
+
+/** Forgets what is over, oldest first. */
+function prune(entries: Map<string, { until: number }>, now: number): void {
+  for (const [key, { until }] of entries) {
     if (until > now) return
-    tokens.delete(token)
+    entries.delete(key)
   }
 }

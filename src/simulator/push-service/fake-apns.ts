@@ -12,7 +12,7 @@ import { TLSSocket } from 'node:tls'
 import { systemClock, type Clock } from '../../kernel/clock.ts'
 import { OID } from '../../protocol/asn1/index.ts'
 import { parseCertificate, nameAttribute } from '../../protocol/x509/index.ts'
-import { listen, type Place } from '../wire/serving.ts'
+import { listen, type Place } from '../serving.ts'
 import { createApnsCertificates, type ApnsCertificates } from './certificates.ts'
 import { checkPush, type ValidPush, type Violation } from './push-check.ts'
 

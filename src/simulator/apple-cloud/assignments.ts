@@ -1,0 +1,63 @@
+import type { Clock } from '../../kernel/clock.ts'
+import type { AppleDevice, Organization } from './organization.ts'
+import type { ReportAdeViolation } from './watch.ts'
+
+/** What Apple says of one serial number. */
+export type SerialResult = 'SUCCESS' | 'NOT_ACCESSIBLE' | 'FAILED' | 'THROTTLED'
+
+/** Which profile each device has, and what Apple says when that is to change. */
+export interface Assignments {
+  assign(device: AppleDevice, uuid: string, version: number): SerialResult
+  unassign(device: AppleDevice): SerialResult
+  /** The client may not know of the last change of this serial number, so making it again is right. */
+  unsure(serialNumber: string): void
+  /** What the next assignments of a serial number come to. */
+  script(serialNumber: string, results: readonly SerialResult[]): void
+  /** What `retry_after_seconds` says. */
+  throttleSeconds: number
+}
+
+const SINCE_THROTTLED = 9
+
+/** The assignments of an organisation. */
+export function createAssignments(deps: {
+  organization: Organization
+  clock: Clock
+  report: ReportAdeViolation
+}): Assignments {
+  const { organization, clock, report } = deps
+  const scripts = new Map<string, SerialResult[]>()
+  const notBefore = new Map<string, number>()
+  const unsure = new Set<string>()
+
+  /** Gives a device that profile, or none; to do so again is a breach unless the client could not know. */
+  function change(device: AppleDevice, uuid: string | undefined): SerialResult {
+    const serial = device.facts.serialNumber
+    const isRepeated = device.profileUuid === uuid
+    const what = uuid === undefined ? 'has no profile to remove' : `has ${uuid} already`
+    if (isRepeated && !unsure.has(serial)) report('assignment_repeated', `${serial} ${what}`)
+    unsure.delete(serial)
+    if (!isRepeated) organization.setProfile(device, uuid)
+    return 'SUCCESS'
+  }
+
+  const assignments: Assignments = {
+    assign(device, uuid, version) {
+      const serial = device.facts.serialNumber
+      const now = clock.now().getTime()
+      const left = (notBefore.get(serial) ?? 0) - now
+      if (left > 0) report('called_too_early', `${serial}: ${left} ms before retry_after_seconds has passed`)
+      notBefore.delete(serial)
+      const scripted = scripts.get(serial)?.shift() ?? 'SUCCESS'
+      if (scripted === 'SUCCESS') return change(device, uuid)
+      if (scripted !== 'THROTTLED') return scripted
+      notBefore.set(serial, now + assignments.throttleSeconds * 1_000)
+      return version < SINCE_THROTTLED ? 'FAILED' : scripted
+    },
+    unassign: (device) => change(device, undefined),
+    unsure: (serialNumber) => void unsure.add(serialNumber),
+    script: (serialNumber, results) => void scripts.set(serialNumber, [...results]),
+    throttleSeconds: 60,
+  }
+  return assignments
+}
