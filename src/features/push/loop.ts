@@ -1,6 +1,7 @@
 import type { Db } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
+import { createPassLoop } from '../../kernel/pass-loop.ts'
 import type { Sender } from './sender.ts'
 import * as store from './store.ts'
 import type { Topics } from './topics.ts'
@@ -8,7 +9,7 @@ import type { Topics } from './topics.ts'
 /** Requests of the same moment go out together. */
 const DEBOUNCE_MS = 10
 /** Longer than a push can take with its waiting and its tries, so that nobody takes over what is still being sent. */
-const LEASE_SECONDS = 120
+const CLAIM_SECONDS = 120
 const CLAIM_BATCH = 500
 const MAX_IN_FLIGHT = 1_000
 const SHORTEST_SLEEP_MS = 50
@@ -17,43 +18,31 @@ const LONGEST_SLEEP_MS = 60_000
 const LONGEST_RUN_MS = 2_000
 
 /** When a claim made at `now` runs out. */
-export function leaseEnd(now: Date): Date {
-  return addTime(now, LEASE_SECONDS, 'second')
+export function claimEnd(now: Date): Date {
+  return addTime(now, CLAIM_SECONDS, 'second')
 }
 
-/**
- * Takes what is due to the sender: when woken, when the next need falls due, and when the job table says. There is
- * never more than one pass at a time.
- */
+/** Takes what is due to the sender: when woken, when the next need falls due, and when the job table says. */
 export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topics; sender: Sender }) {
   const { db, clock, log, topics, sender } = deps
-  let passing: Promise<void> | undefined
-  let again = false
-  let closed = false
-  let cancelTimer: () => void = () => undefined
-  let isWoken = false
-
-  function pass(): Promise<void> {
-    again = true
-    passing ??= passes().finally(() => (passing = undefined))
-    return passing
-  }
-
-  async function passes(): Promise<void> {
-    do {
-      again = false
+  const loop = createPassLoop({
+    clock,
+    debounceMs: DEBOUNCE_MS,
+    pass: async () => {
       await sendDue()
       await sendProbes()
-      if (!again && !closed) await sleepUntilNextDue()
-    } while (again && !closed)
-  }
+    },
+    nextIn: untilNextDue,
+    onFailure: (error) =>
+      log.error({ event: 'push.pass_failed', err: error }, 'pushes that are due could not be taken'),
+  })
 
   async function sendDue(): Promise<void> {
     for (;;) {
       const limit = Math.min(CLAIM_BATCH, MAX_IN_FLIGHT - sender.inFlight.size)
-      if (limit <= 0 || closed) return
+      if (limit <= 0 || loop.isClosed()) return
       const now = clock.now()
-      const sending = await sender.claimAndSend(() => store.claimDue(db.kysely, now, leaseEnd(now), limit))
+      const sending = await sender.claimAndSend(() => store.claimDue(db.kysely, now, claimEnd(now), limit))
       if (sending.size > 0) watch(sending)
       if (sending.size < limit) return
     }
@@ -62,62 +51,44 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
   /** Room that becomes free is used at once when there was not enough of it. */
   function watch(sending: Map<string, Promise<unknown>>): void {
     void Promise.race(sending.values()).then(() => {
-      if (sender.inFlight.size >= MAX_IN_FLIGHT / 2) wake()
+      if (sender.inFlight.size >= MAX_IN_FLIGHT / 2) loop.wake()
     })
-    void Promise.all(sending.values()).then(() => wake())
+    void Promise.all(sending.values()).then(loop.wake)
   }
 
   async function sendProbes(): Promise<void> {
     await topics.keepFresh()
     for (const topic of topics.takeProbes()) {
       const now = clock.now()
-      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now, leaseEnd(now)), {
+      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now, claimEnd(now)), {
         probe: topic,
       })
     }
   }
 
-  async function sleepUntilNextDue(): Promise<void> {
+  async function untilNextDue(): Promise<number | undefined> {
     const due = await store.nextDue(db.kysely)
-    if (due === undefined || closed) return
+    if (due === undefined) return undefined
     const ms = due.getTime() - clock.now().getTime()
-    if (ms <= LONGEST_SLEEP_MS) {
-      cancelTimer()
-      cancelTimer = clock.after(Math.max(ms, SHORTEST_SLEEP_MS), passInBackground)
-    }
-  }
-
-  function passInBackground(): void {
-    isWoken = false
-    pass().catch((error: unknown) => {
-      log.error({ event: 'push.pass_failed', err: error }, 'pushes that are due could not be taken')
-    })
-  }
-
-  /** Soon looks for what is due. */
-  function wake(): void {
-    if (isWoken || closed) return
-    isWoken = true
-    clock.after(DEBOUNCE_MS, passInBackground)
+    return Math.min(Math.max(ms, SHORTEST_SLEEP_MS), LONGEST_SLEEP_MS)
   }
 
   return {
-    wake,
+    /** Soon looks for what is due. */
+    wake: loop.wake,
     /**
      * Takes what is due and waits, but not for long, until it is sent and written down. Rejects when the database does
      * not answer.
      */
     async run(): Promise<void> {
-      await pass()
+      await loop.run()
       const waited = Promise.withResolvers<void>()
       const stop = clock.after(LONGEST_RUN_MS, waited.resolve)
       await Promise.race([sender.settled(), waited.promise]).finally(stop)
     },
     /** Takes nothing more, and waits for what is under way. */
     async close(): Promise<void> {
-      closed = true
-      cancelTimer()
-      await passing?.catch(() => undefined)
+      await loop.close()
       await sender.settled()
     },
   }

@@ -1,6 +1,6 @@
+import { createLeases } from '../../../db/index.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import type { AdeDeps } from '../deps.ts'
-import { lifeEnd } from '../heartbeat.ts'
 import * as servers from '../servers/store.ts'
 
 /** A hold that ends sooner is renewed. */
@@ -16,19 +16,19 @@ export function createAddress({
   log,
   publicUrl,
 }: Pick<AdeDeps, 'db' | 'clock' | 'log' | 'publicUrl'>) {
+  const leases = createLeases(
+    { db, clock, log },
+    { table: 'ade_servers', worker: publicUrl, holder: 'address', until: 'address_until' },
+  )
   const told = new Set<string>()
 
   return {
     /** Whether this process may change things at Apple for a server. */
     async holds(server: servers.ServerRow): Promise<boolean> {
-      const now = clock.now()
       const { id, address, address_until: until } = server
-      const isHeld = address === publicUrl && until !== null && until > addTime(now, RENEW_SECONDS, 'second')
-      if (isHeld) return true
-      const held = await servers.holdAddress(db.kysely, {
-        ...{ id, address: publicUrl, now, until: lifeEnd(now) },
-      })
-      const isOurs = held !== undefined
+      const soon = addTime(clock.now(), RENEW_SECONDS, 'second')
+      if (address === publicUrl && until !== null && until > soon) return true
+      const isOurs = (await leases.take(id)) !== undefined
       if (isOurs) told.delete(id)
       else if (!told.has(id)) {
         told.add(id)

@@ -1,4 +1,4 @@
-import type { Tx } from '../../../db/index.ts'
+import type { Leases, Tx } from '../../../db/index.ts'
 import { AdeError, type AdeClient, type AdeErrorKind } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import { pauseAfter } from '../pause.ts'
@@ -27,14 +27,16 @@ export class NotNow extends Error {
 /** Changes at Apple that are written down before and after. */
 export type Calls = ReturnType<typeof createCalls>
 
-/** Makes them. */
-export function createCalls(deps: Pick<AdeDeps, 'db' | 'clock' | 'log'> & { apple: Apple; worker: string }) {
-  const { db, clock, log, apple, worker } = deps
+/** Calls under the leases of servers; they throw `LostWork` without one, and `NotNow` when Apple has to be left alone. */
+export function createCalls(
+  deps: Pick<AdeDeps, 'db' | 'clock' | 'log'> & { apple: Apple; leases: Leases<'ade_servers'> },
+) {
+  const { db, clock, log, apple, leases } = deps
 
   /** A transaction in which the work is surely this process's. */
   function commit<T>(serverId: string, work: (trx: Tx) => Promise<T>): Promise<T> {
     return db.transaction(async (trx) => {
-      if (!(await servers.holdsWork(trx, serverId, worker))) throw new LostWork()
+      if (!(await leases.holds(trx, serverId))) throw new LostWork()
       return work(trx)
     })
   }

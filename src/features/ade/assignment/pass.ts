@@ -1,3 +1,4 @@
+import type { Leases } from '../../../db/index.ts'
 import { MAX_SERIALS, type AdeError, type DeviceResult } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
@@ -8,7 +9,9 @@ import { createRendering, type Wanted } from './rendering.ts'
 import * as store from './store.ts'
 
 /** Makes the pass that brings what Apple has for one server to what is wanted, as far as it is due. */
-export function createPass(deps: AdeDeps & { apple: Apple; worker: string; isClosing: () => boolean }) {
+export function createPass(
+  deps: AdeDeps & { apple: Apple; leases: Leases<'ade_servers'>; isClosing: () => boolean },
+) {
   const { db, clock, events } = deps
   const calls = createCalls(deps)
   const outcomes = createOutcomes(deps)

@@ -1,5 +1,6 @@
+import { createLeases } from '../../../db/index.ts'
+import { createPassLoop } from '../../../kernel/pass-loop.ts'
 import type { AdeDeps } from '../deps.ts'
-import { beat, lifeEnd } from '../heartbeat.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
 import { createAddress } from './address.ts'
@@ -14,85 +15,63 @@ const BUSY_MS = 1_000
 /** How often policies are looked at without being told that one has changed. */
 const REFRESH_MS = 60_000
 
-/** Makes what brings what Apple has to what is wanted, for all servers. There is one pass at a time in a process, and one process at a time for a server. */
+/**
+ * Brings what Apple has to what is wanted, for all servers. There is one pass at a time in a process, and one process at a
+ * time for a server.
+ */
 export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string }) {
-  const { db, clock, log, worker } = deps
-  const pass = createPass({ ...deps, isClosing: () => isClosed })
+  const { db, clock, log } = deps
+  const leases = createLeases(deps, { table: 'ade_servers', worker: deps.worker })
+  const loop = createPassLoop({
+    clock,
+    debounceMs: DEBOUNCE_MS,
+    pass: passOverAll,
+    nextIn: () => Promise.resolve(areOthersBusy ? BUSY_MS : undefined),
+    onFailure: (error) =>
+      log.error({ event: 'ade.reconcile_failed', err: error }, 'what is to be assigned could not be read'),
+  })
+  const pass = createPass({ ...deps, leases, isClosing: loop.isClosed })
   const address = createAddress(deps)
-  let running: Promise<void> | undefined
-  let isAgain = false
-  let isWoken = false
-  let isClosed = false
+  let areOthersBusy = false
   let refreshedAt = -Infinity
 
-  /** False when another process is at work on a server. */
-  async function passOver(serverId: string, options: { refresh: boolean }): Promise<boolean> {
+  async function passOverAll(): Promise<void> {
+    areOthersBusy = false
     const now = clock.now()
-    const server = await servers.takeWork(db.kysely, { id: serverId, worker, now, until: lifeEnd(now) })
-    if (server === undefined) return false
-    const endBeats = beat(deps, (until) =>
-      servers.takeWork(db.kysely, { id: serverId, worker, now: clock.now(), until }),
-    )
+    const refresh = now.getTime() - refreshedAt >= REFRESH_MS
+    refreshedAt = refresh ? now.getTime() : refreshedAt
+    for (const server of await servers.findServersWithToken(db.kysely)) {
+      if (loop.isClosed()) return
+      if (!(await address.holds(server)) || !isReady(server, now)) continue
+      if (!refresh && !(await hasWork(db.kysely, server.id, now))) continue
+      const outcome = await leases.hold(server.id, () => passOver(server.id, { refresh }))
+      if (outcome !== 'done') areOthersBusy = true
+    }
+  }
+
+  async function passOver(serverId: string, options: { refresh: boolean }): Promise<'done' | 'lost'> {
     try {
       await pass(serverId, options)
     } catch (error) {
-      if (error instanceof LostWork) return false
-      if (error instanceof NotNow) return true
-      log.error({ event: 'ade.reconcile_failed', ade_server_id: serverId, err: error }, 'assigning failed')
-    } finally {
-      endBeats()
-      await servers.leaveWork(db.kysely, serverId, worker)
+      if (error instanceof LostWork) return 'lost'
+      if (!(error instanceof NotNow))
+        log.error({ event: 'ade.reconcile_failed', ade_server_id: serverId, err: error }, 'assigning failed')
     }
-    return true
-  }
-
-  async function passes(): Promise<void> {
-    let areOthersBusy = false
-    do {
-      isAgain = false
-      const now = clock.now()
-      const refresh = now.getTime() - refreshedAt >= REFRESH_MS
-      refreshedAt = refresh ? now.getTime() : refreshedAt
-      for (const server of await servers.findServersWithToken(db.kysely)) {
-        if (isClosed) return
-        if (!(await address.holds(server)) || !isReady(server, now)) continue
-        if (!refresh && !(await hasWork(db.kysely, server.id, now))) continue
-        if (!(await passOver(server.id, { refresh }))) areOthersBusy = true
-      }
-    } while (isAgain && !isClosed)
-    if (areOthersBusy) clock.after(BUSY_MS, wake)
-  }
-
-  function run(): Promise<void> {
-    isAgain = true
-    running ??= passes().finally(() => (running = undefined))
-    return running
-  }
-
-  /** Soon looks for what is to be done. */
-  function wake(): void {
-    if (isWoken || isClosed) return
-    isWoken = true
-    clock.after(DEBOUNCE_MS, () => {
-      isWoken = false
-      run().catch((error: unknown) => {
-        log.error({ event: 'ade.reconcile_failed', err: error }, 'what is to be assigned could not be read')
-      })
-    })
+    return 'done'
   }
 
   return {
-    run,
-    wake,
+    run: loop.run,
+    /** Soon looks for what is to be done. */
+    wake: loop.wake,
     /** A policy may have changed. */
     policyChanged(): void {
       refreshedAt = -Infinity
-      wake()
+      loop.wake()
     },
     /** Begins nothing more and waits for the call under way. */
     async close(): Promise<void> {
-      isClosed = true
-      await running?.catch(() => undefined)
+      await loop.close()
       await address.leave().catch(() => undefined)
     },
   }

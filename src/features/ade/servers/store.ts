@@ -105,26 +105,6 @@ export async function setWarned(trx: Tx, server: ServerRow, days: number): Promi
   return result.numUpdatedRows > 0n
 }
 
-/** Takes, or keeps, a server for the processes with this public URL until `until`; undefined when others have it. */
-export function holdAddress(
-  db: Reader,
-  claim: { id: string; address: string; now: Date; until: Date },
-): Promise<{ id: string } | undefined> {
-  return db
-    .updateTable('ade_servers')
-    .set({ address: claim.address, address_until: claim.until })
-    .where('id', '=', claim.id)
-    .where((eb) =>
-      eb.or([
-        eb('address', 'is', null),
-        eb('address', '=', claim.address),
-        eb('address_until', '<=', claim.now),
-      ]),
-    )
-    .returning('id')
-    .executeTakeFirst()
-}
-
 /** Leaves what is held for this public URL to whoever comes; another process that has it takes it again. */
 export async function leaveAddress(db: Reader, address: string, now: Date): Promise<void> {
   await db
@@ -132,42 +112,5 @@ export async function leaveAddress(db: Reader, address: string, now: Date): Prom
     .set({ address_until: now })
     .where('address', '=', address)
     .where('address_until', '>', now)
-    .execute()
-}
-
-/** Takes, or keeps, the work of a server for a process until `until`; undefined when another has it. */
-export function takeWork(
-  db: Reader,
-  claim: { id: string; worker: string; now: Date; until: Date },
-): Promise<ServerRow | undefined> {
-  return db
-    .updateTable('ade_servers')
-    .set({ worker: claim.worker, worker_until: claim.until })
-    .where('id', '=', claim.id)
-    .where((eb) =>
-      eb.or([eb('worker', 'is', null), eb('worker', '=', claim.worker), eb('worker_until', '<=', claim.now)]),
-    )
-    .returningAll()
-    .executeTakeFirst()
-}
-
-/** Whether the work is still this process's; locks it until the transaction ends. */
-export async function holdsWork(trx: Tx, id: string, worker: string): Promise<boolean> {
-  const row = await trx
-    .selectFrom('ade_servers')
-    .select('worker')
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst()
-  return row?.worker === worker
-}
-
-/** Gives the work back. */
-export async function leaveWork(db: Reader, id: string, worker: string): Promise<void> {
-  await db
-    .updateTable('ade_servers')
-    .set({ worker: null, worker_until: null })
-    .where('id', '=', id)
-    .where('worker', '=', worker)
     .execute()
 }

@@ -1,4 +1,4 @@
-import type { Tx } from '../../../db/index.ts'
+import type { Leases, Tx } from '../../../db/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import * as servers from '../servers/store.ts'
 import * as store from './store.ts'
@@ -9,7 +9,11 @@ export class LostRun extends Error {
 }
 
 /** Writes of a run: each in a transaction in which the run is still running, and this process's. */
-export function createCommits({ db, clock, worker }: Pick<AdeDeps, 'db' | 'clock'> & { worker: string }) {
+export function createCommits({
+  db,
+  clock,
+  leases,
+}: Pick<AdeDeps, 'db' | 'clock'> & { leases: Leases<'ade_syncs'> }) {
   /** Runs `work` and writes to the server what it returns. */
   async function write(
     run: store.SyncRun,
@@ -17,8 +21,9 @@ export function createCommits({ db, clock, worker }: Pick<AdeDeps, 'db' | 'clock
   ): Promise<void> {
     await db.transaction(async (trx) => {
       const server = await servers.lockServer(trx, run.ade_server_id)
-      const held = await store.holdRun(trx, run.id, worker)
-      if (server === undefined || held === undefined || held.ends_by <= clock.now()) throw new LostRun()
+      // A run that has ended is nobody's.
+      const isHeld = await leases.holds(trx, run.id)
+      if (server === undefined || !isHeld || run.ends_by <= clock.now()) throw new LostRun()
       const columns = await work(trx, server)
       if (Object.keys(columns).length > 0) await servers.noteServer(trx, server.id, columns)
     })

@@ -1,4 +1,4 @@
-import { afterCommit, type Tx } from '../../../db/index.ts'
+import { afterCommit, type Leases, type Tx } from '../../../db/index.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import { newId } from '../../../kernel/ids.ts'
 import { AdeError, type AdeClient, type AdeErrorKind, type DevicePage } from '../../../protocol/ade/index.ts'
@@ -30,7 +30,7 @@ export { LostRun } from './commits.ts'
 
 /** Makes the loop that brings a run to its end, page by page. */
 export function createPageLoop(
-  deps: AdeDeps & { apple: Apple; worker: string; ends: Ends; onChanged: () => void },
+  deps: AdeDeps & { apple: Apple; leases: Leases<'ade_syncs'>; ends: Ends; onChanged: () => void },
 ) {
   const { db, clock, apple, log } = deps
   const commits = createCommits(deps)

@@ -1,11 +1,11 @@
+import type { Leases } from '../../../db/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { AdeError } from '../../../protocol/ade/index.ts'
-import { beat } from '../heartbeat.ts'
 import type { Apple } from '../servers/apple.ts'
 import type { Ends } from './ends.ts'
 import { createPageLoop, LostRun } from './page-loop.ts'
-import * as store from './store.ts'
+import type { SyncRun } from './store.ts'
 import { SyncFailure } from './verdict.ts'
 
 /** What a run is told when this process stops. */
@@ -13,33 +13,33 @@ const CLOSING = Symbol('closing')
 
 /** Works on runs in the background. */
 export function createRunner(
-  deps: AdeDeps & { apple: Apple; worker: string; ends: Ends; onChanged: () => void },
+  deps: AdeDeps & { apple: Apple; leases: Leases<'ade_syncs'>; ends: Ends; onChanged: () => void },
 ) {
-  const { db, clock, log, ends, worker } = deps
+  const { db, clock, log, ends, leases } = deps
   const loop = createPageLoop(deps)
   const running = new Map<string, { promise: Promise<void>; stop: AbortController }>()
 
-  async function run(sync: store.SyncRun, stop: AbortController): Promise<void> {
+  async function run(sync: SyncRun, stop: AbortController): Promise<void> {
     const left = sync.ends_by.getTime() - clock.now().getTime()
     const undo = clock.after(Math.max(left, 0), () => stop.abort())
-    const endBeats = beat(deps, (until) => store.keepRun(db.kysely, sync.id, worker, until))
+    const letGo = leases.keep(sync.id)
     try {
       await loop(sync, stop.signal)
     } catch (error) {
       await endWith(sync, stop.signal, error)
     } finally {
       undo()
-      endBeats()
+      letGo()
     }
   }
 
-  async function endWith(sync: store.SyncRun, signal: AbortSignal, error: unknown): Promise<void> {
+  async function endWith(sync: SyncRun, signal: AbortSignal, error: unknown): Promise<void> {
     if (signal.aborted && signal.reason === CLOSING) {
       // Another process, or the next start, goes on at once.
-      return store.keepRun(db.kysely, sync.id, worker, clock.now())
+      return leases.release(sync.id)
     }
     await db.transaction(async (trx) => {
-      if ((await store.holdRun(trx, sync.id, worker)) === undefined) return
+      if (!(await leases.holds(trx, sync.id))) return
       if (signal.aborted || error instanceof LostRun) await ends.timeOut(trx, sync)
       else await ends.fail(trx, sync, describe(error))
     })
@@ -49,7 +49,7 @@ export function createRunner(
 
   return {
     /** Begins to work on a run; it goes on by itself. */
-    work(sync: store.SyncRun): void {
+    work(sync: SyncRun): void {
       if (running.has(sync.id)) return
       const stop = new AbortController()
       const promise = run(sync, stop)

@@ -94,28 +94,6 @@ export function adoptRuns(db: Reader, claim: { worker: string; now: Date; until:
     .execute()
 }
 
-/** Says that the process of a run lives; an earlier end hands the run over. */
-export async function keepRun(db: Reader, id: string, worker: string, until: Date): Promise<void> {
-  await db
-    .updateTable('ade_syncs')
-    .set({ worker_until: until })
-    .where('id', '=', id)
-    .where('worker', '=', worker)
-    .execute()
-}
-
-/** The run, locked, when it is running and of this process. */
-export function holdRun(trx: Tx, id: string, worker: string): Promise<SyncRun | undefined> {
-  return trx
-    .selectFrom('ade_syncs')
-    .selectAll()
-    .where('id', '=', id)
-    .where('worker', '=', worker)
-    .where('state', '=', 'running')
-    .forUpdate()
-    .executeTakeFirst()
-}
-
 /** Adds what a page brought. */
 export async function addCounts(
   trx: Tx,

@@ -1,9 +1,8 @@
-import { afterCommit, type Tx } from '../../../db/index.ts'
+import { afterCommit, createLeases, leaseEnd, type Tx } from '../../../db/index.ts'
 import { actOfServer, type Act } from '../../../kernel/act.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { newId } from '../../../kernel/ids.ts'
 import type { AdeDeps } from '../deps.ts'
-import { lifeEnd } from '../heartbeat.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
 import { noServer } from '../servers/tokens.ts'
@@ -15,11 +14,15 @@ import * as store from './store.ts'
 /** Syncs of the serial numbers with Apple. */
 export type Syncs = ReturnType<typeof createSyncs>
 
-/** Makes them. `worker` names this process; `onChanged` is called after a commit that leaves something to be assigned. */
+/** `worker` names this process; `onChanged` is called after a commit that leaves something to be assigned. */
 export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onChanged: () => void }) {
   const { db, clock, events, log } = deps
   const ends = createEnds(deps)
-  const runner = createRunner({ ...deps, ends })
+  const runner = createRunner({
+    ...deps,
+    ends,
+    leases: createLeases(deps, { table: 'ade_syncs', worker: deps.worker }),
+  })
 
   /** Starts a sync in the transaction that has locked its server; work begins after the commit. */
   async function start(
@@ -33,8 +36,15 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
     const kind = kindOf(server, now)
     const id = newId(now)
     const run = await store.insertRun(trx, {
-      ...{ id, ade_server_id: server.id, kind, state: 'running', trigger },
-      ...{ started_at: now, ends_by: endsBy(now), worker: deps.worker, worker_until: lifeEnd(now) },
+      id,
+      ade_server_id: server.id,
+      kind,
+      state: 'running',
+      trigger,
+      started_at: now,
+      ends_by: endsBy(now),
+      worker: deps.worker,
+      worker_until: leaseEnd(now),
     })
     if (run === undefined) throw new AppError('sync_running')
     const isNewFull = kind === 'full' && server.full_sync_mark === null
@@ -94,9 +104,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
     async run(): Promise<void> {
       const now = clock.now()
       await db.transaction((trx) => ends.expire(trx))
-      const adopted = await store.adoptRuns(db.kysely, {
-        ...{ worker: deps.worker, now, until: lifeEnd(now) },
-      })
+      const adopted = await store.adoptRuns(db.kysely, { worker: deps.worker, now, until: leaseEnd(now) })
       for (const run of adopted) {
         log.info({ event: 'ade_sync.adopted', sync_id: run.id }, 'a sync of another process goes on here')
         runner.work(run)
