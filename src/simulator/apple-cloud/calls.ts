@@ -76,17 +76,16 @@ export function createAdeCalls(deps: {
     }
     for (const oddity of profileOddities(body)) report('profile_invalid', oddity)
     const text = canonical(content)
-    const isKnown = (profile: { server: AppleServer; content: object }) =>
-      profile.server === server && canonical(profile.content) === text
-    const isRepeated = [...organization.profiles.values()].some(isKnown)
+    const isRepeated = [...organization.profiles.values()].some(
+      (known) => known.server === server && canonical(known.content) === text,
+    )
     if (isRepeated && !unsure.delete(text))
       report('profile_repeated', `${server.name}: ${String(content['profile_name'])}`)
     const uuid = plainUuid(randomUUID())
     organization.profiles.set(uuid, { uuid, server, content })
     call.profileUuid = uuid
-    if (Array.isArray(devices) && devices.length === 0)
-      return { status: 200, json: { profile_uuid: uuid, devices: {} } }
-    return give(context, uuid)
+    const isForNone = Array.isArray(devices) && devices.length === 0
+    return isForNone ? { status: 200, json: { profile_uuid: uuid, devices: {} } } : give(context, uuid)
   }
 
   function assign(context: CallContext): AdeAnswer {

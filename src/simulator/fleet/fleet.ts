@@ -1,36 +1,24 @@
 import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { inventDevice } from '../device-facts.ts'
 import type { Channel } from '../device/channel.ts'
-import { createDevice } from '../device/device.ts'
-import type { Device, DeviceOptions } from '../device/device.ts'
+import type { Device } from '../device/device.ts'
 import type { EnrollmentSource } from '../device/enrollment.ts'
 import type { PushSource } from '../device/push-delivery.ts'
 import type { SessionReport } from '../device/session.ts'
-import { createKeyPool } from '../key-pool.ts'
-import type { KeyPool } from '../key-pool.ts'
-import { createRandom } from '../random.ts'
-import type { Random } from '../random.ts'
-import type { DeviceHttp } from '../wire/device-http.ts'
+import { createActivity } from './activity.ts'
 import { createFleetCounter } from './counter.ts'
 import type { FleetCounter } from './counter.ts'
 import { createLimiter } from './limiter.ts'
+import { createMembers } from './members.ts'
+import type { Member, MembersOptions } from './members.ts'
 
 /** How a fleet behaves. Times in milliseconds, probabilities from 0 to 1. */
-export interface FleetOptions {
-  size: number
-  http: DeviceHttp
-  /** The same seed gives the same devices with the same moods. */
-  seed?: string
+export interface FleetOptions extends MembersOptions {
   /** Where device number `index` (from 0) gets its profile; asked anew for each try. */
   source: (index: number) => EnrollmentSource | Promise<EnrollmentSource>
   apns?: PushSource
-  clock?: Clock
-  keys?: KeyPool
   /** Devices that are doing something at the same time (default 16). */
   concurrency?: number
-  /** What is special about device number `index`. */
-  device?: (index: number, random: Random) => Partial<DeviceOptions>
   /** Pause before a device tries again after the server was away (default 2,000). */
   retryMs?: number
   /** How long after a last NotNow a device polls by itself (default 10,000). */
@@ -60,68 +48,20 @@ export interface Fleet {
   stop(): Promise<void>
 }
 
-interface Member {
-  index: number
-  device: Device
-  random: Random
-  wanted: Set<Channel>
-  pushedAt: number | undefined
-  running: Promise<void> | undefined
-  asleep: boolean
-}
-
 /** Tries after which a device that finds no server gives up enrolling. */
 const MAX_TRIES = 100
 
 /** Makes a fleet; nothing happens before `enroll`. */
 export function createFleet(options: FleetOptions): Fleet {
-  const { clock = systemClock, seed = 'firstboot', size, asleep = 0, tokenChange = 0 } = options
+  const { clock = systemClock, asleep = 0, tokenChange = 0 } = options
   const { retryMs = 2_000, selfPollMs = 10_000, restartMs = 5_000, sleepMs = 10_000 } = options
-  const keys = options.keys ?? createKeyPool()
   const limit = createLimiter(options.concurrency ?? 16)
   const counter = createFleetCounter()
-  const byToken = new Map<string, Member>()
-  let activity = 0
-  let planned = 0
+  const { members, byToken } = createMembers(options, counter.violations)
+  const { note, plan, quiet } = createActivity(clock, () =>
+    members.some(({ running }) => running !== undefined),
+  )
   let stopped = false
-
-  const members = Array.from({ length: size }, (_, index): Member => {
-    const random = createRandom(`${seed}/${index}`)
-    const changes = options.device?.(index, random.fork('options')) ?? {}
-    const device = createDevice({
-      http: options.http,
-      keys,
-      clock,
-      patience: 5,
-      random: random.fork('device'),
-      facts: inventDevice(random.fork('facts')),
-      onViolation: (violation) => void counter.violations.push(violation),
-      onToken: (token) => void byToken.set(token, member),
-      ...changes,
-    })
-    const member: Member = {
-      index,
-      device,
-      random: random.fork('fleet'),
-      wanted: new Set<Channel>(),
-      pushedAt: undefined,
-      running: undefined,
-      asleep: false,
-    }
-    return member
-  })
-
-  /** Does something later; what is planned keeps the fleet from being quiet. */
-  function plan(ms: number, action: () => void): void {
-    planned++
-    clock.after(ms, () => {
-      planned--
-      action()
-    })
-  }
-
-  /** Up to half as much again, so that a fleet does not come back in one wave. */
-  const jitter = (member: Member, ms: number) => Math.round(ms * (1 + member.random.next() / 2))
 
   function wake(member: Member, channel: Channel): void {
     member.wanted.add(channel)
@@ -138,15 +78,9 @@ export function createFleet(options: FleetOptions): Fleet {
     for (const channel of wanted) {
       wanted.delete(channel)
       if (stopped || device.status() !== 'enrolled') return
-      activity++
+      note()
       try {
-        const report = await device.poll(channel)
-        counter.session(report)
-        if (report.end === 'idle' && member.pushedAt !== undefined) {
-          counter.stats.pushToAnswer.push(clock.now().getTime() - member.pushedAt)
-        }
-        if (report.end !== 'later') member.pushedAt = undefined
-        follow(member, channel, report)
+        follow(member, channel, await pollCounted(member, channel, counter, clock))
         if (member.asleep) return
         if (device.status() === 'enrolled' && member.random.chance(tokenChange)) await device.updateToken()
       } catch (error) {
@@ -157,17 +91,17 @@ export function createFleet(options: FleetOptions): Fleet {
 
   /** What a device does of its own accord after a session. */
   function follow(member: Member, channel: Channel, { end, pollsAgain }: SessionReport): void {
-    if (end === 'later') plan(jitter(member, retryMs), () => wake(member, channel))
+    if (end === 'later') plan(member.random, retryMs, () => wake(member, channel))
     else if (end === 'restarting' || end === 'shut_down') sleep(member, restartMs)
-    else if (pollsAgain) plan(jitter(member, selfPollMs), () => wake(member, channel))
+    else if (pollsAgain) plan(member.random, selfPollMs, () => wake(member, channel))
     const { reEnrollMs } = options
     const gone = member.device.status() === 'removed' || member.device.status() === 'erased'
-    if (gone && reEnrollMs !== undefined) plan(jitter(member, reEnrollMs), () => void enrollOne(member))
+    if (gone && reEnrollMs !== undefined) plan(member.random, reEnrollMs, () => void enrollOne(member))
   }
 
   function sleep(member: Member, ms: number): void {
     member.asleep = true
-    plan(jitter(member, ms), () => {
+    plan(member.random, ms, () => {
       member.asleep = false
       wake(member, member.device.channels()[0]!)
     })
@@ -175,7 +109,7 @@ export function createFleet(options: FleetOptions): Fleet {
 
   async function enrollOne(member: Member): Promise<void> {
     for (let tries = 1; tries <= MAX_TRIES && !stopped; tries++) {
-      activity++
+      note()
       try {
         const outcome = await limit(async () => member.device.enroll(await options.source(member.index)))
         counter.enrollment(outcome)
@@ -184,35 +118,22 @@ export function createFleet(options: FleetOptions): Fleet {
         counter.stats.faults.push(String((error as Error).stack))
         return
       }
-      await new Promise<void>((resolve) => plan(jitter(member, retryMs), resolve))
+      await new Promise<void>((resolve) => plan(member.random, retryMs, resolve))
     }
   }
 
   options.apns?.onPush((token, magic) => {
     counter.stats.pushes++
-    activity++
+    note()
     const member = byToken.get(token)
     const topic = options.apns?.pushes?.at(-1)?.topic
     if (member === undefined) return counter.strayPush(clock.now())
     const channel = member.device.receivePush({ token, magic, topic })
     if (channel === undefined) return
     member.pushedAt ??= clock.now().getTime()
-    if (member.random.chance(asleep)) plan(jitter(member, sleepMs / 2), () => wake(member, channel))
+    if (member.random.chance(asleep)) plan(member.random, sleepMs / 2, () => wake(member, channel))
     else wake(member, channel)
   })
-
-  function quiet(quietMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      let seen = -1
-      const look = () => {
-        const busy = planned > 0 || members.some(({ running }) => running !== undefined)
-        if (!busy && seen === activity) return resolve()
-        seen = busy ? -1 : activity
-        clock.after(quietMs, look)
-      }
-      look()
-    })
-  }
 
   return {
     devices: members.map(({ device }) => device),
@@ -222,7 +143,23 @@ export function createFleet(options: FleetOptions): Fleet {
     quiet,
     async stop() {
       stopped = true
-      await Promise.all(members.flatMap(({ running }) => (running === undefined ? [] : [running])))
+      await Promise.all(members.map(async ({ running }) => running))
     },
   }
+}
+
+/** One session; counted, and timed if a push caused it. */
+async function pollCounted(
+  member: Member,
+  channel: Channel,
+  counter: FleetCounter,
+  clock: Clock,
+): Promise<SessionReport> {
+  const report = await member.device.poll(channel)
+  counter.session(report)
+  if (report.end === 'idle' && member.pushedAt !== undefined) {
+    counter.stats.pushToAnswer.push(clock.now().getTime() - member.pushedAt)
+  }
+  if (report.end !== 'later') member.pushedAt = undefined
+  return report
 }
