@@ -30,8 +30,9 @@ test('a device may show its certificate in the TLS handshake instead of signing'
   const http = createDeviceHttp({ ca: pem })
   const report = () => expect.unreachable('there is nothing to report')
   for (const tls of [true, false]) {
-    const caller = () => ({ serverUrl: url, checkInUrl: url, identity, isMac: false, tls })
-    const reply = await createContact({ http, caller, report }).connect({ Status: 'Idle', UDID: 'x' })
+    const present = () => ({ profile: { serverUrl: url, checkInUrl: url }, identity })
+    const contact = createContact({ http, present, isMac: false, tls, report })
+    const reply = await contact.connect({ Status: 'Idle', UDID: 'x' })
     expect(reply).toMatchObject({ kind: 'ok' })
   }
   expect(seen).toEqual([

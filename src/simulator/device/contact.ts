@@ -27,27 +27,20 @@ const CHECK_IN_TYPE = 'application/x-apple-aspen-mdm-checkin'
 const CONNECT_TYPE = 'application/x-apple-aspen-mdm; charset=UTF-8'
 
 /**
- * Where and as whom a device talks; read anew for each message, as identity and profile change. `tls` shows the
- * identity in the TLS handshake instead of signing.
+ * The sender of one device. `present`: where and as whom it talks, asked for each message, as identity and profile
+ * change; `tls`: it shows the identity in the TLS handshake instead of signing.
  */
-interface Caller {
-  serverUrl: string
-  checkInUrl: string
-  identity: Identity
-  isMac: boolean
-  tls: boolean
-}
-
-/** The sender of one device; `caller` is asked for each message. */
 export function createContact(deps: {
   http: DeviceHttp
-  caller: () => Caller
+  present: () => { profile: { serverUrl: string; checkInUrl: string }; identity: Identity }
+  isMac: boolean
+  tls: boolean
   report: ReportViolation
 }): Contact {
-  const { http, caller, report } = deps
+  const { http, present, isMac, tls, report } = deps
 
   async function put(url: string, contentType: string, message: PlistDict): Promise<Reply> {
-    const { identity, tls, isMac } = caller()
+    const { identity } = present()
     const body = Buffer.from(writePlist(message))
     const headers: Record<string, string> = { 'content-type': contentType, 'user-agent': 'MDM/1.0' }
     if (!tls) headers['mdm-signature'] = await signBody(body, identity, isMac)
@@ -70,8 +63,8 @@ export function createContact(deps: {
   }
 
   return {
-    checkIn: (message) => put(caller().checkInUrl, CHECK_IN_TYPE, message),
-    connect: (message) => put(caller().serverUrl, CONNECT_TYPE, message),
+    checkIn: (message) => put(present().profile.checkInUrl, CHECK_IN_TYPE, message),
+    connect: (message) => put(present().profile.serverUrl, CONNECT_TYPE, message),
   }
 }
 
