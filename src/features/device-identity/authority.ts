@@ -45,7 +45,7 @@ export interface ImportedCa {
 /** The CAs of this installation, in memory, and the signer of its profiles. */
 export type Authority = ReturnType<typeof createAuthority>
 
-/** Makes the authority; `ready()` must have ended before anything else is asked of it. */
+/** `ready()` must have ended before anything else is asked of it. */
 export function createAuthority(deps: {
   db: Db
   clock: Clock
@@ -108,12 +108,8 @@ export function createAuthority(deps: {
     }
     const made = await makeSigner(ca, clock.now())
     const private_key = sealKey(box, made.key, SEALED_FOR.profileSignerKey(id))
-    await saveSigner(trx, {
-      ca_id: id,
-      certificate: made.certificate.der,
-      private_key,
-      created_at: clock.now(),
-    })
+    const { der: certificate } = made.certificate
+    await saveSigner(trx, { ca_id: id, certificate, private_key, created_at: clock.now() })
     return made
   }
 
@@ -131,10 +127,7 @@ export function createAuthority(deps: {
     trusted: (): readonly Ca[] => cas,
     /** Reads the CAs again, as another process may have added one; calls at the same time share one look. */
     refresh(): Promise<void> {
-      refreshing ??= load(db.kysely).finally(() => {
-        refreshing = undefined
-      })
-      return refreshing
+      return (refreshing ??= load(db.kysely).finally(() => (refreshing = undefined)))
     },
     /** Who signs enrollment profiles: a certificate issued by our CA. */
     profileSigner(): Identity {

@@ -50,20 +50,20 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
     return { secrets, rows }
   }
 
+  /** The same, kept with `trx`; gives the secrets. */
+  async function create(trx: Tx, purposes: readonly Purpose[]): Promise<string[]> {
+    const { secrets, rows } = make(purposes)
+    await insertChallenges(trx, rows, clock.now())
+    return secrets
+  }
+
   return {
     make,
-    /** The same, kept with `trx`; gives the secrets. */
-    async create(trx: Tx, purposes: readonly Purpose[]): Promise<string[]> {
-      const { secrets, rows } = make(purposes)
-      await insertChallenges(trx, rows, clock.now())
-      return secrets
-    },
+    create,
     /** The same for links; the oldest unused ones of a link go when there are too many. */
     async createForLinks(trx: Tx, purposes: readonly LinkPurpose[]): Promise<string[]> {
-      const secrets = await this.create(
-        trx,
-        purposes.map((purpose) => ({ ...purpose, way: 'link' })),
-      )
+      const ofLinks = purposes.map((purpose) => ({ ...purpose, way: 'link' as const }))
+      const secrets = await create(trx, ofLinks)
       await trimChallenges(trx, [...new Set(purposes.map(({ linkId }) => linkId))])
       return secrets
     },

@@ -34,7 +34,7 @@ export interface Renewal {
 }
 
 /** What becomes of a renewal that a device asks for by itself. */
-type Renewed = { certificate: Certificate; repeated: boolean } | { refused: 'too_early' | 'not_active' }
+type Renewed = Certificate | 'too_early' | 'not_active'
 
 /** Renewals of certificates, at most two of which are active for an enrollment, whoever asks at the same time. */
 export function createRenewals(deps: { clock: Clock; events: Events }) {
@@ -72,14 +72,14 @@ export function createRenewals(deps: { clock: Clock; events: Events }) {
     const { enrollmentId, issued, certificate, signer } = renewal
     await lockActive(trx, enrollmentId)
     const active = await listActive(trx, enrollmentId)
-    if (!active.some(({ fingerprint }) => fingerprint.equals(signer))) return { refused: 'not_active' }
+    if (!active.some(({ fingerprint }) => fingerprint.equals(signer))) return 'not_active'
     const since = addTime(clock.now(), -REPEAT_MINUTES, 'minute')
     const before = await findRenewed(trx, { enrollmentId, publicKeyHash: issued.public_key_hash, since })
-    if (before !== undefined) return { certificate: parseCertificate(before), repeated: true }
+    if (before !== undefined) return parseCertificate(before)
     const used = active.filter(({ use, fingerprint }) => use !== 'unused' && !fingerprint.equals(signer))
-    if (![life, ...used].every((each) => isInLastThird(each, clock.now()))) return { refused: 'too_early' }
+    if (![life, ...used].every((each) => isInLastThird(each, clock.now()))) return 'too_early'
     await record(trx, renewal)
-    return { certificate, repeated: false }
+    return certificate
   }
 
   return { record, recordOwn }

@@ -18,7 +18,8 @@ import {
 import type { CertificateRequest, Identity } from '../../protocol/x509/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Authority } from './authority.ts'
-import type { createIssuance, Outcome, RequestFacts } from './issuance.ts'
+import type { createIssuance } from './issuance.ts'
+import type { RequestFacts } from './refusals.ts'
 
 const REQUESTS: ReadonlySet<string> = new Set(['PKCSReq', 'RenewalReq', 'UpdateReq'])
 
@@ -32,19 +33,23 @@ interface Opened {
   identity: Identity
 }
 
-/** The SCEP service (RFC 8894): from message bytes to message bytes. */
-export type Scep = ReturnType<typeof createScep>
-
-/** Makes the SCEP service. `unwrap` decrypts content keys off the event loop. */
-export function createScep(deps: {
+interface ScepDeps {
   clock: Clock
   log: Log
   events: Events
   authority: Authority
   issuance: ReturnType<typeof createIssuance>
+  /** Decrypts content keys off the event loop. */
   unwrap: UnwrapKey
-}) {
-  const { clock, log, events, authority, issuance, unwrap } = deps
+}
+
+/** The SCEP service (RFC 8894): from message bytes to message bytes. */
+export type Scep = ReturnType<typeof createScep>
+
+/** The service; the authority must be ready before it is asked. */
+export function createScep(deps: ScepDeps) {
+  const { clock, log, events, authority, issuance } = deps
+  const open = createOpening(deps)
 
   /**
    * Answers a PKIOperation: a CertRep, SUCCESS or FAILURE. Throws `cms_invalid` or `scep_invalid` for what is no SCEP
@@ -57,42 +62,35 @@ export function createScep(deps: {
     const facts = { transaction_id: message.transactionId, ...from }
     if (!REQUESTS.has(message.messageType))
       return refuse(message, facts, `a ${message.messageType} is not served here`)
-    if (message.signer.publicKey().asymmetricKeyType !== 'rsa') {
+    if (message.signer.publicKey().asymmetricKeyType !== 'rsa')
       return refuse(message, facts, 'the answer cannot be encrypted, as the signer has no RSA key')
-    }
     const opened = await open(message)
     if (opened === undefined) {
-      await issuance.refuse(
-        'csr_rejected',
-        'the envelope cannot be opened, or holds no certificate request',
-        facts,
-      )
+      await issuance.refuse('the envelope cannot be opened, or holds no certificate request', facts)
       return fail(message, authority.issuing(), 'badMessageCheck')
     }
-    const { cipher, identity, csr } = opened
-    if (cipher === 'des-cbc' || message.digestAlgorithm === 'sha1') {
-      log.info(
-        { event: 'scep.old_algorithms', cipher, digest: message.digestAlgorithm, ...facts },
-        'an old client',
-      )
-    }
-    const outcome = await decide(message, csr, facts)
-    if ('certificate' in outcome) {
-      return buildSuccess({
-        request: message,
-        issued: outcome.certificate,
-        cipher,
-        signer: identity,
-        now: clock.now(),
-      })
-    }
-    return fail(message, identity, outcome.failInfo ?? 'badRequest', outcome.message)
+    return certify(message, opened, facts)
+  }
+
+  /** Answers a request that was read whole. */
+  async function certify(
+    message: PkiMessage,
+    { csr, cipher, identity }: Opened,
+    facts: RequestFacts,
+  ): Promise<Buffer> {
+    const { messageType, signer, digestAlgorithm: digest } = message
+    if (cipher === 'des-cbc' || digest === 'sha1')
+      log.info({ event: 'scep.old_algorithms', cipher, digest, ...facts }, 'an old client')
+    const secret = csr.challengePassword ?? challengeAttribute(message)
+    const isRenewal = messageType !== 'PKCSReq'
+    const outcome = await issuance.issue({ csr, signer, secret, isRenewal, facts })
+    if ('reason' in outcome) return fail(message, identity, outcome.failInfo ?? 'badRequest', outcome.message)
+    return buildSuccess({ request: message, issued: outcome, cipher, signer: identity, now: clock.now() })
   }
 
   async function refuseOutdated(message: Answerable, from: Source): Promise<Buffer> {
     const why = 'the message is signed with an algorithm that is not supported'
-    const facts = { transaction_id: message.transactionId, ...from }
-    await issuance.refuse('csr_rejected', why, facts)
+    await issuance.refuse(why, { transaction_id: message.transactionId, ...from })
     return fail(message, authority.issuing(), 'badAlg', why)
   }
 
@@ -108,8 +106,30 @@ export function createScep(deps: {
     }
   }
 
-  /** Opens the envelope with whichever of our CAs it is for; undefined when that fails, for whatever reason. */
-  async function open(message: PkiMessage): Promise<Opened | undefined> {
+  function refuse(message: PkiMessage, facts: RequestFacts, why: string): Promise<Buffer> {
+    const { transaction_id, request_id } = facts
+    const data = { message: why, transaction_id }
+    events.announce({ type: 'message.refused', reason: 'scep_invalid', data, request_id })
+    return fail(message, authority.issuing(), 'badRequest', why)
+  }
+
+  function fail(request: Answerable, signer: Identity, failInfo: FailInfo, text?: string): Promise<Buffer> {
+    const now = clock.now()
+    return buildFailure({ request, failInfo, signer, now, ...(text !== undefined && { failInfoText: text }) })
+  }
+
+  return {
+    pkiOperation,
+    /** The answer to GetCACaps. SHA-1 is understood and not announced. */
+    capabilities: (): string => caCapabilities({ sha1: false }),
+    /** The answer to GetCACert: the CA that issues. */
+    certificates: () => caCertificates([authority.issuing().certificate]),
+  }
+}
+
+/** Opens envelopes with whichever of our CAs they are for; undefined when that fails, for whatever reason. */
+function createOpening({ authority, unwrap }: ScepDeps) {
+  return async function open(message: PkiMessage): Promise<Opened | undefined> {
     const tried = new Set<string>()
     const tryAll = async (): Promise<Opened | undefined> => {
       for (const { id, certificate, key } of authority.trusted()) {
@@ -126,36 +146,6 @@ export function createScep(deps: {
     // It may be for a CA that another process has just added.
     await authority.refresh()
     return tryAll()
-  }
-
-  function decide(message: PkiMessage, csr: CertificateRequest, facts: RequestFacts): Promise<Outcome> {
-    const { messageType, signer } = message
-    const secret = csr.challengePassword ?? challengeAttribute(message)
-    return issuance.issue({ csr, signer, secret, isRenewal: messageType !== 'PKCSReq' }, facts)
-  }
-
-  function refuse(message: PkiMessage, facts: RequestFacts, why: string): Promise<Buffer> {
-    const { transaction_id, request_id } = facts
-    events.announce({
-      type: 'message.refused',
-      reason: 'scep_invalid',
-      data: { message: why, transaction_id },
-      request_id,
-    })
-    return fail(message, authority.issuing(), 'badRequest', why)
-  }
-
-  function fail(request: Answerable, signer: Identity, failInfo: FailInfo, text?: string): Promise<Buffer> {
-    const now = clock.now()
-    return buildFailure({ request, failInfo, signer, now, ...(text !== undefined && { failInfoText: text }) })
-  }
-
-  return {
-    pkiOperation,
-    /** The answer to GetCACaps. SHA-1 is understood and not announced. */
-    capabilities: (): string => caCapabilities({ sha1: false }),
-    /** The answer to GetCACert: the CA that issues. */
-    certificates: () => caCertificates([authority.issuing().certificate]),
   }
 }
 

@@ -23,42 +23,11 @@ interface Known {
 type OpenedSignature =
   { signer: Certificate; body: ContentCheck } | Extract<SignatureResult, { problem: string }>
 
-/** Who signed and whether the certificate is one of our CAs'. */
+/** Finds who signed, and whether the certificate is one of our CAs'. */
 export function createVerification(deps: { clock: Clock; authority: Authority }) {
   const { clock, authority } = deps
   const read = createDetachedReader({ cacheSize: READY_SIGNERS })
-  /** Certificates that one of our CAs issued, by fingerprint; a CA is never taken back, so an entry stays true. */
-  const ours = new Map<string, Known>()
-
-  function remembered(certificate: Certificate): Known | undefined {
-    const known = ours.get(certificate.fingerprint)
-    if (known === undefined) return undefined
-    ours.delete(certificate.fingerprint)
-    ours.set(certificate.fingerprint, known)
-    return known
-  }
-
-  async function isIssuedByUs(certificate: Certificate): Promise<boolean> {
-    const trusted = authority.trusted().map((ca) => ca.certificate)
-    return hasKey(certificate) && (await verifyChain(certificate, { trusted, at: null })).ok
-  }
-
-  async function look(certificate: Certificate): Promise<Known | undefined> {
-    const before = remembered(certificate)
-    if (before !== undefined) return before
-    if (!(await isIssuedByUs(certificate))) {
-      // Another process may have made or imported the CA.
-      await authority.refresh()
-      if (!(await isIssuedByUs(certificate))) return undefined
-    }
-    const known = {
-      notBefore: certificate.notBefore.getTime(),
-      notAfter: certificate.notAfter.getTime(),
-    }
-    ours.set(certificate.fingerprint, known)
-    if (ours.size > REMEMBERED) ours.delete(ours.keys().next().value ?? '')
-    return known
-  }
+  const look = createLookUp(authority)
 
   /** Whose certificate it is and what is wrong with it at `now`. What is no certificate is foreign. */
   async function identify(input: Buffer | Certificate, now: Date): Promise<Identified> {
@@ -132,6 +101,36 @@ export function createVerification(deps: { clock: Clock; authority: Authority })
   }
 
   return { identify, verifySignature, prove, identifyCaller }
+}
+
+/** Looks whether one of our CAs issued a certificate. A CA is never taken back, so what was found once stays true. */
+function createLookUp(authority: Authority) {
+  /** By fingerprint, the one that was asked for last at the end. */
+  const ours = new Map<string, Known>()
+
+  async function isIssuedByUs(certificate: Certificate): Promise<boolean> {
+    const trusted = authority.trusted().map((ca) => ca.certificate)
+    return hasKey(certificate) && (await verifyChain(certificate, { trusted, at: null })).ok
+  }
+
+  async function find(certificate: Certificate): Promise<Known | undefined> {
+    if (!(await isIssuedByUs(certificate))) {
+      // Another process may have made or imported the CA.
+      await authority.refresh()
+      if (!(await isIssuedByUs(certificate))) return undefined
+    }
+    return { notBefore: certificate.notBefore.getTime(), notAfter: certificate.notAfter.getTime() }
+  }
+
+  return async function look(certificate: Certificate): Promise<Known | undefined> {
+    const { fingerprint } = certificate
+    const known = ours.get(fingerprint) ?? (await find(certificate))
+    if (known === undefined) return undefined
+    ours.delete(fingerprint)
+    ours.set(fingerprint, known)
+    if (ours.size > REMEMBERED) ours.delete(ours.keys().next().value ?? '')
+    return known
+  }
 }
 
 function endCheck(check: ContentCheck): Extract<SignatureResult, { problem: string }> | undefined {
