@@ -29,6 +29,18 @@ export function readActivation({ organization, content }: ActivationProfile): Se
   }
 }
 
+/** For who enrols in a browser, from this address to the profile. */
+export function planOfPage(url: string): SetupPlan {
+  return {
+    organization: new URL(url).host,
+    url,
+    webUrl: url,
+    awaitsConfiguration: false,
+    supervised: false,
+    anchors: undefined,
+  }
+}
+
 function toPem(anchors: readonly unknown[]): string {
   return anchors.map((anchor) => writePem('CERTIFICATE', Buffer.from(String(anchor), 'base64'))).join('')
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../kernel/clock.ts'
 import { signMachineInfo } from '../../protocol/ade/index.ts'
 import type { WritablePlist } from '../../protocol/plist/index.ts'
 import type { Certificate, Identity } from '../../protocol/x509/index.ts'
@@ -12,20 +13,39 @@ export interface MachineInfoOptions {
   identity: Identity
   /** Certificates that go along, from the issuer of the identity upwards. */
   chain?: readonly Certificate[]
-  now: Date
-  /** Whether it can be told to update itself (iOS 17 and later). */
-  canUpdate: boolean
-  /** Changes what is said, for devices that lie. */
-  change?: (keys: MachineInfoKeys) => MachineInfoKeys
+  /** When it believes to sign that, whatever the time: its clock stands still, so that it says the same again. */
+  signsAt?: Date
+  /** The newest OS version that it can be told to update to (iOS 17 and later); it cannot be told to when left out. */
+  newestOs?: string
+  /** Changes what is said, for phones that lie. */
+  changeMachineInfo?: (keys: MachineInfoKeys) => MachineInfoKeys
 }
 
 const FIRST_WITH_OS_VERSION = 17
 
-/** The signed MachineInfo of a device. https://developer.apple.com/documentation/devicemanagement/machineinfo */
-export function machineInfoOf(facts: DeviceFacts, options: MachineInfoOptions): Promise<Buffer> {
-  const { identity, chain = [], canUpdate, now: signingTime, change = (keys) => keys } = options
+/** Gives the signed MachineInfo of a device: what was signed before as long as its OS version is the same, unless it lies. */
+export function createMachineInfo(
+  facts: DeviceFacts,
+  clock: Clock,
+  options: MachineInfoOptions,
+): () => Promise<Buffer> {
+  const { identity, chain = [], changeMachineInfo: change } = options
+  const signed = new Map<string, Promise<Buffer>>()
+  return () => {
+    const known = signed.get(facts.osVersion)
+    if (known !== undefined && change === undefined) return known
+    const keys = machineInfoOf(facts, options.newestOs !== undefined)
+    const signingTime = options.signsAt ?? clock.now()
+    const made = signMachineInfo(change?.(keys) ?? keys, identity, { chain, signingTime })
+    signed.set(facts.osVersion, made)
+    return made
+  }
+}
+
+/** https://developer.apple.com/documentation/devicemanagement/machineinfo */
+function machineInfoOf(facts: DeviceFacts, canUpdate: boolean): MachineInfoKeys {
   const isNew = Number.parseInt(facts.osVersion, 10) >= FIRST_WITH_OS_VERSION
-  const keys: MachineInfoKeys = {
+  return {
     UDID: facts.udid,
     SERIAL: facts.serialNumber,
     PRODUCT: facts.productName,
@@ -35,5 +55,4 @@ export function machineInfoOf(facts: DeviceFacts, options: MachineInfoOptions): 
     ...(facts.imei === undefined ? {} : { IMEI: facts.imei }),
     ...(canUpdate ? { MDM_CAN_REQUEST_SOFTWARE_UPDATE: true } : {}),
   }
-  return signMachineInfo(change(keys), identity, { chain, signingTime })
 }

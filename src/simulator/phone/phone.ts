@@ -9,31 +9,22 @@ import type { PushDelivery } from '../device/push-delivery.ts'
 import type { SessionReport } from '../device/session.ts'
 import { createDeviceHttp } from '../wire/device-http.ts'
 import type { DeviceHttp, HttpAnswer } from '../wire/device-http.ts'
-import type { Violation, ViolationKind } from '../wire/violations.ts'
-import { readActivation } from './activation.ts'
+import type { ReportViolation, Violation } from '../wire/violations.ts'
+import { planOfPage, readActivation } from './activation.ts'
 import type { SetupPlan } from './activation.ts'
-import { machineInfoOf } from './machine-info.ts'
+import { createMachineInfo } from './machine-info.ts'
 import type { MachineInfoOptions } from './machine-info.ts'
+import { createManagedLife } from './managed-life.ts'
 import { askNatively } from './native-form.ts'
 import type { Person, PhoneSteps, ProfileEnd } from './setup-steps.ts'
 import { checkSilence } from './silence.ts'
 import { askOnPages } from './web-view.ts'
 
 /** What makes a phone; only facts, http, random, keys, activate and identity are needed. */
-export interface PhoneOptions extends Omit<DeviceOptions, 'awaitConfiguration' | 'facts'> {
-  facts: DeviceFacts
+export interface PhoneOptions extends Omit<DeviceOptions, 'awaitConfiguration'>, MachineInfoOptions {
   /** What Apple gives it at activation, such as `activate` of the fake cloud; undefined when no profile is assigned. */
   activate: (serialNumber: string) => ActivationProfile | undefined | Promise<ActivationProfile | undefined>
-  /** Its identity from the factory and the certificates that go along. */
-  identity: MachineInfoOptions['identity']
-  chain?: MachineInfoOptions['chain']
   person?: Person
-  /** The newest OS version that it can be told to update to; it cannot be told to when left out. */
-  newestOs?: string
-  /** For phones that lie. */
-  changeMachineInfo?: MachineInfoOptions['change']
-  /** When it believes to sign that, whatever the time: its clock stands still, so that it says the same again. */
-  signsAt?: Date
   /** Brings its pushes. */
   pushes?: PushDelivery
   /** How long it is held in Setup Assistant before that is a violation, in milliseconds (default: 20 minutes). */
@@ -85,7 +76,6 @@ export interface Phone {
 }
 
 const CONFIGURATION_PATIENCE_MS = 20 * 60_000
-const SELF_POLL_MS = 10_000
 const HOME = 'Home Screen'
 const NOTHING_DONE: PowerOnResult = {
   outcome: 'unmanaged',
@@ -100,20 +90,17 @@ const NOTHING_DONE: PowerOnResult = {
 
 /** Makes a phone as it comes out of its box. */
 export function createPhone(options: PhoneOptions): Phone {
-  const { clock = systemClock, identity, chain = [], newestOs, activate, pushes } = options
+  const { clock = systemClock, newestOs, activate, pushes } = options
   const facts = { ...options.facts }
   const seen: Violation[] = []
-  const faults: string[] = []
   let plan: SetupPlan | undefined
   let lastAnswer: HttpAnswer | undefined
-  let running: Promise<unknown> = Promise.resolve()
-  let awake: () => void = () => undefined
 
   const keep = (violation: Violation) => {
     seen.push(violation)
     options.onViolation?.(violation)
   }
-  const report = (kind: ViolationKind, detail: string) =>
+  const report: ReportViolation = (kind, detail) =>
     keep({ kind, at: clock.now(), serialNumber: facts.serialNumber, detail })
   const http = watch(options.http, (answer) => (lastAnswer = answer))
   const device = createDevice({
@@ -126,165 +113,75 @@ export function createPhone(options: PhoneOptions): Phone {
       return plan?.awaitsConfiguration ?? false
     },
     onToken(token) {
-      pushes?.register(token, receivePush)
+      pushes?.register(token, life.receivePush)
       options.onToken?.(token)
     },
   })
-
-  /** One thing at a time, in the order in which it was asked for. */
-  function inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = running.then(task)
-    running = result.catch(() => undefined)
-    return result
-  }
-
-  function poll(channel?: Channel): Promise<SessionReport> {
-    return inTurn(async () => {
-      const session = await device.poll(channel)
-      if (session.pollsAgain || session.end === 'later' || session.end === 'restarting') {
-        clock.after(SELF_POLL_MS, () => wake(channel))
-      }
-      awake()
-      return session
-    })
-  }
-
-  function wake(channel?: Channel): void {
-    const fault = (error: unknown) => void faults.push(String((error as Error).stack))
-    void inTurn(() => Promise.resolve(device.status() === 'enrolled')).then((isEnrolled) => {
-      if (isEnrolled) poll(channel).catch(fault)
-    })
-  }
-
-  function receivePush(push: Push): void {
-    const channel = device.receivePush(push)
-    if (channel !== undefined) wake(channel)
-  }
-
-  async function askForProfile(
-    { organization, url, webUrl, anchors }: SetupPlan,
-    person: Person | undefined,
-    inBrowser = false,
-  ): Promise<ProfileEnd> {
-    const own = anchors === undefined ? undefined : createDeviceHttp({ ca: anchors })
-    const canUpdate = newestOs !== undefined
-    const change = options.changeMachineInfo
-    /** What is posted again after the sign-in form is what was signed before. */
-    const signed = new Map<string, Promise<Buffer>>()
-    function machineInfo(): Promise<Buffer> {
-      const known = signed.get(facts.osVersion)
-      if (known !== undefined && change === undefined) return known
-      const fresh = {
-        identity,
-        chain,
-        canUpdate,
-        now: options.signsAt ?? clock.now(),
-        ...(change && { change }),
-      }
-      const made = machineInfoOf(facts, fresh)
-      signed.set(facts.osVersion, made)
-      return made
-    }
-    const steps: PhoneSteps = {
-      http: own ?? http,
-      clock,
-      facts,
-      organization,
-      person,
-      report,
-      newestOs,
-      machineInfo,
-    }
-    try {
-      if (webUrl === undefined) return await askNatively(steps, url)
-      return await askOnPages(steps, webUrl, { introducesItself: !inBrowser })
-    } finally {
-      own?.close()
-    }
-  }
-
-  /** Held by the server; true when it let the phone go, false when it is managed no more or patience ends. */
-  function configured(): Promise<boolean> {
-    const isDone = () =>
-      device.results().some(({ requestType, status, acknowledged }) => {
-        return requestType === 'DeviceConfigured' && status === 'Acknowledged' && acknowledged
-      })
-    return new Promise((resolve) => {
-      const patience = options.configurationPatienceMs ?? CONFIGURATION_PATIENCE_MS
-      const undo = clock.after(patience, () => {
-        report('not_configured', `no DeviceConfigured within ${patience / 1_000} s`)
-        awake = () => undefined
-        resolve(false)
-      })
-      awake = () => {
-        if (!isDone() && device.status() === 'enrolled') return
-        undo()
-        resolve(isDone())
-      }
-      awake()
-    })
-  }
+  const life = createManagedLife(device, clock, report)
 
   async function install(setup: SetupPlan, bytes: Buffer, base: PowerOnResult): Promise<PowerOnResult> {
     lastAnswer = undefined
-    const outcome = await inTurn(() => device.enroll({ profile: bytes }))
+    const outcome = await life.inTurn(() => device.enroll({ profile: bytes }))
     if (!outcome.enrolled) return { ...base, ...failure(outcome, lastAnswer, report) }
     const enrolled: PowerOnResult = { ...base, outcome: 'enrolled', screen: HOME, httpStatus: 200 }
     if (!setup.awaitsConfiguration) return enrolled
-    const isFree = await configured()
+    const isFree = await life.configured(options.configurationPatienceMs ?? CONFIGURATION_PATIENCE_MS)
     const screen = isFree ? HOME : `Awaiting final configuration from ${setup.organization}`
     return { ...enrolled, outcome: isFree ? 'enrolled' : 'stuck', screen, awaitedConfiguration: isFree }
   }
 
-  async function enrollOnPage(url: string, person: Person): Promise<PowerOnResult> {
-    plan = {
-      organization: new URL(url).host,
-      url,
-      webUrl: url,
-      awaitsConfiguration: false,
-      supervised: false,
-      anchors: undefined,
-    }
-    facts.supervised = false
-    const end = await askForProfile(plan, person, true)
-    const base: PowerOnResult = { ...NOTHING_DONE, way: 'web', signInTries: end.signInTries }
-    if (end.kind === 'profile') return install(plan, end.bytes, base)
-    const { kind: outcome, screen, httpStatus } = end
-    return { ...base, outcome, screen, httpStatus }
-  }
-
-  async function powerOn(person = options.person): Promise<PowerOnResult> {
+  async function setUp(
+    next: SetupPlan,
+    person: Person | undefined,
+    introducesItself: boolean,
+  ): Promise<PowerOnResult> {
     const before = facts.osVersion
-    const base = NOTHING_DONE
-    const profile = await activate(facts.serialNumber)
-    if (profile === undefined) return base
-    plan = readActivation(profile)
+    plan = next
     facts.supervised = plan.supervised
-    const end = await askForProfile(plan, person)
-    const { signInTries } = end
-    const way = plan.webUrl === undefined ? 'native' : 'web'
-    const updatedTo = facts.osVersion === before ? undefined : facts.osVersion
-    if (end.kind === 'profile') return install(plan, end.bytes, { ...base, way, signInTries, updatedTo })
-    const { kind: outcome, screen, httpStatus } = end
-    return { ...base, outcome, screen, httpStatus, way, signInTries, updatedTo }
+    const { organization } = plan
+    const machineInfo = createMachineInfo(facts, clock, options)
+    const steps = { http, clock, facts, organization, person, report, newestOs, machineInfo }
+    const end = await askForProfile(steps, plan, introducesItself)
+    const base: PowerOnResult = {
+      ...NOTHING_DONE,
+      way: plan.webUrl === undefined ? 'native' : 'web',
+      signInTries: end.signInTries,
+      updatedTo: facts.osVersion === before ? undefined : facts.osVersion,
+    }
+    if (end.kind === 'profile') return install(plan, end.bytes, base)
+    return { ...base, outcome: end.kind, screen: end.screen, httpStatus: end.httpStatus }
   }
 
   return {
     facts,
     device,
-    powerOn,
-    enrollOnPage,
-    receivePush,
-    poll,
-    erase: () => device.forget(),
-    async idle() {
-      for (let last; last !== running;) {
-        last = running
-        await last
-      }
+    async powerOn(person = options.person) {
+      const profile = await activate(facts.serialNumber)
+      return profile === undefined ? NOTHING_DONE : setUp(readActivation(profile), person, true)
     },
+    enrollOnPage: (url, person) => setUp(planOfPage(url), person, false),
+    receivePush: life.receivePush,
+    poll: life.poll,
+    erase: () => device.forget(),
+    idle: life.idle,
     violations: () => seen,
-    faults: () => faults,
+    faults: life.faults,
+  }
+}
+
+/** Asks in the way that the plan says, and over a connection of its own where the plan says whom to trust. */
+async function askForProfile(
+  steps: PhoneSteps,
+  { url, webUrl, anchors }: SetupPlan,
+  introducesItself: boolean,
+): Promise<ProfileEnd> {
+  const own = anchors === undefined ? undefined : createDeviceHttp({ ca: anchors })
+  const http = own ?? steps.http
+  try {
+    if (webUrl === undefined) return await askNatively({ ...steps, http }, url)
+    return await askOnPages({ ...steps, http }, webUrl, introducesItself)
+  } finally {
+    own?.close()
   }
 }
 
@@ -304,7 +201,7 @@ function watch(http: DeviceHttp, note: (answer: HttpAnswer) => void): DeviceHttp
 function failure(
   outcome: Extract<EnrollmentOutcome, { enrolled: false }>,
   answer: HttpAnswer | undefined,
-  report: (kind: ViolationKind, detail: string) => void,
+  report: ReportViolation,
 ): Pick<PowerOnResult, 'outcome' | 'screen' | 'httpStatus' | 'reason'> {
   const { step, reason, lost } = outcome
   const refused = !lost && step !== 'profile'

@@ -28,7 +28,7 @@ interface Progress {
 export async function askOnPages(
   steps: PhoneSteps,
   webUrl: string,
-  { introducesItself = true } = {},
+  introducesItself: boolean,
 ): Promise<ProfileEnd> {
   const browser = createBrowser(steps)
   const progress: Progress = { tries: 0, codes: 0, last: undefined }
