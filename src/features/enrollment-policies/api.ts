@@ -5,12 +5,10 @@ import { etagOf } from '../../kernel/etag.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { idParam, nothing } from '../../kernel/schema.ts'
 import type { EnrollmentPolicies } from './policies.ts'
-import { newPolicySchema, policyPatchSchema, policySchema } from './schema.ts'
-import type { Policy } from './types.ts'
+import { newPolicySchema, policyPatchSchema, policySchema } from './api-schema.ts'
+import { FIXED_UNTIL_ERASE, type Policy } from './schema.ts'
 
 const TAGS = ['Enrollment policies']
-/** What a device takes when it is set up, and keeps. */
-const FIXED_UNTIL_ERASE = ['ade.supervised', 'ade.locked']
 
 const params = idParam('The id of the enrollment policy.')
 

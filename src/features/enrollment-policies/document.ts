@@ -1,10 +1,8 @@
 import { AppError } from '../../kernel/errors.ts'
-import { parseCertificate, writePem } from '../../protocol/x509/index.ts'
-import { checkCombinations } from './combinations.ts'
-import { adeWithDefaults, withDefaults } from './defaults.ts'
+import { withDefaults } from './defaults.ts'
+import { POLICY, type PolicyFields } from './schema.ts'
+import type { Problem } from './kinds-schema.ts'
 import { mergePatch } from './merge-patch.ts'
-import { checkFields } from './rules.ts'
-import type { PolicyFields, Problem } from './types.ts'
 
 /** Problems that one answer names. */
 const MAX_NAMED = 100
@@ -19,27 +17,12 @@ export function patched(current: PolicyFields | undefined, patch: unknown): unkn
 
 /** Everything that is wrong with a document by itself. */
 export function problemsOf(document: unknown): Problem[] {
-  return [...checkFields(document), ...checkCombinations(document)]
+  return POLICY.problems(document, '')
 }
 
 /** A document without problems as it is kept: empty texts are null, nothing stands twice in a list, PEM is tidy. */
 export function tidy(document: unknown): PolicyFields {
-  const policy = document as PolicyFields
-  const ade = adeWithDefaults(policy.ade)
-  return {
-    ...policy,
-    sign_in_source_id: policy.sign_in_source_id || null,
-    group_id: policy.group_id || null,
-    ade: {
-      ...ade,
-      department: ade.department || null,
-      support_phone_number: ade.support_phone_number || null,
-      support_email_address: ade.support_email_address || null,
-      minimum_os_version: ade.minimum_os_version || null,
-      pairing_certificates: [...new Set(ade.pairing_certificates.map(tidyPem))],
-      additional_skip_keys: [...new Set(ade.additional_skip_keys)],
-    },
-  }
+  return POLICY.tidy(document) as PolicyFields
 }
 
 /** Throws AppError `invalid_request` that names every problem; nothing when there is none. */
@@ -72,8 +55,4 @@ function isSame(a: unknown, b: unknown): boolean {
 function sorted(value: unknown): unknown {
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
   return isObject ? Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)) : value
-}
-
-function tidyPem(pem: string): string {
-  return writePem('CERTIFICATE', parseCertificate(pem).der)
 }

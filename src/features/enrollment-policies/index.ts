@@ -1,7 +1,8 @@
 /** The door of enrollment policies: what an administrator wants of new devices, and its rendering to ADE profiles. */
 export { renderAdeProfile } from './ade-profile.ts'
 export { enrollmentPoliciesApi } from './api.ts'
-export { adeWithDefaults, configurationDeadlineMinutes } from './defaults.ts'
+export { adeWithDefaults } from './defaults.ts'
+export { configurationDeadlineMinutes } from './schema.ts'
+export type { Policy } from './schema.ts'
 export { createEnrollmentPolicies } from './policies.ts'
 export type { EnrollmentPolicies } from './policies.ts'
-export type { Policy } from './types.ts'

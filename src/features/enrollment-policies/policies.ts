@@ -5,7 +5,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
-import type { Events, NewEvent } from '../events/index.ts'
+import type { Events } from '../events/index.ts'
 import type { Groups } from '../groups/index.ts'
 import { differences, patched, problemsOf, refuse, tidy } from './document.ts'
 import { type SignInSources, createReferences } from './references.ts'
@@ -19,7 +19,7 @@ import {
   lockPolicy,
   updatePolicy,
 } from './store.ts'
-import type { Policy, PolicyFields } from './types.ts'
+import type { Policy, PolicyFields } from './schema.ts'
 
 /** What the policies are made of. */
 type PoliciesDeps = {
@@ -30,10 +30,10 @@ type PoliciesDeps = {
   signin: SignInSources
 }
 
-/** What administrators want of new devices. */
+/** The door of the policies. */
 export type EnrollmentPolicies = ReturnType<typeof createEnrollmentPolicies>
 
-/** Makes the door. */
+/** What administrators want of new devices; every change is told as an event. */
 export function createEnrollmentPolicies(deps: PoliciesDeps) {
   const { db, clock, events, groups } = deps
   const references = createReferences(deps)
@@ -50,7 +50,7 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
       const policy = await insertPolicy(trx, newId(now), fields, now)
       if (policy === undefined) throw taken()
       await groups.ensurePolicyGroup(trx, policy, act)
-      await tell(trx, { type: 'policy.created', act, data: about(policy) })
+      await events.emit(trx, { type: 'policy.created', act, data: about(policy) })
       return policy
     })
   }
@@ -68,7 +68,7 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
         if (before.ade.enabled && !fields.ade.enabled) await refuseIfUsed(trx, id)
         const after = await updatePolicy(trx, id, fields, clock.now())
         await groups.renamePolicyGroup(trx, after, act)
-        await tell(trx, { type: 'policy.updated', act, data: { ...about(after), changed } })
+        await events.emit(trx, { type: 'policy.updated', act, data: { ...about(after), changed } })
         return after
       })
     } catch (error) {
@@ -83,26 +83,8 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
       await refuseIfUsed(trx, id)
       await groups.deletePolicyGroup(trx, id, act)
       await deletePolicy(trx, id)
-      await tell(trx, { type: 'policy.deleted', act, data: about(policy) })
+      await events.emit(trx, { type: 'policy.deleted', act, data: about(policy) })
     })
-  }
-
-  async function refuseIfUsed(trx: Tx, id: string): Promise<void> {
-    const devices = await serialNumbersWith(trx, id)
-    if (devices > 0) {
-      throw new AppError('conflict', `${devices} devices have this policy; give them another one first.`)
-    }
-    const servers = await serversGiving(trx, id)
-    if (servers.length === 0) return
-    const names = servers.map((name) => `"${name}"`).join(', ')
-    throw new AppError('conflict', `New devices of ${names} get this policy; choose another default first.`)
-  }
-
-  async function tell(
-    trx: Tx,
-    event: NewEvent<'policy.created' | 'policy.deleted' | 'policy.updated'>,
-  ): Promise<void> {
-    await events.emit(trx, event)
   }
 
   return {
@@ -141,6 +123,17 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
       return page(rows, query.limit, (row) => [row.name])
     },
   }
+}
+
+async function refuseIfUsed(trx: Tx, id: string): Promise<void> {
+  const devices = await serialNumbersWith(trx, id)
+  if (devices > 0) {
+    throw new AppError('conflict', `${devices} devices have this policy; give them another one first.`)
+  }
+  const servers = await serversGiving(trx, id)
+  if (servers.length === 0) return
+  const names = servers.map((name) => `"${name}"`).join(', ')
+  throw new AppError('conflict', `New devices of ${names} get this policy; choose another default first.`)
 }
 
 function fieldsOf(policy: Policy): PolicyFields {

@@ -1,7 +1,7 @@
 import type { Tx } from '../../db/index.ts'
 import type { Groups } from '../groups/index.ts'
 import { isRecord } from './merge-patch.ts'
-import type { Problem } from './types.ts'
+import type { Problem } from './kinds-schema.ts'
 
 /** What a policy must know of the sources at which people sign in. */
 export type SignInSources = {

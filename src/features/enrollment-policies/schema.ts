@@ -1,120 +1,209 @@
-import { type TProperties, type TSchema, Type } from 'typebox'
-import { dates, orNull, text } from '../../kernel/schema.ts'
-import { LIMITS } from './rules.ts'
-import { PAIRINGS, PANES, SIGN_INS, USER_AFFINITIES } from './types.ts'
+import { type Static, type TBoolean, type TOptional, type TString, Type } from 'typebox'
+import { parseCertificate } from '../../protocol/x509/index.ts'
+import {
+  certificate,
+  flag,
+  integer,
+  list,
+  oneOf,
+  orNull,
+  text,
+  type Kind,
+  word,
+  WORD_LENGTH,
+} from './kinds-schema.ts'
+import { type Field, field, object } from './field-schema.ts'
 
-const PANES_SHOWN: Record<(typeof PANES)[number], string> = {
-  passcode: 'Passcode.',
-  location_services: 'Location services.',
-  restore: 'Restore.',
-  apple_id: 'Apple Account.',
-  terms_and_conditions: 'Terms and conditions.',
-  touch_id: 'Touch ID and Face ID.',
-  apple_pay: 'Apple Pay.',
-  zoom: 'Zoom.',
-  siri: 'Siri.',
-  diagnostics: 'Diagnostics.',
+/** How long a device waits in Setup Assistant at most, where its policy does not say. */
+const DEADLINE_MINUTES = 15
+/** The most that a policy may say. */
+const LONGEST_DEADLINE_MINUTES = 1440
+const MAX_CERTIFICATES = 10
+const EMAIL = /^[^\s@]+@[^\s@]+$/
+const OS_VERSION = /^\d{1,3}(\.\d{1,3}){0,3}$/
+
+/** The panes of Setup Assistant that a policy shows or hides. A hidden `restore` hides all of its ways. */
+const PANES = {
+  passcode: pane('Passcode.', 'Passcode'),
+  location_services: pane('Location services.', 'Location'),
+  restore: pane('Restore.', 'Restore', 'Android', 'DeviceToDeviceMigration'),
+  apple_id: pane('Apple Account.', 'AppleID'),
+  terms_and_conditions: pane('Terms and conditions.', 'TOS'),
+  touch_id: pane('Touch ID and Face ID.', 'Biometric'),
+  apple_pay: pane('Apple Pay.', 'Payment'),
+  zoom: pane('Zoom.', 'Zoom'),
+  siri: pane('Siri.', 'Siri'),
+  diagnostics: pane('Diagnostics.', 'Diagnostics'),
 }
 
-const ade = {
-  enabled: Type.Boolean({ description: 'false: nothing is defined at Apple. Default false.' }),
-  department: orNull(
-    Type.String({ maxLength: LIMITS.department }),
+/** What a policy says of automated enrollment. Limits are Apple's, or ours where Apple has none. */
+const FIELDS_OF_ADE = {
+  enabled: field(flag('false: nothing is defined at Apple. Default false.'), false),
+  department: shown(
+    'department',
+    text({ maxLength: 125 }),
     'Who looks after the device, shown in Setup Assistant.',
   ),
-  support_phone_number: orNull(
-    Type.String({ maxLength: LIMITS.supportPhoneNumber }),
+  support_phone_number: shown(
+    'support_phone_number',
+    text({ maxLength: 50 }),
     'Whom to call, shown in Setup Assistant.',
   ),
-  support_email_address: orNull(Type.String({ maxLength: LIMITS.supportEmailAddress }), 'Whom to write to.'),
-  supervised: Type.Boolean({ description: 'Fixed until the device is erased. Default true.' }),
-  locked: Type.Boolean({
-    description:
+  support_email_address: shown(
+    'support_email_address',
+    text({ maxLength: 250 }, { pattern: EMAIL, form: 'an email address' }),
+    'Whom to write to.',
+  ),
+  supervised: field(flag('Fixed until the device is erased. Default true.'), true, {
+    isFixedUntilErase: true,
+    profile: (supervised) => ({ is_supervised: supervised }),
+  }),
+  locked: field(
+    flag(
       'The enrollment profile cannot be removed on the device; needs supervised. Fixed until it is erased. Default false.',
-  }),
-  pairing: Type.Enum(PAIRINGS, {
-    description: 'Whether the device may be connected to computers. Default allow.',
-  }),
-  pairing_certificates: Type.Array(Type.String(), {
-    maxItems: LIMITS.pairingCertificates,
-    description: 'PEM; for require_certificate.',
-  }),
-  setup_assistant: Type.Object(
-    Object.fromEntries(
-      PANES.map((pane) => [pane, Type.Optional(Type.Boolean({ description: PANES_SHOWN[pane] }))]),
     ),
-    { description: 'Which panes are shown. Default: all.' },
+    false,
+    {
+      isFixedUntilErase: true,
+      beside: needsSupervised(true),
+      profile: (locked) => ({ is_mdm_removable: !locked }),
+    },
   ),
-  additional_skip_keys: Type.Array(Type.String({ minLength: 1, maxLength: LIMITS.skipKey }), {
-    maxItems: LIMITS.additionalSkipKeys,
-    description: "Apple's skip keys besides those of hidden panes.",
+  pairing: field(
+    oneOf(
+      ['disallow', 'allow', 'require_certificate'],
+      'Whether the device may be connected to computers. Default allow.',
+    ),
+    'allow',
+    {
+      beside: needsSupervised('require_certificate'),
+      profile: (pairing) => ({ allow_pairing: pairing === 'allow' }),
+    },
+  ),
+  pairing_certificates: field(list(MAX_CERTIFICATES, certificate, 'PEM; for require_certificate.'), [], {
+    beside(certificates, { pairing }) {
+      if (!Array.isArray(certificates)) return undefined
+      if (pairing === 'require_certificate' && certificates.length === 0)
+        return `must have 1 to ${MAX_CERTIFICATES} certificates, because ade.pairing is require_certificate`
+      const isNeedless = (pairing === 'allow' || pairing === 'disallow') && certificates.length > 0
+      return isNeedless ? 'must be empty unless ade.pairing is require_certificate' : undefined
+    },
+    profile(pems, { pairing }) {
+      if (pairing === 'allow') return {}
+      const wanted = pairing === 'require_certificate' ? pems : []
+      return { supervising_host_certs: wanted.map((pem) => parseCertificate(pem).der.toString('base64')) }
+    },
   }),
-  minimum_os_version: orNull(
-    Type.String(),
-    'The least system that enrolls, such as 17.5.1; null = any. One that can is told to update.',
+  setup_assistant: object(PANES, { description: 'Which panes are shown. Default: all.' }),
+  additional_skip_keys: field(
+    list(
+      100,
+      word({ minLength: 1, maxLength: WORD_LENGTH }),
+      "Apple's skip keys besides those of hidden panes.",
+    ),
+    [],
+    { profile: (keys) => ({ skip_setup_items: keys }) },
   ),
-  await_device_configured: Type.Boolean({
-    description:
+  minimum_os_version: field(
+    orNull(
+      text({}, { max: 15, pattern: OS_VERSION, form: 'a version such as 17.5.1' }),
+      'The least system that enrolls, such as 17.5.1; null = any. One that can is told to update.',
+    ),
+    null,
+  ),
+  await_device_configured: field(
+    flag(
       'Hold the device in Setup Assistant until its first commands are done; needs supervised. Default false.',
-  }),
-  configuration_deadline_minutes: orNull(
-    Type.Integer({
-      minimum: 1,
-      maximum: LIMITS.deadlineMinutes,
-      description: 'How long at most; null = 15.',
-    }),
+    ),
+    false,
+    {
+      beside: needsSupervised(true),
+      profile: (awaits) => ({ await_device_configured: awaits }),
+    },
   ),
-  sign_in: Type.Enum(SIGN_INS, {
-    description: "Setup Assistant's own form, or a web page. Default native.",
-  }),
+  configuration_deadline_minutes: field(
+    orNull(integer(1, LONGEST_DEADLINE_MINUTES, `How long at most; null = ${DEADLINE_MINUTES}.`)),
+    null,
+  ),
+  sign_in: field(
+    oneOf(['native', 'web'], "Setup Assistant's own form, or a web page. Default native."),
+    'native',
+  ),
 }
 
-const policy = {
-  name: Type.String({ minLength: 1, maxLength: LIMITS.name, description: 'One of its kind.' }),
-  description: Type.String({ maxLength: LIMITS.description, description: 'What it is for. Default empty.' }),
-  user_affinity: Type.Enum(USER_AFFINITIES, {
-    description: 'Whether a person signs in and the device is theirs. Default none.',
-  }),
-  sign_in_source_id: orNull(
-    Type.String(),
-    'The sign-in source where people prove who they are; null = local accounts.',
+/** What the part about automated enrollment is. */
+export const ADE_DESCRIPTION = 'What concerns Automated Device Enrollment.'
+
+/** The part of a policy about automated enrollment. */
+export const ADE = object(FIELDS_OF_ADE, {
+  title: 'AdePolicy',
+  description: ADE_DESCRIPTION,
+})
+
+/** Everything that an administrator may write of a policy. */
+export const POLICY = object({
+  name: field(text({ minLength: 1, maxLength: 125, description: 'One of its kind.' })),
+  description: field(
+    text({ maxLength: 2000, description: 'What it is for. Default empty.' }, { lines: true }),
+    '',
   ),
-  group_id: orNull(Type.String(), 'A static group that the devices join too.'),
+  user_affinity: field(
+    oneOf(['none', 'prompt'], 'Whether a person signs in and the device is theirs. Default none.'),
+    'none',
+  ),
+  sign_in_source_id: field(
+    orNull(word(), 'The sign-in source where people prove who they are; null = local accounts.'),
+    null,
+  ),
+  group_id: field(orNull(word(), 'A static group that the devices join too.'), null),
+  ade: ADE,
+})
+
+/** Fields that a device takes when it is set up, and keeps, by their dotted names. */
+export const FIXED_UNTIL_ERASE = Object.entries<Field>(FIELDS_OF_ADE)
+  .filter(([, { isFixedUntilErase }]) => isFixedUntilErase)
+  .map(([name]) => `ade.${name}`)
+
+/** What a policy says of automated enrollment; every field is there. */
+export type AdeSettings = Static<typeof ADE.schema>
+
+/** What an administrator writes of a policy, checked and complete. */
+export type PolicyFields = Static<typeof POLICY.schema>
+
+/** An enrollment policy. */
+export interface Policy extends PolicyFields {
+  id: string
+  version: number
+  created_at: Date
+  updated_at: Date
 }
 
-const ADE = 'What concerns Automated Device Enrollment.'
-const patchable = { ...policy, ade: Type.Object(patchOf(ade), { title: 'AdePolicyPatch', description: ADE }) }
+/** After how many minutes in Setup Assistant a device of this policy is released whatever it still waits for. */
+export function configurationDeadlineMinutes(policy: {
+  ade: Pick<AdeSettings, 'configuration_deadline_minutes'>
+}): number {
+  return policy.ade.configuration_deadline_minutes ?? DEADLINE_MINUTES
+}
 
-/** A policy as the API tells it. */
-export const policySchema = Type.Object(
-  {
-    id: text('The id of the policy.'),
-    ...policy,
-    ade: Type.Object(ade, { title: 'AdePolicy', description: ADE }),
-    fixed_until_erase: Type.Array(Type.String(), {
-      description:
-        'Fields that a device which is set up keeps until it is erased; `/ade-devices` tells which rendering it has.',
-    }),
-    ...dates,
-  },
-  { title: 'EnrollmentPolicy', description: 'What an administrator wants of devices that enroll.' },
-)
+function pane(description: string, ...skipKeys: string[]): Field<TOptional<TBoolean>> {
+  const kind = flag(description)
+  return field({ ...kind, schema: Type.Optional(kind.schema) }, true, {
+    profile: (isShown) => ({ skip_setup_items: isShown ? [] : skipKeys }),
+  })
+}
 
-/** What makes a policy. It describes; policies are checked by rules that name all problems at once. */
-export const newPolicySchema = Type.Object(
-  { name: policy.name, ...patchOf(patchable, 'name') },
-  { title: 'NewEnrollmentPolicy', description: 'What makes an enrollment policy: only the name is needed.' },
-)
+function shown(
+  name: 'department' | 'support_email_address' | 'support_phone_number',
+  kind: Kind<TString>,
+  description: string,
+) {
+  return field(orNull(kind, description), null, {
+    profile: (value) => (value === null ? {} : { [name]: value }),
+  })
+}
 
-/** A merge patch of a policy (RFC 7396): null gives the default. */
-export const policyPatchSchema = Type.Object(
-  { name: Type.Optional(policy.name), ...patchOf(patchable, 'name') },
-  { title: 'EnrollmentPolicyPatch', description: 'What is to change; null gives the default.' },
-)
-
-function patchOf(properties: TProperties, except?: string): TProperties {
-  const some = Object.entries(properties).filter(([name]) => name !== except)
-  return Object.fromEntries(
-    some.map(([name, schema]) => [name, Type.Optional(orNull(schema as TSchema & { description?: string }))]),
-  )
+function needsSupervised(wanted: true | string): NonNullable<Field['beside']> {
+  const what = wanted === true ? '' : `${wanted} `
+  return (value, { supervised }) =>
+    value === wanted && supervised === false ? `${what}needs ade.supervised` : undefined
 }

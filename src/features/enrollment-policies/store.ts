@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from 'kysely'
 import type { Database, Tx } from '../../db/index.ts'
 import type { EnrollmentPoliciesTable } from '../../db/tables/enrollment-policies.ts'
 import { adeWithDefaults } from './defaults.ts'
-import type { Policy, PolicyFields } from './types.ts'
+import type { Policy, PolicyFields } from './schema.ts'
 
 /** A connection or a transaction. */
 export type Queries = Kysely<Database>
