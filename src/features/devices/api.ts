@@ -14,6 +14,9 @@ const TAGS = ['Devices']
 const params = idParam('The id of the device (an enrollment id).')
 const told = Type.Unknown({ title: 'InventoryItem', description: 'One entry of a list, in Apple’s names.' })
 
+const only = (what: string) =>
+  Type.Optional(Type.String({ maxLength: 256, description: `Only those ${what}.` }))
+
 const filters = {
   state: Type.Optional(Type.Enum(['enrolled', 'unenrolled'], { description: 'Only those of this state.' })),
   type: Type.Optional(
@@ -21,146 +24,161 @@ const filters = {
       description: 'Only channels of this kind.',
     }),
   ),
-  serial_number: Type.Optional(
-    Type.String({ maxLength: 256, description: 'Only those with this serial number.' }),
-  ),
-  udid: Type.Optional(Type.String({ maxLength: 256, description: 'Only those with this UDID.' })),
-  user_name: Type.Optional(Type.String({ maxLength: 256, description: 'Only those of this user.' })),
-  policy_id: Type.Optional(Type.String({ maxLength: 256, description: 'Only those of this policy.' })),
+  serial_number: only('with this serial number'),
+  udid: only('with this UDID'),
+  user_name: only('of this user'),
+  policy_id: only('of this policy'),
 }
 
-/** `/devices`: enrollments with what they said of themselves. */
-export function devicesApi(deps: {
+type App = Parameters<FastifyPluginAsyncTypebox>[0]
+
+interface Deps {
   db: Db
   devices: Devices
   users: Pick<Users, 'findByName' | 'namesOf'>
   events: Events
-}): FastifyPluginAsyncTypebox {
-  const { db, devices, users, events } = deps
+}
 
-  /** Gives what shows one of these rows, with the name of its user. */
-  async function renderer(rows: readonly Enrollment[]) {
-    const ids = rows.flatMap((row) => row.user_id ?? [])
-    const names = await users.namesOf(db.kysely, [...new Set(ids)])
-    return (row: Enrollment) => renderDevice(row, names.get(row.user_id ?? '') ?? null)
-  }
-
-  async function known(id: string): Promise<Enrollment> {
-    const device = await devices.findEnrollment(db.kysely, id)
-    if (!device) throw new AppError('not_found', `There is no device ${id}.`)
-    return device
-  }
-
+/** `/devices`: enrollments with what they said of themselves. */
+export function devicesApi(deps: Deps): FastifyPluginAsyncTypebox {
   return async (app) => {
-    app.get(
-      '/devices',
-      {
-        config: { role: 'viewer' },
-        schema: {
-          tags: TAGS,
-          summary: 'Enrollments, device and user channels alike',
-          description: 'In the order of their ids; those that have ended too.',
-          querystring: Type.Object({ ...filters, ...searchQuery, ...timesQuery('seen last'), ...pageQuery }),
-          response: { 200: pageOf(deviceSchema) },
-        },
-      },
-      async (request) => {
-        const { limit, cursor, user_name, ...wanted } = request.query
-        const user = user_name === undefined ? undefined : await users.findByName(db.kysely, user_name)
-        if (user_name !== undefined && user === undefined) return { items: [], next_cursor: null }
-        const [after] = decodeCursor(cursor, ['string']) ?? []
-        const rows = await devices.listDevices(db.kysely, {
-          ...wanted,
-          ...(user !== undefined && { user_id: user.id }),
-          ...(after !== undefined && { after }),
-          limit: limit + 1,
-        })
-        const { items, next_cursor } = page(rows, limit, (row) => [row.id])
-        return { items: items.map(await renderer(items)), next_cursor }
-      },
-    )
+    list(app, deps)
+    one(app, deps)
+    timeline(app, deps)
+    inventoryLists(app, deps)
+  }
+}
 
-    app.get(
-      '/devices/:id',
-      {
-        config: { role: 'viewer' },
-        schema: {
-          tags: TAGS,
-          summary: 'A device with its inventory',
-          description: 'Long lists (profiles, apps, certificates) have addresses of their own.',
-          params,
-          response: { 200: detailSchema },
-        },
+function list(app: App, deps: Deps): void {
+  const { db, devices, users } = deps
+  app.get(
+    '/devices',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        tags: TAGS,
+        summary: 'Enrollments, device and user channels alike',
+        description: 'In the order of their ids; those that have ended too.',
+        querystring: Type.Object({ ...filters, ...searchQuery, ...timesQuery('seen last'), ...pageQuery }),
+        response: { 200: pageOf(deviceSchema) },
       },
-      async (request) => {
-        const device = await known(request.params.id)
-        const [information, security] = await Promise.all([
-          devices.inventory(device.id, 'device_information'),
-          devices.inventory(device.id, 'security_info'),
-        ])
-        const render = await renderer([device])
-        return {
-          ...render(device),
-          user_channels: await devices.userChannelIds(db.kysely, device.id),
-          inventory: { device_information: renderAnswer(information), security_info: renderAnswer(security) },
-        }
-      },
-    )
+    },
+    async (request) => {
+      const { limit, cursor, user_name, ...wanted } = request.query
+      const user = user_name === undefined ? undefined : await users.findByName(db.kysely, user_name)
+      if (user_name !== undefined && user === undefined) return { items: [], next_cursor: null }
+      const [after] = decodeCursor(cursor, ['string']) ?? []
+      const rows = await devices.listDevices(db.kysely, {
+        ...wanted,
+        ...(user !== undefined && { user_id: user.id }),
+        ...(after !== undefined && { after }),
+        limit: limit + 1,
+      })
+      const { items, next_cursor } = page(rows, limit, (row) => [row.id])
+      return { items: items.map(await renderer(deps, items)), next_cursor }
+    },
+  )
+}
 
+function one(app: App, deps: Deps): void {
+  const { db, devices } = deps
+  app.get(
+    '/devices/:id',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        tags: TAGS,
+        summary: 'A device with its inventory',
+        description: 'Long lists (profiles, apps, certificates) have addresses of their own.',
+        params,
+        response: { 200: detailSchema },
+      },
+    },
+    async (request) => {
+      const device = await known(deps, request.params.id)
+      const [information, security] = await Promise.all([
+        devices.inventory(device.id, 'device_information'),
+        devices.inventory(device.id, 'security_info'),
+      ])
+      const render = await renderer(deps, [device])
+      return {
+        ...render(device),
+        user_channels: await devices.userChannelIds(db.kysely, device.id),
+        inventory: { device_information: renderAnswer(information), security_info: renderAnswer(security) },
+      }
+    },
+  )
+}
+
+function timeline(app: App, deps: Deps): void {
+  app.get(
+    '/devices/:id/timeline',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        tags: TAGS,
+        summary: 'What happened to a device, oldest first',
+        description: 'Its events and those of the attempt by which it enrolled.',
+        params,
+        querystring: Type.Object(pageQuery),
+        response: { 200: pageOf(eventSchema) },
+      },
+    },
+    async (request) => {
+      const device = await known(deps, request.params.id)
+      const { limit, cursor } = request.query
+      const [after] = decodeCursor(cursor, ['number']) ?? []
+      const rows = await deps.events.list({
+        ...(after !== undefined && { after }),
+        device: { enrollmentId: device.id, attemptId: device.attempt_id },
+        limit: limit + 1,
+      })
+      const { items, next_cursor } = page(rows, limit, (row) => [row.id])
+      return { items: items.map(renderEvent), next_cursor }
+    },
+  )
+}
+
+function inventoryLists(app: App, deps: Deps): void {
+  for (const [url, kind, summary] of [
+    ['profiles', 'profiles', 'The profiles on a device, as it last told'],
+    ['apps', 'installed_applications', 'The apps on a device, as it last told'],
+    ['certificates', 'certificates', 'The certificates on a device, as it last told'],
+  ] as const)
     app.get(
-      '/devices/:id/timeline',
+      `/devices/:id/${url}`,
       {
         config: { role: 'viewer' },
         schema: {
           tags: TAGS,
-          summary: 'What happened to a device, oldest first',
-          description: 'Its events and those of the attempt by which it enrolled.',
+          summary,
+          description: 'Empty until the device has been asked and has answered.',
           params,
           querystring: Type.Object(pageQuery),
-          response: { 200: pageOf(eventSchema) },
+          response: { 200: pageOf(told) },
         },
       },
       async (request) => {
-        const device = await known(request.params.id)
+        const device = await known(deps, request.params.id)
         const { limit, cursor } = request.query
-        const [after] = decodeCursor(cursor, ['number']) ?? []
-        const rows = await events.list({
-          ...(after !== undefined && { after }),
-          device: { enrollmentId: device.id, attemptId: device.attempt_id },
-          limit: limit + 1,
-        })
-        const { items, next_cursor } = page(rows, limit, (row) => [row.id])
-        return { items: items.map(renderEvent), next_cursor }
+        const offset = Math.max(0, decodeCursor(cursor, ['number'])?.[0] ?? 0)
+        const { items, more } = await deps.devices.inventoryPage(device.id, kind, { offset, limit })
+        return { items, next_cursor: more ? encodeCursor([offset + limit]) : null }
       },
     )
+}
 
-    for (const [url, kind, summary] of [
-      ['profiles', 'profiles', 'The profiles on a device, as it last told'],
-      ['apps', 'installed_applications', 'The apps on a device, as it last told'],
-      ['certificates', 'certificates', 'The certificates on a device, as it last told'],
-    ] as const)
-      app.get(
-        `/devices/:id/${url}`,
-        {
-          config: { role: 'viewer' },
-          schema: {
-            tags: TAGS,
-            summary,
-            description: 'Empty until the device has been asked and has answered.',
-            params,
-            querystring: Type.Object(pageQuery),
-            response: { 200: pageOf(told) },
-          },
-        },
-        async (request) => {
-          const device = await known(request.params.id)
-          const { limit, cursor } = request.query
-          const offset = Math.max(0, decodeCursor(cursor, ['number'])?.[0] ?? 0)
-          const { items, more } = await devices.inventoryPage(device.id, kind, { offset, limit })
-          return { items, next_cursor: more ? encodeCursor([offset + limit]) : null }
-        },
-      )
-  }
+async function known({ db, devices }: Deps, id: string): Promise<Enrollment> {
+  const device = await devices.findEnrollment(db.kysely, id)
+  if (!device) throw new AppError('not_found', `There is no device ${id}.`)
+  return device
+}
+
+/** Gives what shows one of these rows, with the name of its user. */
+async function renderer({ db, users }: Deps, rows: readonly Enrollment[]) {
+  const ids = rows.flatMap((row) => row.user_id ?? [])
+  const names = await users.namesOf(db.kysely, [...new Set(ids)])
+  return (row: Enrollment) => renderDevice(row, names.get(row.user_id ?? '') ?? null)
 }
 
 function renderAnswer(answer: { items: unknown; received_at: Date } | null) {

@@ -7,24 +7,27 @@ import type { EnrollmentsTable } from '../../db/tables/devices.ts'
 export type Enrollment = Selectable<EnrollmentsTable>
 type Reader = Kysely<Database> | Tx
 
-/** The enrollment with that id, in whatever case it is spelled. */
-export function findEnrollment(db: Reader, id: string): Promise<Enrollment | undefined> {
-  return db
+const withId = (db: Reader, id: string) =>
+  db
     .selectFrom('enrollments')
     .selectAll()
     .where(sql<boolean>`lower(id) = lower(${id})`)
-    .executeTakeFirst()
+
+/** The enrollment with that id, in whatever case it is spelled. */
+export function findEnrollment(db: Reader, id: string): Promise<Enrollment | undefined> {
+  return withId(db, id).executeTakeFirst()
 }
 
 /** The same, locked until the end of the transaction. */
 export function lockEnrollment(trx: Tx, id: string): Promise<Enrollment | undefined> {
-  return trx
-    .selectFrom('enrollments')
-    .selectAll()
-    .where(sql<boolean>`lower(id) = lower(${id})`)
-    .forUpdate()
-    .executeTakeFirst()
+  return withId(trx, id).forUpdate().executeTakeFirst()
 }
+
+/** Channels that have not ended. */
+const live = (db: Reader) => db.selectFrom('enrollments').where('unenrolled_at', 'is', null)
+
+/** Devices that have not ended. */
+const liveDevices = (db: Reader) => live(db).where('parent_id', 'is', null)
 
 /** Adds an enrollment; nothing where the id is taken already (told by `false`). */
 export async function insertEnrollment(
@@ -107,12 +110,9 @@ export async function keepMessage(
 
 /** Devices that said Authenticate before `before` and never came back with a TokenUpdate; locked, at most `limit`. */
 export function lockHalfEnrolled(trx: Tx, before: Date, limit: number): Promise<Enrollment[]> {
-  return trx
-    .selectFrom('enrollments')
+  return liveDevices(trx)
     .selectAll()
     .where('token_update_tally', '=', 0)
-    .where('unenrolled_at', 'is', null)
-    .where('parent_id', 'is', null)
     .where('authenticated_at', '<=', before)
     .limit(limit)
     .forUpdate()
@@ -137,11 +137,9 @@ export type PushTarget = Pick<
 
 /** The live channels among `ids`, as a push needs them. */
 export function findPushTargets(db: Reader, ids: readonly string[]): Promise<PushTarget[]> {
-  return db
-    .selectFrom('enrollments')
+  return live(db)
     .select(['id', 'push_token', 'push_magic', 'topic', 'push_state', 'token_updated_at', 'serial_number'])
     .where(sql<boolean>`id = any(${ids}::text[])`)
-    .where('unenrolled_at', 'is', null)
     .execute()
 }
 
@@ -231,23 +229,18 @@ export function findInventory(
 
 /** Which of these enrollments exist and are live. */
 export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<string>> {
-  const rows = await db
-    .selectFrom('enrollments')
+  const rows = await live(db)
     .select('id')
     .where(sql<boolean>`id = any(${ids}::text[])`)
-    .where('unenrolled_at', 'is', null)
     .execute()
   return new Set(rows.map((row) => row.id))
 }
 
 /** Devices that said that they wait in Setup Assistant, by id from after `after`. */
 export async function awaitingIds(db: Reader, query: { after: string; limit: number }): Promise<string[]> {
-  const rows = await db
-    .selectFrom('enrollments')
+  const rows = await liveDevices(db)
     .select('id')
     .where(sql<boolean>`awaiting_configuration`)
-    .where('unenrolled_at', 'is', null)
-    .where('parent_id', 'is', null)
     .where('id', '>', query.after)
     .orderBy('id')
     .limit(query.limit)
@@ -257,12 +250,9 @@ export async function awaitingIds(db: Reader, query: { after: string; limit: num
 
 /** The live device channels of these serial numbers, locked in the order of their ids. */
 export function lockLiveOf(trx: Tx, serials: readonly string[]): Promise<Enrollment[]> {
-  return trx
-    .selectFrom('enrollments')
+  return liveDevices(trx)
     .selectAll()
     .where(sql<boolean>`serial_number = any(${serials}::text[])`)
-    .where('parent_id', 'is', null)
-    .where('unenrolled_at', 'is', null)
     .orderBy('id')
     .forUpdate()
     .execute()
@@ -290,12 +280,9 @@ export function listByPolicy(
   policyId: string,
   query: { limit: number; after: string | undefined },
 ): Promise<DeviceName[]> {
-  return db
-    .selectFrom('enrollments')
+  return liveDevices(db)
     .select(NAME_COLUMNS)
     .where('policy_id', '=', policyId)
-    .where('parent_id', 'is', null)
-    .where('unenrolled_at', 'is', null)
     .where('id', '>', query.after ?? '')
     .orderBy('id')
     .limit(query.limit)
@@ -304,12 +291,9 @@ export function listByPolicy(
 
 /** How many live devices each of these policies has; those without any are left out. */
 export async function countByPolicy(db: Reader, policyIds: readonly string[]): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom('enrollments')
+  const rows = await liveDevices(db)
     .select((eb) => ['policy_id', eb.fn.countAll<number>().as('count')])
     .where(sql<boolean>`policy_id = any(${policyIds}::text[])`)
-    .where('parent_id', 'is', null)
-    .where('unenrolled_at', 'is', null)
     .groupBy('policy_id')
     .execute()
   return new Map(rows.map((row) => [row.policy_id ?? '', row.count]))
