@@ -2,5 +2,6 @@
 export { createLinks, type Links } from './links.ts'
 export { linksApi } from './links-api.ts'
 export { groundOf, isAutomated, type Claimant, type Owner } from './owner-rule.ts'
+export { judgePerson } from './person-rule.ts'
 export { profileIdentifier } from './profile.ts'
 export { entryRoutes, linkRoutes } from './routes.ts'

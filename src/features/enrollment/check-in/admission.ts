@@ -4,8 +4,7 @@ import type { Attempt, NewStep, ReasonCode } from '../../attempts/index.ts'
 import type { Devices, Enrollment } from '../../devices/index.ts'
 import type { RefusalDetail } from '../../events/index.ts'
 import type { User, Users } from '../../users/index.ts'
-import { isAutomated } from '../../entry/index.ts'
-import { halfEnrolledSince } from '../../devices/index.ts'
+import { isAutomated, judgePerson } from '../../entry/index.ts'
 
 /** What Authenticate says of the device, as far as admission looks at it. */
 export interface Applicant {
@@ -39,9 +38,8 @@ export function checkSameDevice(attempt: Attempt, applicant: Applicant): Refusal
 }
 
 /**
- * Says whether the attempt's user, whose row is locked, may have this device, and the step that this is, if it is counted: of
- * any number of devices that enrol at once, on any number of processes, exactly as many get in as the limit allows. `takenId`: the
- * enrollment whose place it takes.
+ * Says whether the attempt's user, whose row is locked, may have this device, and the step that this is, if it is counted.
+ * `takenId`: the enrollment whose place it takes.
  */
 export async function checkUser(
   trx: Tx,
@@ -51,15 +49,7 @@ export async function checkUser(
   takenId: string | undefined,
 ): Promise<{ refusal: Refusal } | { passed: NewStep[] }> {
   if (attempt.user_id === null) return { passed: [] }
-  if (!user) return { refusal: { reason: 'user_unknown', detail: {} } }
-  if (user.disabled) return { refusal: { reason: 'user_disabled', detail: {} } }
-  if (user.enrollment_manager && isAutomated(attempt.way))
-    return { refusal: { reason: 'enrollment_manager_not_allowed', detail: {} } }
-  const limit = await deps.users.limitOf(user, trx)
-  if (limit === null) return { passed: [] }
-  const halfSince = halfEnrolledSince(deps.clock.now())
-  const count = await deps.devices.countPlaces(trx, user.id, { halfSince, exceptId: takenId })
-  const detail = { count, limit }
-  if (count >= limit) return { refusal: { reason: 'device_limit_exceeded', detail } }
-  return { passed: [{ step: 'device_limit', outcome: 'passed', detail }] }
+  const device = { isAutomated: isAutomated(attempt.way), exceptId: takenId }
+  const { refusal, passed } = await judgePerson(trx, deps, user, device)
+  return refusal === undefined ? { passed } : { refusal }
 }

@@ -3,7 +3,7 @@ import { readBasic, type SignInRefusal, type SignInResult } from '../../signin/i
 import { renderProfile } from '../profile.ts'
 import type { EntryDeps } from './deps.ts'
 import type { Decision, Entrance, Visit } from './entrance.ts'
-import { judgePerson, tellableName } from './person.ts'
+import { judgeSignedIn, tellableName } from './person.ts'
 
 /** A POST of a device in Setup Assistant. */
 interface PowerOnRequest {
@@ -78,7 +78,7 @@ export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
     const facts = { user_id: user.id, user_name: user.user_name }
     const { udid, serial, isProven } = visit.machine
     const device = { udid, serial: isProven ? serial : undefined, isAutomated: true }
-    const { steps, refusal } = await judgePerson(deps, user, device)
+    const { steps, refusal } = await judgeSignedIn(deps, user, device)
     const decision = { facts, steps, isAnswer: true }
     if (refusal)
       return refuse(visit, { ...decision, refusal: { ...refusal, user_name: user.user_name, ends: true } })

@@ -5,7 +5,7 @@ import type { User } from '../../users/index.ts'
 import { passwordPage } from '../pages/password.ts'
 import { signInPage } from '../pages/sign-in.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
-import { judgePerson, tellableName } from '../power-on/person.ts'
+import { judgeSignedIn, tellableName } from '../power-on/person.ts'
 import { refusedAnswer, signInProblem, startAgain, type WebAnswer, type WebRequest } from './answers.ts'
 import type { Journey } from './journey.ts'
 import type { Travel, Traveller } from './travel.ts'
@@ -67,7 +67,7 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
     const { user_name } = user
     const facts = { user_id: user.id, user_name }
     const device = { udid: journey.device?.udid ?? null, isAutomated: journey.way === 'ade_web' }
-    const { steps, refusal, counts } = await judgePerson(deps, user, device)
+    const { steps, refusal, counts } = await judgeSignedIn(deps, user, device)
     if (refusal !== undefined) {
       await travel.refuse(request, journey, { ...refusal, user_name, steps, facts, ends: true })
       const explains = (await settings.get()).device_limit_message === 'explain'
