@@ -54,7 +54,7 @@ async function buildCall(verb: Verb, input: Input): Promise<ApiCall> {
     query: input.query,
     body: body ?? (needsBody ? {} : undefined),
   }
-  return verb.prepare === undefined ? call : verb.prepare(call, input)
+  return verb.prepare === undefined ? call : verb.prepare(call, input, verb)
 }
 
 /** Follows the cursor to the end. A list with `after` gives a cursor at its end too. */

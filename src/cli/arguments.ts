@@ -61,7 +61,11 @@ function parse(verb: Verb, args: readonly string[]): { values: Given; positional
   ])
   const options = {
     ...(Object.fromEntries(own) as object),
-    ...{ help: { ...flag, short: 'h' }, output: text, url: text, token: text, 'token-file': text },
+    help: { ...flag, short: 'h' },
+    output: text,
+    url: text,
+    token: text,
+    'token-file': text,
     ...(verb.call?.paged === undefined ? {} : { all: flag }),
     ...(verb.progress === undefined ? {} : { wait: text }),
   }
@@ -161,7 +165,7 @@ async function convert(
     case 'past_time':
       return time(given, now, -1) ?? fail(wrong('a time (2026-05-01T08:00:00Z, or 90m, 12h, 7d ago)'))
     case 'json':
-      return json(given) ?? fail(wrong('a JSON object'))
+      return parseObject(given) ?? fail(wrong('a JSON object'))
     case 'base64_file':
       return (await readInputFile(given, name, verb)).toString('base64')
     case 'text_file':
@@ -199,7 +203,8 @@ function time(text: string, now: Date, sign = 1): string | undefined {
   return isTime && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined
 }
 
-function json(text: string): object | undefined {
+/** A JSON object; undefined for any other text. */
+export function parseObject(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined

@@ -7,6 +7,13 @@ const COMMON: readonly (readonly [string, string])[] = [
   ['--output json|table', 'how answers are printed (default table)'],
 ]
 const HELP = ['-h, --help', 'show this'] as const
+const VALUES: Partial<Record<VerbOption['kind'], string>> = {
+  boolean: 'true|false',
+  time: 'TIME',
+  past_time: 'TIME',
+  text_file: 'FILE',
+  base64_file: 'FILE',
+}
 const VERSION = ['--version', 'show the version'] as const
 
 /** The help of the whole program, or of the verbs that begin with these words. */
@@ -61,8 +68,8 @@ function usageOf(verb: Verb): string {
 
 function describe(name: string, option: VerbOption): readonly [string, string] {
   if (option.kind === 'flag') return [`--${name}`, option.summary]
-  const value = option.value ?? option.choices?.join('|') ?? name.replaceAll('-', '_').toUpperCase()
-  return [`--${name} ${value}`, option.summary]
+  const standard = option.choices?.join('|') ?? VALUES[option.kind] ?? name.replaceAll('-', '_').toUpperCase()
+  return [`--${name} ${option.value ?? standard}`, option.summary]
 }
 
 function aligned(lines: readonly (readonly [string, string])[]): string[] {

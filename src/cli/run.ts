@@ -99,9 +99,8 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   }
   if (verb === followEvents) return followUntilStopped(connection, input, common, deps)
   const { columns } = deps.stdout
-  const { text, ok } = await runApiVerb(verb, input, common, {
-    ...{ api: connection.api, columns, signal: () => signalOf(deps) },
-  })
+  const signal = () => signalOf(deps)
+  const { text, ok } = await runApiVerb(verb, input, common, { api: connection.api, columns, signal })
   deps.stdout.write(text)
   return ok ? EXIT.ok : EXIT.failed
 }
@@ -113,7 +112,11 @@ async function followUntilStopped(
   deps: CliDeps,
 ): Promise<number> {
   await follow({
-    ...{ api, query, output, columns: deps.stdout.columns, signal: signalOf(deps) },
+    api,
+    query,
+    output,
+    columns: deps.stdout.columns,
+    signal: signalOf(deps),
     write: (text) => void deps.stdout.write(text),
     warn: (text) => void deps.stderr.write(text),
   })

@@ -9,7 +9,6 @@ import { startSimulatedAde } from './simulated-ade.ts'
 import { keepApnsFiles } from './simulator-files.ts'
 import type { ApnsFiles } from './simulator-files.ts'
 import { describeBreaches, summarize } from './simulation-summary.ts'
-
 import { UsageError } from './verb.ts'
 import { simulate as verb } from './verbs/index.ts'
 
@@ -104,7 +103,11 @@ export async function simulate(deps: SimulateDeps): Promise<number> {
     await prepareServer(deps, files)
     const links = options.links.length > 0 ? options.links : [await makeLink(deps)]
     const fleet = createFleet({
-      ...{ size: options.devices, http, apns, seed: options.seed, concurrency: options.concurrency },
+      size: options.devices,
+      http,
+      apns,
+      seed: options.seed,
+      concurrency: options.concurrency,
       asleep: options.asleep,
       source: (index) => ({ url: links[index % links.length] ?? '' }),
       device: () => ({ appCount: options.apps, mood: { notNow: options.notNow, fail: options.fail } }),

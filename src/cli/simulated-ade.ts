@@ -35,12 +35,10 @@ export async function startSimulatedAde(deps: {
     port: options.adePort,
     powerOn: (serialNumber, person) => desk.powerOn(serialNumber, person),
   })
-  const desk: PhoneDesk = createPhoneDesk(
-    createPhoneMaker({
-      ...{ ca, http, activate: ade.activate, pushes: deliverPushes(apns) },
-      seed: `${options.seed}/ade`,
-    }),
-  )
+  const { activate } = ade
+  const pushes = deliverPushes(apns)
+  const make = createPhoneMaker({ ca, http, activate, pushes, seed: `${options.seed}/ade` })
+  const desk: PhoneDesk = createPhoneDesk(make)
   return {
     introduction: introduction(ade.url, caFile),
     violations: () => [

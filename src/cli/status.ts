@@ -134,14 +134,7 @@ export function formatStatus(report: StatusReport, url: string, columns?: number
     ['commands', listed(report.commands)],
     ['refused in 24 h', listed(report.refused)],
   ].map(([name, value]) => ({ name, value }))
-  const table = formatTable(
-    rows,
-    [
-      ['', 'name'],
-      ['', 'value'],
-    ] as const,
-    columns,
-  ).replace(/^\n/, '')
+  const table = formatTable(rows, undefined, columns).replace(/^.*\n/, '')
   const wrong = report.problems.map((problem) => `  ${problem}\n`).join('')
   return table + visibleLines(wrong === '' ? '\nNothing is wrong.\n' : `\nWhat needs you:\n${wrong}`)
 }

@@ -1,5 +1,5 @@
 import { fit, visible, widthOf } from './terminal.ts'
-import type { Column } from './verb.ts'
+import type { Columns } from './verb.ts'
 
 const GAP = '  '
 /** A column of a terminal is not made narrower than this. */
@@ -9,9 +9,10 @@ const NARROWEST = 8
  * Rows as an aligned table with headings; without columns, those of the first row's own members. It is as wide as its
  * content, and at most as `columns` of a terminal, whose widest cells are cut.
  */
-export function formatTable(rows: readonly unknown[], shown?: readonly Column[], columns?: number): string {
+export function formatTable(rows: readonly unknown[], shown?: Columns, columns?: number): string {
   if (rows.length === 0) return 'Nothing.\n'
-  const heads = shown ?? Object.keys(rows[0] as object).map((key): Column => [key.toUpperCase(), key])
+  const members = Object.keys(rows[0] as object)
+  const heads = Object.entries(shown ?? Object.fromEntries(members.map((key) => [key.toUpperCase(), key])))
   const lines = [
     heads.map(([heading]) => heading),
     ...rows.map((row) => heads.map(([, member]) => plain(valueAt(row, member)))),

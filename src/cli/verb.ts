@@ -42,7 +42,7 @@ export type Thing =
 export interface VerbOption {
   kind: OptionKind
   summary: string
-  /** What stands for its value in the help (default: the name in capitals). */
+  /** What stands for its value in the help (default: its choices, what its kind says, or the name in capitals). */
   value?: string
   /** Where it goes: a query parameter, a member of the body, or only to the verb's own code. */
   to: 'query' | 'body' | 'verb'
@@ -55,25 +55,33 @@ export interface VerbOption {
   of?: Thing
 }
 
+const optionTo =
+  (to: VerbOption['to']) =>
+  (kind: OptionKind, summary: string, more: Partial<VerbOption> = {}): VerbOption => ({
+    kind,
+    summary,
+    to,
+    ...more,
+  })
+/** An option that becomes a member of the body. */
+export const inBody = optionTo('body')
+/** An option that becomes a parameter of the query. */
+export const inQuery = optionTo('query')
+/** An option for the verb's own code. */
+export const forVerb = optionTo('verb')
+
 /** The option of lists that can be searched. */
-export const searchOption: Readonly<Record<string, VerbOption>> = {
-  search: {
-    ...{ kind: 'text', value: 'TEXT', to: 'query' },
-    summary: 'only those of which an id, a name or a serial number begins so',
-  },
+export const searchOption = {
+  search: inQuery('text', 'only those of which an id, a name or a serial number begins so', {
+    value: 'TEXT',
+  }),
 }
 
 /** The options of lists of what has a time, such as "begun". */
-export function timeOptions(what: string): Readonly<Record<string, VerbOption>> {
+export function timeOptions(what: string) {
   return {
-    since: {
-      ...{ kind: 'past_time', value: 'TIME', to: 'query' },
-      summary: `only those ${what} at this time or later; 12h or 7d is that long ago`,
-    },
-    until: {
-      ...{ kind: 'past_time', value: 'TIME', to: 'query' },
-      summary: `only those ${what} before this time`,
-    },
+    since: inQuery('past_time', `only those ${what} at this time or later; 12h or 7d is that long ago`),
+    until: inQuery('past_time', `only those ${what} before this time`),
   }
 }
 
@@ -88,8 +96,13 @@ export interface VerbArgument {
   of?: Thing
 }
 
-/** A column of a table: heading and the member it shows (dots for nested ones). */
-export type Column = readonly [heading: string, member: string]
+/** An argument in the path that names a thing. */
+export function inPath(of: Thing, summary: string, name = 'id'): VerbArgument {
+  return { name, summary, to: 'path', of }
+}
+
+/** The columns of a table: the member that each heading shows (dots for nested ones). */
+export type Columns = Readonly<Record<string, string>>
 
 /** What the command line said, checked and converted; `verb` holds what goes to the verb's own code. */
 export interface Input {
@@ -107,11 +120,11 @@ export interface Verb {
   options?: Readonly<Record<string, VerbOption>>
   /** The call that it makes; placeholders in braces. Missing: the program itself does it. */
   call?: { method: ApiCall['method']; path: string; paged?: 'cursor' | 'after' }
-  columns?: readonly Column[]
+  columns?: Columns
   /** Printed when there is no answer to show. */
   done?: string
   /** Changes the call where data alone does not say it. */
-  prepare?: (call: ApiCall, input: Input) => Promise<ApiCall>
+  prepare?: (call: ApiCall, input: Input, verb: Verb) => Promise<ApiCall>
   /** Whether part of what was asked for was refused, although the call as a whole was not. */
   isPartial?: (answer: unknown) => boolean
   /** How far what the verb started has come; a verb that has this takes `--wait`. */
@@ -119,6 +132,30 @@ export interface Verb {
     started: { input: Input; answer: unknown },
     api: ApiClient,
   ) => Promise<{ outcome: 'running' | 'ok' | 'failed'; answer: unknown }>
+}
+
+/** A verb that makes one call: of `devices get`, say, `GET /devices/{id}`. */
+export function callVerb(
+  words: `${string} ${string}`,
+  summary: string,
+  call: `${ApiCall['method']} /${string}`,
+  more: Partial<Verb> = {},
+): Verb {
+  const [noun, act] = words.split(' ') as [string, string]
+  const [method, path] = call.split(' ') as [ApiCall['method'], string]
+  return { words: [noun, act], summary, call: { method, path }, ...more }
+}
+
+/** A verb that lists what is at a path, page by page. */
+export function listVerb(
+  words: `${string} ${string}`,
+  summary: string,
+  path: `/${string}`,
+  columns: Columns,
+  more: Partial<Verb> = {},
+): Verb {
+  const call = { method: 'GET', path, paged: 'cursor' } as const
+  return { ...callVerb(words, summary, `GET ${path}`, more), call, columns }
 }
 
 /** What is wrong with a command line; ends with exit code 2. */

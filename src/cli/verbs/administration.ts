@@ -1,37 +1,25 @@
 import type { ApiCall } from '../client.ts'
 import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
-import { searchOption, UsageError } from '../verb.ts'
+import { callVerb, forVerb, inBody, inPath, inQuery, listVerb, searchOption, UsageError } from '../verb.ts'
 
-const user: VerbArgument = { name: 'id', summary: 'user name or id of the person', to: 'path', of: 'user' }
-const token: VerbArgument = { name: 'id', summary: 'id or name of the token', to: 'path', of: 'API token' }
-
-const flag = (summary: string): VerbOption => ({ kind: 'boolean', value: 'true|false', summary, to: 'body' })
+const user = inPath('user', 'user name or id of the person')
+const token = inPath('API token', 'id or name of the token')
 
 const userFields: Readonly<Record<string, VerbOption>> = {
-  'display-name': { kind: 'text', value: 'NAME', summary: 'for people to read', to: 'body' },
-  email: { kind: 'text_or_none', value: 'ADDRESS', summary: 'e-mail address', to: 'body' },
-  'device-limit': {
-    kind: 'integer_or_none',
-    value: 'N',
-    summary: 'devices to enrol; none = the default',
-    to: 'body',
-  },
-  'password-file': {
-    ...{ kind: 'text_file', value: 'FILE', to: 'body', field: 'password' },
-    summary: 'holds the password of a local account',
-  },
-  'must-change-password': flag('the password is only for the first time'),
-  'password-expires-at': { kind: 'time', value: 'TIME', summary: 'when the password ends', to: 'body' },
-  'enrollment-manager': flag('enrols devices for others'),
-  disabled: flag('may not enrol'),
-  'sign-in-source': {
-    ...{ kind: 'text_or_none', value: 'SOURCE', to: 'verb', field: 'source', of: 'sign-in source' },
-    summary: 'with --subject: whom of this source the person is; none = of no source',
-  },
-  subject: {
-    ...{ kind: 'text', value: 'SUBJECT', to: 'verb' },
-    summary: 'what the source calls them: the sub, ImmutableID, name identifier or UPN',
-  },
+  'display-name': inBody('text', 'for people to read', { value: 'NAME' }),
+  email: inBody('text_or_none', 'e-mail address', { value: 'ADDRESS' }),
+  'device-limit': inBody('integer_or_none', 'devices to enrol; none = the default', { value: 'N' }),
+  'password-file': inBody('text_file', 'holds the password of a local account', { field: 'password' }),
+  'must-change-password': inBody('boolean', 'the password is only for the first time'),
+  'password-expires-at': inBody('time', 'when the password ends'),
+  'enrollment-manager': inBody('boolean', 'enrols devices for others'),
+  disabled: inBody('boolean', 'may not enrol'),
+  'sign-in-source': forVerb(
+    'text_or_none',
+    'with --subject: whom of this source the person is; none = of no source',
+    { value: 'SOURCE', field: 'source', of: 'sign-in source' },
+  ),
+  subject: forVerb('text', 'what the source calls them: the sub, ImmutableID, name identifier or UPN'),
 }
 
 /** `sign_in` from its two options. */
@@ -47,30 +35,22 @@ const addSignIn: Verb['prepare'] = async (call, { verb: { source, subject } }) =
   return { ...call, body: { ...(call.body as object | undefined), sign_in } }
 }
 
-const updateSettings: Verb = {
-  words: ['settings', 'set'],
-  summary: 'Change settings',
-  arguments: [
-    {
-      name: 'name=value',
-      summary: 'such as default_device_limit=3; none is null',
-      to: 'verb',
-      multiple: true,
-    },
-  ],
-  call: { method: 'PATCH', path: '/settings' },
-  prepare: addSettings,
+const pairs: VerbArgument = {
+  name: 'name=value',
+  summary: 'such as default_device_limit=3; none is null',
+  to: 'verb',
+  multiple: true,
 }
 
-async function addSettings(call: ApiCall, { verb }: Input): Promise<ApiCall> {
-  const pairs = (verb['name=value'] as string[]).map((text) => {
+async function addSettings(call: ApiCall, { verb: given }: Input, verb: Verb): Promise<ApiCall> {
+  const members = (given['name=value'] as string[]).map((text) => {
     const [, name, value] = /^([a-z][a-z_]*)=(.*)$/s.exec(text) ?? []
     if (name === undefined || value === undefined) {
-      throw new UsageError(`${JSON.stringify(text)} is not name=value`, updateSettings)
+      throw new UsageError(`${JSON.stringify(text)} is not name=value`, verb)
     }
     return [name, settingValue(value)]
   })
-  return { ...call, body: Object.fromEntries(pairs) }
+  return { ...call, body: Object.fromEntries(members) }
 }
 
 function settingValue(text: string): unknown {
@@ -81,83 +61,54 @@ function settingValue(text: string): unknown {
 
 /** Verbs about people, tokens, settings. */
 export const administrationVerbs: readonly Verb[] = [
-  {
-    words: ['users', 'create'],
-    summary: 'Add a person',
+  callVerb('users create', 'Add a person', 'POST /users', {
     arguments: [{ name: 'user_name', summary: 'name to sign in with', to: 'body' }],
     options: userFields,
-    call: { method: 'POST', path: '/users' },
     prepare: addSignIn,
-  },
-  {
-    words: ['users', 'list'],
-    summary: 'List people',
-    options: {
-      user: { kind: 'text', summary: 'only the one of this name', to: 'query', field: 'user_name' },
-      ...searchOption,
+  }),
+  listVerb(
+    'users list',
+    'List people',
+    '/users',
+    { ID: 'id', USER: 'user_name', NAME: 'display_name', LIMIT: 'device_limit', DISABLED: 'disabled' },
+    {
+      options: {
+        user: inQuery('text', 'only the one of this name', { field: 'user_name' }),
+        ...searchOption,
+      },
     },
-    call: { method: 'GET', path: '/users', paged: 'cursor' },
-    columns: [
-      ['ID', 'id'],
-      ['USER', 'user_name'],
-      ['NAME', 'display_name'],
-      ['LIMIT', 'device_limit'],
-      ['DISABLED', 'disabled'],
-    ],
-  },
-  {
-    words: ['users', 'get'],
-    summary: 'Show a person',
+  ),
+  callVerb('users get', 'Show a person', 'GET /users/{id}', { arguments: [user] }),
+  callVerb('users update', 'Change a person', 'PATCH /users/{id}', {
     arguments: [user],
-    call: { method: 'GET', path: '/users/{id}' },
-  },
-  {
-    words: ['users', 'update'],
-    summary: 'Change a person',
-    arguments: [user],
-    options: { 'user-name': { kind: 'text', summary: 'another user name', to: 'body' }, ...userFields },
-    call: { method: 'PATCH', path: '/users/{id}' },
+    options: { 'user-name': inBody('text', 'another user name'), ...userFields },
     prepare: addSignIn,
-  },
-  {
-    words: ['users', 'delete'],
-    summary: 'Remove a person',
-    arguments: [user],
-    call: { method: 'DELETE', path: '/users/{id}' },
-    done: 'Removed.',
-  },
-  {
-    words: ['api-tokens', 'create'],
-    summary: 'Make an API token; its secret is shown once',
+  }),
+  callVerb('users delete', 'Remove a person', 'DELETE /users/{id}', { arguments: [user], done: 'Removed.' }),
+  callVerb('api-tokens create', 'Make an API token; its secret is shown once', 'POST /api-tokens', {
     arguments: [{ name: 'name', summary: 'what it is for', to: 'body' }],
     options: {
-      role: {
-        ...{ kind: 'text', to: 'body', required: true, choices: ['viewer', 'operator', 'admin'] },
-        summary: 'viewer reads, operator acts, admin configures',
-      },
-      'expires-at': { kind: 'time', value: 'TIME', summary: 'when it ends', to: 'body' },
+      role: inBody('text', 'viewer reads, operator acts, admin configures', {
+        required: true,
+        choices: ['viewer', 'operator', 'admin'],
+      }),
+      'expires-at': inBody('time', 'when it ends'),
     },
-    call: { method: 'POST', path: '/api-tokens' },
-  },
-  {
-    words: ['api-tokens', 'list'],
-    summary: 'List API tokens',
-    call: { method: 'GET', path: '/api-tokens', paged: 'cursor' },
-    columns: [
-      ['ID', 'id'],
-      ['NAME', 'name'],
-      ['ROLE', 'role'],
-      ['EXPIRES', 'expires_at'],
-      ['LAST USED', 'last_used_at'],
-    ],
-  },
-  {
-    words: ['api-tokens', 'delete'],
-    summary: 'Revoke an API token',
+  }),
+  listVerb('api-tokens list', 'List API tokens', '/api-tokens', {
+    ID: 'id',
+    NAME: 'name',
+    ROLE: 'role',
+    EXPIRES: 'expires_at',
+    'LAST USED': 'last_used_at',
+  }),
+  callVerb('api-tokens delete', 'Revoke an API token', 'DELETE /api-tokens/{id}', {
     arguments: [token],
-    call: { method: 'DELETE', path: '/api-tokens/{id}' },
     done: 'Revoked.',
-  },
-  { words: ['settings', 'get'], summary: 'Show the settings', call: { method: 'GET', path: '/settings' } },
-  updateSettings,
+  }),
+  callVerb('settings get', 'Show the settings', 'GET /settings'),
+  callVerb('settings set', 'Change settings', 'PATCH /settings', {
+    arguments: [pairs],
+    prepare: addSettings,
+  }),
 ]

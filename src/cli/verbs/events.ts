@@ -1,19 +1,19 @@
-import type { Verb, VerbOption } from '../verb.ts'
-import { timeOptions } from '../verb.ts'
+import type { Verb } from '../verb.ts'
+import { inQuery, timeOptions } from '../verb.ts'
 
-const options: Readonly<Record<string, VerbOption>> = {
-  after: { kind: 'text', value: 'ID', summary: 'only what came after this event', to: 'query' },
-  type: { kind: 'text', summary: 'only this type, such as enrollment.rejected', to: 'query' },
+const options = {
+  after: inQuery('text', 'only what came after this event', { value: 'ID' }),
+  type: inQuery('text', 'only this type, such as enrollment.rejected'),
 }
 
-const columns = [
-  ['ID', 'id'],
-  ['AT', 'at'],
-  ['EVENT', 'type'],
-  ['SERIAL', 'serial_number'],
-  ['USER', 'user_name'],
-  ['REASON', 'reason'],
-] as const
+const columns = {
+  ID: 'id',
+  AT: 'at',
+  EVENT: 'type',
+  SERIAL: 'serial_number',
+  USER: 'user_name',
+  REASON: 'reason',
+}
 
 /** Shows events as they come; done by the program itself. */
 export const followEvents: Verb = {

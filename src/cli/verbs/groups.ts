@@ -1,80 +1,61 @@
 import type { Verb, VerbArgument } from '../verb.ts'
+import { callVerb, inPath, listVerb } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id or name of the group', to: 'path', of: 'group' }
+const id = inPath('group', 'id or name of the group')
 const devices: VerbArgument = {
-  ...{ name: 'device', to: 'body', field: 'device_ids', multiple: true, of: 'device' },
+  name: 'device',
   summary: 'enrollment ids, serial numbers or names',
+  to: 'body',
+  field: 'device_ids',
+  multiple: true,
+  of: 'device',
 }
+const device = inPath('device', 'enrollment id, serial number or name', 'device_id')
 
 /** Verbs about groups of devices. */
 export const groupVerbs: readonly Verb[] = [
-  {
-    words: ['groups', 'create'],
-    summary: 'Make a static group',
+  callVerb('groups create', 'Make a static group', 'POST /groups', {
     arguments: [{ name: 'name', summary: 'its name', to: 'body' }],
-    call: { method: 'POST', path: '/groups' },
-  },
-  {
-    words: ['groups', 'list'],
-    summary: 'List groups',
-    call: { method: 'GET', path: '/groups', paged: 'cursor' },
-    columns: [
-      ['ID', 'id'],
-      ['NAME', 'name'],
-      ['KIND', 'kind'],
-      ['DEVICES', 'member_count'],
-    ],
-  },
-  {
-    words: ['groups', 'get'],
-    summary: 'Show a group',
-    arguments: [id],
-    call: { method: 'GET', path: '/groups/{id}' },
-  },
-  {
-    words: ['groups', 'rename'],
-    summary: 'Rename a static group',
+  }),
+  listVerb('groups list', 'List groups', '/groups', {
+    ID: 'id',
+    NAME: 'name',
+    KIND: 'kind',
+    DEVICES: 'member_count',
+  }),
+  callVerb('groups get', 'Show a group', 'GET /groups/{id}', { arguments: [id] }),
+  callVerb('groups rename', 'Rename a static group', 'PATCH /groups/{id}', {
     arguments: [id, { name: 'name', summary: 'the new name', to: 'body' }],
-    call: { method: 'PATCH', path: '/groups/{id}' },
-  },
-  {
-    words: ['groups', 'delete'],
-    summary: 'Delete a static group',
+  }),
+  callVerb('groups delete', 'Delete a static group', 'DELETE /groups/{id}', {
     arguments: [id],
-    call: { method: 'DELETE', path: '/groups/{id}' },
     done: 'Deleted.',
-  },
-  {
-    words: ['groups', 'members'],
-    summary: 'List the devices in a group',
-    arguments: [id],
-    call: { method: 'GET', path: '/groups/{id}/members', paged: 'cursor' },
-    columns: [
-      ['ID', 'id'],
-      ['SERIAL', 'serial_number'],
-      ['NAME', 'device_name'],
-    ],
-  },
-  {
-    words: ['groups', 'add'],
-    summary: 'Add devices to a static group',
+  }),
+  listVerb(
+    'groups members',
+    'List the devices in a group',
+    '/groups/{id}/members',
+    { ID: 'id', SERIAL: 'serial_number', NAME: 'device_name' },
+    { arguments: [id] },
+  ),
+  callVerb('groups add', 'Add devices to a static group', 'POST /groups/{id}/members', {
     arguments: [id, devices],
-    call: { method: 'POST', path: '/groups/{id}/members' },
-  },
-  {
-    words: ['groups', 'replace'],
-    summary: 'Make these devices the only ones in a static group',
-    arguments: [id, devices],
-    call: { method: 'PUT', path: '/groups/{id}/members' },
-  },
-  {
-    words: ['groups', 'remove'],
-    summary: 'Take a device out of a static group',
-    arguments: [
-      id,
-      { name: 'device_id', summary: 'enrollment id, serial number or name', to: 'path', of: 'device' },
-    ],
-    call: { method: 'DELETE', path: '/groups/{id}/members/{device_id}' },
-    done: 'Taken out.',
-  },
+  }),
+  callVerb(
+    'groups replace',
+    'Make these devices the only ones in a static group',
+    'PUT /groups/{id}/members',
+    {
+      arguments: [id, devices],
+    },
+  ),
+  callVerb(
+    'groups remove',
+    'Take a device out of a static group',
+    'DELETE /groups/{id}/members/{device_id}',
+    {
+      arguments: [id, device],
+      done: 'Taken out.',
+    },
+  ),
 ]

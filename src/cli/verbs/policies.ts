@@ -1,91 +1,35 @@
-import { readInputFile } from '../arguments.ts'
+import { parseObject, readInputFile } from '../arguments.ts'
 import type { ApiCall, ApiClient } from '../client.ts'
-import type { Input, Verb, VerbArgument, VerbOption } from '../verb.ts'
-import { UsageError } from '../verb.ts'
+import type { Input, Verb } from '../verb.ts'
+import { callVerb, forVerb, inPath, inQuery, listVerb, UsageError } from '../verb.ts'
 
-const id: VerbArgument = { name: 'id', summary: 'id or name of the policy', to: 'path', of: 'policy' }
+const id = inPath('policy', 'id or name of the policy')
 
-const documentOptions: Readonly<Record<string, VerbOption>> = {
-  json: { kind: 'json', summary: 'the policy, or what changes of it, as a JSON object', to: 'verb' },
-  file: { kind: 'text_file', value: 'FILE', summary: 'a file with that JSON object', to: 'verb' },
+const documentOptions = {
+  json: forVerb('json', 'the policy, or what changes of it, as a JSON object'),
+  file: forVerb('text_file', 'a file with that JSON object'),
 }
 
-const create: Verb = {
-  words: ['enrollment-policies', 'create'],
-  summary: 'Make an enrollment policy',
-  arguments: [{ name: 'name', summary: 'its name', to: 'body' }],
-  options: documentOptions,
-  call: { method: 'POST', path: '/enrollment-policies' },
-  prepare: addDocument,
-}
-
-const update: Verb = {
-  words: ['enrollment-policies', 'update'],
-  summary: 'Change an enrollment policy; what is left out stays',
-  arguments: [id],
-  options: documentOptions,
-  call: { method: 'PATCH', path: '/enrollment-policies/{id}' },
-  prepare: addDocument,
-}
-
-async function addDocument(call: ApiCall, { body, verb }: Input): Promise<ApiCall> {
-  const made = call.method === 'POST' ? create : update
-  const { json, file } = verb
+async function addDocument(call: ApiCall, { body, verb: given }: Input, verb: Verb): Promise<ApiCall> {
+  const { json, file } = given
   if (json !== undefined && file !== undefined)
-    throw new UsageError('--json and --file do not go together', made)
-  const document = typeof file === 'string' ? parseObject(file, made) : (json as object | undefined)
-  if (document === undefined && made === update) throw new UsageError('nothing to change is given', made)
+    throw new UsageError('--json and --file do not go together', verb)
+  const document = typeof file === 'string' ? parseObject(file) : (json as object | undefined)
+  if (file !== undefined && document === undefined)
+    throw new UsageError('--file: its content is not a JSON object', verb)
+  if (document === undefined && call.method === 'PATCH')
+    throw new UsageError('nothing to change is given', verb)
   return { ...call, body: { ...document, ...body } }
 }
 
-function parseObject(text: string, verb: Verb): object {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  } catch {
-    // Told below, as every other content that is no object.
-  }
-  throw new UsageError('--file: its content is not a JSON object', verb)
-}
-
-const selection: Readonly<Record<string, VerbOption>> = {
-  'serial-number': {
-    ...{ kind: 'text', value: 'SERIAL', to: 'verb', multiple: true },
-    summary: 'a device; repeat it for several',
-  },
-  csv: {
-    ...{ kind: 'text', value: 'FILE', to: 'verb' },
-    summary: 'a file with a serial number in the first field of each line',
-  },
-  'all-of': {
-    ...{ kind: 'text', value: 'ADE_SERVER', to: 'verb', of: 'ADE server' },
-    summary: 'all devices of this ADE server (id or name)',
-  },
-}
-
-const dryRun = {
-  'dry-run': { kind: 'flag', summary: 'say what would change, and change nothing', to: 'query' },
-} as const
-
-const assign: Verb = {
-  words: ['enrollment-policies', 'assign'],
-  summary: 'Give devices a policy; Apple is told in the background',
-  arguments: [id],
-  options: { ...selection, ...dryRun },
-  call: { method: 'POST', path: '/enrollment-policies/{id}/assign' },
-  prepare: (call, input) => addSelection(call, input, assign),
-  isPartial,
-  progress: untilAssigned,
-}
-
-const unassign: Verb = {
-  words: ['enrollment-policies', 'unassign'],
-  summary: 'Take a policy from devices',
-  arguments: [id],
-  options: { ...selection, ...dryRun },
-  call: { method: 'POST', path: '/enrollment-policies/{id}/unassign' },
-  prepare: (call, input) => addSelection(call, input, unassign),
-  isPartial,
+const selection = {
+  'serial-number': forVerb('text', 'a device; repeat it for several', { value: 'SERIAL', multiple: true }),
+  csv: forVerb('text', 'a file with a serial number in the first field of each line', { value: 'FILE' }),
+  'all-of': forVerb('text', 'all devices of this ADE server (id or name)', {
+    value: 'ADE_SERVER',
+    of: 'ADE server',
+  }),
+  'dry-run': inQuery('flag', 'say what would change, and change nothing'),
 }
 
 /** Some serial numbers could not be given the policy, or rid of it. */
@@ -129,35 +73,45 @@ async function addSelection(call: ApiCall, { verb: given }: Input, verb: Verb): 
 
 /** Verbs about enrollment policies. */
 export const policyVerbs: readonly Verb[] = [
-  create,
-  {
-    words: ['enrollment-policies', 'list'],
-    summary: 'List enrollment policies',
-    call: { method: 'GET', path: '/enrollment-policies', paged: 'cursor' },
-    columns: [
-      ['ID', 'id'],
-      ['NAME', 'name'],
-      ['USER', 'user_affinity'],
-      ['SIGN-IN', 'ade.sign_in'],
-      ['SUPERVISED', 'ade.supervised'],
-      ['LOCKED', 'ade.locked'],
-      ['ADE', 'ade.enabled'],
-    ],
-  },
-  {
-    words: ['enrollment-policies', 'get'],
-    summary: 'Show an enrollment policy',
+  callVerb('enrollment-policies create', 'Make an enrollment policy', 'POST /enrollment-policies', {
+    arguments: [{ name: 'name', summary: 'its name', to: 'body' }],
+    options: documentOptions,
+    prepare: addDocument,
+  }),
+  listVerb('enrollment-policies list', 'List enrollment policies', '/enrollment-policies', {
+    ID: 'id',
+    NAME: 'name',
+    USER: 'user_affinity',
+    'SIGN-IN': 'ade.sign_in',
+    SUPERVISED: 'ade.supervised',
+    LOCKED: 'ade.locked',
+    ADE: 'ade.enabled',
+  }),
+  callVerb('enrollment-policies get', 'Show an enrollment policy', 'GET /enrollment-policies/{id}', {
     arguments: [id],
-    call: { method: 'GET', path: '/enrollment-policies/{id}' },
-  },
-  update,
-  {
-    words: ['enrollment-policies', 'delete'],
-    summary: 'Delete an enrollment policy that no device has',
-    arguments: [id],
-    call: { method: 'DELETE', path: '/enrollment-policies/{id}' },
-    done: 'Deleted.',
-  },
-  assign,
-  unassign,
+  }),
+  callVerb(
+    'enrollment-policies update',
+    'Change an enrollment policy; what is left out stays',
+    'PATCH /enrollment-policies/{id}',
+    { arguments: [id], options: documentOptions, prepare: addDocument },
+  ),
+  callVerb(
+    'enrollment-policies delete',
+    'Delete an enrollment policy that no device has',
+    'DELETE /enrollment-policies/{id}',
+    { arguments: [id], done: 'Deleted.' },
+  ),
+  callVerb(
+    'enrollment-policies assign',
+    'Give devices a policy; Apple is told in the background',
+    'POST /enrollment-policies/{id}/assign',
+    { arguments: [id], options: selection, prepare: addSelection, isPartial, progress: untilAssigned },
+  ),
+  callVerb(
+    'enrollment-policies unassign',
+    'Take a policy from devices',
+    'POST /enrollment-policies/{id}/unassign',
+    { arguments: [id], options: selection, prepare: addSelection, isPartial },
+  ),
 ]
