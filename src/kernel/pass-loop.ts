@@ -1,4 +1,4 @@
-import { addTime, type Clock } from './clock.ts'
+import type { Clock } from './clock.ts'
 
 /** Work that is done in passes, of which there is never more than one at a time in this process. */
 interface PassLoop {
@@ -31,17 +31,19 @@ export function createPassLoop(options: {
   let running: Promise<void> | undefined
   let isAgain = false
   let isClosed = false
-  let timer: { at: Date; cancel: () => void } | undefined
+  let cancelWake: (() => void) | undefined
+  let cancelNext: (() => void) | undefined
 
-  function schedule(ms: number): void {
-    const at = addTime(clock.now(), ms / 1_000, 'second')
-    if (isClosed || (timer !== undefined && timer.at <= at)) return
-    timer?.cancel()
-    const cancel = clock.after(ms, () => {
-      timer = undefined
-      run().catch(onFailure)
+  function wake(): void {
+    if (isClosed) return
+    cancelWake ??= clock.after(debounceMs, () => {
+      cancelWake = undefined
+      runInBackground()
     })
-    timer = { at, cancel }
+  }
+
+  function runInBackground(): void {
+    run().catch(onFailure)
   }
 
   async function passes(): Promise<void> {
@@ -50,7 +52,9 @@ export function createPassLoop(options: {
         isAgain = false
         await pass()
         const next = isAgain || isClosed ? undefined : await nextIn?.()
-        if (next !== undefined) schedule(next)
+        if (next === undefined || isClosed) continue
+        cancelNext?.()
+        cancelNext = clock.after(next, runInBackground)
       }
     } finally {
       running = undefined
@@ -63,12 +67,13 @@ export function createPassLoop(options: {
   }
 
   return {
-    wake: () => schedule(debounceMs),
+    wake,
     run,
     isClosed: () => isClosed,
     async close() {
       isClosed = true
-      timer?.cancel()
+      cancelWake?.()
+      cancelNext?.()
       await running?.catch(() => undefined)
     },
   }

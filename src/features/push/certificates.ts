@@ -19,7 +19,7 @@ interface StoredCertificate extends store.PushCertificate {
 /** The push certificates: one per topic, one of them in use for new enrollments. */
 export type PushCertificates = ReturnType<typeof createPushCertificates>
 
-/** Makes them. `onStored` is called after a commit that may have made pushes possible. */
+/** `onStored` is called after a commit that may have made pushes possible. */
 export function createPushCertificates(deps: {
   db: Db
   clock: Clock

@@ -36,18 +36,14 @@ interface How {
 /** Sends what is claimed and writes down what came of it. */
 export type Sender = ReturnType<typeof createSender>
 
-/** Makes the sender. */
+/** A sender with nothing in flight. */
 export function createSender(deps: SenderDeps) {
-  const { db, clock, log, metrics, events, devices, topics, random } = deps
-  const refusals = createRefusals(deps)
+  const { log, devices, topics } = deps
+  const push = createPushing(deps)
+  const tell = createTelling(deps)
+  const recorder = createRecorder(deps)
   const inFlight = new Map<string, Promise<Verdict>>()
-  let quietUntil = 0
   let last: Promise<unknown> = Promise.resolve()
-  const recorder = createGroupCommit<Verdict, void>({
-    key: ({ settlement }) => settlement.claim.id,
-    run: writeDown,
-    maxBatch: RECORD_BATCH,
-  })
 
   /**
    * Claims and starts to send, one caller after the other, so that nobody claims what is about to be in flight. Each
@@ -93,34 +89,21 @@ export function createSender(deps: SenderDeps) {
     return verdict
   }
 
-  function tell({ result, settlement, apnsId }: Verdict, target: PushTarget | undefined): void {
-    metrics.pushes.inc({ result })
-    const { claim, becomes, dueAt } = settlement
-    log.debug(
-      { event: 'push.sent', ...named(claim, target), reason: result, apns_id: apnsId, becomes },
-      'Apple has answered a push',
-    )
-    if (becomes !== 'retried' || clock.now().getTime() < quietUntil) return
-    quietUntil = clock.now().getTime() + TELL_DELAYS_EVERY_MS
-    log.warn(
-      { event: 'push.delayed', reason: result, ...named(claim, target), due_at: dueAt },
-      'a push is delayed',
-    )
+  return {
+    claimAndSend,
+    /** What is being sent at this moment, by enrollment. */
+    inFlight: inFlight as ReadonlyMap<string, Promise<Verdict>>,
+    /** Resolves when all that is being sent now is written down. */
+    async settled(): Promise<void> {
+      await Promise.allSettled(inFlight.values())
+    },
   }
+}
 
-  async function push(
-    claim: store.Claim,
-    target: PushTarget | undefined,
-    { probe, evenIfGone = false }: How,
-  ): Promise<Verdict> {
-    if (!hasToken(target) || !(evenIfGone || isReachable(target))) return unreachable(claim)
-    const topic = topics.state(target.topic)
-    if (probe === undefined && topic.blocked !== null) return held(claim, topic.topic, topic.blocked)
-    const outcome = await exchange(claim, target)
-    if (outcome.action === 'config_error') await refusals.reject(topic, outcome.reason)
-    else if (probe !== undefined && outcome.action !== 'retry') await refusals.restore(topic)
-    return judge(outcome, claim, target, { now: clock.now(), random })
-  }
+/** Sends one push, unless it is known not to pass, and judges Apple's answer; never rejects for what the transport does. */
+function createPushing(deps: SenderDeps) {
+  const { clock, log, topics, random } = deps
+  const refusals = createRefusals(deps)
 
   async function exchange(claim: store.Claim, target: Reachable) {
     try {
@@ -137,36 +120,64 @@ export function createSender(deps: SenderDeps) {
     }
   }
 
-  async function writeDown(verdicts: Verdict[]): Promise<void[]> {
-    const records = verdicts.flatMap(({ record }) => (record === undefined ? [] : [record]))
-    const facts = verdicts.flatMap(({ event }) => (event === undefined ? [] : [event]))
-    await db.transaction(async (trx) => {
-      const settled = await store.settle(
-        trx,
-        verdicts.map(({ settlement }) => settlement),
-        clock.now(),
-      )
-      if (records.length > 0) await devices.recordPushes(trx, records.map(believed(settled)))
-      if (facts.length > 0) await events.emit(trx, ...facts)
-    })
-    return verdicts.map(() => undefined)
+  return async function push(
+    claim: store.Claim,
+    target: PushTarget | undefined,
+    { probe, evenIfGone = false }: How,
+  ): Promise<Verdict> {
+    if (!hasToken(target) || !(evenIfGone || isReachable(target))) return unreachable(claim)
+    const topic = topics.state(target.topic)
+    if (probe === undefined && topic.blocked !== null) return held(claim, topic.topic, topic.blocked)
+    const outcome = await exchange(claim, target)
+    if (outcome.action === 'config_error') await refusals.reject(topic, outcome.reason)
+    else if (probe !== undefined && outcome.action !== 'retry') await refusals.restore(topic)
+    return judge(outcome, claim, target, { now: clock.now(), random })
   }
+}
 
-  /** A device that was heard of while it was being pushed to, which ends the claim, is not gone, whatever Apple says. */
-  function believed(settled: ReadonlySet<string>): (record: PushRecord) => PushRecord {
-    return ({ unregisteredAt, ...record }) =>
-      unregisteredAt !== undefined && settled.has(record.id) ? { ...record, unregisteredAt } : record
+/** Counts and logs what came of pushes. */
+function createTelling({ clock, log, metrics }: SenderDeps) {
+  let quietUntil = 0
+
+  return function tell({ result, settlement, apnsId }: Verdict, target: PushTarget | undefined): void {
+    metrics.pushes.inc({ result })
+    const { claim, becomes, dueAt } = settlement
+    log.debug(
+      { event: 'push.sent', ...named(claim, target), reason: result, apns_id: apnsId, becomes },
+      'Apple has answered a push',
+    )
+    if (becomes !== 'retried' || clock.now().getTime() < quietUntil) return
+    quietUntil = clock.now().getTime() + TELL_DELAYS_EVERY_MS
+    log.warn(
+      { event: 'push.delayed', reason: result, ...named(claim, target), due_at: dueAt },
+      'a push is delayed',
+    )
   }
+}
 
-  return {
-    claimAndSend,
-    /** What is being sent at this moment, by enrollment. */
-    inFlight: inFlight as ReadonlyMap<string, Promise<Verdict>>,
-    /** Resolves when all that is being sent now is written down. */
-    async settled(): Promise<void> {
-      await Promise.allSettled(inFlight.values())
+/** Writes down what came of pushes, many in one transaction. */
+function createRecorder({ db, clock, events, devices }: SenderDeps) {
+  return createGroupCommit<Verdict, void>({
+    key: ({ settlement }) => settlement.claim.id,
+    maxBatch: RECORD_BATCH,
+    async run(verdicts) {
+      const settlements = verdicts.map(({ settlement }) => settlement)
+      const records = verdicts.flatMap(({ record = [] }) => record)
+      const facts = verdicts.flatMap(({ event = [] }) => event)
+      await db.transaction(async (trx) => {
+        const settled = await store.settle(trx, settlements, clock.now())
+        if (records.length > 0) await devices.recordPushes(trx, records.map(believed(settled)))
+        if (facts.length > 0) await events.emit(trx, ...facts)
+      })
+      return verdicts.map(() => undefined)
     },
-  }
+  })
+}
+
+/** A device that was heard of while it was being pushed to, which ends the claim, is not gone, whatever Apple says. */
+function believed(settled: ReadonlySet<string>): (record: PushRecord) => PushRecord {
+  return ({ unregisteredAt, ...record }) =>
+    unregisteredAt !== undefined && settled.has(record.id) ? { ...record, unregisteredAt } : record
 }
 
 /** Which device a line of the log is about. */

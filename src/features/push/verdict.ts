@@ -9,9 +9,9 @@ const LONGEST_RETRY_MS = 60 * 60_000
 /** A transport that fails, fails for everyone: devices should not wait an hour after it works again. */
 const LONGEST_TRANSPORT_RETRY_MS = 5 * 60_000
 const AFTER_OLD_NEWS_MS = 60_000
-/** Answers of Apple's that ask for real patience. */
 /** Apple's word, with status 410, for a token that no device has any more. */
 const UNREGISTERED = 'Unregistered'
+/** Answers of Apple's that ask for real patience. */
 const PATIENT = /^(TooManyRequests|Status429|InternalServerError|Status5\d\d)$/
 
 /** All that follows from one push, ready to be written down. */
