@@ -25,9 +25,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ),
 }
 
-const HTTP = /^src\/(http\/|features\/[^/]+\/([^/]+\/)?((\w+-)?api|routes)\.ts$)/
+const HTTP = /^src\/(http\/|kernel\/resource-api\.ts$|features\/[^/]+\/([^/]+\/)?((\w+-)?api|routes)\.ts$)/
 const SCHEMA =
-  /^src\/(http\/|kernel\/(paging|schema)\.ts$|features\/(events\/catalogue(\/[^/]+)?|[^/]+\/([^/]+\/)?(\w+-)?(api|schema|view))\.ts$)/
+  /^src\/(http\/|kernel\/(paging|resource-api|schema)\.ts$|features\/(events\/catalogue(\/[^/]+)?|[^/]+\/([^/]+\/)?(\w+-)?(api|schema|view))\.ts$)/
 const STORE = /^(src\/db\/|src\/features\/[^/]+\/([^/]+\/)?(\w+-)?store\.ts$|migrations\/)/
 const PROTOCOL = /^src\/protocol\//
 const DB = /^src\/db\//

@@ -17,8 +17,6 @@ import { explainReason, REASON_CODES } from './reasons.ts'
 import { lastRefusal } from './timeline.ts'
 import { OUTCOMES, WAYS, type Attempt, type TimelineStep } from './types.ts'
 
-const TAGS = ['Enrollment attempts']
-
 const timelineSchema = Type.Object(
   {
     at: time('When it was.'),
@@ -96,7 +94,6 @@ export function attemptsApi(deps: { attempts: Pick<Attempts, 'list' | 'get'> }):
       {
         config: { role: 'viewer' },
         schema: {
-          tags: TAGS,
           summary: 'Tries of devices to enroll, newest first',
           description: 'Why a device did not enroll stands here.',
           querystring: Type.Object(
@@ -124,7 +121,6 @@ export function attemptsApi(deps: { attempts: Pick<Attempts, 'list' | 'get'> }):
       {
         config: { role: 'viewer' },
         schema: {
-          tags: TAGS,
           summary: 'One try of a device to enroll, with its timeline',
           description: 'The timeline has each contact and each decision, passed or refused.',
           params: idParam('The id of the enrollment attempt.'),

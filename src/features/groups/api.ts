@@ -1,13 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
 import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
+import { resourceApi } from '../../kernel/resource-api.ts'
 import { dates, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
 import type { Groups } from './groups.ts'
 import type { GroupView } from './types.ts'
 
-const TAGS = ['Groups']
 const MAX_NAME = 255
 /** Members that one call may name. */
 const MAX_MEMBERS = 100_000
@@ -16,7 +17,8 @@ const MAX_BODY_BYTES = 8 * 1024 * 1024
 const kind = Type.Enum(['static', 'dynamic'], {
   description: 'static: its members are named by hand; dynamic: they follow from a policy.',
 })
-const params = idParam('The id of the group.')
+const ID = 'The id of the group.'
+const params = idParam(ID)
 
 const name = Type.String({
   minLength: 1,
@@ -74,120 +76,53 @@ export function groupsApi(deps: { groups: Groups }): FastifyPluginAsyncTypebox {
   }
 }
 
-function itself(groups: Groups): FastifyPluginAsyncTypebox {
-  return async (app) => {
-    app.post(
-      '/groups',
-      {
-        config: { role: 'admin', etag: true },
-        schema: {
-          tags: TAGS,
-          summary: 'Make a static group',
-          description: 'Empty at first. Dynamic groups come with their policies.',
-          body: Type.Object(
-            {
-              name,
-              kind: Type.Optional(
-                Type.Enum(['static'], { description: 'The only kind that is made by hand.' }),
-              ),
-            },
-            { title: 'NewGroup', description: 'What makes a group.' },
-          ),
-          response: { 201: groupSchema },
+function itself(groups: Groups): FastifyPluginAsync {
+  return resourceApi({
+    path: '/groups',
+    id: ID,
+    view: groupSchema,
+    render,
+    create: {
+      summary: 'Make a static group',
+      description: 'Empty at first. Dynamic groups come with their policies.',
+      body: Type.Object(
+        {
+          name,
+          kind: Type.Optional(Type.Enum(['static'], { description: 'The only kind that is made by hand.' })),
         },
-      },
-      async (request, reply) => {
-        const group = await groups.create(request.body.name, request.act)
-        return reply
-          .code(201)
-          .headers({ location: `/api/v1/groups/${group.id}`, etag: etagOf(group.version) })
-          .send(render(group))
-      },
-    )
-
-    app.get(
-      '/groups',
-      {
-        config: { role: 'viewer' },
-        schema: {
-          tags: TAGS,
-          summary: 'Groups by name',
-          description: 'Static ones and those of policies.',
-          querystring: Type.Object({
-            ...pageQuery,
-            kind: Type.Optional(kind),
-            name: Type.Optional(Type.String({ minLength: 1, description: 'Only the group of this name.' })),
-            policy_id: Type.Optional(
-              Type.String({ minLength: 1, description: 'Only the group of this policy.' }),
-            ),
-          }),
-          response: { 200: pageOf(groupSchema) },
-        },
-      },
-      async (request) => {
-        const { items, next_cursor } = await groups.list(request.query)
-        return { items: items.map(render), next_cursor }
-      },
-    )
-
-    app.get(
-      '/groups/:id',
-      {
-        config: { role: 'viewer', etag: true },
-        schema: {
-          tags: TAGS,
-          summary: 'One group',
-          description: 'Its members are a list of their own.',
-          params,
-          response: { 200: groupSchema },
-        },
-      },
-      async (request, reply) => {
-        const group = await groups.get(request.params.id)
-        return reply.header('etag', etagOf(group.version)).send(render(group))
-      },
-    )
-
-    app.patch(
-      '/groups/:id',
-      {
-        config: { role: 'admin', etag: true },
-        schema: {
-          tags: TAGS,
-          summary: 'Rename a static group',
-          description: 'A JSON merge patch. The group of a policy is renamed with the policy.',
-          params,
-          body: Type.Object(
-            { name: Type.Optional(name) },
-            { title: 'GroupPatch', description: 'What is to change.' },
-          ),
-          response: { 200: groupSchema },
-        },
-      },
-      async (request, reply) => {
-        const group = await groups.rename(request.params.id, request.body.name, request.act)
-        return reply.header('etag', etagOf(group.version)).send(render(group))
-      },
-    )
-
-    app.delete(
-      '/groups/:id',
-      {
-        config: { role: 'admin', etag: true },
-        schema: {
-          tags: TAGS,
-          summary: 'Delete a static group',
-          description: 'Refused while an enrollment policy puts its devices into it.',
-          params,
-          response: { 204: nothing },
-        },
-      },
-      async (request, reply) => {
-        await groups.remove(request.params.id, request.act)
-        return reply.code(204).send()
-      },
-    )
-  }
+        { title: 'NewGroup', description: 'What makes a group.' },
+      ),
+      run: (body, act) => groups.create(body.name, act),
+    },
+    list: {
+      summary: 'Groups by name',
+      description: 'Static ones and those of policies.',
+      query: Type.Object({
+        ...pageQuery,
+        kind: Type.Optional(kind),
+        name: Type.Optional(Type.String({ minLength: 1, description: 'Only the group of this name.' })),
+        policy_id: Type.Optional(
+          Type.String({ minLength: 1, description: 'Only the group of this policy.' }),
+        ),
+      }),
+      run: groups.list,
+    },
+    get: { summary: 'One group', description: 'Its members are a list of their own.', run: groups.get },
+    update: {
+      summary: 'Rename a static group',
+      description: 'A JSON merge patch. The group of a policy is renamed with the policy.',
+      body: Type.Object(
+        { name: Type.Optional(name) },
+        { title: 'GroupPatch', description: 'What is to change.' },
+      ),
+      run: (id, patch, act) => groups.rename(id, patch.name, act),
+    },
+    remove: {
+      summary: 'Delete a static group',
+      description: 'Refused while an enrollment policy puts its devices into it.',
+      run: groups.remove,
+    },
+  })
 }
 
 function members(groups: Groups): FastifyPluginAsyncTypebox {
@@ -197,7 +132,6 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
       {
         config: { role: 'viewer' },
         schema: {
-          tags: TAGS,
           summary: 'The devices in a group, by id',
           description: 'Those of a dynamic group are the live devices of its policy.',
           params,
@@ -223,7 +157,6 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
         config: { role: 'operator', etag: true, maxValues: MAX_MEMBERS + 10 },
         bodyLimit: MAX_BODY_BYTES,
         schema: {
-          tags: TAGS,
           summary,
           description,
           params,
@@ -241,7 +174,6 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
       {
         config: { role: 'operator', etag: true },
         schema: {
-          tags: TAGS,
           summary: 'Take a device out of a static group',
           description: 'The device itself is not told.',
           params: Type.Object({ ...params.properties, device_id: text('The id of the device.') }),
