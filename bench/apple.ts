@@ -17,7 +17,7 @@ export interface Apple {
   settings: Record<string, string>
 }
 
-/** Starts one. */
+/** Starts the fakes; the CA's certificate is put into the folder. */
 export async function startApple(folder: string): Promise<Apple> {
   const cloud = await startFakeAde()
   const ca = await createFakeAppleCa(new Date())

@@ -106,7 +106,10 @@ async function seedServer(engine: Engine, settings: Settings, apple: Apple, fact
   const before = performance.now()
   const server = await startServer('firstboot', settings)
   facts.push({
-    ...{ engine, name: 'first start until it serves', value: (performance.now() - before) / 1000, unit: 's' },
+    engine,
+    name: 'first start until it serves',
+    value: (performance.now() - before) / 1000,
+    unit: 's',
     note: 'keys and schema included',
   })
   const { linkPath, topic } = await prepare(server)

@@ -66,12 +66,22 @@ async function enrolOne(connection: Connection, linkPath: string): Promise<void>
     await ask(connection, put(path, type, signature.toString('base64'), body))
   }
   await send('/mdm/checkin', CHECK_IN, {
-    ...{ MessageType: 'Authenticate', Topic: topic, SerialNumber: `F7${number}`, DeviceName: 'iPhone' },
-    ...{ Model: 'MQ003ZD', ModelName: 'iPhone', ProductName: 'iPhone15,2', OSVersion: '18.5' },
-    ...{ BuildVersion: '22F76', IMEI: `3512345${number}` },
+    MessageType: 'Authenticate',
+    Topic: topic,
+    SerialNumber: `F7${number}`,
+    DeviceName: 'iPhone',
+    Model: 'MQ003ZD',
+    ModelName: 'iPhone',
+    ProductName: 'iPhone15,2',
+    OSVersion: '18.5',
+    BuildVersion: '22F76',
+    IMEI: `3512345${number}`,
   })
   await send('/mdm/checkin', CHECK_IN, {
-    ...{ MessageType: 'TokenUpdate', Topic: topic, Token: randomBytes(32), PushMagic: `B6E2B3A0-${number}` },
+    MessageType: 'TokenUpdate',
+    Topic: topic,
+    Token: randomBytes(32),
+    PushMagic: `B6E2B3A0-${number}`,
     UnlockToken: Buffer.alloc(1024, 9),
   })
   await send('/mdm/connect', COMMAND, { Status: 'Idle' })
@@ -83,7 +93,10 @@ async function certify(
 ): Promise<Certificate> {
   const signer = await signerOf(key)
   const request = await buildRequest({
-    ...{ type: 'PKCSReq', ca, signer, transactionId: randomBytes(20).toString('hex').toUpperCase() },
+    type: 'PKCSReq',
+    ca,
+    signer,
+    transactionId: randomBytes(20).toString('hex').toUpperCase(),
     content: await createCsr({ subject: [['CN', 'bench']], key, challengePassword: challenge }),
   })
   const type = { 'Content-Type': 'application/x-pki-message' }
@@ -100,7 +113,9 @@ function signerOf(key: KeyObject): Promise<Identity> {
   if (signer === undefined) {
     const dates = { notBefore: new Date(now), notAfter: new Date(now + 365 * DAY_MS) }
     signer = createLeaf({
-      ...{ subject: [['CN', 'MDM SCEP SIGNER']], serialNumber: Buffer.of(1), key },
+      subject: [['CN', 'MDM SCEP SIGNER']],
+      serialNumber: Buffer.of(1),
+      key,
       ...dates,
     })
     signers.set(key, signer)

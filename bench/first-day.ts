@@ -36,7 +36,10 @@ export async function firstDay(
   let turn = 0
   const polls = (length: number): Promise<LoadResult> =>
     paced({
-      ...{ port: server.port, connections: CONNECTIONS, perSecond, seconds: length },
+      port: server.port,
+      connections: CONNECTIONS,
+      perSecond,
+      seconds: length,
       next: () => requests[turn++ % requests.length] ?? Buffer.alloc(0),
     })
   await polls(2)
@@ -50,16 +53,17 @@ export async function firstDay(
     throw new Error(`${report.enrolled} of ${serials.length} phones enrolled: ${report.problems.join('; ')}`)
   return [
     {
-      ...{
-        engine,
-        name: 'poll p99 while phones enrol against quiet',
-        value: busy.p99 / quiet.p99,
-        unit: 'x',
-      },
+      engine,
+      name: 'poll p99 while phones enrol against quiet',
+      value: busy.p99 / quiet.p99,
+      unit: 'x',
       note: `${quiet.p99.toFixed(1)} and ${busy.p99.toFixed(1)} ms; p50 ${quiet.p50.toFixed(1)} and ${busy.p50.toFixed(1)} ms; ${perSecond} polls/s of ${crowd.length} devices`,
     },
     {
-      ...{ engine, name: 'phones enrolled from power-on to first poll', value: report.enrolled, unit: '' },
+      engine,
+      name: 'phones enrolled from power-on to first poll',
+      value: report.enrolled,
+      unit: '',
       note: `of ${serials.length} within ${seconds} s; each took ${report.p50.toFixed(0)} ms (p50), ${report.max.toFixed(0)} ms at most`,
     },
   ]

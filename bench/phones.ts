@@ -42,7 +42,10 @@ async function powerOn({ serial, certificate }: PhonesWork['phones'][number]): P
   const random = createRandom(serial)
   const content = { url, is_supervised: true }
   const phone = createPhone({
-    ...{ http, random, keys: pool, chain: certificates },
+    http,
+    random,
+    keys: pool,
+    chain: certificates,
     facts: inventDevice(random, { serialNumber: serial }),
     identity: { key, certificate: parseCertificate(Buffer.from(certificate)) },
     activate: () => ({ uuid: 'bench', organization: 'Bench', content }),

@@ -37,7 +37,10 @@ export async function benchRatios(folder: string, engine?: string, only?: string
       load({ port: empty.port, connections, seconds: SECONDS[connections], next: () => request })
     const figures = await measure('empty', empty, run)
     found.rows.push({
-      ...{ engine: 'none', scenario: 'nothing (ceiling)', server: 'empty', connections },
+      engine: 'none',
+      scenario: 'nothing (ceiling)',
+      server: 'empty',
+      connections,
       ...figures,
     })
   }

@@ -58,8 +58,11 @@ export function print(rows: readonly Row[], facts: readonly Fact[]): void {
     const empty = rows.find((other) => other.server === 'empty' && other.connections === row.connections)
     console.log(
       line([
-        ...[row.scenario, row.engine, String(row.connections)],
-        ...[ratio(row.perSecond, plain?.perSecond), ratio(plain?.cpuMs, row.cpuMs)],
+        row.scenario,
+        row.engine,
+        String(row.connections),
+        ratio(row.perSecond, plain?.perSecond),
+        ratio(plain?.cpuMs, row.cpuMs),
         ratio(row.perSecond, empty?.perSecond),
         ...figures(row),
       ]),

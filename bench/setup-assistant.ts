@@ -39,8 +39,13 @@ async function makePosts({ ca }: Apple, serials: readonly string[], path: string
       const identity = await ca.deviceIdentity(SERIAL, { key: n % 2 === 0 ? ec : await keyPool.next() })
       const message = await signMachineInfo(
         {
-          ...{ SERIAL, UDID: `00008101-${SERIAL}`, PRODUCT: 'iPhone15,2', VERSION: '22F76' },
-          ...{ OS_VERSION: '18.5', LANGUAGE: 'de_CH', MDM_CAN_REQUEST_SOFTWARE_UPDATE: true },
+          SERIAL,
+          UDID: `00008101-${SERIAL}`,
+          PRODUCT: 'iPhone15,2',
+          VERSION: '22F76',
+          OS_VERSION: '18.5',
+          LANGUAGE: 'de_CH',
+          MDM_CAN_REQUEST_SOFTWARE_UPDATE: true,
         },
         identity,
         { chain: ca.chain },

@@ -32,15 +32,24 @@ export async function syncAndAssign(engine: string, server: ServerProcess, apple
     throw new Error(`Apple complains: ${JSON.stringify(apple.cloud.violations[0])}`)
   return [
     {
-      ...{ engine, name: 'serial numbers a second in a first sync', value: SERIALS / seconds, unit: '/s' },
+      engine,
+      name: 'serial numbers a second in a first sync',
+      value: SERIALS / seconds,
+      unit: '/s',
       note: `${SERIALS} in ${seconds.toFixed(1)} s`,
     },
     {
-      ...{ engine, name: 'memory that the sync took at most', value: most - before, unit: 'MB' },
+      engine,
+      name: 'memory that the sync took at most',
+      value: most - before,
+      unit: 'MB',
       note: `${before} MB before, ${most} at most, ${after} after`,
     },
     {
-      ...{ engine, name: 'calls for the assignment of all of them', value: calls() - callsBefore, unit: '' },
+      engine,
+      name: 'calls for the assignment of all of them',
+      value: calls() - callsBefore,
+      unit: '',
       note: `in ${assignSeconds.toFixed(1)} s`,
     },
   ]

@@ -92,8 +92,12 @@ function look(from: number, request: Uint8Array): void {
 function submit(from: number, { cookie, token }: { cookie: string; token: string }, body: string): void {
   const text = `csrf_token=${encodeURIComponent(token)}&${body}`
   const head = [
-    ...['POST /enroll HTTP/1.1', 'Host: bench', 'Connection: close', `Cookie: ${cookie}`],
-    ...['Content-Type: application/x-www-form-urlencoded', `Content-Length: ${text.length}`],
+    'POST /enroll HTTP/1.1',
+    'Host: bench',
+    'Connection: close',
+    `Cookie: ${cookie}`,
+    'Content-Type: application/x-www-form-urlencoded',
+    `Content-Length: ${text.length}`,
   ]
   open(from, (socket) => socket.write(`${head.join('\r\n')}\r\n\r\n${text}`))
 }

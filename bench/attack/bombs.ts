@@ -80,8 +80,12 @@ export async function slowChain(): Promise<Buffer> {
   const certificate = { ...parseCertificate(leaf.certificate.der), der: changed(leaf.certificate, {}) }
   return signMachineInfo(
     {
-      ...{ SERIAL: 'F9SLOW00000', UDID: '00008101-000000000000001E', PRODUCT: 'iPhone15,2' },
-      ...{ VERSION: '22F76', OS_VERSION: '18.5', LANGUAGE: 'de' },
+      SERIAL: 'F9SLOW00000',
+      UDID: '00008101-000000000000001E',
+      PRODUCT: 'iPhone15,2',
+      VERSION: '22F76',
+      OS_VERSION: '18.5',
+      LANGUAGE: 'de',
     },
     { key: leaf.key, certificate },
     { chain: slow.map((der) => ({ ...issuer.certificate, der })) },

@@ -46,7 +46,9 @@ export async function honestLargeMessages(port: number, device: Speaker, seconds
   const app = { Identifier: 'com.example.application', Name: 'x'.repeat(900), Version: '1.0' }
   const body = Buffer.from(
     writePlist({
-      ...{ Status: 'Acknowledged', UDID: device.id, CommandUUID: 'none' },
+      Status: 'Acknowledged',
+      UDID: device.id,
+      CommandUUID: 'none',
       InstalledApplicationList: Array.from({ length: LARGE_BYTES / 1024 }, () => app),
     }),
   )

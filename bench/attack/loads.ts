@@ -74,20 +74,22 @@ function slowHeaders(): Buffer[] {
     bytesOf('PUT /mdm/checkin', { ...CLOSE, 'Content-Type': type }, Buffer.from('x'))
   const get = (headers: Record<string, string>) => bytesOf('GET /enroll', { ...CLOSE, ...headers }, NONE)
   return [
-    ...[typed(`a/b${';=='.repeat(40)}x`), typed(`a/b${';=='.repeat(15_000)}x`), typed(`a/b${blanks}x`)],
-    ...[
-      typed(`a/b;${' ;'.repeat(30_000)}x`),
-      typed(`a/b; c="${'\\'.repeat(60_000)}`),
-      typed(`a/b; c=${blanks}`),
-    ],
-    ...[get({ Cookie: 'a=;'.repeat(20_000) }), get({ Cookie: `a=${blanks}b` })],
-    ...[get({ 'Accept-Language': `de${';q='.repeat(20_000)}` }), get({ Accept: `a/b${blanks}x` })],
-    ...[get({ Authorization: `Basic ${blanks}x` }), get({ 'If-Match': `"a"${blanks}"` })],
-    ...[
-      get({ 'User-Agent': `Mozilla/5.0 (${'(;'.repeat(30_000)}` }),
-      get({ 'X-Forwarded-For': '1,'.repeat(30_000) }),
-    ],
-    ...[get({ Host: 'a.'.repeat(30_000) }), get({ Origin: `https://${blanks}x` })],
+    typed(`a/b${';=='.repeat(40)}x`),
+    typed(`a/b${';=='.repeat(15_000)}x`),
+    typed(`a/b${blanks}x`),
+    typed(`a/b;${' ;'.repeat(30_000)}x`),
+    typed(`a/b; c="${'\\'.repeat(60_000)}`),
+    typed(`a/b; c=${blanks}`),
+    get({ Cookie: 'a=;'.repeat(20_000) }),
+    get({ Cookie: `a=${blanks}b` }),
+    get({ 'Accept-Language': `de${';q='.repeat(20_000)}` }),
+    get({ Accept: `a/b${blanks}x` }),
+    get({ Authorization: `Basic ${blanks}x` }),
+    get({ 'If-Match': `"a"${blanks}"` }),
+    get({ 'User-Agent': `Mozilla/5.0 (${'(;'.repeat(30_000)}` }),
+    get({ 'X-Forwarded-For': '1,'.repeat(30_000) }),
+    get({ Host: 'a.'.repeat(30_000) }),
+    get({ Origin: `https://${blanks}x` }),
   ]
 }
 
@@ -175,8 +177,12 @@ async function looks({ linkPath, adePath }: Stage): Promise<Buffer[]> {
   const ca = await createFakeAppleCa(new Date())
   const untrusted = await signMachineInfo(
     {
-      ...{ SERIAL: 'F9STRANGER0', UDID: '00008101-000000000000001E', PRODUCT: 'iPhone15,2' },
-      ...{ VERSION: '22F76', OS_VERSION: '18.5', LANGUAGE: 'de' },
+      SERIAL: 'F9STRANGER0',
+      UDID: '00008101-000000000000001E',
+      PRODUCT: 'iPhone15,2',
+      VERSION: '22F76',
+      OS_VERSION: '18.5',
+      LANGUAGE: 'de',
     },
     await ca.deviceIdentity('F9STRANGER0'),
     { chain: ca.chain },

@@ -43,7 +43,10 @@ async function enrolSome(
     members.map(async ({ id, keyIndex }) => {
       const spki = keys[keyIndex] ?? Buffer.alloc(0)
       const certificate = await issueCertificate({
-        ...{ issuer, spki, subject: [['CN', id]], ...validity(now, 365) },
+        issuer,
+        spki,
+        subject: [['CN', id]],
+        ...validity(now, 365),
         keyUsage: ['digitalSignature', 'keyEncipherment'],
         extendedKeyUsage: [OID.clientAuth],
       })
@@ -56,9 +59,14 @@ async function enrolSome(
       .values(
         enrolled.map(({ id }, at) => ({
           ...({ id, type: 'device', udid: id, topic, push_magic: 'bench', push_state: 'ok' } as const),
-          ...{ push_token: Buffer.from(id), token_update_tally: 1, token_updated_at: now },
+          push_token: Buffer.from(id),
+          token_update_tally: 1,
+          token_updated_at: now,
           serial_number: `CROWD${id.slice(-5)}${at}`,
-          ...{ authenticated_at: now, enrolled_at: now, created_at: now, updated_at: now },
+          authenticated_at: now,
+          enrolled_at: now,
+          created_at: now,
+          updated_at: now,
         })),
       )
       .execute()
@@ -66,10 +74,16 @@ async function enrolSome(
       .insertInto('issued_certificates')
       .values(
         enrolled.map(({ id, certificate, spki, fingerprint }) => ({
-          ...{ fingerprint, ca_id: issuer.certificate.fingerprint, certificate: certificate.der },
-          ...{ serial_number: certificate.serialNumber, public_key_hash: sha256(spki) },
-          ...{ attempt_id: null, enrollment_id: id, issued_at: addTime(now, -1, 'second') },
-          ...{ not_before: certificate.notBefore, not_after: certificate.notAfter },
+          fingerprint,
+          ca_id: issuer.certificate.fingerprint,
+          certificate: certificate.der,
+          serial_number: certificate.serialNumber,
+          public_key_hash: sha256(spki),
+          attempt_id: null,
+          enrollment_id: id,
+          issued_at: addTime(now, -1, 'second'),
+          not_before: certificate.notBefore,
+          not_after: certificate.notAfter,
         })),
       )
       .execute()

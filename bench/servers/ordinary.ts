@@ -7,12 +7,16 @@ import { newId } from '../../src/kernel/ids.ts'
 /** What the baseline writes of attempts and events: each by an ordinary statement of its own. */
 export type Ordinary = ReturnType<typeof createOrdinary>
 
-/** Makes it. */
+/** Each is written in the transaction of the caller; an event is announced as soon as its row is there. */
 export function createOrdinary({ clock, events }: { clock: Clock; events: Pick<Events, 'announce'> }) {
   async function step(trx: Tx, id: string, ...steps: NewStep[]): Promise<void> {
     const at = clock.now()
     const rows = steps.map(({ detail = {}, step: name, outcome, reason = null }) => ({
-      ...{ attempt_id: id, at, step: name, outcome, reason },
+      attempt_id: id,
+      at,
+      step: name,
+      outcome,
+      reason,
       detail: JSON.stringify(detail),
     }))
     await trx.insertInto('enrollment_attempt_steps').values(rows).execute()
@@ -23,9 +27,14 @@ export function createOrdinary({ clock, events }: { clock: Clock; events: Pick<E
     await trx
       .insertInto('event_outbox')
       .values({
-        ...{ type, reason, at: clock.now(), data: JSON.stringify(data) },
-        ...{ enrollment_id: who.enrollment_id ?? null, serial_number: who.serial_number ?? null },
-        ...{ user_name: who.user_name ?? null, attempt_id: who.attempt_id ?? null },
+        type,
+        reason,
+        at: clock.now(),
+        data: JSON.stringify(data),
+        enrollment_id: who.enrollment_id ?? null,
+        serial_number: who.serial_number ?? null,
+        user_name: who.user_name ?? null,
+        attempt_id: who.attempt_id ?? null,
       })
       .execute()
     events.announce(event)
@@ -41,9 +50,19 @@ export function createOrdinary({ clock, events }: { clock: Clock; events: Pick<E
       await trx
         .insertInto('enrollment_attempts')
         .values({
-          ...{ id, reason: null, serial_number: null, udid: null, user_id: null, user_name: null },
-          ...{ policy_id: null, link_id: null, enrollment_id: null, closed_at: null },
-          ...{ ...attempt, created_at: now, updated_at: now },
+          id,
+          reason: null,
+          serial_number: null,
+          udid: null,
+          user_id: null,
+          user_name: null,
+          policy_id: null,
+          link_id: null,
+          enrollment_id: null,
+          closed_at: null,
+          ...attempt,
+          created_at: now,
+          updated_at: now,
         })
         .execute()
       await step(trx, id, ...steps)

@@ -118,11 +118,10 @@ export function plainEnrollment(deps: {
         .execute()
       await ordinary.step(trx, challenge.attempt_id ?? '', { step: 'certificate', outcome: 'passed' })
       const data = {
-        ...{
-          certificate_serial_number: certificate.serialNumber,
-          not_after: certificate.notAfter.toISOString(),
-        },
-        ...{ transaction_id: message.transactionId, renewal: false },
+        certificate_serial_number: certificate.serialNumber,
+        not_after: certificate.notAfter.toISOString(),
+        transaction_id: message.transactionId,
+        renewal: false,
       }
       await ordinary.emit(trx, { type: 'certificate.issued', attempt_id: challenge.attempt_id, data })
     })
@@ -188,7 +187,9 @@ export function plainEnrollment(deps: {
           .execute()
         await ordinary.step(trx, attempt.id, { step: 'authenticate', outcome: 'passed' })
         await ordinary.emit(trx, {
-          ...{ type: 'device.authenticated', enrollment_id: id, attempt_id: attempt.id },
+          type: 'device.authenticated',
+          enrollment_id: id,
+          attempt_id: attempt.id,
           data: { again: false },
         })
       })

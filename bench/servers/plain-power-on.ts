@@ -77,7 +77,10 @@ export function plainPowerOn(deps: {
       const id = await ordinary.open(
         trx,
         {
-          ...{ way: 'ade', serial_number: serial, udid, policy_id: policy.id },
+          way: 'ade',
+          serial_number: serial,
+          udid,
+          policy_id: policy.id,
           deadline: addTime(clock.now(), 60, 'minute'),
         },
         ...checked.steps,

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { nearest } from '../kernel/nearest.ts'
 import type { Env } from './env.ts'
 import { VARIABLES } from './env.ts'
 import {
@@ -131,22 +132,6 @@ function readService(reader: Reader, name: 'FIRSTBOOT_ADE' | 'FIRSTBOOT_APNS', u
 
 /** Names the setting that was most likely meant, if one differs by little. */
 function suggestion(name: string): string {
-  const near = VARIABLES.map((variable) => ({ variable, distance: editDistance(name, variable) }))
-    .filter(({ distance }) => distance <= 2)
-    .toSorted((a, b) => a.distance - b.distance)[0]
-  return near === undefined ? '' : `; is ${near.variable} meant?`
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (let index = 0; index < a.length; index++) {
-    const next = [index + 1]
-    for (let column = 1; column <= b.length; column++) {
-      const replaced = (row[column - 1] ?? 0) + (a[index] === b[column - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+  const near = nearest(name, VARIABLES, () => 2)
+  return near === undefined ? '' : `; is ${near} meant?`
 }

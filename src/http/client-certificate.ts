@@ -1,3 +1,4 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../kernel/clock.ts'
@@ -10,6 +11,15 @@ const WARNING_INTERVAL_MS = 60_000
 
 /** Finds the certificate (DER) that the client of a request proved to own; undefined when there is none. */
 export type ClientCertificateOf = (request: IncomingMessage) => Buffer | undefined
+
+/** Lets the routes of a scope ask for it. */
+export function decorateWithClientCertificate(app: FastifyInstance, of: ClientCertificateOf): void {
+  app.decorateRequest('clientCertificate', {
+    getter(this: FastifyRequest) {
+      return of(this.raw)
+    },
+  })
+}
 
 /**
  * Reads it from the proxy's header when the peer is a trusted proxy, else from our own TLS connection. A trusted

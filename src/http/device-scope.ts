@@ -4,7 +4,7 @@ import { type ErrorCode, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
-import type { ClientCertificateOf } from './client-certificate.ts'
+import { type ClientCertificateOf, decorateWithClientCertificate } from './client-certificate.ts'
 import { createDeviceBodies } from './device-bodies.ts'
 import { toAppError } from './errors.ts'
 
@@ -37,11 +37,7 @@ export function deviceScope(deps: {
 }): FastifyPluginAsync {
   return async (app) => {
     takeRawBodies(app, deps.prove)
-    app.decorateRequest('clientCertificate', {
-      getter(this: FastifyRequest) {
-        return deps.clientCertificateOf(this.raw)
-      },
-    })
+    decorateWithClientCertificate(app, deps.clientCertificateOf)
     app.setErrorHandler((thrown, request, reply) => refuse(deps.log, thrown, request, reply))
     app.addHook('onSend', (_request, reply, _payload, done) => {
       if (reply.statusCode === 401) {

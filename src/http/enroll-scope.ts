@@ -4,9 +4,10 @@ import { AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
-import type { ClientCertificateOf } from './client-certificate.ts'
+import { type ClientCertificateOf, decorateWithClientCertificate } from './client-certificate.ts'
 import { toAppError } from './errors.ts'
 import { createFailureLimiter } from './failures.ts'
+import { takeBytes } from './bodies.ts'
 
 /** MachineInfo and forms have some kilobytes, and whoever sends them is a stranger yet. */
 const BODY_LIMIT_BYTES = 64 * 1024
@@ -34,17 +35,8 @@ export function enrollScope(deps: {
   }
 
   return async (app) => {
-    app.removeAllContentTypeParsers()
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
-      (_request, body, done) => done(null, body),
-    )
-    app.decorateRequest('clientCertificate', {
-      getter(this: FastifyRequest) {
-        return deps.clientCertificateOf(this.raw)
-      },
-    })
+    takeBytes(app, BODY_LIMIT_BYTES)
+    decorateWithClientCertificate(app, deps.clientCertificateOf)
     app.decorateRequest('noteFailure', function (this: FastifyRequest) {
       limiter.note(this.ip)
       if (limiter.retryAfter(this.ip) > 0) throw new AppError('too_many_failures')

@@ -6,7 +6,7 @@ import { createAccessLog, noteRefusal } from './access-log.ts'
 import { type Authenticate, checkRole, decorateWithOperator } from './authentication.ts'
 import { basicCredentials } from './credentials.ts'
 import { toOperatorError } from './errors.ts'
-import { refuseNul } from './json.ts'
+import { refuseNul, takeBytes } from './bodies.ts'
 import { createSiteCheck } from './other-sites.ts'
 import { shorten } from './problem.ts'
 
@@ -28,11 +28,7 @@ export function nanomdmScope(deps: {
   const checkSite = createSiteCheck(deps.config.publicUrl)
   return async (app) => {
     decorateWithOperator(app, 'nanomdm')
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
-      (_request, body, done) => done(null, body),
-    )
+    takeBytes(app, BODY_LIMIT_BYTES)
     app.setErrorHandler((thrown, request, reply) => {
       const error = toOperatorError(thrown)
       const { status, text } = describeError(error.code)

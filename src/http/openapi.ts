@@ -124,15 +124,17 @@ function headersOf(method: string, route: RouteOptions): TSchema {
 
 const IDEMPOTENCY = 'The same key with the same request within 24 hours gets the same answer again.'
 
+/** What any call may be answered. */
+const ALWAYS = [400, 401, 403, 500, 503]
+
 function problemsOf(method: string, route: RouteOptions): Record<string, unknown> {
   const hasBody = BODY_METHODS.has(method)
   const statuses = [
-    ...[400, 401, 403],
+    ...ALWAYS,
     ...(route.url.includes(':') ? [404] : []),
     ...(hasBody || method === 'DELETE' ? [409] : []),
     ...(takesIfMatch(method, route) ? [412] : []),
     ...(hasBody ? [413, 415, 422] : []),
-    ...[500, 503],
   ]
   const content = { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' } } }
   return Object.fromEntries(

@@ -9,7 +9,7 @@ import * as store from './store.ts'
 /** Enrollments and their channels, and what devices said of themselves. */
 export type Devices = ReturnType<typeof createDevices>
 
-/** Makes the devices door. */
+/** `reader` reads what devices said of themselves, a page of it at a time. */
 export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<MessageReader, 'readList'> }) {
   const { db } = deps
   const seen = createSeen(deps)

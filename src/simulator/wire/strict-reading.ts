@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { isLoopbackHost } from '../../kernel/loopback.ts'
 import { isDict } from '../../protocol/plist/index.ts'
 import type { PlistDict, PlistValue } from '../../protocol/plist/index.ts'
 
@@ -43,8 +44,7 @@ export function textsOf(dict: PlistDict, key: string, where: string): string[] {
 export function urlOf(dict: PlistDict, key: string, where: string, plainAllowed = false): string {
   const text = textOf(dict, key, where)
   const url = URL.canParse(text) ? new URL(text) : refuse(`${where}: ${key} is not a URL`)
-  const loopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname)
-  const plain = url.protocol === 'http:' && (plainAllowed || loopback)
+  const plain = url.protocol === 'http:' && (plainAllowed || isLoopbackHost(url.hostname))
   if (url.protocol !== 'https:' && !plain) refuse(`${where}: ${key} is not https`)
   if (url.username !== '' || url.password !== '' || url.hash !== '') {
     refuse(`${where}: ${key} holds credentials or a fragment`)

@@ -26,6 +26,12 @@ export function takeJson(app: FastifyInstance): void {
   )
 }
 
+/** Takes bodies of any type as they are. */
+export function takeBytes(app: FastifyInstance, bodyLimit: number): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
+}
+
 /** Refuses U+0000 in an address: no column can hold it, and no name of ours has it. */
 export function refuseNul(request: FastifyRequest): void {
   if (request.url.includes('%00')) throw new AppError('invalid_request', 'The address has a U+0000 in it.')
