@@ -46,8 +46,7 @@ export async function oidcWorld(
     ACT,
   )
   const { session } = await signin.sessions.open({ attempt: 'a-1' })
-  const start = (returnTo = '/enroll/web/key?x=1') =>
-    signin.oidc.start({ sourceId: source.id, session, returnTo })
+  const start = () => signin.oidc.start({ sourceId: source.id, session })
   const finish = (query: URLSearchParams, at: typeof session | undefined = session) =>
     signin.oidc.finish({ session: at, query, requestId: 'request-7' })
   /** Goes through the provider's pages and gives what it sends the browser back with. */
@@ -61,7 +60,7 @@ export async function oidcWorld(
 }
 
 /** Fills in the form of the provider's page; the query of the redirect that follows. */
-export async function signInThere(url: string, username: string): Promise<URLSearchParams> {
+async function signInThere(url: string, username: string): Promise<URLSearchParams> {
   const page = await fetch(url, { redirect: 'manual' })
   const transaction = /name="transaction" value="([^"]+)"/.exec(await page.text())?.[1] ?? ''
   const answer =

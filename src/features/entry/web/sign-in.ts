@@ -137,8 +137,7 @@ export function createSignInSteps(deps: EntryDeps, travel: Travel) {
   }
 
   async function toProvider(request: WebRequest, at: Traveller, sourceId: string): Promise<WebAnswer> {
-    const returnTo = PATHS[at.journey.way]
-    const started = await signin.oidc.start({ sourceId, session: at.session, returnTo })
+    const started = await signin.oidc.start({ sourceId, session: at.session })
     if (!started.ok) return failed(request, at, started, undefined)
     const { url: to, setCookie } = started
     return { kind: 'redirect', to, ...(setCookie !== undefined && { setCookie }) }

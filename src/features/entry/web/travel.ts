@@ -60,13 +60,6 @@ export function createTravel(deps: EntryDeps) {
       return found && signin.sessions.csrfMatches(found.session, token) ? found : undefined
     },
 
-    /** Changes what is kept of the journey; undefined when its session has ended. */
-    async move(traveller: Traveller, change: Partial<Journey>): Promise<Traveller | undefined> {
-      const session = await signin.sessions.update(traveller.session, (state) => ({ ...state, ...change }))
-      const journey = session && journeyIn(session.state)
-      return session && journey && { session, journey }
-    },
-
     /** Whether the attempt of the journey is in progress; at the page there is none before the certificate. */
     async isOpen({ journey: { attempt_id: id, way } }: Traveller): Promise<boolean> {
       if (way === 'page') return true

@@ -1,7 +1,8 @@
 import * as client from 'openid-client'
 import type { createAdmission } from '../admission.ts'
 import { type SignInRefusal, type SignInResult, refuse } from '../result.ts'
-import type { PendingSignIn, Sessions, WebSession } from '../sessions/sessions.ts'
+import type { PendingSignIn, WebSession } from '../sessions/session.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { isAllowedAddress } from '../sources/rules.ts'
 import type { Sources } from '../sources/sources.ts'
 import type { OidcSource } from '../sources/types.ts'
@@ -13,19 +14,22 @@ const CALLBACK = '/enroll/oidc/callback'
 /** What is told of the claims' names, in characters. */
 const MAX_NAMES = 300
 
-/** What came of a sign-in at a provider; `returnTo` is the path that `start` was given, null when nothing is known of it. */
-type OidcResult = SignInResult & { returnTo: string | null }
+/** By whom and to where a browser is sent. */
+interface Flow {
+  providers: ReturnType<typeof createProviders>
+  redirectUri: string
+}
 
-/** Makes the sign-in at OpenID providers: authorization code with PKCE, state and nonce. */
+/** The sign-in at OpenID providers: authorization code with PKCE, state and nonce. */
 export function createOidc(deps: {
   sources: Pick<Sources, 'find'>
   sessions: Pick<Sessions, 'setPending' | 'takePending'>
-  providers: ReturnType<typeof createProviders>
+  providers: Flow['providers']
   admit: ReturnType<typeof createAdmission>['admit']
   publicUrl: string
 }) {
-  const { sources, sessions, providers, admit } = deps
-  const redirectUri = `${deps.publicUrl}${CALLBACK}`
+  const { sources, sessions, admit } = deps
+  const flow: Flow = { providers: deps.providers, redirectUri: `${deps.publicUrl}${CALLBACK}` }
 
   async function sourceOf(id: string): Promise<OidcSource | SignInRefusal> {
     const source = await sources.find(id)
@@ -36,11 +40,10 @@ export function createOidc(deps: {
     )
   }
 
-  /** Sends the browser of this session to the provider. `returnTo` is a path below /enroll. */
+  /** Sends the browser of this session to the provider. */
   async function start(options: {
     sourceId: string
     session: WebSession
-    returnTo: string
   }): Promise<{ ok: true; url: string; setCookie?: string } | SignInRefusal> {
     const source = await sourceOf(options.sourceId)
     if ('reason' in source) return source
@@ -49,57 +52,12 @@ export function createOidc(deps: {
       state: client.randomState(),
       nonce: client.randomNonce(),
       codeVerifier: client.randomPKCECodeVerifier(),
-      returnTo: /^\/enroll(?:[^\w\s\\-][^\\\s]*)?$/.test(options.returnTo) ? options.returnTo : '/enroll',
     }
-    const url = await authorizationUrl(source, pending)
+    const url = await authorizationUrl(flow, source, pending)
     if (typeof url !== 'string') return url
     const remembered = await sessions.setPending(options.session, pending)
     if (remembered !== undefined) return { ok: true, url, ...remembered }
     return refuse('sign_in_required', 'the session of this browser has ended')
-  }
-
-  async function authorizationUrl(
-    source: OidcSource,
-    pending: PendingSignIn,
-  ): Promise<string | SignInRefusal> {
-    const challenge = await client.calculatePKCECodeChallenge(pending.codeVerifier)
-    try {
-      const { href } = client.buildAuthorizationUrl(await providers.get(source), {
-        redirect_uri: redirectUri,
-        scope: source.scopes.join(' '),
-        state: pending.state,
-        nonce: pending.nonce,
-        code_challenge: challenge,
-        code_challenge_method: 'S256',
-      })
-      // What was read over https never leads to plain http, loopback included.
-      if (isAllowedAddress(href) && (!isSecure(source.issuer) || isSecure(href))) return href
-      return refuse('directory_unavailable', 'the provider names a sign-in page that is not https')
-    } catch (error) {
-      // Nobody has tried anything yet: whatever is wrong is wrong with the provider.
-      return refuse('directory_unavailable', explainOidcError(error).detail)
-    }
-  }
-
-  async function fetchClaims(
-    source: OidcSource,
-    pending: PendingSignIn,
-    query: URLSearchParams,
-  ): Promise<Claims> {
-    const provider = await providers.get(source)
-    const url = new URL(redirectUri)
-    url.search = query.toString()
-    const tokens = await client.authorizationCodeGrant(provider, url, {
-      expectedState: pending.state,
-      expectedNonce: pending.nonce,
-      pkceCodeVerifier: pending.codeVerifier,
-      idTokenExpected: true,
-    })
-    const claims = { ...tokens.claims() }
-    const isThere = personIn(claims, source) !== undefined
-    if (isThere || provider.serverMetadata().userinfo_endpoint === undefined) return claims
-    const more = await client.fetchUserInfo(provider, tokens.access_token, String(claims['sub']))
-    return joinClaims(claims, more)
   }
 
   async function redeem(
@@ -109,7 +67,7 @@ export function createOidc(deps: {
   ): Promise<SignInResult> {
     let claims: Claims
     try {
-      claims = await fetchClaims(source, pending, query)
+      claims = await fetchClaims(flow, source, pending, query)
     } catch (error) {
       return explainOidcError(error)
     }
@@ -132,21 +90,67 @@ export function createOidc(deps: {
     session: WebSession | undefined
     query: URLSearchParams
     requestId: string
-  }): Promise<OidcResult> {
+  }): Promise<SignInResult> {
     const { session, query, requestId } = options
     const state = query.getAll('state').length === 1 ? query.get('state') : null
     const pending = session && state !== null ? await sessions.takePending(session, state) : undefined
     if (pending === undefined) {
-      const detail =
-        'this browser is in no sign-in with that state: it came too late, twice, or from another browser'
-      return { ...refuse('sign_in_required', detail), returnTo: null }
+      return refuse(
+        'sign_in_required',
+        'this browser is in no sign-in with that state: it came too late, twice, or from another browser',
+      )
     }
     const source = await sourceOf(pending.sourceId)
-    const result = 'reason' in source ? source : await redeem(source, pending, { query, requestId })
-    return { ...result, returnTo: pending.returnTo }
+    return 'reason' in source ? source : redeem(source, pending, { query, requestId })
   }
 
   return { start, finish }
+}
+
+async function authorizationUrl(
+  { providers, redirectUri }: Flow,
+  source: OidcSource,
+  pending: PendingSignIn,
+): Promise<string | SignInRefusal> {
+  const challenge = await client.calculatePKCECodeChallenge(pending.codeVerifier)
+  try {
+    const { href } = client.buildAuthorizationUrl(await providers.get(source), {
+      redirect_uri: redirectUri,
+      scope: source.scopes.join(' '),
+      state: pending.state,
+      nonce: pending.nonce,
+      code_challenge: challenge,
+      code_challenge_method: 'S256',
+    })
+    // What was read over https never leads to plain http, loopback included.
+    if (isAllowedAddress(href) && (!isSecure(source.issuer) || isSecure(href))) return href
+    return refuse('directory_unavailable', 'the provider names a sign-in page that is not https')
+  } catch (error) {
+    // Nobody has tried anything yet: whatever is wrong is wrong with the provider.
+    return refuse('directory_unavailable', explainOidcError(error).detail)
+  }
+}
+
+async function fetchClaims(
+  { providers, redirectUri }: Flow,
+  source: OidcSource,
+  pending: PendingSignIn,
+  query: URLSearchParams,
+): Promise<Claims> {
+  const provider = await providers.get(source)
+  const url = new URL(redirectUri)
+  url.search = query.toString()
+  const tokens = await client.authorizationCodeGrant(provider, url, {
+    expectedState: pending.state,
+    expectedNonce: pending.nonce,
+    pkceCodeVerifier: pending.codeVerifier,
+    idTokenExpected: true,
+  })
+  const claims = { ...tokens.claims() }
+  const isThere = personIn(claims, source) !== undefined
+  if (isThere || provider.serverMetadata().userinfo_endpoint === undefined) return claims
+  const more = await client.fetchUserInfo(provider, tokens.access_token, String(claims['sub']))
+  return joinClaims(claims, more)
 }
 
 function isSecure(address: string): boolean {
