@@ -1,3 +1,4 @@
+import { isRecord } from '../kernel/records.ts'
 import type { CommonOptions } from './arguments.ts'
 import type { ApiCall, ApiClient } from './client.ts'
 import { resolveReferences } from './references.ts'
@@ -87,5 +88,5 @@ function render(
 }
 
 function isPage(value: unknown): value is Page {
-  return typeof value === 'object' && value !== null && 'items' in value && Array.isArray(value.items)
+  return isRecord(value) && Array.isArray(value['items'])
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { parseRecord } from '../kernel/records.ts'
 import { suggestion } from './suggest.ts'
 import type { Input, Verb, VerbArgument, VerbOption } from './verb.ts'
 import { UsageError } from './verb.ts'
@@ -165,7 +166,7 @@ async function convert(
     case 'past_time':
       return time(given, now, -1) ?? fail(wrong('a time (2026-05-01T08:00:00Z, or 90m, 12h, 7d ago)'))
     case 'json':
-      return parseObject(given) ?? fail(wrong('a JSON object'))
+      return parseRecord(given) ?? fail(wrong('a JSON object'))
     case 'base64_file':
       return (await readInputFile(given, name, verb)).toString('base64')
     case 'text_file':
@@ -201,16 +202,6 @@ function time(text: string, now: Date, sign = 1): string | undefined {
   if (ms !== undefined) return new Date(now.getTime() + sign * ms).toISOString()
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)
   return isTime && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined
-}
-
-/** A JSON object; undefined for any other text. */
-export function parseObject(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function fail(error: UsageError): never {

@@ -1,3 +1,4 @@
+import { isRecord } from '../kernel/records.ts'
 import { fit, visible, widthOf } from './terminal.ts'
 import type { Columns } from './verb.ts'
 
@@ -82,8 +83,4 @@ function valueAt(row: unknown, member: string): unknown {
 function plain(value: unknown): string {
   if (value === null || value === undefined) return '-'
   return visible(typeof value === 'string' ? value : JSON.stringify(value))
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -3,6 +3,7 @@ import type { IdempotencyKeys } from '../features/operators/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
+import { isRecord } from '../kernel/records.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
 import { type Authenticate, decorateWithOperator, requireOperator } from './authentication.ts'
 import { toOperatorError } from './errors.ts'
@@ -76,7 +77,8 @@ function firstVersion(deps: OperatorScopeDeps): FastifyPluginAsync {
     app.addHook('preValidation', (request, _reply, done) => {
       // A null body would be read as "no body".
       const hasSchema = request.routeOptions.schema?.body !== undefined
-      const isEmpty = request.body === undefined || isEmptyObject(request.body)
+      const isEmpty =
+        request.body === undefined || (isRecord(request.body) && Object.keys(request.body).length === 0)
       if (hasSchema || isEmpty || request.routeOptions.config.rawBody) done()
       else done(new AppError('invalid_request', 'This address takes no body.'))
     })
@@ -86,10 +88,6 @@ function firstVersion(deps: OperatorScopeDeps): FastifyPluginAsync {
     )
     for (const routes of deps.routes) await app.register(routes)
   }
-}
-
-function isEmptyObject(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0
 }
 
 function refuseUnknown(table: RoutesTable, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -1,4 +1,5 @@
-import { parseObject, readInputFile } from '../arguments.ts'
+import { parseRecord } from '../../kernel/records.ts'
+import { readInputFile } from '../arguments.ts'
 import type { ApiCall, ApiClient } from '../client.ts'
 import type { Input, Verb } from '../verb.ts'
 import { callVerb, forVerb, inPath, inQuery, listVerb, UsageError } from '../verb.ts'
@@ -14,7 +15,7 @@ async function addDocument(call: ApiCall, { body, verb: given }: Input, verb: Ve
   const { json, file } = given
   if (json !== undefined && file !== undefined)
     throw new UsageError('--json and --file do not go together', verb)
-  const document = typeof file === 'string' ? parseObject(file) : (json as object | undefined)
+  const document = typeof file === 'string' ? parseRecord(file) : (json as object | undefined)
   if (file !== undefined && document === undefined)
     throw new UsageError('--file: its content is not a JSON object', verb)
   if (document === undefined && call.method === 'PATCH')

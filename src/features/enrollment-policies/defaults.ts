@@ -1,5 +1,5 @@
+import { isRecord } from '../../kernel/records.ts'
 import { ADE, type AdeSettings, POLICY } from './schema.ts'
-import { isRecord } from './merge-patch.ts'
 
 /** The document with a default for every field that it leaves out, at each level; what it says stays as it is. */
 export function withDefaults(document: unknown): unknown {

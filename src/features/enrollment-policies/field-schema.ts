@@ -1,6 +1,6 @@
 import { type Static, type TObjectOptions, type TSchema, Type } from 'typebox'
+import { isRecord } from '../../kernel/records.ts'
 import type { Kind, Problem } from './kinds-schema.ts'
-import { isRecord } from './merge-patch.ts'
 
 /** What fields become in Apple's ADE profile: `POST /profile` of Apple's cloud service API. */
 export type ProfilePart = {

@@ -1,7 +1,4 @@
-/** Whether a JSON value is an object. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+import { isRecord } from '../../kernel/records.ts'
 
 /** The target as a JSON merge patch leaves it (RFC 7396, section 2); neither is changed. */
 export function mergePatch(target: unknown, patch: unknown): unknown {

@@ -1,6 +1,6 @@
 import type { Tx } from '../../db/index.ts'
+import { isRecord } from '../../kernel/records.ts'
 import type { Groups } from '../groups/index.ts'
-import { isRecord } from './merge-patch.ts'
 import type { Problem } from './kinds-schema.ts'
 
 /** What a policy must know of the sources at which people sign in. */

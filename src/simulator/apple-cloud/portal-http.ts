@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { parseRecord } from '../../kernel/records.ts'
 import type { ActivationProfile } from './organization.ts'
 import type { AdePortal } from './portal.ts'
 
@@ -89,7 +90,7 @@ export async function answerPortal(
 /** Refuses `message_invalid`. */
 function readPerson(text: string): Person | undefined {
   if (text.trim() === '') return undefined
-  const given = parseObject(text)
+  const given = (parseRecord(text) ?? {}) as Record<string, string | undefined>
   const { user_name: userName, password, one_time_code: oneTimeCode, new_password: newPassword } = given
   const wrong = Object.entries(given).find(
     ([name, value]) => !PERSON_FIELDS.has(name) || typeof value !== 'string',
@@ -102,15 +103,6 @@ function readPerson(text: string): Person | undefined {
 }
 
 const PERSON_FIELDS = new Set(['user_name', 'password', 'one_time_code', 'new_password'])
-
-function parseObject(text: string): Record<string, string | undefined> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, string>) : {}
-  } catch {
-    return {}
-  }
-}
 
 function token(body: Buffer): PortalAnswer {
   return { status: 200, type: TOKEN_TYPE, body }

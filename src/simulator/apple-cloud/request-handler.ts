@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../../kernel/clock.ts'
+import { parseRecord } from '../../kernel/records.ts'
 import { refused, writeError } from './answers.ts'
 import type { AdeAnswer, ErrorShape } from './answers.ts'
 import type { CallScript, ScriptedCall } from './call-script.ts'
@@ -65,7 +66,7 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     const session = sessions.use(textOf(headers, SESSION))
     if ('status' in session) return { answer: session }
     const { server, renewed } = session
-    const parsed = parseBody(body)
+    const parsed = body.length === 0 ? {} : parseRecord(body.toString('utf8'))
     if (parsed === undefined) {
       watch.report('body_invalid', `${call.method} ${call.path}: no JSON object`)
       return { answer: refused(400, 'MALFORMED_REQUEST_BODY'), renewed }
@@ -234,16 +235,4 @@ function isJson(headers: IncomingHttpHeaders): boolean {
 function textOf(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name]
   return typeof value === 'string' ? value : undefined
-}
-
-/** The JSON object of a body; no body is an empty one. */
-function parseBody(body: Buffer): Record<string, unknown> | undefined {
-  if (body.length === 0) return {}
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }

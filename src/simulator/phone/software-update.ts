@@ -1,3 +1,4 @@
+import { isRecord, parseRecord } from '../../kernel/records.ts'
 import { compareVersions, isOsVersion } from '../../protocol/ade/index.ts'
 import { isDict, parsePlist } from '../../protocol/plist/index.ts'
 import type { DeviceFacts } from '../device-facts.ts'
@@ -33,7 +34,7 @@ export function readUpdateDemand(
   if (document === undefined) return wrong(`its content type is ${String(answer.headers['content-type'])}`)
   const { code, message, details } = document
   if (code !== CODE) return wrong(`its code is ${String(code)}`)
-  const { OSVersion: osVersion, BuildVersion: buildVersion } = recordOf(details) ?? {}
+  const { OSVersion: osVersion, BuildVersion: buildVersion } = isRecord(details) ? details : {}
   if (typeof osVersion !== 'string' || !isOsVersion(osVersion))
     return wrong('details.OSVersion is no version')
   if (!device.canUpdate) wrong('the device has not said that it can update')
@@ -49,15 +50,11 @@ export function readUpdateDemand(
 function parse({ headers, body }: HttpAnswer): Readonly<Record<string, unknown>> | undefined {
   const type = mediaType(headers['content-type'])
   try {
-    if (type === 'application/json') return recordOf(JSON.parse(body.toString('utf8')))
+    if (type === 'application/json') return parseRecord(body.toString('utf8'))
     if (type !== 'application/xml' && type !== 'text/xml') return undefined
     const value = parsePlist(body)
     return isDict(value) ? value : undefined
   } catch {
     return undefined
   }
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
 }

@@ -1,4 +1,5 @@
 import { createFakeAppleCa } from '../../apple-cloud/apple-ca.ts'
+import type { ActivationProfile } from '../../apple-cloud/organization.ts'
 import { PORTAL_SERVER } from '../world/setup.ts'
 import type { Act, Stage } from '../world/stage.ts'
 
@@ -7,6 +8,18 @@ function profileOf(stage: Stage, number: number): string {
   const { profileUuid } = stage.fakes.ade.device(stage.actor(number).phone.facts.serialNumber)
   if (profileUuid === undefined) throw new Error(`Apple has no profile for phone ${number}`)
   return profileUuid
+}
+
+/** A phone that takes something else out of its profile than what stands there. */
+function withProfile(
+  change: (content: ActivationProfile['content']) => ActivationProfile['content'],
+): NonNullable<Act['special']> {
+  return ({ ade }) => ({
+    activate(serialNumber) {
+      const profile = ade.activate(serialNumber)
+      return profile && { ...profile, content: change(profile.content) }
+    },
+  })
 }
 
 /** Phones that are let in, or not, for what they are. */
@@ -65,7 +78,6 @@ export const deviceActs: readonly Act[] = [
     policy: 'current',
     special: () => ({ facts: { osVersion: '16.7', buildVersion: '20H19' } }),
     expected: ['os_update_required'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on'),
   },
   {
     phone: 16,
@@ -126,28 +138,14 @@ export const deviceActs: readonly Act[] = [
     phone: 20,
     title: 'The address in its profile has a typing error',
     policy: 'shared',
-    special: ({ ade }) => ({
-      activate(serialNumber) {
-        const profile = ade.activate(serialNumber)
-        const content = { ...profile?.content, url: `${String(profile?.content['url'])}x` }
-        return profile && { ...profile, content }
-      },
-    }),
+    special: withProfile((content) => ({ ...content, url: `${String(content['url'])}x` })),
     expected: ['unknown_key'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on'),
   },
   {
     phone: 21,
     title: 'It does not know web pages, which its policy asks for',
     policy: 'field',
-    special: ({ ade }) => ({
-      activate(serialNumber) {
-        const profile = ade.activate(serialNumber)
-        const { configuration_web_url: _, ...content } = profile?.content ?? {}
-        return profile && { ...profile, content }
-      },
-    }),
+    special: withProfile((content) => ({ ...content, configuration_web_url: undefined })),
     expected: ['sign_in_required'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on'),
   },
 ]

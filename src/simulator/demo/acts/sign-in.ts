@@ -21,7 +21,6 @@ export const signInActs: readonly Act[] = [
     who: 'anna',
     policy: 'sales',
     expected: ['sign_in_required', 'device_limit_exceeded'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on', person('anna')),
   },
   {
     phone: 5,
@@ -29,7 +28,6 @@ export const signInActs: readonly Act[] = [
     who: 'ben',
     policy: 'sales',
     expected: ['sign_in_required', 'password_expired'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on', person('ben')),
   },
   {
     phone: 6,
@@ -66,7 +64,6 @@ export const signInActs: readonly Act[] = [
     policy: 'office',
     way: DIRECTORY_WAY,
     expected: ['sign_in_required', 'enrolled'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on', person('dora@example.com')),
   },
   {
     phone: 8,
@@ -74,7 +71,6 @@ export const signInActs: readonly Act[] = [
     who: 'emil@example.com',
     policy: 'office',
     expected: ['sign_in_required', 'mfa_required'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on', person('emil@example.com')),
   },
   {
     phone: 9,
@@ -107,7 +103,6 @@ export const signInActs: readonly Act[] = [
     who: 'zoe',
     policy: 'sales',
     expected: ['sign_in_required', 'user_unknown'],
-    play: (stage, actor) => stage.powerOn(actor, 'powered on', person('zoe')),
   },
   {
     phone: 12,

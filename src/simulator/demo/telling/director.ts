@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DemoApi } from '../world/api.ts'
 import type { Fakes } from '../world/fakes.ts'
+import { person } from '../world/people.ts'
 import type { DemoServer } from '../world/server.ts'
 import type { Act, Actor, Outcome, Setup, Stage } from '../world/stage.ts'
 import type { Style } from './style.ts'
@@ -54,7 +55,10 @@ async function play(
     tries.push(made)
     write(describeTry(made, style))
   }
-  await act.play(stageFor(deps, attempt), actor)
+  const stage = stageFor(deps, attempt)
+  if (act.play === undefined)
+    await stage.powerOn(actor, 'powered on', act.who === undefined ? undefined : person(act.who))
+  else await act.play(stage, actor)
   await actor.phone.idle()
   const outcomes = outcomesOf(tries)
   const isAsExpected = outcomes.join() === act.expected.join()
@@ -72,9 +76,9 @@ function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
     attempt,
     tell: (text) => write(`    ${style.soft(text)}\n`),
     actor: (number) => actorOf(deps, number),
-    powerOn: ({ phone }, doing, person) =>
+    powerOn: ({ phone }, doing, who) =>
       attempt(doing, async () => {
-        const { screen, outcome, updatedTo, awaitedConfiguration } = await phone.powerOn(person)
+        const { screen, outcome, updatedTo, awaitedConfiguration } = await phone.powerOn(who)
         const notes = [
           ...(updatedTo === undefined ? [] : [`updated itself to ${updatedTo}`]),
           ...(awaitedConfiguration ? ['released by DeviceConfigured'] : []),
@@ -82,9 +86,9 @@ function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
         const shown = notes.length === 0 ? screen : `${screen} (${notes.join(', ')})`
         return { screen: shown, isEnrolled: outcome === 'enrolled' }
       }),
-    enrollOnPage: ({ phone }, doing, person) =>
+    enrollOnPage: ({ phone }, doing, who) =>
       attempt(doing, async () => {
-        const { screen, outcome } = await phone.enrollOnPage(`${server.url}/enroll`, person)
+        const { screen, outcome } = await phone.enrollOnPage(`${server.url}/enroll`, who)
         return { screen, isEnrolled: outcome === 'enrolled' }
       }),
   }

@@ -63,5 +63,6 @@ export interface Act {
   way?: string
   /** All that must come of it, in this order. */
   expected: readonly Outcome[]
-  play(stage: Stage, actor: Actor): Promise<void>
+  /** Left out: it is powered on, and the one named in `who` signs in. */
+  play?(stage: Stage, actor: Actor): Promise<void>
 }
