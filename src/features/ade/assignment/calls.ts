@@ -92,14 +92,13 @@ export function createCalls(
         result = await apple.call(id, steps.work)
       } catch (error) {
         if (!(error instanceof AdeError)) throw error
-        if (!UNCLEAR.includes(error.kind)) {
-          await commit(id, async (trx) => {
-            await store.deleteCall(trx, id)
-            if (error.kind === 'invalid' || error.kind === 'profile_unknown') await steps.refused(trx, error)
-          })
-          if (error.kind === 'invalid' || error.kind === 'profile_unknown') return
-        }
-        return putOff(id, error)
+        if (UNCLEAR.includes(error.kind)) return putOff(id, error)
+        const isRefused = error.kind === 'invalid' || error.kind === 'profile_unknown'
+        await commit(id, async (trx) => {
+          await store.deleteCall(trx, id)
+          if (isRefused) await steps.refused(trx, error)
+        })
+        return isRefused ? undefined : putOff(id, error)
       }
       await commit(id, async (trx) => {
         await store.deleteCall(trx, id)

@@ -27,16 +27,18 @@ interface CallFacts {
   retryAfterSeconds?: number | undefined
 }
 
+/** What calls came to. */
+export type Outcomes = ReturnType<typeof createOutcomes>
+
 /** Writes down and tells what calls came to. */
 export function createOutcomes({ clock, events }: Pick<AdeDeps, 'clock' | 'events'>) {
   async function tell(trx: Tx, call: CallFacts, serials: Record<Told, string[]>): Promise<void> {
-    const about = {
-      ...{ ade_server_id: call.serverId, policy_id: call.policyId, profile_uuid: call.profileUuid },
-    }
+    const { serverId: ade_server_id, policyId: policy_id, profileUuid: profile_uuid } = call
+    const about = { ade_server_id, policy_id, profile_uuid }
     const list = (found: string[]) => ({ count: found.length, serial_numbers: found.slice(0, TOLD_SERIALS) })
     const { done, removed, failed, throttled } = serials
     if (done.length > 0) {
-      const reason = call.profileUuid === null ? 'unassigned' : 'assigned'
+      const reason = profile_uuid === null ? 'unassigned' : 'assigned'
       await events.emit(trx, { type: 'ade_device.assigned', reason, data: { ...about, ...list(done) } })
     }
     for (const [reason, found] of Object.entries({ failed, throttled })) {
@@ -45,7 +47,7 @@ export function createOutcomes({ clock, events }: Pick<AdeDeps, 'clock' | 'event
       await events.emit(trx, { type: 'ade_device.assignment_failed', reason, data })
     }
     if (removed.length > 0) {
-      const data = { ade_server_id: call.serverId, ...list(removed) }
+      const data = { ade_server_id, ...list(removed) }
       await events.emit(trx, { type: 'ade_device.removed', reason: 'not_accessible', data })
     }
   }
@@ -61,12 +63,15 @@ export function createOutcomes({ clock, events }: Pick<AdeDeps, 'clock' | 'event
       const outcomes: store.Outcome[] = [
         ...serials.done.map((serial) => ({ serial, state: 'done' as const, retryAt: null, error: null })),
         ...serials.failed.map((serial) => ({
-          ...{ serial, state: 'failed' as const },
+          serial,
+          state: 'failed' as const,
           retryAt: retryAt(now, (failures.get(serial) ?? 0) + 1),
           error: errorOf(call.results.get(serial)?.text ?? ''),
         })),
         ...serials.throttled.map((serial) => ({
-          ...{ serial, state: 'throttled' as const, retryAt: addTime(now, pause, 'second') },
+          serial,
+          state: 'throttled' as const,
+          retryAt: addTime(now, pause, 'second'),
           error: 'Apple asks to wait before this device is assigned.',
         })),
       ]

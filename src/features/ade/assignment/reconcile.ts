@@ -4,8 +4,8 @@ import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
 import { createAddress } from './address.ts'
+import { createAssigner } from './assigner.ts'
 import { LostWork, NotNow } from './calls.ts'
-import { createPass } from './pass.ts'
 import { hasWork } from './store.ts'
 
 /** Changes of the same moment are taken together. */
@@ -30,7 +30,7 @@ export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string 
     onFailure: (error) =>
       log.error({ event: 'ade.reconcile_failed', err: error }, 'what is to be assigned could not be read'),
   })
-  const pass = createPass({ ...deps, leases, isClosing: loop.isClosed })
+  const assign = createAssigner({ ...deps, leases, isClosing: loop.isClosed })
   const address = createAddress(deps)
   let areOthersBusy = false
   let refreshedAt = -Infinity
@@ -51,7 +51,7 @@ export function createReconciler(deps: AdeDeps & { apple: Apple; worker: string 
 
   async function passOver(serverId: string, options: { refresh: boolean }): Promise<'done' | 'lost'> {
     try {
-      await pass(serverId, options)
+      await assign(serverId, options)
     } catch (error) {
       if (error instanceof LostWork) return 'lost'
       if (!(error instanceof NotNow))

@@ -1,7 +1,7 @@
 import { AdeError, type AdeDevice, type DeviceResult } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Calls } from './calls.ts'
-import type { createOutcomes } from './outcomes.ts'
+import type { Outcomes } from './outcomes.ts'
 import { isSameProfile } from './rendering.ts'
 import * as store from './store.ts'
 
@@ -12,12 +12,9 @@ const MAX_CANDIDATES = 5
 
 /** Finds out what became of a change whose outcome was never written down. */
 export function createRecovery(
-  deps: Pick<AdeDeps, 'clock' | 'log' | 'events'> & {
-    calls: Calls
-    outcomes: ReturnType<typeof createOutcomes>
-  },
+  deps: Pick<AdeDeps, 'db' | 'clock' | 'log' | 'events'> & { calls: Calls; outcomes: Outcomes },
 ) {
-  const { clock, log, events, calls, outcomes } = deps
+  const { db, clock, log, events, calls, outcomes } = deps
 
   /** The profile that was being defined, if it was: one of those that its devices have, and that is what we sent. */
   async function findDefined(call: store.CallRow, found: Found): Promise<string | undefined> {
@@ -36,11 +33,8 @@ export function createRecovery(
     return call.kind === 'define' ? findDefined(call, found) : (call.profile_uuid ?? undefined)
   }
 
-  return async function recover(
-    serverId: string,
-    reader: Parameters<typeof store.findCall>[0],
-  ): Promise<void> {
-    const call = await store.findCall(reader, serverId)
+  return async function recover(serverId: string): Promise<void> {
+    const call = await store.findCall(db.kysely, serverId)
     if (call === undefined) return
     const asOf = clock.now()
     const answer = await calls.ask(serverId, (client, options) =>
@@ -60,11 +54,9 @@ export function createRecovery(
       const { policy_id: policyId } = call
       if (call.kind === 'define' && typeof uuid === 'string' && policyId !== null) {
         const row = { ade_server_id: serverId, policy_id: policyId }
-        await store.noteProfile(trx, row, {
-          ...{ profile_uuid: uuid, defined_hash: call.hash, defined_at: call.started_at },
-          ...{ error: null, retry_at: null },
-        })
-        const data = { ade_server_id: serverId, policy_id: policyId, profile_uuid: uuid }
+        const defined = { profile_uuid: uuid, defined_hash: call.hash, defined_at: call.started_at }
+        await store.noteProfile(trx, row, { ...defined, error: null, retry_at: null })
+        const data = { ...row, profile_uuid: uuid }
         await events.emit(trx, { type: 'ade_profile.defined', reason: 'recovered', data })
       }
       if (uuid !== undefined) await outcomes.note(trx, { serverId, policyId, profileUuid: uuid, results })
@@ -84,17 +76,12 @@ function resultsOf(found: Found, uuid: string | null): Map<string, DeviceResult>
 }
 
 function seenOf(found: Found) {
-  return [...found.values()].flatMap(({ device }) =>
-    device === undefined
-      ? []
-      : [
-          {
-            serial: device.serialNumber,
-            profileUuid: device.profileUuid ?? null,
-            status: device.profileStatus ?? null,
-          },
-        ],
-  )
+  const devices = [...found.values()].flatMap(({ device = [] }) => device)
+  return devices.map(({ serialNumber: serial, profileUuid = null, profileStatus: status = null }) => ({
+    serial,
+    profileUuid,
+    status,
+  }))
 }
 
 function hasProfile({ profileStatus }: AdeDevice): boolean {

@@ -60,9 +60,8 @@ export function syncsApi({
         const { limit, cursor } = request.query
         const [before] = decodeCursor(cursor, ['string']) ?? []
         if ((await findServer(db.kysely, request.params.id)) === undefined) throw noServer()
-        const runs = await store.listRuns(db.kysely, {
-          ...{ serverId: request.params.id, before, limit: limit + 1 },
-        })
+        const query = { serverId: request.params.id, before, limit: limit + 1 }
+        const runs = await store.listRuns(db.kysely, query)
         return page(
           runs.map((run) => showRun(run, clock.now())),
           limit,

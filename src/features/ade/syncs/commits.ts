@@ -8,12 +8,13 @@ export class LostRun extends Error {
   override readonly name = 'LostRun'
 }
 
+/** How a run writes. */
+export type Commits = ReturnType<typeof createCommits>
+
 /** Writes of a run: each in a transaction in which the run is still running, and this process's. */
-export function createCommits({
-  db,
-  clock,
-  leases,
-}: Pick<AdeDeps, 'db' | 'clock'> & { leases: Leases<'ade_syncs'> }) {
+export function createCommits(deps: Pick<AdeDeps, 'db' | 'clock'> & { leases: Leases<'ade_syncs'> }) {
+  const { db, clock, leases } = deps
+
   /** Runs `work` and writes to the server what it returns. */
   async function write(
     run: store.SyncRun,

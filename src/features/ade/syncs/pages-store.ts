@@ -5,6 +5,9 @@ import type { AdeDevice } from '../../../protocol/ade/index.ts'
 /** Pages of all servers are written one after the other; an arbitrary number that nothing else locks. */
 const PAGE_LOCK = 7_203_012
 
+/** Serial numbers that are named of many that were found. */
+const NAMED_SERIALS = 100
+
 /** How a page is to be written. */
 interface PageContext {
   serverId: string
@@ -26,6 +29,12 @@ export interface PageCounts {
   policySet: number
 }
 
+/** Devices that were found: how many, and the first serial numbers of them. */
+export interface Found {
+  count: number
+  serials: string[]
+}
+
 /**
  * Writes one record for each serial number, in one statement. The record with the greatest `op_date` wins, against what is
  * stored too; a serial number that stands at another of our servers moves here when this is the later news, or when it
@@ -43,20 +52,7 @@ export async function writePage(
   const serials = texts(records, 'serialNumber')
   const { rows } = await sql<PageCounts>`
     with r as (
-      select * from unnest(${serials}::text[], ${texts(records, 'model')}::text[],
-        ${texts(records, 'description')}::text[], ${texts(records, 'color')}::text[],
-        ${texts(records, 'assetTag')}::text[], ${texts(records, 'deviceFamily')}::text[],
-        ${texts(records, 'os')}::text[], ${records.map(({ opType }) => opType === 'deleted')}::boolean[],
-        ${records.map(({ opDate }) => opDate ?? null)}::timestamptz[],
-        ${records.map(({ opDate, assignedAt }) => opDate ?? assignedAt ?? null)}::timestamptz[],
-        ${records.map(({ assignedAt }) => assignedAt ?? null)}::timestamptz[],
-        ${texts(records, 'assignedBy')}::text[],
-        ${records.map(({ migrationDeadline }) => migrationDeadline ?? null)}::timestamptz[],
-        ${texts(records, 'profileUuid')}::text[], ${texts(records, 'profileStatus')}::text[],
-        ${records.map(({ profileAssignedAt }) => profileAssignedAt ?? null)}::timestamptz[],
-        ${records.map(({ profilePushedAt }) => profilePushedAt ?? null)}::timestamptz[])
-      as r (serial_number, model, description, color, asset_tag, device_family, os, gone, op_date, told_at,
-        assigned_date, assigned_by, deadline, profile_uuid, profile_status, assign_time, push_time)
+      ${rowsOf(records)}
     ), k as (
       select r.*,
         d.removed_at is null and d.released_at is null and d.ade_server_id is not null as live,
@@ -143,10 +139,10 @@ export async function writePage(
 /** Marks what a finished full sync has not brought as removed; the first serial numbers and how many there are. */
 export async function removeUnseen(
   trx: Tx,
-  context: { serverId: string; mark: string; startedAt: Date; now: Date },
-): Promise<{ count: number; serials: string[] }> {
+  context: { serverId: string; mark: string; now: Date },
+): Promise<Found> {
   const { serverId, mark, now } = context
-  const { rows } = await sql<{ count: number; serials: string[] | null }>`
+  const { rows } = await sql<Found>`
     with gone as (
       update ade_devices set removed_at = ${now}, assignment_state = null, assignment_retry_at = null,
         assignment_error = null, apple_profile_uuid = null, apple_profile_status = null, updated_at = ${now}
@@ -154,9 +150,8 @@ export async function removeUnseen(
         and released_at is null
       returning serial_number
     )
-    select (select count(*) from gone) as count, (select array_agg(serial_number) from (
-      select serial_number from gone order by serial_number limit 100) first) as serials`.execute(trx)
-  return { count: rows[0]?.count ?? 0, serials: rows[0]?.serials ?? [] }
+    ${foundIn('gone')}`.execute(trx)
+  return rows[0]!
 }
 
 /**
@@ -166,8 +161,8 @@ export async function removeUnseen(
 export async function takeDrifted(
   trx: Tx,
   context: { serverId: string; since: Date; now: Date },
-): Promise<{ count: number; serials: string[] }> {
-  const { rows } = await sql<{ count: number; serials: string[] | null }>`
+): Promise<Found> {
+  const { rows } = await sql<Found>`
     with drifted as (
       update ade_devices d set assignment_state = 'pending', assignment_retry_at = null, updated_at = ${context.now}
       from ade_profiles p
@@ -179,16 +174,43 @@ export async function takeDrifted(
           or d.apple_profile_status in ('empty', 'removed'))
       returning d.serial_number
     )
-    select (select count(*) from drifted) as count, (select array_agg(serial_number) from (
-      select serial_number from drifted order by serial_number limit 100) first) as serials`.execute(trx)
-  return { count: rows[0]?.count ?? 0, serials: rows[0]?.serials ?? [] }
+    ${foundIn('drifted')}`.execute(trx)
+  return rows[0]!
 }
 
-type TextField = 'serialNumber' | 'model' | 'description' | 'color' | 'assetTag' | 'deviceFamily' | 'os'
+function foundIn(set: 'gone' | 'drifted') {
+  const found = sql.table(set)
+  return sql`
+    select (select count(*) from ${found}) as count,
+      array(select serial_number from ${found} order by serial_number limit ${NAMED_SERIALS}) as serials`
+}
 
-function texts(
-  records: readonly AdeDevice[],
-  field: TextField | 'assignedBy' | 'profileUuid' | 'profileStatus',
-): (string | null)[] {
-  return records.map((record) => withoutNul(record[field] ?? null))
+/** The records as rows; `told_at` is when one was told at the earliest. */
+function rowsOf(records: readonly AdeDevice[]) {
+  return sql`
+    select * from unnest(${texts(records, 'serialNumber')}::text[], ${texts(records, 'model')}::text[],
+      ${texts(records, 'description')}::text[], ${texts(records, 'color')}::text[],
+      ${texts(records, 'assetTag')}::text[], ${texts(records, 'deviceFamily')}::text[],
+      ${texts(records, 'os')}::text[], ${records.map(({ opType }) => opType === 'deleted')}::boolean[],
+      ${dates(records, 'opDate')}::timestamptz[],
+      ${records.map(({ opDate, assignedAt }) => opDate ?? assignedAt ?? null)}::timestamptz[],
+      ${dates(records, 'assignedAt')}::timestamptz[], ${texts(records, 'assignedBy')}::text[],
+      ${dates(records, 'migrationDeadline')}::timestamptz[], ${texts(records, 'profileUuid')}::text[],
+      ${texts(records, 'profileStatus')}::text[], ${dates(records, 'profileAssignedAt')}::timestamptz[],
+      ${dates(records, 'profilePushedAt')}::timestamptz[])
+    as r (serial_number, model, description, color, asset_tag, device_family, os, gone, op_date, told_at,
+      assigned_date, assigned_by, deadline, profile_uuid, profile_status, assign_time, push_time)`
+}
+
+/** The members of a record that hold a `T`, or nothing. */
+type MemberOf<T> = {
+  [K in keyof AdeDevice]-?: AdeDevice[K] extends T | undefined ? K : never
+}[keyof AdeDevice]
+
+function texts(records: readonly AdeDevice[], member: MemberOf<string>): (string | null)[] {
+  return records.map((record) => withoutNul(record[member] ?? null))
+}
+
+function dates(records: readonly AdeDevice[], member: MemberOf<Date>): (Date | null)[] {
+  return records.map((record) => record[member] ?? null)
 }

@@ -1,4 +1,5 @@
 import { addTime } from '../../../kernel/clock.ts'
+import { newId } from '../../../kernel/ids.ts'
 import type { ServerRow } from '../servers/store.ts'
 import type { SyncRun } from './store.ts'
 
@@ -26,6 +27,11 @@ export function nextFullSyncAt(
   const isUnderWay = server.full_sync_mark !== null || server.cursor === null
   if (isUnderWay || server.last_full_sync_started_at === null) return null
   return addTime(server.last_full_sync_started_at, FULL_SYNC_DAYS, 'day')
+}
+
+/** What is noted of a server whose devices are all to be fetched anew. */
+export function fromTheBeginning(now: Date) {
+  return { cursor: null, cursor_is_complete: false, full_sync_mark: newId(now) }
 }
 
 /** What a sync at `now` is to be. One that was interrupted goes on. */

@@ -11,6 +11,18 @@ import { endsBy, kindOf, nextScheduled } from './plan.ts'
 import { createRunner } from './runner.ts'
 import * as store from './store.ts'
 
+/** Of a server whose account and serial numbers have never been asked for. */
+const NOTHING_KNOWN = {
+  cursor: null,
+  cursor_is_complete: false,
+  full_sync_mark: null,
+  last_full_sync_started_at: null,
+  server_uuid: null,
+  server_name: null,
+  fetch_limit: null,
+  sync_limit: null,
+}
+
 /** Syncs of the serial numbers with Apple. */
 export type Syncs = ReturnType<typeof createSyncs>
 
@@ -57,7 +69,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
       act,
       data: { ade_server_id: server.id, sync_id: id, kind, trigger },
     })
-    afterCommit(trx, () => runner.work(run))
+    afterCommit(trx, () => runner.start(run))
     return run
   }
 
@@ -94,11 +106,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
           message: "The token was exchanged for one of another of Apple's servers.",
         })
       }
-      await servers.noteServer(trx, serverId, {
-        ...{ cursor: null, cursor_is_complete: false, full_sync_mark: null },
-        ...{ last_full_sync_started_at: null, server_uuid: null, server_name: null },
-        ...{ fetch_limit: null, sync_limit: null },
-      })
+      await servers.noteServer(trx, serverId, NOTHING_KNOWN)
     },
     /** A background job: ends runs whose time is over, takes over those of dead processes, starts what is due. */
     async run(): Promise<void> {
@@ -107,7 +115,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
       const adopted = await store.adoptRuns(db.kysely, { worker: deps.worker, now, until: leaseEnd(now) })
       for (const run of adopted) {
         log.info({ event: 'ade_sync.adopted', sync_id: run.id }, 'a sync of another process goes on here')
-        runner.work(run)
+        runner.start(run)
       }
       await startScheduled()
     },

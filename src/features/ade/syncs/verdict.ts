@@ -32,7 +32,7 @@ export function noProgress(): Progress {
 }
 
 /** What comes after a page. */
-interface PageVerdict {
+export interface PageVerdict {
   /** More is to be asked for, with the cursor of this page. */
   isMore: boolean
   /** Nothing more can be asked for, though more follows: the run fails, after the page was written. */

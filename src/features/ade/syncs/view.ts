@@ -13,11 +13,20 @@ export function showRun(run: SyncRun, now: Date) {
   const { id, kind, trigger, seen, added, changed, removed, left_out, error, error_code } = run
   const finishedAt = isOver ? run.ends_by : run.finished_at
   return {
-    ...{ id, kind, state: isOver ? ('timed_out' as const) : run.state, trigger },
+    id,
+    kind,
+    state: isOver ? ('timed_out' as const) : run.state,
+    trigger,
     started_at: run.started_at.toISOString(),
     ends_by: run.ends_by.toISOString(),
     finished_at: finishedAt?.toISOString() ?? null,
-    ...{ seen, added, changed, removed, left_out, error, error_code },
+    seen,
+    added,
+    changed,
+    removed,
+    left_out,
+    error,
+    error_code,
     created_at: run.started_at.toISOString(),
     updated_at: (finishedAt ?? run.started_at).toISOString(),
   }
