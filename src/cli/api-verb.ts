@@ -5,8 +5,7 @@ import { resolveReferences } from './references.ts'
 import { formatRecord, formatTable } from './table.ts'
 import { visibleLines } from './terminal.ts'
 import { waitFor } from './wait.ts'
-import type { Input, Verb } from './verb.ts'
-import { UsageError } from './verb.ts'
+import { UsageError, type Input, type Verb } from './verb.ts'
 
 interface Page {
   items: unknown[]

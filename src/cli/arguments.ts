@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { parseRecord } from '../kernel/records.ts'
 import { suggestion } from './suggest.ts'
-import type { Input, Verb, VerbArgument, VerbOption } from './verb.ts'
-import { UsageError } from './verb.ts'
+import { UsageError, type Input, type Verb, type VerbArgument, type VerbOption } from './verb.ts'
 
 /** Options that every verb has. */
 export interface CommonOptions {

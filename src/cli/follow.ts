@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ApiClient } from './client.ts'
-import { Unreachable } from './client.ts'
+import { Unreachable, type ApiClient } from './client.ts'
 import { formatTable } from './table.ts'
 import { visible } from './terminal.ts'
 import { followEvents } from './verbs/index.ts'

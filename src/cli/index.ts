@@ -1,2 +1,1 @@
-export { runCli } from './run.ts'
-export type { CliDeps } from './run.ts'
+export { runCli, type CliDeps } from './run.ts'

@@ -1,7 +1,5 @@
-import type { ApiClient } from './client.ts'
-import { ApiProblem } from './client.ts'
-import type { Input, Thing, Verb } from './verb.ts'
-import { UsageError } from './verb.ts'
+import { ApiProblem, type ApiClient } from './client.ts'
+import { UsageError, type Input, type Thing, type Verb } from './verb.ts'
 
 type Item = Readonly<Record<string, unknown>>
 

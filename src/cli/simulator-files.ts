@@ -1,7 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createApnsCertificates } from '../simulator/index.ts'
-import type { ApnsCertificates, PemPair } from '../simulator/index.ts'
+import { createApnsCertificates, type ApnsCertificates, type PemPair } from '../simulator/index.ts'
 
 /** The fake APNs' certificates, kept in a folder so that a server that knows them need not be told again. */
 export interface ApnsFiles {

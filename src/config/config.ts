@@ -1,7 +1,6 @@
 import path from 'node:path'
 import { nearest } from '../kernel/nearest.ts'
-import type { Env } from './env.ts'
-import { VARIABLES } from './env.ts'
+import { VARIABLES, type Env } from './env.ts'
 import {
   type LogLevel,
   type MachineInfoTrust,

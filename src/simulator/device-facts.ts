@@ -1,5 +1,4 @@
-import { HEX_DIGITS } from './random.ts'
-import type { Random } from './random.ts'
+import { HEX_DIGITS, type Random } from './random.ts'
 
 /** What a device is made of and never changes its mind about. */
 export interface DeviceFacts {

@@ -1,5 +1,4 @@
-import type { Verb } from '../verb.ts'
-import { callVerb, inBody, inPath, inQuery, listVerb, searchOption, timeOptions } from '../verb.ts'
+import { callVerb, inBody, inPath, inQuery, listVerb, searchOption, timeOptions, type Verb } from '../verb.ts'
 
 const link = inPath('link', 'id of the link, or the beginning of it')
 const attempt = inPath('attempt', 'id of the attempt or the beginning of it; of a serial number the newest')

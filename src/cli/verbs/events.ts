@@ -1,5 +1,4 @@
-import type { Verb } from '../verb.ts'
-import { inQuery, timeOptions } from '../verb.ts'
+import { inQuery, timeOptions, type Verb } from '../verb.ts'
 
 const options = {
   after: inQuery('text', 'only what came after this event', { value: 'ID' }),

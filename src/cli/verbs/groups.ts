@@ -1,5 +1,4 @@
-import type { Verb, VerbArgument } from '../verb.ts'
-import { callVerb, inPath, listVerb } from '../verb.ts'
+import { callVerb, inPath, listVerb, type Verb, type VerbArgument } from '../verb.ts'
 
 const id = inPath('group', 'id or name of the group')
 const devices: VerbArgument = {

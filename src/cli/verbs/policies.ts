@@ -1,8 +1,7 @@
 import { parseRecord } from '../../kernel/records.ts'
 import { readInputFile } from '../arguments.ts'
 import type { ApiCall, ApiClient } from '../client.ts'
-import type { Input, Verb } from '../verb.ts'
-import { callVerb, forVerb, inPath, inQuery, listVerb, UsageError } from '../verb.ts'
+import { callVerb, forVerb, inPath, inQuery, listVerb, UsageError, type Input, type Verb } from '../verb.ts'
 
 const id = inPath('policy', 'id or name of the policy')
 

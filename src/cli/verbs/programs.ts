@@ -1,5 +1,4 @@
-import type { Verb } from '../verb.ts'
-import { forVerb } from '../verb.ts'
+import { forVerb, type Verb } from '../verb.ts'
 
 /** Runs the server. */
 export const serve: Verb = {

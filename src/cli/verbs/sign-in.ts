@@ -1,5 +1,4 @@
-import type { Verb, VerbOption } from '../verb.ts'
-import { callVerb, inBody, inPath, listVerb } from '../verb.ts'
+import { callVerb, inBody, inPath, listVerb, type Verb, type VerbOption } from '../verb.ts'
 
 const id = inPath('sign-in source', 'id or name of the source')
 

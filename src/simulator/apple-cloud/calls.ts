@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { refused } from './answers.ts'
-import type { AdeAnswer } from './answers.ts'
+import { refused, type AdeAnswer } from './answers.ts'
 import type { Assignments } from './assignments.ts'
 import type { AppleDevice, AppleServer, Organization } from './organization.ts'
 import { MAX_LIMIT } from './paging.ts'

@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { addTime } from '../../kernel/clock.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { OAuthCredentials } from '../../protocol/ade/index.ts'
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
 import { verifyOAuth } from '../../protocol/ade/index.ts'
-import { refused } from './answers.ts'
-import type { AdeAnswer } from './answers.ts'
+import { refused, type AdeAnswer } from './answers.ts'
 import type { AppleServer, Organization } from './organization.ts'
 import type { ReportAdeViolation } from './watch.ts'
 

@@ -1,9 +1,7 @@
 import type { PlistDict } from '../../protocol/plist/index.ts'
-import { HEX_DIGITS } from '../random.ts'
-import type { Random } from '../random.ts'
+import { HEX_DIGITS, type Random } from '../random.ts'
 import type { ChannelKind } from './commands/channel-kinds.ts'
-import { createLedger } from './commands/ledger.ts'
-import type { Ledger } from './commands/ledger.ts'
+import { createLedger, type Ledger } from './commands/ledger.ts'
 
 /** A push as it arrives at a device. `token` in lower-case hex; `topic` is checked when it is known. */
 export interface Push {

@@ -1,5 +1,4 @@
-import { isDict, parsePlist } from '../../protocol/plist/index.ts'
-import type { PlistDict } from '../../protocol/plist/index.ts'
+import { isDict, parsePlist, type PlistDict } from '../../protocol/plist/index.ts'
 import type { ReportViolation } from '../wire/violations.ts'
 import type { CheckInMessage } from './check-in-messages.ts'
 import type { Contact, Reply } from './contact.ts'

@@ -3,15 +3,12 @@ import type { PlistDict } from '../../protocol/plist/index.ts'
 import type { DeviceFacts } from '../device-facts.ts'
 import type { Random } from '../random.ts'
 import type { ReportViolation } from '../wire/violations.ts'
-import { renewPush, tellRetired } from './channel.ts'
-import type { Channel } from './channel.ts'
+import { renewPush, tellRetired, type Channel } from './channel.ts'
 import { authenticateMessage, checkOutMessage, tokenUpdateMessage } from './check-in-messages.ts'
 import type { CheckInMessage } from './check-in-messages.ts'
-import { sendCheckIn } from './check-in.ts'
-import type { CheckInAnswer } from './check-in.ts'
+import { sendCheckIn, type CheckInAnswer } from './check-in.ts'
 import type { Contact } from './contact.ts'
-import { endEnrollment, presentOf } from './state.ts'
-import type { DeviceState } from './state.ts'
+import { endEnrollment, presentOf, type DeviceState } from './state.ts'
 
 /** What a device does of its own accord to tell the server of itself. */
 export interface ReportingOptions {

@@ -1,15 +1,10 @@
-import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-import { systemClock } from '../../kernel/clock.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { systemClock, type Clock } from '../../kernel/clock.ts'
 import { NS } from '../../protocol/wstrust/index.ts'
-import { listen, stop } from '../serving.ts'
-import type { Place } from '../serving.ts'
-import { faultAnswer, mexAnswer, tokenAnswer } from './wstrust-answers.ts'
-import type { FaultFields, Subject } from './wstrust-answers.ts'
-import { checkTokenRequest, RequestViolation } from './wstrust-check.ts'
-import type { TokenRequest } from './wstrust-check.ts'
+import { listen, stop, type Place } from '../serving.ts'
+import { faultAnswer, mexAnswer, tokenAnswer, type FaultFields, type Subject } from './wstrust-answers.ts'
+import { checkTokenRequest, RequestViolation, type TokenRequest } from './wstrust-check.ts'
 
 /** An account of the directory; `state` says what happens to someone who knows its password (default: a token). */
 export interface DirectoryUser extends Subject {

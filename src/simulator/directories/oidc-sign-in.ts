@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import { readAuthorization } from './oidc-check.ts'
-import type { AuthorizationRequest, OidcClient } from './oidc-check.ts'
+import { readAuthorization, type AuthorizationRequest, type OidcClient } from './oidc-check.ts'
 import { html, redirect } from './oidc-http.ts'
-import { errorPage, questionPage } from './oidc-pages.ts'
-import type { OidcQuestion } from './oidc-pages.ts'
+import { errorPage, questionPage, type OidcQuestion } from './oidc-pages.ts'
 import type { Claims } from './oidc-tokens.ts'
 
 /** Someone who can sign in there. */

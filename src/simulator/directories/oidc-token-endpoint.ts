@@ -3,10 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isClient, verifierFits } from './oidc-check.ts'
 import { html, json } from './oidc-http.ts'
 import { errorPage } from './oidc-pages.ts'
-import { secret } from './oidc-sign-in.ts'
-import type { OidcDesk, SignIn } from './oidc-sign-in.ts'
-import { writeJwt } from './oidc-tokens.ts'
-import type { Claims } from './oidc-tokens.ts'
+import { secret, type OidcDesk, type SignIn } from './oidc-sign-in.ts'
+import { writeJwt, type Claims } from './oidc-tokens.ts'
 
 const TOKEN_SECONDS = 300
 

@@ -1,5 +1,4 @@
-import { createPublicKey, sign } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, sign, type KeyObject } from 'node:crypto'
 
 /** What a JWT says. */
 export type Claims = Readonly<Record<string, unknown>>

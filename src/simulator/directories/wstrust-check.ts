@@ -1,7 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
 import { BEARER, ISSUE, ISSUE_ACTION, NS, PASSWORD_TEXT } from '../../protocol/wstrust/index.ts'
-import { attributeOf, childOf, parseXml } from '../../protocol/xml/index.ts'
-import type { XmlElement } from '../../protocol/xml/index.ts'
+import { attributeOf, childOf, parseXml, type XmlElement } from '../../protocol/xml/index.ts'
 
 /** A request for a token that keeps to the rules. */
 export interface TokenRequest {

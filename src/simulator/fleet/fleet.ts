@@ -1,16 +1,13 @@
-import { systemClock } from '../../kernel/clock.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { systemClock, type Clock } from '../../kernel/clock.ts'
 import type { Channel } from '../device/channel.ts'
 import type { Device } from '../device/device.ts'
 import type { EnrollmentSource } from '../device/enrollment.ts'
 import type { PushSource } from '../device/push-delivery.ts'
 import type { SessionReport } from '../device/session.ts'
 import { createActivity } from './activity.ts'
-import { createFleetCounter } from './counter.ts'
-import type { FleetCounter } from './counter.ts'
+import { createFleetCounter, type FleetCounter } from './counter.ts'
 import { createLimiter } from './limiter.ts'
-import { createMembers } from './members.ts'
-import type { Member, MembersOptions } from './members.ts'
+import { createMembers, type Member, type MembersOptions } from './members.ts'
 
 /** How a fleet behaves. Times in milliseconds, probabilities from 0 to 1. */
 export interface FleetOptions extends MembersOptions {

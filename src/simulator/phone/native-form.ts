@@ -1,9 +1,7 @@
 import { compareVersions } from '../../protocol/ade/index.ts'
 import { checkProfileType } from '../device/profiles/enrollment-profile.ts'
-import { ConnectionLost } from '../wire/device-http.ts'
-import type { HttpAnswer } from '../wire/device-http.ts'
-import { genericScreen } from './setup-steps.ts'
-import type { PhoneSteps, ProfileEnd } from './setup-steps.ts'
+import { ConnectionLost, type HttpAnswer } from '../wire/device-http.ts'
+import { genericScreen, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
 import { checkNoProfile, checkSilence } from './silence.ts'
 import { readUpdateDemand } from './software-update.ts'
 

@@ -1,10 +1,8 @@
 import type { FakeAppleCa } from '../apple-cloud/apple-ca.ts'
-import { inventDevice } from '../device-facts.ts'
-import type { DeviceFacts } from '../device-facts.ts'
+import { inventDevice, type DeviceFacts } from '../device-facts.ts'
 import { createKeyPool } from '../key-pool.ts'
 import { createRandom } from '../random.ts'
-import { createPhone } from './phone.ts'
-import type { Phone, PhoneOptions } from './phone.ts'
+import { createPhone, type Phone, type PhoneOptions } from './phone.ts'
 
 /** What is special about a phone. `identity`: of a stranger, say; the fake Apple CA gives one otherwise. */
 type PhoneWishes = Partial<Omit<PhoneOptions, 'facts'>> & { facts?: Partial<DeviceFacts> }

@@ -1,12 +1,10 @@
 import { AppError } from '../../kernel/errors.ts'
 import { PROFILE_TYPE } from '../device/profiles/enrollment-profile.ts'
 import { ConnectionLost } from '../wire/device-http.ts'
-import { createBrowser } from './browser/browser.ts'
-import type { Browser, Page } from './browser/browser.ts'
+import { createBrowser, type Browser, type Page } from './browser/browser.ts'
 import { domainOf } from './browser/cookies.ts'
 import type { Field, Form, PageContent } from './browser/page-content.ts'
-import { genericScreen } from './setup-steps.ts'
-import type { Person, PhoneSteps, ProfileEnd } from './setup-steps.ts'
+import { genericScreen, type Person, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
 import { checkSilence } from './silence.ts'
 
 const MAX_PAGES = 30

@@ -1,6 +1,5 @@
 import { createSignatureVerifier, signData } from '../../protocol/cms/index.ts'
-import { parseCertificate } from '../../protocol/x509/index.ts'
-import type { Identity } from '../../protocol/x509/index.ts'
+import { parseCertificate, type Identity } from '../../protocol/x509/index.ts'
 import { refuse } from './strict-reading.ts'
 
 const verify = createSignatureVerifier({ cacheSize: 16 })

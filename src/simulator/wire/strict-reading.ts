@@ -1,7 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
 import { isLoopbackHost } from '../../kernel/loopback.ts'
-import { isDict } from '../../protocol/plist/index.ts'
-import type { PlistDict, PlistValue } from '../../protocol/plist/index.ts'
+import { isDict, type PlistDict, type PlistValue } from '../../protocol/plist/index.ts'
 
 const UUID = /^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$/i
 

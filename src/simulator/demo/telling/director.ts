@@ -5,8 +5,7 @@ import { person } from '../world/people.ts'
 import type { DemoServer } from '../world/server.ts'
 import type { Act, Actor, Outcome, Setup, Stage } from '../world/stage.ts'
 import type { Style } from './style.ts'
-import { describeMistake, describeTry, introduceAct, outcomesOf } from './telling.ts'
-import type { Try } from './telling.ts'
+import { describeMistake, describeTry, introduceAct, outcomesOf, type Try } from './telling.ts'
 import { createWitness } from './witness.ts'
 
 /** An act that was played. */

@@ -1,6 +1,5 @@
 import type { DemoApi } from '../world/api.ts'
-import { DEMO_REASONS } from '../world/reasons.ts'
-import type { DemoReason } from '../world/reasons.ts'
+import { DEMO_REASONS, type DemoReason } from '../world/reasons.ts'
 import type { DemoServer, LogLine } from '../world/server.ts'
 
 /** What an administrator reads of a refusal. */

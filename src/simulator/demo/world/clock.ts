@@ -1,5 +1,4 @@
-import { addTime, systemClock } from '../../../kernel/clock.ts'
-import type { Clock } from '../../../kernel/clock.ts'
+import { addTime, systemClock, type Clock } from '../../../kernel/clock.ts'
 
 /** A clock that is some minutes slow until it catches up: how the demo lets time pass without waiting. */
 export interface DemoClock extends Clock {

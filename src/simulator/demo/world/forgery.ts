@@ -1,5 +1,4 @@
-import { generateKeyPair } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import { signData } from '../../../protocol/cms/index.ts'
 import { createLeaf, generateEcKey, generateRsaKey, validity } from '../../../protocol/x509/index.ts'

@@ -1,10 +1,8 @@
 import { addTime } from '../../../kernel/clock.ts'
 import type { DemoApi } from './api.ts'
-import type { Fakes } from './fakes.ts'
-import { OIDC_CLIENT } from './fakes.ts'
+import { OIDC_CLIENT, type Fakes } from './fakes.ts'
 import { localAccounts } from './people.ts'
-import { POLICIES } from './policies.ts'
-import type { PolicyName, SourceIds } from './policies.ts'
+import { POLICIES, type PolicyName, type SourceIds } from './policies.ts'
 import type { Act, Actor, Setup } from './stage.ts'
 
 /** The name of the server in Apple's portal. */

@@ -1,5 +1,4 @@
-import { ConnectionLost } from '../../wire/device-http.ts'
-import type { DeviceHttp } from '../../wire/device-http.ts'
+import { ConnectionLost, type DeviceHttp } from '../../wire/device-http.ts'
 
 /** The way from one phone to the server, with somebody's hand on it. */
 export interface Tap {

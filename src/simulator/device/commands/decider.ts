@@ -1,6 +1,5 @@
 import type { PlistDict } from '../../../protocol/plist/index.ts'
-import { acknowledged, answerCommand, failed, malformed } from './answers.ts'
-import type { Answer } from './answers.ts'
+import { acknowledged, answerCommand, failed, malformed, type Answer } from './answers.ts'
 import type { DeviceView } from './device-view.ts'
 import type { Mood } from './mood.ts'
 import { installProfile, removeProfile } from './profile-commands.ts'

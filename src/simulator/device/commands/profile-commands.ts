@@ -3,14 +3,11 @@ import type { PlistDict } from '../../../protocol/plist/index.ts'
 import type { Identity } from '../../../protocol/x509/index.ts'
 import type { KeyPool } from '../../key-pool.ts'
 import { ConnectionLost, MalformedHttp } from '../../wire/device-http.ts'
-import { readConfiguration } from '../profiles/configuration.ts'
-import type { Configuration } from '../profiles/configuration.ts'
+import { readConfiguration, type Configuration } from '../profiles/configuration.ts'
 import { concernsEnrollment, readEnrollmentProfile, updateProblem } from '../profiles/enrollment-profile.ts'
 import type { EnrollmentProfile } from '../profiles/enrollment-profile.ts'
-import { requestCertificate } from '../scep/client.ts'
-import type { ScepDeps } from '../scep/client.ts'
-import { acknowledged, failed, malformed } from './answers.ts'
-import type { Answer } from './answers.ts'
+import { requestCertificate, type ScepDeps } from '../scep/client.ts'
+import { acknowledged, failed, malformed, type Answer } from './answers.ts'
 
 /** The profiles of a device, by identifier. */
 export type InstalledProfiles = Map<string, { configuration: Configuration; managed: boolean }>

@@ -1,5 +1,4 @@
-import { isDict, parsePlist } from '../../../protocol/plist/index.ts'
-import type { PlistDict } from '../../../protocol/plist/index.ts'
+import { isDict, parsePlist, type PlistDict } from '../../../protocol/plist/index.ts'
 import { openSigned } from '../../wire/signing.ts'
 import { dictOf, refuse, textOf, uuidOf } from '../../wire/strict-reading.ts'
 

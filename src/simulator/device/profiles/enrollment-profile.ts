@@ -1,5 +1,4 @@
-import type { PlistDict } from '../../../protocol/plist/index.ts'
-import { isDict } from '../../../protocol/plist/index.ts'
+import { isDict, type PlistDict } from '../../../protocol/plist/index.ts'
 import {
   dictOf,
   flagOf,
@@ -10,10 +9,8 @@ import {
   urlOf,
   uuidOf,
 } from '../../wire/strict-reading.ts'
-import { readScepSettings } from '../scep/settings.ts'
-import type { ScepSettings } from '../scep/settings.ts'
-import { readConfiguration } from './configuration.ts'
-import type { Configuration } from './configuration.ts'
+import { readScepSettings, type ScepSettings } from '../scep/settings.ts'
+import { readConfiguration, type Configuration } from './configuration.ts'
 
 /** What a device keeps of the profile that enrols it. */
 export interface EnrollmentProfile {

@@ -1,13 +1,9 @@
-import { constants, createHash, privateDecrypt } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
-import { addTime } from '../../../kernel/clock.ts'
-import type { Clock } from '../../../kernel/clock.ts'
+import { constants, createHash, privateDecrypt, type KeyObject } from 'node:crypto'
+import { addTime, type Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { OID } from '../../../protocol/asn1/index.ts'
-import { readCertificates } from '../../../protocol/cms/index.ts'
-import type { ContentCipher } from '../../../protocol/cms/index.ts'
-import { buildRequest, parseCertRep } from '../../../protocol/scep/index.ts'
-import type { CertRep } from '../../../protocol/scep/index.ts'
+import { readCertificates, type ContentCipher } from '../../../protocol/cms/index.ts'
+import { buildRequest, parseCertRep, type CertRep } from '../../../protocol/scep/index.ts'
 import {
   createCsr,
   createLeaf,
@@ -17,8 +13,7 @@ import {
 } from '../../../protocol/x509/index.ts'
 import type { Certificate, HashName, Identity } from '../../../protocol/x509/index.ts'
 import type { Random } from '../../random.ts'
-import { ConnectionLost } from '../../wire/device-http.ts'
-import type { DeviceHttp, HttpAnswer } from '../../wire/device-http.ts'
+import { ConnectionLost, type DeviceHttp, type HttpAnswer } from '../../wire/device-http.ts'
 import { mediaType } from '../../wire/strict-reading.ts'
 import type { ReportViolation } from '../../wire/violations.ts'
 import type { ScepSettings } from './settings.ts'

@@ -4,8 +4,7 @@ import type { DeviceHttp, HttpAnswer } from '../../wire/device-http.ts'
 import { mediaType, refuse } from '../../wire/strict-reading.ts'
 import type { ReportViolation } from '../../wire/violations.ts'
 import { createCookieJar, siteOf } from './cookies.ts'
-import { readPage } from './page-content.ts'
-import type { Form, PageContent } from './page-content.ts'
+import { readPage, type Form, type PageContent } from './page-content.ts'
 
 /** Where a web view stands. */
 export interface Page extends HttpAnswer {
