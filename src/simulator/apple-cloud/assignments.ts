@@ -6,16 +6,7 @@ import type { ReportAdeViolation } from './watch.ts'
 export type SerialResult = 'SUCCESS' | 'NOT_ACCESSIBLE' | 'FAILED' | 'THROTTLED'
 
 /** Which profile each device has, and what Apple says when that is to change. */
-export interface Assignments {
-  assign(device: AppleDevice, uuid: string, version: number): SerialResult
-  unassign(device: AppleDevice): SerialResult
-  /** The client may not know of the last change of this serial number, so making it again is right. */
-  unsure(serialNumber: string): void
-  /** What the next assignments of a serial number come to. */
-  script(serialNumber: string, results: readonly SerialResult[]): void
-  /** What `retry_after_seconds` says. */
-  throttleSeconds: number
-}
+export type Assignments = ReturnType<typeof createAssignments>
 
 const SINCE_THROTTLED = 9
 
@@ -24,7 +15,7 @@ export function createAssignments(deps: {
   organization: Organization
   clock: Clock
   report: ReportAdeViolation
-}): Assignments {
+}) {
   const { organization, clock, report } = deps
   const scripts = new Map<string, SerialResult[]>()
   const notBefore = new Map<string, number>()
@@ -41,8 +32,8 @@ export function createAssignments(deps: {
     return 'SUCCESS'
   }
 
-  const assignments: Assignments = {
-    assign(device, uuid, version) {
+  const assignments = {
+    assign(device: AppleDevice, uuid: string, version: number): SerialResult {
       const serial = device.facts.serialNumber
       const now = clock.now().getTime()
       const left = (notBefore.get(serial) ?? 0) - now
@@ -54,9 +45,12 @@ export function createAssignments(deps: {
       notBefore.set(serial, now + assignments.throttleSeconds * 1_000)
       return version < SINCE_THROTTLED ? 'FAILED' : scripted
     },
-    unassign: (device) => change(device, undefined),
-    unsure: (serialNumber) => void unsure.add(serialNumber),
-    script: (serialNumber, results) => void scripts.set(serialNumber, [...results]),
+    unassign: (device: AppleDevice) => change(device, undefined),
+    /** The client may not know of the last change of this serial number, so making it again is right. */
+    unsure: (serialNumber: string) => void unsure.add(serialNumber),
+    /** What the next assignments of a serial number come to. */
+    script: (serialNumber: string, results: SerialResult[]) => void scripts.set(serialNumber, results),
+    /** What `retry_after_seconds` says. */
     throttleSeconds: 60,
   }
   return assignments

@@ -29,19 +29,17 @@ export type ScriptedCall =
   | 'right'
 
 /** Answers to come, by path or for all (`*`). */
-export interface CallScript {
-  add(path: string, answers: readonly ScriptedCall[]): void
-  all(answer: ScriptedCall | null): void
-  next(path: string): ScriptedCall
-}
+export type CallScript = ReturnType<typeof createCallScript>
 
 /** An empty script: everything is answered right. */
-export function createCallScript(): CallScript {
+export function createCallScript() {
   const waiting = new Map<string, ScriptedCall[]>()
   let forAll: ScriptedCall | null = null
   return {
-    add: (path, answers) => void waiting.set(path, [...(waiting.get(path) ?? []), ...answers]),
-    all: (answer) => void (forAll = answer),
-    next: (path) => forAll ?? waiting.get(path)?.shift() ?? waiting.get('*')?.shift() ?? 'right',
+    add: (path: string, answers: readonly ScriptedCall[]) =>
+      void waiting.set(path, [...(waiting.get(path) ?? []), ...answers]),
+    all: (answer: ScriptedCall | null) => void (forAll = answer),
+    next: (path: string): ScriptedCall =>
+      forAll ?? waiting.get(path)?.shift() ?? waiting.get('*')?.shift() ?? 'right',
   }
 }

@@ -17,16 +17,7 @@ export interface CallContext {
 }
 
 /** The calls about devices and profiles. */
-export interface AdeCalls {
-  details(context: CallContext): AdeAnswer
-  disown(context: CallContext): AdeAnswer
-  define(context: CallContext): AdeAnswer
-  read(context: CallContext): AdeAnswer
-  assign(context: CallContext): AdeAnswer
-  unassign(context: CallContext): AdeAnswer
-  /** The answer to that call never arrived, so doing it again is right. */
-  unsure(call: AdeCall): void
-}
+export type AdeCalls = ReturnType<typeof createAdeCalls>
 
 const SINCE_RETRY_AFTER = 10
 
@@ -35,7 +26,7 @@ export function createAdeCalls(deps: {
   organization: Organization
   assignments: Assignments
   report: ReportAdeViolation
-}): AdeCalls {
+}) {
   const { organization, assignments, report } = deps
   /** Profiles (as JSON) of which the client may not know. */
   const unsure = new Set<string>()
@@ -109,20 +100,21 @@ export function createAdeCalls(deps: {
   }
 
   return {
-    details: (context) =>
+    details: (context: CallContext) =>
       each(context, (device) => ({ ...deviceRecord(device, context.version), response_status: 'SUCCESS' }), {
         response_status: 'NOT_ACCESSIBLE',
       }),
     define,
     read,
     assign,
-    disown: (context) =>
+    disown: (context: CallContext) =>
       each(context, ({ facts }) => {
         organization.remove(facts.serialNumber)
         return 'SUCCESS'
       }),
-    unassign: (context) => each(context, assignments.unassign),
-    unsure(call) {
+    unassign: (context: CallContext) => each(context, assignments.unassign),
+    /** The answer to that call never arrived, so doing it again is right. */
+    unsure(call: AdeCall) {
       for (const serial of call.serialNumbers) assignments.unsure(serial)
       const profile = call.path === '/profile' ? organization.profiles.get(call.profileUuid ?? '') : undefined
       if (profile !== undefined) unsure.add(canonical(profile.content))

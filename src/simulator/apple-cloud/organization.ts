@@ -65,31 +65,12 @@ export interface AppleServer {
 }
 
 /** All that Apple knows of one organisation. */
-export interface Organization {
-  readonly name: string
-  readonly id: string
-  readonly servers: AppleServer[]
-  readonly devices: ReadonlyMap<string, AppleDevice>
-  readonly profiles: Map<string, AppleProfile>
-  addServer(name: string, appleId: string): AppleServer
-  /** A new access token, under the same consumer key; the old one is void. */
-  renewToken(server: AppleServer): void
-  /** Brings a device into the organisation, or takes the one that is there; assigned to that server from now on. */
-  place(facts: AppleDeviceFacts, server: AppleServer | undefined): AppleDevice
-  /** Out of the organisation, for ever. */
-  remove(serialNumber: string): void
-  /** Another profile for a device, or none. */
-  setProfile(device: AppleDevice, uuid: string | undefined): void
-  /** The device has fetched its profile. */
-  markPushed(device: AppleDevice): void
-  /** Refuses `not_found`. */
-  device(serialNumber: string): AppleDevice
-}
+export type Organization = ReturnType<typeof createOrganization>
 
 const TOKEN_DAYS = 365
 
 /** An organisation without servers and devices. */
-export function createOrganization(name: string, clock: Clock): Organization {
+export function createOrganization(name: string, clock: Clock) {
   const devices = new Map<string, AppleDevice>()
   const profiles = new Map<string, AppleProfile>()
   const servers: AppleServer[] = []
@@ -110,6 +91,7 @@ export function createOrganization(name: string, clock: Clock): Organization {
     device.profilePushedAt = undefined
   }
 
+  /** Refuses `not_found`. */
   function find(serialNumber: string): AppleDevice {
     const found = devices.get(serialNumber)
     if (found === undefined) throw new AppError('not_found', `the organisation has no device ${serialNumber}`)
@@ -123,7 +105,7 @@ export function createOrganization(name: string, clock: Clock): Organization {
     devices,
     profiles,
     device: find,
-    addServer(serverName, appleId) {
+    addServer(serverName: string, appleId: string): AppleServer {
       const server: AppleServer = {
         uuid: randomUUID().toUpperCase(),
         name: serverName,
@@ -138,11 +120,13 @@ export function createOrganization(name: string, clock: Clock): Organization {
       servers.push(server)
       return server
     },
-    renewToken(server) {
+    /** A new access token, under the same consumer key; the old one is void. */
+    renewToken(server: AppleServer) {
       server.credentials = { ...newCredentials(), consumerKey: server.credentials.consumerKey }
       server.tokenExpiresAt = addTime(clock.now(), TOKEN_DAYS, 'day')
     },
-    place(facts, server) {
+    /** Brings a device into the organisation, or takes the one that is there; assigned to that server from now on. */
+    place(facts: AppleDeviceFacts, server: AppleServer | undefined): AppleDevice {
       const device = devices.get(facts.serialNumber) ?? newDevice(facts, clock.now())
       devices.set(facts.serialNumber, device)
       if (device.server === server) return device
@@ -152,11 +136,13 @@ export function createOrganization(name: string, clock: Clock): Organization {
       note('added', device, device.assignedAt)
       return device
     },
-    remove(serialNumber) {
+    /** Out of the organisation, for ever. */
+    remove(serialNumber: string) {
       leave(find(serialNumber))
       devices.delete(serialNumber)
     },
-    setProfile(device, uuid) {
+    /** Another profile for a device, or none. */
+    setProfile(device: AppleDevice, uuid: string | undefined) {
       const wasFetched = device.profileStatus === 'pushed'
       device.profileUuid = uuid
       device.profileStatus = uuid !== undefined ? 'assigned' : wasFetched ? 'removed' : 'empty'
@@ -164,7 +150,8 @@ export function createOrganization(name: string, clock: Clock): Organization {
       device.profilePushedAt = undefined
       note('modified', device)
     },
-    markPushed(device) {
+    /** The device has fetched its profile. */
+    markPushed(device: AppleDevice) {
       device.profileStatus = 'pushed'
       device.profilePushedAt = clock.now()
       note('modified', device)

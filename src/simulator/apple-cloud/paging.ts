@@ -24,12 +24,7 @@ interface PageRequest {
 }
 
 /** Pages of devices and of operations, and the cursors between them. */
-export interface Paging {
-  fetch(request: PageRequest): AdeAnswer
-  sync(request: PageRequest): AdeAnswer
-  /** From now on, all cursors given so far are unknown. */
-  forget(): void
-}
+export type Paging = ReturnType<typeof createPaging>
 
 const CURSOR_DAYS = 7
 const DEFAULT_LIMIT = 100
@@ -43,7 +38,7 @@ interface Slice {
 }
 
 /** Pages through the operations of servers; a cursor may be used again, as a client does that was interrupted. */
-export function createPaging(clock: Clock): Paging {
+export function createPaging(clock: Clock) {
   const cursors = new Map<string, Cursor>()
 
   function find(request: PageRequest): Cursor | AdeAnswer {
@@ -77,17 +72,18 @@ export function createPaging(clock: Clock): Paging {
   }
 
   return {
-    fetch(request) {
+    fetch(request: PageRequest): AdeAnswer {
       if (request.cursor === undefined || request.cursor === '') return run(request, undefined, true)
       const cursor = find(request)
       if ('status' in cursor) return cursor
       return cursor.exhausted ? refused(400, 'EXHAUSTED_CURSOR') : run(request, cursor, true)
     },
-    sync(request) {
+    sync(request: PageRequest): AdeAnswer {
       if (request.cursor === undefined || request.cursor === '') return refused(400, 'CURSOR_REQUIRED')
       const cursor = find(request)
       return 'status' in cursor ? cursor : run(request, cursor, false)
     },
+    /** From now on, all cursors given so far are unknown. */
     forget: () => cursors.clear(),
   }
 }

@@ -110,7 +110,7 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     const { headers, method = '' } = request
     const call = watch.begin(method, new URL(request.url!, base).pathname)
     const token = textOf(headers, SESSION)
-    const server = sessions.serverOf({ token, authorization: headers.authorization })
+    const server = sessions.serverOf(token, headers.authorization)
     call.server = server?.name
     checkHeaders(headers, call, watch)
     if (server !== undefined) watch.checkPause(server, `${method} ${call.path}`)

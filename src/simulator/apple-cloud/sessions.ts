@@ -15,18 +15,7 @@ interface Session {
 }
 
 /** Logins and sessions of a fake cloud. */
-export interface AdeSessions {
-  /** GET /session. `url` as the client sees it. */
-  logIn(request: { url: string; authorization: string | undefined }): AdeAnswer
-  /** Whose session a token is, and the token to use from now on. */
-  use(token: string | undefined): { server: AppleServer; renewed: string } | AdeAnswer
-  /** The server that a login or a call concerns, whether it is right or not. */
-  serverOf(request: { token: string | undefined; authorization: string | undefined }): AppleServer | undefined
-  /** The session of this token is over. */
-  lose(token: string | undefined): void
-  /** All are. */
-  loseAll(): void
-}
+export type AdeSessions = ReturnType<typeof createAdeSessions>
 
 const IDLE_MS = 3 * 60_000
 /** How long a token that was replaced is still good, for calls that were under way. */
@@ -40,7 +29,7 @@ export function createAdeSessions(deps: {
   organization: Organization
   clock: Clock
   report: ReportAdeViolation
-}): AdeSessions {
+}) {
   const { organization, clock, report } = deps
   const time = () => clock.now().getTime()
   const tokens = new Map<string, { session: Session; until: number }>()
@@ -84,7 +73,8 @@ export function createAdeSessions(deps: {
   }
 
   return {
-    logIn({ url, authorization }) {
+    /** GET /session. `url` as the client sees it. */
+    logIn({ url, authorization }: { url: string; authorization: string | undefined }): AdeAnswer {
       const verdict = verifyOAuth(
         { method: 'GET', url, authorization },
         {
@@ -100,7 +90,8 @@ export function createAdeSessions(deps: {
       if (!isStale) report('oauth_invalid', verdict.problem)
       return refused(verdict.status, verdict.problem)
     },
-    use(token) {
+    /** Whose session a token is, and the token to use from now on. */
+    use(token: string | undefined): { server: AppleServer; renewed: string } | AdeAnswer {
       if (token === undefined) report('session_missing', 'a call without X-ADM-Auth-Session')
       const session = find(token)
       if (session === undefined) return refused(401, 'UNAUTHORIZED')
@@ -113,16 +104,19 @@ export function createAdeSessions(deps: {
       tokens.get(token!)!.until = Math.min(tokens.get(token!)!.until, time() + REPLACED_TOKEN_MS)
       return { server, renewed: give(session) }
     },
-    serverOf({ token, authorization }) {
+    /** The server that a login or a call concerns, whether it is right or not. */
+    serverOf(token: string | undefined, authorization: string | undefined): AppleServer | undefined {
       const key = /oauth_consumer_key="([^"]*)"/.exec(authorization ?? '')?.[1]
       return key === undefined ? tokens.get(token ?? '')?.session.server : byKey(decodeURIComponent(key))
     },
-    lose(token) {
+    /** The session of this token is over. */
+    lose(token: string | undefined) {
       const session = find(token)
       if (session === undefined) return
       session.lost = true
       for (const [other, entry] of tokens) if (entry.session === session) tokens.delete(other)
     },
+    /** All sessions are over. */
     loseAll() {
       for (const { session } of tokens.values()) session.lost = true
       tokens.clear()

@@ -52,24 +52,10 @@ export interface AdeViolation {
 export type ReportAdeViolation = (kind: AdeViolationKind, detail: string) => void
 
 /** The records of a fake cloud. */
-export interface AdeWatch {
-  readonly calls: readonly AdeCall[]
-  readonly violations: readonly AdeViolation[]
-  readonly report: ReportAdeViolation
-  /** A record that is filled in while the call is answered. */
-  begin(method: string, path: string): AdeCall
-  /** How often each `METHOD /path` was called. */
-  counts(): Record<string, number>
-  /** The server was told to wait so many seconds. */
-  pause(server: AppleServer, seconds: number): void
-  /** A call of that server comes: is it allowed to? */
-  checkPause(server: AppleServer, what: string): void
-  /** A page is being made; gives the end of it. */
-  beginPage(server: AppleServer): () => void
-}
+export type AdeWatch = ReturnType<typeof createAdeWatch>
 
 /** Empty records. */
-export function createAdeWatch(clock: Clock): AdeWatch {
+export function createAdeWatch(clock: Clock) {
   const calls: AdeCall[] = []
   const violations: AdeViolation[] = []
   const quietUntil = new Map<AppleServer, number>()
@@ -79,7 +65,8 @@ export function createAdeWatch(clock: Clock): AdeWatch {
     calls,
     violations,
     report,
-    begin(method, path) {
+    /** A record that is filled in while the call is answered. */
+    begin(method: string, path: string): AdeCall {
       const call: AdeCall = {
         at: clock.now(),
         method,
@@ -93,6 +80,7 @@ export function createAdeWatch(clock: Clock): AdeWatch {
       calls.push(call)
       return call
     },
+    /** How often each `METHOD /path` was called. */
     counts() {
       const counts: Record<string, number> = {}
       for (const { method, path } of calls) {
@@ -101,12 +89,16 @@ export function createAdeWatch(clock: Clock): AdeWatch {
       }
       return counts
     },
-    pause: (server, seconds) => void quietUntil.set(server, clock.now().getTime() + seconds * 1_000),
-    checkPause(server, what) {
+    /** The server was told to wait so many seconds. */
+    pause: (server: AppleServer, seconds: number) =>
+      void quietUntil.set(server, clock.now().getTime() + seconds * 1_000),
+    /** A call of that server comes: is it allowed to? */
+    checkPause(server: AppleServer, what: string) {
       const left = (quietUntil.get(server) ?? 0) - clock.now().getTime()
       if (left > 0) report('called_too_early', `${what}: ${left} ms before Retry-After has passed`)
     },
-    beginPage(server) {
+    /** A page is being made; gives the end of it. */
+    beginPage(server: AppleServer) {
       if (paging.has(server)) report('pages_at_once', `two clients page through ${server.name}`)
       paging.add(server)
       return () => void paging.delete(server)

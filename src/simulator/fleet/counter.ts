@@ -23,19 +23,10 @@ interface FleetStats {
 }
 
 /** Counts what happens in a fleet. */
-export interface FleetCounter {
-  stats: FleetStats
-  violations: Violation[]
-  enrollment(outcome: EnrollmentOutcome): void
-  session(report: SessionReport): void
-  /** A push to a token that no device of the fleet ever gave. */
-  strayPush(at: Date): void
-  /** How many breaches there were of each kind. */
-  violationsByKind(): Record<string, number>
-}
+export type FleetCounter = ReturnType<typeof createFleetCounter>
 
 /** An empty counter. */
-export function createFleetCounter(): FleetCounter {
+export function createFleetCounter() {
   const violations: Violation[] = []
   const stats: FleetStats = {
     enrolled: 0,
@@ -52,12 +43,12 @@ export function createFleetCounter(): FleetCounter {
   return {
     stats,
     violations,
-    enrollment(outcome) {
+    enrollment(outcome: EnrollmentOutcome) {
       if (outcome.enrolled) stats.enrolled++
       else if (outcome.lost) stats.lost++
       else increment(stats.refused, `${outcome.step}: ${outcome.reason}`)
     },
-    session({ end, results }) {
+    session({ end, results }: SessionReport) {
       stats.sessions++
       for (const status of Object.keys(results) as Answer['status'][])
         stats.results[status] += results[status]
@@ -65,8 +56,10 @@ export function createFleetCounter(): FleetCounter {
       if (end === 'erased') stats.erased++
       if (end === 'removed' || end === 'unmanaged') stats.removed++
     },
-    strayPush: (at) =>
+    /** A push to a token that no device of the fleet ever gave. */
+    strayPush: (at: Date) =>
       void violations.push({ kind: 'push_unknown_token', at, serialNumber: '', detail: 'of no device here' }),
+    /** How many breaches there were of each kind. */
     violationsByKind() {
       const kinds: Record<string, number> = {}
       for (const { kind } of violations) increment(kinds, kind)

@@ -1,18 +1,12 @@
 import { styleText } from 'node:util'
 
 /** Colours for a terminal; everything stays plain without one. */
-export interface Style {
-  strong(text: string): string
-  soft(text: string): string
-  good(text: string): string
-  bad(text: string): string
-  marked(text: string): string
-}
+export type Style = ReturnType<typeof createStyle>
 
 type Format = Parameters<typeof styleText>[0]
 
 /** Paints with ANSI codes, or leaves every text as it is. */
-export function createStyle(hasColours: boolean): Style {
+export function createStyle(hasColours: boolean) {
   const paint = (format: Format) => (text: string) =>
     hasColours ? styleText(format, text, { validateStream: false }) : text
   return {

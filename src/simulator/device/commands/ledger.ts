@@ -12,20 +12,15 @@ export interface CommandResult {
 }
 
 /** What a channel remembers of its commands, across sessions. */
-export interface Ledger {
-  find(commandUuid: string): CommandResult | undefined
-  /** Notes the answer that is about to be sent. */
-  answered(commandUuid: string, requestType: string, status: Answer['status']): CommandResult
-  all(): CommandResult[]
-  clear(): void
-}
+export type Ledger = ReturnType<typeof createLedger>
 
 /** An empty ledger. */
-export function createLedger(): Ledger {
+export function createLedger() {
   const results = new Map<string, CommandResult>()
   return {
-    find: (commandUuid) => results.get(commandUuid),
-    answered(commandUuid, requestType, status) {
+    find: (commandUuid: string) => results.get(commandUuid),
+    /** Notes the answer that is about to be sent. */
+    answered(commandUuid: string, requestType: string, status: Answer['status']): CommandResult {
       const times = (results.get(commandUuid)?.times ?? 0) + 1
       const result = { commandUuid, requestType, status, acknowledged: false, times }
       results.set(commandUuid, result)

@@ -14,21 +14,14 @@ interface Cookie {
   until: number
 }
 
-/** The cookies of a web view (RFC 6265bis). */
-interface CookieJar {
-  /** Takes a Set-Cookie header; gives why it is refused. */
-  take(header: string, url: URL): string | undefined
-  /** The Cookie header of a request; undefined when there is none. `crossSite`: another site led there. */
-  header(url: URL, request: { crossSite: boolean; method: string }): string | undefined
-}
-
-/** An empty jar. */
-export function createCookieJar(clock: Clock): CookieJar {
+/** The cookies of a web view (RFC 6265bis); none yet. */
+export function createCookieJar(clock: Clock) {
   const cookies = new Map<string, Cookie>()
   const time = () => clock.now().getTime()
 
   return {
-    take(header, url) {
+    /** Takes a Set-Cookie header; gives why it is refused. */
+    take(header: string, url: URL): string | undefined {
       const [pair = '', ...rest] = header.split(';').map((part) => part.trim())
       const equals = pair.indexOf('=')
       if (equals < 1) return `no name=value in ${pair}`
@@ -50,7 +43,8 @@ export function createCookieJar(clock: Clock): CookieJar {
       else cookies.set(key, cookie)
       return undefined
     },
-    header(url, { crossSite, method }) {
+    /** The Cookie header of a request; undefined when there is none. `crossSite`: another site led there. */
+    header(url: URL, { crossSite, method }: { crossSite: boolean; method: string }): string | undefined {
       const sent = [...cookies.values()].filter((cookie) => {
         const held =
           crossSite && (cookie.sameSite === 'strict' || (cookie.sameSite === 'lax' && method !== 'GET'))
