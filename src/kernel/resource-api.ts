@@ -17,6 +17,7 @@ interface Resource<
   Query extends TObject,
   New extends TSchema,
   Patch extends TSchema,
+  Removal extends TObject,
 > {
   /** Below `/api/v1`, with a slash. */
   path: string
@@ -31,7 +32,7 @@ interface Resource<
   get: Said & { run: (id: string) => Promise<T> }
   /** A JSON merge patch. */
   update: Said & { body: Patch; run: (id: string, patch: Static<Patch>, act: Act) => Promise<T> }
-  remove: Said & { run: (id: string, act: Act) => Promise<void> }
+  remove: Said & { query?: Removal; run: (id: string, act: Act, query: Static<Removal>) => Promise<void> }
   /** Schemas of bodies only describe them: what is run checks them. */
   takesAnyBody?: true
 }
@@ -43,7 +44,8 @@ export function resourceApi<
   Query extends TObject,
   New extends TSchema,
   Patch extends TSchema,
->(resource: Resource<T, View, Query, New, Patch>): FastifyPluginAsync {
+  Removal extends TObject,
+>(resource: Resource<T, View, Query, New, Patch, Removal>): FastifyPluginAsync {
   const { path, view, create, list, get, update, remove } = resource
   const params = idParam(resource.id)
   const said = ({ summary, description }: Said) => ({
@@ -103,10 +105,15 @@ export function resourceApi<
       `${path}/:id`,
       {
         config: { role: 'admin', etag: true },
-        schema: { ...said(remove), params, response: { 204: nothing } },
+        schema: {
+          ...said(remove),
+          params,
+          ...(remove.query && { querystring: remove.query }),
+          response: { 204: nothing },
+        },
       },
       async (request, reply) => {
-        await remove.run(request.params.id, request.act)
+        await remove.run(request.params.id, request.act, request.query as Static<Removal>)
         return reply.code(204).send()
       },
     )

@@ -73,13 +73,13 @@ export async function adeWorld(db: Db, options: { http?: (http: HttpClient) => H
       return (await policies.create({ name, ...rest, ade: { enabled: true, ...settings } }, ACT)).id
     },
     assign: (policyId: string, serials: readonly string[]) =>
-      ade.parts.wishes.assign(
+      ade.parts.assignRequests.assign(
         policyId,
         { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
         ACT,
       ),
     unassign: (policyId: string, serials: readonly string[]) =>
-      ade.parts.wishes.unassign(
+      ade.parts.assignRequests.unassign(
         policyId,
         { isCsv: false, serials: serials.map((serial) => ({ serial, line: 0 })) },
         ACT,

@@ -2,7 +2,7 @@ import { newSecret } from '../../kernel/ids.ts'
 import { countDevices, lastSyncs } from './counts-store.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
 import { createReconciler } from './assignment/reconcile.ts'
-import { createWishes } from './assignment/wishes.ts'
+import { createAssignRequests } from './assignment/requests.ts'
 import type { AdeDeps, Reader } from './deps.ts'
 import { createAdeDevices, createDeviceNotes } from './devices/devices.ts'
 import { removeAllOf } from './devices/store.ts'
@@ -42,11 +42,11 @@ export function createAde(deps: AdeDeps) {
     onStored: onChanged,
   })
   const devices = createAdeDevices({ ...deps, apple })
-  const wishes = createWishes({ ...deps, onChanged })
+  const assignRequests = createAssignRequests({ ...deps, onChanged })
 
   return {
     /** For the API of this slice. */
-    parts: { db, clock, servers, tokens, syncs, devices, wishes },
+    parts: { db, clock, servers, tokens, syncs, devices, assignRequests },
     ...createDeviceNotes(deps),
     /** The policy and the ADE server whose devices enrol at the address with this key. */
     async findKey(

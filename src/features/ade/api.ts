@@ -12,6 +12,6 @@ export function adeApi({ ade }: { ade: Pick<Ade, 'parts'> }): FastifyPluginAsync
     await app.register(serversApi(parts))
     await app.register(syncsApi(parts))
     await app.register(adeDevicesApi(parts.devices))
-    await app.register(assignmentApi(parts.wishes))
+    await app.register(assignmentApi(parts.assignRequests))
   }
 }

@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
@@ -7,6 +8,7 @@ import type { AdeDeps } from './deps.ts'
 import { serverSchema } from './servers-schema.ts'
 import type { Servers } from './servers/servers.ts'
 import type { createTokens } from './servers/tokens.ts'
+import type { ServerRow } from './servers/store.ts'
 import { showServers } from './servers-view.ts'
 
 const TAGS = ['ADE servers']
@@ -14,11 +16,32 @@ const MAX_TOKEN_BYTES = 256 * 1024
 const PEM_TYPE = 'application/x-pem-file'
 const params = idParam('The id of the ADE server.')
 
+/** What the routes of ADE servers are made of. */
+export type ServersApiDeps = Pick<AdeDeps, 'db' | 'clock'> & {
+  servers: Servers
+  tokens: ReturnType<typeof createTokens>
+}
+
+/** Answers with an ADE server and its version. */
+export async function sendServer(
+  deps: ServersApiDeps,
+  reply: FastifyReply,
+  server: ServerRow,
+): Promise<FastifyReply> {
+  const [shown] = await showServers(deps, [server])
+  return reply.header('etag', etagOf(server.version)).send(shown)
+}
+
 /** `/ade-servers/{id}/encryption-key` and `/token`: what is exchanged with Apple's portal. */
-export function keysApi(
-  deps: Pick<AdeDeps, 'db' | 'clock'> & { servers: Servers; tokens: ReturnType<typeof createTokens> },
-): FastifyPluginAsyncTypebox {
-  const { servers, tokens } = deps
+export function keysApi(deps: ServersApiDeps): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    await app.register(encryptionKey(deps))
+    await app.register(tokenUpload(deps))
+  }
+}
+
+function encryptionKey(deps: ServersApiDeps): FastifyPluginAsyncTypebox {
+  const { servers } = deps
   return async (app) => {
     app.get(
       '/ade-servers/:id/encryption-key',
@@ -39,10 +62,8 @@ export function keysApi(
       },
       async (request, reply) => {
         const { pem, fileName } = await servers.encryptionKey(request.params.id)
-        return reply
-          .type(PEM_TYPE)
-          .header('content-disposition', `attachment; filename="${fileName}"`)
-          .send(pem)
+        const disposition = `attachment; filename="${fileName}"`
+        return reply.type(PEM_TYPE).header('content-disposition', disposition).send(pem)
       },
     )
 
@@ -61,22 +82,16 @@ export function keysApi(
       },
       async (request, reply) => {
         const server = await servers.stageKey(request.params.id, request.act)
-        const [shown] = await showServers(deps, [server])
-        return reply
-          .code(201)
-          .headers({
-            location: `/api/v1/ade-servers/${server.id}/encryption-key`,
-            etag: etagOf(server.version),
-          })
-          .send(shown!)
+        reply.code(201).header('location', `/api/v1/ade-servers/${server.id}/encryption-key`)
+        return sendServer(deps, reply, server)
       },
     )
-
-    await app.register(tokenUpload)
   }
+}
 
-  /** Takes the file under whatever type it is sent as. */
-  async function tokenUpload(app: Parameters<FastifyPluginAsyncTypebox>[0]): Promise<void> {
+/** Takes the file under whatever type it is sent as. */
+function tokenUpload(deps: ServersApiDeps): FastifyPluginAsyncTypebox {
+  return async (app) => {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_TOKEN_BYTES }, (_request, body, done) =>
       done(null, body),
@@ -114,11 +129,8 @@ export function keysApi(
           throw new AppError('token_not_smime', 'There is no server token: the body is empty.')
         }
         const { apple_id: appleId, force } = request.query
-        const { id } = request.params
         const upload = { file: request.body, appleId, force }
-        const server = await tokens.store(id, upload, request.act)
-        const [shown] = await showServers(deps, [server])
-        return reply.header('etag', etagOf(server.version)).send(shown!)
+        return sendServer(deps, reply, await deps.tokens.store(request.params.id, upload, request.act))
       },
     )
   }

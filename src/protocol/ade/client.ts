@@ -14,7 +14,7 @@ import { createSession } from './session.ts'
 import type { SessionOptions, SessionRequest } from './session.ts'
 
 /** Most serial numbers in one call. */
-export const MAX_SERIALS = 1000
+export const SERIALS_PER_CALL = 1000
 
 /** An ADE profile as Apple takes it; its keys are Apple's. */
 type AdeProfile = Readonly<Record<string, unknown>>
@@ -151,6 +151,8 @@ function parse(body: Buffer): unknown {
 }
 
 function atMost(serials: readonly string[]): readonly string[] {
-  if (serials.length <= MAX_SERIALS) return serials
-  throw new RangeError(`${serials.length} serial numbers in one call, at most ${MAX_SERIALS} are allowed`)
+  if (serials.length <= SERIALS_PER_CALL) return serials
+  throw new RangeError(
+    `${serials.length} serial numbers in one call, at most ${SERIALS_PER_CALL} are allowed`,
+  )
 }

@@ -1,5 +1,5 @@
 export type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } from './answers.ts'
-export { createAdeClient, MAX_SERIALS } from './client.ts'
+export { createAdeClient, SERIALS_PER_CALL } from './client.ts'
 export type { AdeClient } from './client.ts'
 export { AdeError } from './error.ts'
 export type { AdeErrorKind } from './error.ts'

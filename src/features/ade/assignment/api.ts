@@ -3,20 +3,20 @@ import { Type, type Static } from 'typebox'
 import { AppError } from '../../../kernel/errors.ts'
 import { idParam, text } from '../../../kernel/schema.ts'
 import { readSerialList } from './serial-list.ts'
-import type { createWishes, Wish } from './wishes.ts'
+import type { createAssignRequests, AssignRequest } from './requests.ts'
 
 const TAGS = ['ADE devices']
 const CSV = 'text/csv'
 const MAX_BODY_BYTES = 8 * 1024 * 1024
-const MAX_SERIALS = 200_000
+const MAX_LISTED_SERIALS = 200_000
 /** Of a JSON body: the object, its name, the list, and what is in it. */
-const MAX_VALUES = MAX_SERIALS + 3
+const MAX_VALUES = MAX_LISTED_SERIALS + 3
 
 const bySerials = Type.Object(
   {
     serial_numbers: Type.Array(Type.String({ maxLength: 256 }), {
       minItems: 1,
-      maxItems: MAX_SERIALS,
+      maxItems: MAX_LISTED_SERIALS,
       description: 'Serial numbers, in any case.',
     }),
   },
@@ -59,7 +59,7 @@ const VERBS = {
 } as const
 
 /** `/enrollment-policies/{id}/assign` and `/unassign`. */
-export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyPluginAsyncTypebox {
+export function assignmentApi(requests: ReturnType<typeof createAssignRequests>): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.addContentTypeParser(CSV, { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
       done(null, body),
@@ -91,9 +91,9 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
           },
         },
         async (request, reply) => {
-          const wish = await wishOf(request.body)
+          const asked = await readRequest(request.body)
           const { dry_run: isDry } = request.query
-          const granted = await wishes[verb](request.params.id, wish, request.act, isDry)
+          const granted = await requests[verb](request.params.id, asked, request.act, isDry)
           return reply.code(isDry ? 200 : 202).send(granted)
         },
       )
@@ -101,7 +101,7 @@ export function assignmentApi(wishes: ReturnType<typeof createWishes>): FastifyP
   }
 }
 
-async function wishOf(body: unknown): Promise<Wish> {
+async function readRequest(body: unknown): Promise<AssignRequest> {
   if (Buffer.isBuffer(body)) return csvOf(body)
   if (typeof body !== 'object' || body === null) throw empty()
   const wanted = body as Static<typeof devices>
@@ -109,11 +109,11 @@ async function wishOf(body: unknown): Promise<Wish> {
   return { isCsv: false, serials: wanted.serial_numbers.map((serial) => ({ serial, line: 0 })) }
 }
 
-async function csvOf(body: Buffer): Promise<Wish> {
-  const serials = await readSerialList(body.toString('utf8'), MAX_SERIALS)
+async function csvOf(body: Buffer): Promise<AssignRequest> {
+  const serials = await readSerialList(body.toString('utf8'), MAX_LISTED_SERIALS)
   if (serials.length === 0) throw empty()
-  if (serials.length > MAX_SERIALS) {
-    throw new AppError('too_many_values', `The list has more than ${MAX_SERIALS} serial numbers.`)
+  if (serials.length > MAX_LISTED_SERIALS) {
+    throw new AppError('too_many_values', `The list has more than ${MAX_LISTED_SERIALS} serial numbers.`)
   }
   return { isCsv: true, serials }
 }

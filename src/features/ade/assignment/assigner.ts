@@ -1,5 +1,5 @@
 import type { Leases, Tx } from '../../../db/index.ts'
-import { MAX_SERIALS, type AdeError, type DeviceResult } from '../../../protocol/ade/index.ts'
+import { SERIALS_PER_CALL, type AdeError, type DeviceResult } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import { createCalls, type Calls } from './calls.ts'
@@ -26,7 +26,7 @@ export function createAssigner(
   ): Promise<void> {
     for (;;) {
       if (deps.isClosing()) return
-      const serials = await store.takeDue(db.kysely, { ...place, now: clock.now(), limit: MAX_SERIALS })
+      const serials = await store.takeDue(db.kysely, { ...place, now: clock.now(), limit: SERIALS_PER_CALL })
       if (serials.length === 0 || (await act(serials)) === 'stop') return
     }
   }

@@ -11,12 +11,13 @@ import { noServer } from './tokens.ts'
 /** ADE servers: entries of Apple's portal whose tokens we hold. */
 export type Servers = ReturnType<typeof createServers>
 
-/** Makes them. `removeDevices` takes its devices from a server and says how many those were. */
-export function createServers(
-  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'secretBox' | 'policies'> & {
-    removeDevices: (trx: Tx, serverId: string) => Promise<number>
-  },
-) {
+type ServersDeps = Pick<AdeDeps, 'db' | 'clock' | 'events' | 'secretBox' | 'policies'> & {
+  /** Takes its devices from a server and says how many those were. */
+  removeDevices: (trx: Tx, serverId: string) => Promise<number>
+}
+
+/** What administrators do with ADE servers; refuses `not_found`, and `conflict` for a name that is taken. */
+export function createServers(deps: ServersDeps) {
   const { db, clock, events, secretBox } = deps
 
   async function change(
@@ -26,16 +27,12 @@ export function createServers(
   ): Promise<store.ServerRow> {
     try {
       return await db.transaction(async (trx) => {
-        const before = await store.lockServer(trx, id)
-        if (before === undefined) throw noServer()
-        act.checkVersion(before.version)
+        const before = await lock(trx, id, act)
         const columns = await work(trx, before)
         const after = await store.changeServer(trx, id, columns, clock.now())
-        await events.emit(trx, {
-          type: 'ade_server.updated',
-          act,
-          data: { ade_server_id: id, name: after.name, changed: Object.keys(columns).filter(isTold) },
-        })
+        const changed = Object.keys(columns).filter(isTold)
+        const data = { ade_server_id: id, name: after.name, changed }
+        await events.emit(trx, { type: 'ade_server.updated', act, data })
         return after
       })
     } catch (error) {
@@ -60,22 +57,16 @@ export function createServers(
         const row = { id: newId(now), name, certificate, private_key: privateKey }
         const server = await store.insertServer(trx, row, now)
         if (server === undefined) throw taken()
-        await events.emit(trx, {
-          type: 'ade_server.created',
-          act,
-          data: { ade_server_id: server.id, name },
-        })
+        const data = { ade_server_id: server.id, name }
+        await events.emit(trx, { type: 'ade_server.created', act, data })
         return server
       })
     },
     /** Servers in the order in which they were made. */
-    async list(query: { limit: number; cursor?: string }): Promise<Page<store.ServerRow>> {
-      const [after] = decodeCursor(query.cursor, ['string']) ?? []
-      const rows = await store.listServers(db.kysely, {
-        ...(after !== undefined && { after }),
-        limit: query.limit + 1,
-      })
-      return page(rows, query.limit, ({ id }) => [id])
+    async list({ limit, cursor }: { limit: number; cursor?: string }): Promise<Page<store.ServerRow>> {
+      const [after] = decodeCursor(cursor, ['string']) ?? []
+      const rows = await store.listServers(db.kysely, { after, limit: limit + 1 })
+      return page(rows, limit, ({ id }) => [id])
     },
     rename: (id: string, name: string | undefined, act: Act) =>
       change(id, act, async () => (name === undefined ? {} : { name })),
@@ -93,10 +84,8 @@ export function createServers(
     async stageKey(id: string, act: Act): Promise<store.ServerRow> {
       const { name } = await get(id)
       const { certificate, privateKey } = await newTokenKey({ name, now: clock.now(), secretBox })
-      return change(id, act, async () => ({
-        staged_certificate: certificate,
-        staged_private_key: privateKey,
-      }))
+      const staged = { staged_certificate: certificate, staged_private_key: privateKey }
+      return change(id, act, async () => staged)
     },
     /** The `.pem` that Apple's portal is to be given. */
     async encryptionKey(id: string): Promise<{ pem: string; fileName: string }> {
@@ -106,25 +95,27 @@ export function createServers(
     /** Forgets a server. Refuses `conflict` while it has devices, unless forced; these stay here, removed. */
     async remove(id: string, force: boolean, act: Act): Promise<void> {
       await db.transaction(async (trx) => {
-        const server = await store.lockServer(trx, id)
-        if (server === undefined) throw noServer()
-        act.checkVersion(server.version)
+        const { name } = await lock(trx, id, act)
         const live = await deps.removeDevices(trx, id)
-        if (live > 0 && !force) {
-          throw new AppError(
-            'conflict',
-            `Apple has ${live} devices on this server; move them in Apple's portal first, or force it.`,
-          )
-        }
+        if (live > 0 && !force) throw hasDevices(live)
         await store.deleteServer(trx, id)
-        await events.emit(trx, {
-          type: 'ade_server.deleted',
-          act,
-          data: { ade_server_id: id, name: server.name, devices: live },
-        })
+        const data = { ade_server_id: id, name, devices: live }
+        await events.emit(trx, { type: 'ade_server.deleted', act, data })
       })
     },
   }
+}
+
+async function lock(trx: Tx, id: string, act: Act): Promise<store.ServerRow> {
+  const server = await store.lockServer(trx, id)
+  if (server === undefined) throw noServer()
+  act.checkVersion(server.version)
+  return server
+}
+
+function hasDevices(count: number): AppError {
+  const message = `Apple has ${count} devices on this server; move them in Apple's portal first, or force it.`
+  return new AppError('conflict', message)
 }
 
 function isTold(column: string): boolean {

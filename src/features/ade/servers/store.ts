@@ -40,7 +40,10 @@ export function lockServer(trx: Tx, id: string): Promise<ServerRow | undefined> 
 }
 
 /** Servers by id, after `after`. */
-export function listServers(db: Reader, query: { after?: string; limit: number }): Promise<ServerRow[]> {
+export function listServers(
+  db: Reader,
+  query: { after?: string | undefined; limit: number },
+): Promise<ServerRow[]> {
   const select = db.selectFrom('ade_servers').selectAll().orderBy('id').limit(query.limit)
   return (query.after === undefined ? select : select.where('id', '>', query.after)).execute()
 }

@@ -11,6 +11,11 @@ import { endsBy, kindOf, nextScheduled } from './plan.ts'
 import { createRunner } from './runner.ts'
 import * as store from './store.ts'
 
+const OTHER_SERVER = {
+  code: 'token_of_another_server',
+  message: "The token was exchanged for one of another of Apple's servers.",
+}
+
 /** Of a server whose account and serial numbers have never been asked for. */
 const NOTHING_KNOWN = {
   cursor: null,
@@ -100,12 +105,7 @@ export function createSyncs(deps: AdeDeps & { apple: Apple; worker: string; onCh
     /** Ends the running sync of a server, whose token was exchanged for another server's, and forgets the cursor. */
     async reset(trx: Tx, serverId: string): Promise<void> {
       const running = await store.findRunning(trx, serverId)
-      if (running !== undefined) {
-        await ends.fail(trx, running, {
-          code: 'token_of_another_server',
-          message: "The token was exchanged for one of another of Apple's servers.",
-        })
-      }
+      if (running !== undefined) await ends.fail(trx, running, OTHER_SERVER)
       await servers.noteServer(trx, serverId, NOTHING_KNOWN)
     },
     /** A background job: ends runs whose time is over, takes over those of dead processes, starts what is due. */

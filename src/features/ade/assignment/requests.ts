@@ -8,8 +8,8 @@ import { findServer } from '../servers/store.ts'
 import type { ListedSerial } from './serial-list.ts'
 import * as store from './store.ts'
 
-/** Which devices somebody means. */
-export type Wish = { serials: readonly ListedSerial[]; isCsv: boolean } | { adeServerId: string }
+/** Which devices a policy is to be given to, or taken from. */
+export type AssignRequest = { serials: readonly ListedSerial[]; isCsv: boolean } | { adeServerId: string }
 
 /** Something that was asked for and cannot be done. */
 interface Problem {
@@ -34,7 +34,7 @@ const MAX_FIELDS = 100
 const PART = 5_000
 
 /** What administrators want of the assignment. `onChanged` is called after the commit. */
-export function createWishes(
+export function createAssignRequests(
   deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'policies' | 'devices'> & { onChanged: () => void },
 ) {
   const { db, clock, events } = deps
@@ -42,24 +42,28 @@ export function createWishes(
   /** Sorts what was asked for; refuses `invalid_request` with every problem when nothing of it can be done. */
   async function sort(
     trx: Tx,
-    wish: Wish,
+    request: AssignRequest,
     fits: (policyId: string | null) => boolean,
   ): Promise<{ selection: store.Selection; problems: Problem[] }> {
-    if ('adeServerId' in wish) {
-      if ((await findServer(trx, wish.adeServerId)) === undefined) throw noServer()
-      return { selection: { serverId: wish.adeServerId }, problems: [] }
+    if ('adeServerId' in request) {
+      if ((await findServer(trx, request.adeServerId)) === undefined) throw noServer()
+      return { selection: { serverId: request.adeServerId }, problems: [] }
     }
     const good = new Set<string>()
     const problems: Problem[] = []
     // Part by part, so that others have their turn between.
-    for (const part of inParts(wish.serials)) {
+    for (const part of inParts(request.serials)) {
       const asked = part.map(({ serial, line }) => ({ text: serial, line, serial: serialNumberOf(serial) }))
       const known = await store.findLive(trx, [...new Set(asked.flatMap(({ serial = [] }) => serial))])
       for (const { text, line, serial } of asked) {
         const problem = serial === undefined ? 'not_a_serial_number' : problemOf(known.get(serial), fits)
         if (serial !== undefined && problem === undefined) good.add(serial)
         else
-          problems.push({ serial_number: text.slice(0, 100), ...(wish.isCsv && { line }), problem: problem! })
+          problems.push({
+            serial_number: text.slice(0, 100),
+            ...(request.isCsv && { line }),
+            problem: problem!,
+          })
       }
     }
     if (good.size === 0) throw nothingUsable(problems)
@@ -87,10 +91,10 @@ export function createWishes(
      * Gives devices a policy, or (`isDry`) tells what that would do. Refuses `not_found`, `policy_not_for_ade`, and
      * `invalid_request` when none of the devices is ours.
      */
-    assign(policyId: string, wish: Wish, act: Act, isDry = false): Promise<Granted> {
+    assign(policyId: string, request: AssignRequest, act: Act, isDry = false): Promise<Granted> {
       return db.bulk(async (trx) => {
         if ((await deps.policies.holdForAde(trx, policyId)) === undefined) throw noPolicy()
-        const { selection, problems } = await sort(trx, wish, () => true)
+        const { selection, problems } = await sort(trx, request, () => true)
         const counts = { changed: 0, unchanged: 0 }
         const willUnenroll: string[] = []
         for (const part of partsOf(selection)) {
@@ -107,14 +111,11 @@ export function createWishes(
       })
     },
     /** Takes a policy from devices that have it, or (`isDry`) tells what that would do. */
-    unassign(policyId: string, wish: Wish, act: Act, isDry = false): Promise<Granted> {
+    unassign(policyId: string, request: AssignRequest, act: Act, isDry = false): Promise<Granted> {
       return db.bulk(async (trx) => {
         if ((await deps.policies.find(trx, policyId)) === undefined) throw noPolicy()
-        const { selection, problems } = await sort(
-          trx,
-          wish,
-          (present) => present === null || present === policyId,
-        )
+        const fits = (present: string | null) => present === null || present === policyId
+        const { selection, problems } = await sort(trx, request, fits)
         let changed = 0
         for (const part of partsOf(selection)) {
           changed += isDry
