@@ -17,8 +17,8 @@ export interface Journey extends Record<string, unknown> {
   change: { user_name: string; password: string; has_expired: boolean } | null
 }
 
-/** Makes the beginning of a journey. */
-export function begin(
+/** A journey that begins: nobody has signed in. */
+export function newJourney(
   start: Pick<Journey, 'way' | 'source_id' | 'browser'> & Partial<Pick<Journey, 'attempt_id' | 'device'>>,
 ): Journey {
   return { attempt_id: null, device: null, user: null, change: null, ...start }

@@ -11,7 +11,7 @@ import type { Travel } from './travel.ts'
 type Destination = Pick<Journey, 'way' | 'user'> & { attempt_id: string }
 
 /**
- * Makes the end of a journey: the profile for the attempt. It may be fetched again while the session lives, as a download
+ * The end of a journey: the profile for the attempt. It may be fetched again while the session lives, as a download
  * may fail; at the page, where the device is not known, only the newest one counts then.
  */
 export function createProfileEnd(deps: EntryDeps, travel: Travel) {

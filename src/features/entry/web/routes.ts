@@ -7,7 +7,7 @@ import type { EntryDeps } from '../power-on/deps.ts'
 import { PROFILE_TYPE } from '../profile.ts'
 import { refuseGuess } from '../refused-guess.ts'
 import type { WebAnswer, WebRequest } from './answers.ts'
-import type { Form } from './sign-in.ts'
+import type { Form } from './forms.ts'
 import type { Web } from './web.ts'
 
 const MAX_FORM_BYTES = 16 * 1024

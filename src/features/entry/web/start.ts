@@ -2,7 +2,8 @@ import type { Entrance, Visit } from '../power-on/entrance.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
 import { readyPage } from '../pages/ready.ts'
 import { notHere, refusedAnswer, startAgain, type WebAnswer, type WebRequest } from './answers.ts'
-import { begin, browserOf, journeyIn } from './journey.ts'
+import { signInForm } from './forms.ts'
+import { browserOf, journeyIn, newJourney } from './journey.ts'
 import type { createProfileEnd } from './profile.ts'
 import type { createSignInSteps } from './sign-in.ts'
 import type { Travel } from './travel.ts'
@@ -11,12 +12,12 @@ import type { Travel } from './travel.ts'
 interface Parts {
   entrance: Entrance
   travel: Travel
-  steps: ReturnType<typeof createSignInSteps>
-  ends: ReturnType<typeof createProfileEnd>
+  begin: ReturnType<typeof createSignInSteps>['begin']
+  profileFor: ReturnType<typeof createProfileEnd>['profileFor']
 }
 
-/** Makes the beginnings: the web view of Setup Assistant, and the page for devices of people's own. */
-export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, ends }: Parts) {
+/** The beginnings of journeys: the web view of Setup Assistant, and the page for devices of people's own. */
+export function createBeginnings(deps: EntryDeps, { entrance, travel, begin, profileFor }: Parts) {
   const { signin, settings } = deps
 
   /** Whether the browser holds the session of another device: it gets nothing, and has to begin without it. */
@@ -40,13 +41,16 @@ export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, end
     }
     const { attemptId } = await entrance.record(visit, {})
     if (policy.user_affinity === 'none')
-      return ends.profileFor(request, { attempt_id: attemptId, way: 'ade_web', user: null })
-    const journey = begin({
-      ...{ way: 'ade_web', attempt_id: attemptId, browser: browserOf(request.userAgent) },
-      ...{ device: { serial: machine.serial, udid: machine.udid }, source_id: policy.sign_in_source_id },
+      return profileFor(request, { attempt_id: attemptId, way: 'ade_web', user: null })
+    const journey = newJourney({
+      way: 'ade_web',
+      attempt_id: attemptId,
+      browser: browserOf(request.userAgent),
+      device: { serial: machine.serial, udid: machine.udid },
+      source_id: policy.sign_in_source_id,
     })
     const { session, setCookie } = await signin.sessions.open(journey)
-    return { ...(await steps.begin(request, { session, journey })), setCookie }
+    return { ...(await begin(request, { session, journey })), setCookie }
   }
 
   return {
@@ -67,10 +71,10 @@ export function createBeginnings(deps: EntryDeps, { entrance, travel, steps, end
       const source_id = (await settings.get()).enroll_sign_in_source_id
       const known = await travel.find(request)
       if (known?.session.isInCookie && known.journey.source_id === source_id)
-        return steps.form(request, known)
-      const journey = begin({ way: 'page', source_id, browser: browserOf(request.userAgent) })
+        return signInForm(signin, request, known)
+      const journey = newJourney({ way: 'page', source_id, browser: browserOf(request.userAgent) })
       const { session, setCookie } = signin.sessions.begin(journey)
-      return { ...(await steps.form(request, { session, journey })), setCookie }
+      return { ...(await signInForm(signin, request, { session, journey })), setCookie }
     },
 
     /** The page with the profile, for someone who has signed in there. */

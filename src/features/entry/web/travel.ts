@@ -13,7 +13,7 @@ export interface Traveller {
   journey: Journey
 }
 
-/** Makes what all steps of a browser share: its session, and the attempt behind it. */
+/** What all steps of a browser share: its session, and the attempt behind it. */
 export function createTravel(deps: EntryDeps) {
   const { db, attempts, strangers, signin } = deps
   const machines = createMachineReader(deps)
