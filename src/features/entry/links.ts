@@ -51,32 +51,29 @@ interface NewLink {
 /** Enrollment links: addresses by which devices enrol without an enrollment policy. */
 export type Links = ReturnType<typeof createLinks>
 
-/** Makes the links. `publicUrl` has no final slash. */
-export function createLinks(deps: {
+interface LinksDeps {
   db: Db
   clock: Clock
   events: Events
   users: Pick<Users, 'find' | 'findByName'>
   groups: Pick<Groups, 'find'>
   secretBox: SecretBox
+  /** Without a final slash. */
   publicUrl: string
-}) {
-  const { db, clock, events, users, groups, secretBox, publicUrl } = deps
+}
 
-  /** Makes a link. Throws `invalid_request`, naming the field, for an unknown user or group, or a past time. */
+/** Enrollment links: made, told, revoked, and used up. */
+export function createLinks(deps: LinksDeps) {
+  const { db, clock, events, users, secretBox, publicUrl } = deps
+
+  /** A new link. Throws `invalid_request`, naming the field, for an unknown user or group, or a past time. */
   async function create(wanted: NewLink, act: Act): Promise<EnrollmentLink> {
     const now = clock.now()
     const { uses = 1 } = wanted
     const expires_at = wanted.expires_at ?? addTime(now, DEFAULT_DAYS, 'day')
     if (expires_at <= now) throw badField('expires_at', 'must be in the future')
     return db.transaction(async (trx) => {
-      const user_name = withoutNul(wanted.user_name ?? null)
-      const user = user_name === null ? undefined : await users.findByName(trx, user_name)
-      if (user_name !== null && user === undefined) throw badField('user_name', 'there is no such user')
-      const group_id = withoutNul(wanted.group_id ?? null)
-      const group = group_id === null ? undefined : await groups.find(trx, group_id)
-      if (group_id !== null && group?.kind !== 'static')
-        throw badField('group_id', 'there is no such static group')
+      const { user, group_id } = await checkNamed(trx, deps, wanted)
       const id = newId(now)
       const key = newSecret(KEY_BYTES)
       const link: StoredLink = {
@@ -157,6 +154,17 @@ export function createLinks(deps: {
       return (link && judge(link, now)) ?? 'link_revoked'
     },
   }
+}
+
+async function checkNamed(trx: Tx, { users, groups }: Pick<LinksDeps, 'groups' | 'users'>, wanted: NewLink) {
+  const user_name = withoutNul(wanted.user_name ?? null)
+  const user = user_name === null ? undefined : await users.findByName(trx, user_name)
+  if (user_name !== null && user === undefined) throw badField('user_name', 'there is no such user')
+  const group_id = withoutNul(wanted.group_id ?? null)
+  const group = group_id === null ? undefined : await groups.find(trx, group_id)
+  if (group_id !== null && group?.kind !== 'static')
+    throw badField('group_id', 'there is no such static group')
+  return { user, group_id }
 }
 
 function judge(link: StoredLink, now: Date): LinkRefusal | undefined {
