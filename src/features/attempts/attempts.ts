@@ -1,25 +1,22 @@
-import { type Db, type Tx } from '../../db/index.ts'
-import { addTime, type Clock } from '../../kernel/clock.ts'
-import { newId } from '../../kernel/ids.ts'
-import type { Events } from '../events/index.ts'
+import type { Db, Tx } from '../../db/index.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Events, NewEvent } from '../events/index.ts'
+import { planContact } from './contacts.ts'
+import { deleteOld, expire } from './expiry.ts'
 import {
   closeAttempt,
   countAgain,
-  deleteAttempts,
-  expireAttempts,
   findAttempt,
   hasPassed,
   insertSteps,
   listAttempts,
   listSteps,
   lockAttempt,
-  lockOverdue,
   setReason,
   updateFacts,
   type AttemptQuery,
   type Queries,
 } from './store.ts'
-import { planContact } from './contacts.ts'
 import type {
   Attempt,
   AttemptFacts,
@@ -31,15 +28,12 @@ import type {
   Revocation,
   TimelineStep,
 } from './types.ts'
-import { ABANDONED, named, nextStep, reasonOfEnd } from './timeline.ts'
-
-/** Attempts closed or deleted in one transaction of a job. */
-const BATCH = 200
+import { named } from './timeline.ts'
 
 /** Enrollment attempts: one try of one device to get in, with the timeline that explains it. */
 export type Attempts = ReturnType<typeof createAttempts>
 
-/** Makes the attempts door. All functions with `trx` are part of the caller's transaction. */
+/** The attempts. All functions with `trx` are part of the caller's transaction. */
 export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   const { db, clock, events } = deps
 
@@ -57,17 +51,13 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
    * progress; one that had already ended keeps its outcome.
    */
   async function reject(trx: Tx, id: string, rejection: Rejection): Promise<void> {
-    const { step: name, reason, detail = {}, request_id } = rejection
+    const { reason } = rejection
     const now = clock.now()
     await insertSteps(trx, [{ ...refusalOf(rejection), attempt_id: id }], now)
     const closed = await closeAttempt(trx, id, { from: ['in_progress'], to: 'rejected', reason }, now)
     const attempt = closed ?? (await findAttempt(trx, id))
     if (attempt === undefined) return
-    await events.emit(trx, {
-      ...{ type: 'enrollment.rejected', ...named(attempt), reason },
-      data: { way: attempt.way, step: name, ...detail },
-      ...(request_id !== undefined && { request_id }),
-    })
+    await events.emit(trx, refusedFact('enrollment.rejected', attempt, rejection))
   }
 
   /**
@@ -80,15 +70,10 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     refusal: Rejection,
     facts: AttemptFacts = {},
   ): Promise<void> {
-    const { step: name, reason, detail = {}, request_id } = refusal
     await step(trx, id, refusalOf(refusal))
     const attempt = await note(trx, id, facts)
     if (attempt === undefined) return
-    await events.emit(trx, {
-      ...{ type: 'enrollment.sign_in_refused', ...named(attempt), reason },
-      data: { way: attempt.way, step: name, ...detail },
-      ...(request_id !== undefined && { request_id }),
-    })
+    await events.emit(trx, refusedFact('enrollment.sign_in_refused', attempt, refusal))
   }
 
   /** Adds a closing step to an attempt whose enrollment we take back; its outcome stays. Told as `enrollment.revoked`. */
@@ -98,7 +83,9 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
     const attempt = await setReason(trx, id, reason, clock.now())
     if (attempt === undefined) return
     await events.emit(trx, {
-      ...{ type: 'enrollment.revoked', ...named(attempt), reason },
+      type: 'enrollment.revoked',
+      ...named(attempt),
+      reason,
       data: { way: attempt.way, ...detail },
     })
   }
@@ -106,41 +93,6 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   /** Notes what became known; undefined when there is no such attempt. */
   async function note(trx: Tx, id: string, facts: AttemptFacts): Promise<Attempt | undefined> {
     return updateFacts(trx, id, facts, clock.now())
-  }
-
-  async function expireBatch(): Promise<number> {
-    return db.transaction(async (trx) => {
-      const now = clock.now()
-      const overdue = await lockOverdue(trx, now, BATCH)
-      if (overdue.length === 0) return 0
-      const ids = overdue.map((attempt) => attempt.id)
-      const steps = Map.groupBy(await listSteps(trx, ids), (each) => each.attempt_id)
-      const ended = overdue.map((attempt) => {
-        const timeline = steps.get(attempt.id) ?? []
-        const reached = timeline.findLast(({ outcome }) => outcome === 'passed')?.step
-        return { attempt, missing: nextStep(reached), reason: reasonOfEnd(timeline) }
-      })
-      await expireAttempts(
-        trx,
-        ended.map(({ attempt: { id }, reason }) => ({ id, reason })),
-        now,
-      )
-      await insertSteps(
-        trx,
-        ended.map(({ attempt, missing }) => ({
-          ...{ attempt_id: attempt.id, step: missing, outcome: 'refused', reason: ABANDONED },
-        })),
-        now,
-      )
-      await events.emit(
-        trx,
-        ...ended.map(({ attempt, missing, reason }) => ({
-          ...{ type: 'enrollment.abandoned' as const, ...named(attempt), reason },
-          data: { way: attempt.way, missing },
-        })),
-      )
-      return overdue.length
-    })
   }
 
   return {
@@ -169,20 +121,24 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
       const attempt = await findAttempt(db.kysely, id)
       return attempt && (await withTimelines(db.kysely, [attempt]))[0]
     },
-    /** Job: closes attempts whose deadline has passed as `expired`; returns how many. */
-    async expire(): Promise<number> {
-      let total = 0
-      for (;;) {
-        const count = await expireBatch()
-        total += count
-        if (count < BATCH) return total
-      }
-    },
-    /** Job: deletes closed attempts that began more than `days` days ago. */
-    async deleteOld(days: number): Promise<void> {
-      const bound = newId(addTime(clock.now(), -days, 'day'))
-      while ((await deleteAttempts(db.kysely, bound, BATCH)) === BATCH);
-    },
+    /** Job: see `expire`. */
+    expire: () => expire(deps),
+    /** Job: see `deleteOld`. */
+    deleteOld: (days: number) => deleteOld(deps, days),
+  }
+}
+
+function refusedFact(
+  type: 'enrollment.rejected' | 'enrollment.sign_in_refused',
+  attempt: Attempt,
+  { step, reason, detail = {}, request_id }: Rejection,
+): NewEvent<typeof type> {
+  return {
+    type,
+    ...named(attempt),
+    reason,
+    data: { way: attempt.way, step, ...detail },
+    ...(request_id !== undefined && { request_id }),
   }
 }
 

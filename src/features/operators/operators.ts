@@ -1,11 +1,12 @@
-import { afterCommit, type Db, type Tx } from '../../db/index.ts'
-import { actOfServer, type Act } from '../../kernel/act.ts'
+import type { Db } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
+import { ensureAdminToken, tokenFact } from './admin-token.ts'
 import type { Operator, Role } from './roles.ts'
 import {
   type ApiToken,
@@ -15,23 +16,21 @@ import {
   insertToken,
   listTokens,
   lockTokens,
-  markFromSetting,
   noteUses,
   validAdminIds,
 } from './store.ts'
 import { createTokenCache } from './token-cache.ts'
 
 const SECRET_PREFIX = 'fbt_'
-const FIRST_TOKEN_NAME = 'First admin token'
 /** Longer than any secret we make or accept; nothing longer is hashed. */
 const MAX_SECRET_LENGTH = 1024
 
 /** API tokens and who they belong to. */
 export type Operators = ReturnType<typeof createOperators>
 
-/** Makes the door. */
+/** API tokens: who they belong to, how they are made and end. A deleted one is refused within 2 s by every process. */
 export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: Pick<Events, 'emit'> }) {
-  const { db, clock, log, events } = deps
+  const { db, clock, events } = deps
   const cache = createTokenCache({ clock, load: (hash) => findValidToken(db.kysely, hash, clock.now()) })
   let uses = new Map<string, Date>()
 
@@ -45,39 +44,11 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
     return { kind: 'api_token', id, name, role, makers }
   }
 
-  /**
-   * Makes the admin token with this secret at a start. One that the operator set (`isGiven`) counts whatever else there
-   * is, and ends the one that was set before; one that we made ourselves is only for an installation that has no other.
-   * Answers whether it is valid now.
-   */
-  async function ensureAdminToken(secret: string, options: { isGiven: boolean }): Promise<boolean> {
-    const hash = sha256(secret)
-    await db.transaction(async (trx) => {
-      await lockTokens(trx)
-      const others = await validAdminIds(trx, clock.now())
-      if (!options.isGiven && others.length > 0) return
-      const id = newId(clock.now())
-      const token = { id, name: FIRST_TOKEN_NAME, role: 'admin' as const, expires_at: null }
-      const isNew = await insertToken(trx, { ...token, secret_hash: hash }, clock.now())
-      if (isNew) await emit(trx, 'api_token.created', token, actOfServer())
-      if (options.isGiven) await endFormer(trx, hash)
-    })
+  /** Makes the admin token with this secret at a start, see `ensureAdminToken`. Answers whether it is valid now. */
+  async function ensureAdmin(secret: string, options: { isGiven: boolean }): Promise<boolean> {
+    await db.transaction((trx) => ensureAdminToken(trx, deps, sha256(secret), options))
     cache.clear()
     return (await authenticate(secret))?.role === 'admin'
-  }
-
-  /** Ends the tokens that the setting named before: whoever changes it means the former one to be worth nothing. */
-  async function endFormer(trx: Tx, hash: Buffer): Promise<void> {
-    for (const token of await markFromSetting(trx, hash)) {
-      await deleteToken(trx, token.id)
-      await emit(trx, 'api_token.deleted', token, actOfServer())
-      afterCommit(trx, () =>
-        log.warn(
-          { event: 'operators.admin_token_ended', api_token_id: token.id },
-          'FIRSTBOOT_ADMIN_TOKEN has changed: the admin token that it named before has ended',
-        ),
-      )
-    }
   }
 
   async function create(
@@ -95,7 +66,7 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
     const token = { id: newId(now), ...given }
     await db.transaction(async (trx) => {
       await insertToken(trx, { ...token, makers, secret_hash: sha256(secret) }, now)
-      await emit(trx, 'api_token.created', token, act)
+      await events.emit(trx, tokenFact('api_token.created', token, act))
     })
     return { token: { ...token, makers, last_used_at: null, created_at: now, updated_at: now }, secret }
   }
@@ -104,36 +75,26 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
     await db.transaction(async (trx) => {
       await lockTokens(trx)
       const token = await findToken(trx, id)
-      if (token === undefined) throw new AppError('not_found', 'There is no API token with this id.')
+      if (token === undefined) throw missing()
       const admins = await validAdminIds(trx, clock.now())
       if (admins.length === 1 && admins[0] === id) {
         throw new AppError('conflict', 'This is the last valid admin token; make another one first.')
       }
       await deleteToken(trx, id)
-      await emit(trx, 'api_token.deleted', token, act)
+      await events.emit(trx, tokenFact('api_token.deleted', token, act))
     })
     cache.clear()
   }
 
-  function emit(
-    trx: Tx,
-    type: 'api_token.created' | 'api_token.deleted',
-    token: Pick<ApiToken, 'id' | 'name' | 'role'>,
-    act: Act,
-  ): Promise<void> {
-    const data = { api_token_id: token.id, name: token.name, role: token.role }
-    return events.emit(trx, { type, act, data })
-  }
-
   return {
     authenticate,
-    ensureAdminToken,
+    ensureAdminToken: ensureAdmin,
     create,
     remove,
     /** Throws AppError `not_found`. */
     async get(id: string): Promise<ApiToken> {
       const token = await findToken(db.kysely, id)
-      if (token === undefined) throw new AppError('not_found', 'There is no API token with this id.')
+      if (token === undefined) throw missing()
       return token
     },
     async list(query: { limit: number; cursor?: string | undefined }): Promise<Page<ApiToken>> {
@@ -153,4 +114,8 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
       }
     },
   }
+}
+
+function missing(): AppError {
+  return new AppError('not_found', 'There is no API token with this id.')
 }

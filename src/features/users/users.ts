@@ -49,40 +49,14 @@ type UsersDeps = {
   settings: Pick<SettingsDoor, 'get'>
 }
 
-/** Makes the door. */
+/** The users; every change is told as an event. */
 export function createUsers(deps: UsersDeps) {
   const { db, clock, events } = deps
   const passwords = createPasswords({ clock })
   const linking = createLinking(deps)
 
-  /** The given fields as columns; those left out are left out. */
-  async function toColumns(fields: Partial<UserFields>, { by }: Act): Promise<Partial<UserColumns>> {
-    const { password, sign_in: _signIn, ...columns } = fields
-    const turn = { lane: `by:${by?.id}`, maxWaitMs: MAX_WAIT_MS }
-    return {
-      ...columns,
-      ...(columns.user_name === undefined ? {} : { user_name_key: userNameKey(columns.user_name) }),
-      ...(password === undefined
-        ? {}
-        : { password_hash: password === null ? null : await passwords.hash(password, turn) }),
-    }
-  }
-
-  /** Whom of a source the user is, as an administrator says. */
-  async function signInColumns(
-    trx: Tx,
-    { sign_in }: Partial<UserFields>,
-  ): Promise<Pick<Partial<UserColumns>, 'sign_in_source_id' | 'sign_in_subject'>> {
-    if (sign_in === undefined) return {}
-    if (sign_in === null) return { sign_in_source_id: null, sign_in_subject: null }
-    const kind = await holdSourceKind(trx, sign_in.source_id)
-    const subject = kind && subjectAt(kind, sign_in.subject)
-    if (subject === undefined) throw noSource()
-    return { sign_in_source_id: sign_in.source_id, sign_in_subject: subject }
-  }
-
   async function create(fields: UserFields, act: Act): Promise<User> {
-    const columns = await toColumns(fields, act)
+    const columns = await toColumns(passwords, fields, act)
     const now = clock.now()
     return db.transaction(async (trx) => {
       const all = { ...columns, ...(await signInColumns(trx, fields)) } as UserColumns
@@ -97,7 +71,7 @@ export function createUsers(deps: UsersDeps) {
 
   async function update(id: string, patch: Partial<UserFields>, act: Act): Promise<User> {
     // The hash takes its time; no lock is held for that long.
-    const columns = await toColumns(patch, act)
+    const columns = await toColumns(passwords, patch, act)
     try {
       return await db.transaction(async (trx) => {
         const before = (await lockUser(trx, id)) ?? missing()
@@ -173,6 +147,36 @@ export function createUsers(deps: UsersDeps) {
       return { items: items.map(withoutKey), next_cursor }
     },
   }
+}
+
+/** The given fields as columns; those left out are left out. */
+async function toColumns(
+  passwords: ReturnType<typeof createPasswords>,
+  fields: Partial<UserFields>,
+  { by }: Act,
+): Promise<Partial<UserColumns>> {
+  const { password, sign_in: _signIn, ...columns } = fields
+  const turn = { lane: `by:${by?.id}`, maxWaitMs: MAX_WAIT_MS }
+  return {
+    ...columns,
+    ...(columns.user_name === undefined ? {} : { user_name_key: userNameKey(columns.user_name) }),
+    ...(password === undefined
+      ? {}
+      : { password_hash: password === null ? null : await passwords.hash(password, turn) }),
+  }
+}
+
+/** Whom of a source the user is, as an administrator says. */
+async function signInColumns(
+  trx: Tx,
+  { sign_in }: Partial<UserFields>,
+): Promise<Pick<Partial<UserColumns>, 'sign_in_source_id' | 'sign_in_subject'>> {
+  if (sign_in === undefined) return {}
+  if (sign_in === null) return { sign_in_source_id: null, sign_in_subject: null }
+  const kind = await holdSourceKind(trx, sign_in.source_id)
+  const subject = kind && subjectAt(kind, sign_in.subject)
+  if (subject === undefined) throw noSource()
+  return { sign_in_source_id: sign_in.source_id, sign_in_subject: subject }
 }
 
 function withoutKey(row: User & { user_name_key: string }): User {
