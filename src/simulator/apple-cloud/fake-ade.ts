@@ -1,60 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { systemClock, type Clock } from '../../kernel/clock.ts'
-import type { ErrorShape } from './answers.ts'
 import { createAssignments, type SerialResult } from './assignments.ts'
 import { createCallScript, type ScriptedCall } from './call-script.ts'
 import { createAdeCalls } from './calls.ts'
-import { createOrganization, type ActivationProfile, type AppleDevice } from './organization.ts'
+import { createOrganization, type ActivationProfile } from './organization.ts'
 import { createPaging } from './paging.ts'
 import { answerPortal, type PowerOn } from './portal-http.ts'
 import { listen, stop, type Place } from '../serving.ts'
-import { createAdePortal, type AdePortal } from './portal.ts'
+import { createAdePortal } from './portal.ts'
 import { createRequestHandler } from './request-handler.ts'
 import { createAdeSessions } from './sessions.ts'
-import { createAdeWatch, type AdeCall, type AdeViolation } from './watch.ts'
+import { createAdeWatch } from './watch.ts'
 
 /** A strict fake of Apple's web service for automated enrollment, with the portal of one organisation. */
-export interface FakeAde {
-  /** What FIRSTBOOT_ADE_URL would say. */
-  readonly url: string
-  readonly portal: AdePortal
-  /** All calls, oldest first, GET /session among them. */
-  readonly calls: readonly AdeCall[]
-  /** What clients did against the rules; empty for good ones. */
-  readonly violations: readonly AdeViolation[]
-  /** How often each `METHOD /path` was called. */
-  counts(): Record<string, number>
-  /** Answers the next calls to a path (`/devices/sync`), or to any (`*`), in this order. */
-  script(path: string, ...answers: ScriptedCall[]): void
-  /** Answers everything so, until it is called with null. */
-  answerAll(answer: ScriptedCall | null): void
-  /** Sends the answers that were held. */
-  release(): void
-  /** How many answers are held. */
-  held(): number
-  /** What the next assignments of a profile to a serial number come to. */
-  scriptSerial(serialNumber: string, ...results: SerialResult[]): void
-  /** What `retry_after_seconds` says (60 at first). */
-  throttleFor(seconds: number): void
-  /** How error words are written (`bare` at first). */
-  writeErrors(shape: ErrorShape): void
-  /** POST /profile/devices is answered with 405, as by Apple's own simulator. */
-  assignByPutOnly(only: boolean): void
-  /** All sessions are over, as after a restart of Apple's service. */
-  loseSessions(): void
-  /** A client was killed: the last change that each server made may be repeated without blame. */
-  clientDied(): void
-  /** All cursors become invalid. */
-  forgetCursors(): void
-  /** Apple's record of a device; refuses `not_found`. */
-  device(serialNumber: string): Readonly<AppleDevice>
-  /** A profile by its UUID. */
-  profile(uuid: string): Readonly<Record<string, unknown>> | undefined
-  /** Activation of a device, as at every power-on after an erase: its profile, which counts as pushed from then on. */
-  activate(serialNumber: string): ActivationProfile | undefined
-  close(): Promise<void>
-}
+export type FakeAde = Awaited<ReturnType<typeof startFakeAde>>
 
 /** Options of the fake. `powerOn`: phones that can be powered on over HTTP. */
 interface FakeAdeOptions extends Place {
@@ -66,7 +26,7 @@ interface FakeAdeOptions extends Place {
 const PORTAL = '/portal'
 
 /** Starts the fake cloud over plain http, with an organisation that has no server and no device yet. */
-export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAde> {
+export async function startFakeAde(options: FakeAdeOptions = {}) {
   const { clock = systemClock } = options
   const organization = createOrganization(options.organization ?? 'Example AG', clock)
   const watch = createAdeWatch(clock)
@@ -93,6 +53,7 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
     response.setHeader('content-type', answer.type).end(answer.body)
   }
 
+  /** Activation of a device, as at every power-on after an erase: its profile, which counts as pushed from then on. */
   function activate(serialNumber: string): ActivationProfile | undefined {
     const device = organization.devices.get(serialNumber)
     const profile = organization.profiles.get(device?.profileUuid ?? '')
@@ -102,28 +63,41 @@ export async function startFakeAde(options: FakeAdeOptions = {}): Promise<FakeAd
   }
 
   return {
+    /** What FIRSTBOOT_ADE_URL would say. */
     url,
     portal,
     activate,
+    /** All calls, oldest first, GET /session among them. */
     calls: watch.calls,
+    /** What clients did against the rules; empty for good ones. */
     violations: watch.violations,
     counts: watch.counts,
+    /** Sends the answers that were held. */
     release: handler.release,
+    /** How many answers are held. */
     held: handler.held,
     writeErrors: handler.writeErrors,
     assignByPutOnly: handler.assignByPutOnly,
+    /** All sessions are over, as after a restart of Apple's service. */
     loseSessions: sessions.loseAll,
+    /** Answers everything so, until it is called with null. */
     answerAll: script.all,
     forgetCursors: paging.forget,
+    /** Apple's record of a device. */
     device: organization.device,
+    /** A client was killed: the last change that each server made may be repeated without blame. */
     clientDied() {
       const changes = watch.calls.filter(({ path }) => path === '/profile' || path === '/profile/devices')
       for (const call of new Map(changes.map((each) => [each.server, each])).values()) calls.unsure(call)
     },
-    script: (path, ...answers) => script.add(path, answers),
-    scriptSerial: (serial, ...results) => assignments.script(serial, results),
-    throttleFor: (seconds) => void (assignments.throttleSeconds = seconds),
-    profile: (uuid) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
+    /** Answers the next calls to a path (`/devices/sync`), or to any (`*`), in this order. */
+    script: (path: string, ...answers: ScriptedCall[]) => script.add(path, answers),
+    /** What the next assignments of a profile to a serial number come to. */
+    scriptSerial: (serial: string, ...results: SerialResult[]) => assignments.script(serial, results),
+    /** What `retry_after_seconds` says (60 at first). */
+    throttleFor: (seconds: number) => void (assignments.throttleSeconds = seconds),
+    /** A profile by its UUID. */
+    profile: (uuid: string) => organization.profiles.get(uuid.replaceAll('-', '').toLowerCase())?.content,
     close: () => stop(server),
   }
 }

@@ -135,7 +135,9 @@ export function createRequestHandler(deps: RequestHandlerDeps) {
     serve,
     release: () => held.splice(0).forEach((go) => go()),
     held: () => held.length,
+    /** How error words are written (`bare` at first). */
     writeErrors: (next: ErrorShape) => void (shape = next),
+    /** POST /profile/devices is answered with 405, as by Apple's own simulator. */
     assignByPutOnly: (only: boolean) => void (putOnly = only),
   }
 }

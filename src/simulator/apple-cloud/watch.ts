@@ -42,7 +42,7 @@ type AdeViolationKind =
   | 'pages_at_once'
 
 /** A breach, and in which call, in words. */
-export interface AdeViolation {
+interface AdeViolation {
   kind: AdeViolationKind
   at: Date
   detail: string

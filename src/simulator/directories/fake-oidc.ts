@@ -10,21 +10,7 @@ import { createTokenEndpoint } from './oidc-token-endpoint.ts'
 import { keySet } from './oidc-tokens.ts'
 
 /** A small and strict OpenID provider for one client: authorization code with PKCE. */
-export interface FakeOidc {
-  /** Also its address; plain http on loopback. */
-  readonly issuer: string
-  /** By user name. */
-  readonly users: Map<string, OidcUser>
-  /** Where the client may have people sent back to. */
-  readonly redirectUris: string[]
-  /** What the client did against the rules, in words; empty for a good one. */
-  readonly violations: readonly string[]
-  /** How often each path was called. */
-  counts(): Record<string, number>
-  /** What happens to the next sign-ins, in this order. */
-  script(...troubles: OidcTrouble[]): void
-  close(): Promise<void>
-}
+export type FakeOidc = Awaited<ReturnType<typeof startFakeOidc>>
 
 /** Options of the provider. `key`: RSA; made when left out. */
 interface FakeOidcOptions extends Place {
@@ -37,7 +23,7 @@ interface FakeOidcOptions extends Place {
 }
 
 /** Starts the provider over plain http, with its client and its users. */
-export async function startFakeOidc(options: FakeOidcOptions): Promise<FakeOidc> {
+export async function startFakeOidc(options: FakeOidcOptions) {
   const { clientId, clientSecret, clock = systemClock, key = await generateRsaKey() } = options
   const redirectUris = [...(options.redirectUris ?? [])]
   const calls: Record<string, number> = {}
@@ -70,12 +56,18 @@ export async function startFakeOidc(options: FakeOidcOptions): Promise<FakeOidc>
   const server = createServer((request, response) => void serve(request, response))
   const issuer = `http://${await listen(server, options)}`
   return {
+    /** Also its address. */
     issuer,
+    /** Where the client may have people sent back to. */
     redirectUris,
+    /** By user name. */
     users: desk.users,
-    violations: desk.violations,
+    /** What the client did against the rules, in words; empty for a good one. */
+    violations: desk.violations as readonly string[],
+    /** How often each path was called. */
     counts: () => ({ ...calls }),
-    script: (...more) => void desk.troubles.push(...more),
+    /** What happens to the next sign-ins, in this order. */
+    script: (...more: OidcTrouble[]) => void desk.troubles.push(...more),
     close: () => stop(server),
   }
 }

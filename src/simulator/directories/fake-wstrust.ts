@@ -13,18 +13,7 @@ export interface DirectoryUser extends Subject {
 }
 
 /** A strict fake of AD FS: WS-Trust 1.3 with user name and password, and its MEX document. */
-export interface FakeDirectory {
-  /** The UsernameMixed endpoint. */
-  readonly endpoint: string
-  readonly mex: string
-  /** What clients did against the rules, in words; empty for a good client. */
-  readonly violations: readonly string[]
-  /** Requests for a token so far. */
-  requests(): number
-  /** `down`: everything is answered with 503, as by AD FS when an endpoint is disabled. */
-  setMode(mode: 'up' | 'down'): void
-  close(): Promise<void>
-}
+export type FakeDirectory = Awaited<ReturnType<typeof startFakeDirectory>>
 
 interface FakeDirectoryOptions extends Place {
   readonly users: readonly DirectoryUser[]
@@ -70,7 +59,7 @@ interface Answer {
 }
 
 /** Starts the fake over plain http on loopback. */
-export async function startFakeDirectory(options: FakeDirectoryOptions): Promise<FakeDirectory> {
+export async function startFakeDirectory(options: FakeDirectoryOptions) {
   const violations: string[] = []
   let requests = 0
   let mode: 'up' | 'down' = 'up'
@@ -94,11 +83,15 @@ export async function startFakeDirectory(options: FakeDirectoryOptions): Promise
   })
   origin = `http://${await listen(server, options)}`
   return {
+    /** The UsernameMixed endpoint. */
     endpoint: origin + ENDPOINT,
     mex: origin + MEX,
-    violations,
+    /** What clients did against the rules, in words; empty for a good client. */
+    violations: violations as readonly string[],
+    /** Requests for a token so far. */
     requests: () => requests,
-    setMode: (next) => void (mode = next),
+    /** `down`: everything is answered with 503, as by AD FS when an endpoint is disabled. */
+    setMode: (next: 'up' | 'down') => void (mode = next),
     close: () => stop(server),
   }
 }

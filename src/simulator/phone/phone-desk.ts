@@ -1,14 +1,10 @@
-import type { PowerOn } from '../apple-cloud/portal-http.ts'
 import type { Violation } from '../wire/violations.ts'
 import type { createPhoneMaker } from './phone-maker.ts'
 import type { Phone } from './phone.ts'
+import type { Person } from './setup-steps.ts'
 
 /** Phones that are there as soon as somebody powers them on, by their serial numbers. */
-export interface PhoneDesk {
-  /** From the first screen of Setup Assistant on; a phone that is managed already is erased before. */
-  powerOn: PowerOn
-  violations(): readonly Violation[]
-}
+export type PhoneDesk = ReturnType<typeof createPhoneDesk>
 
 /** The phone that Apple's list says it is, when nothing else was said. */
 const DEFAULT_HARDWARE = {
@@ -19,12 +15,13 @@ const DEFAULT_HARDWARE = {
 } as const
 
 /** An empty desk: a phone is made when its serial number is powered on for the first time. */
-export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>): PhoneDesk {
+export function createPhoneDesk(make: ReturnType<typeof createPhoneMaker>) {
   const phones = new Map<string, Promise<Phone>>()
   const seen: Violation[] = []
   const onViolation = (violation: Violation) => void seen.push(violation)
   return {
-    async powerOn(serialNumber, person) {
+    /** From the first screen of Setup Assistant on; a phone that is managed already is erased before. */
+    async powerOn(serialNumber: string, person: Person | undefined) {
       const made =
         phones.get(serialNumber) ?? make({ facts: { ...DEFAULT_HARDWARE, serialNumber }, onViolation })
       phones.set(serialNumber, made)

@@ -37,30 +37,7 @@ type ScriptedAnswer =
   | 'goaway'
 
 /** A strict fake of Apple's push service: HTTP/2 over TLS, asking for a client certificate. */
-export interface FakeApns {
-  /** What FIRSTBOOT_APNS_URL would say. */
-  url: string
-  certificates: ApnsCertificates
-  /** All pushes that were right, oldest first. */
-  pushes: readonly ReceivedPush[]
-  /** What the client did against the rules, in words; empty for a good client. */
-  violations: readonly string[]
-  /** Connections made so far, and those open now. */
-  connections(): { total: number; open: number }
-  /** Calls `listener` for each push that was answered with 200: where a fake device wakes up. */
-  onPush(listener: (token: string, magic: string) => void): void
-  /** Answers the next pushes to a token (lower-case hex, or `*` for those without a script of their own) in this order. */
-  script(token: string, ...answers: ScriptedAnswer[]): void
-  /** Answers everything so, until it is called with null. */
-  answerAll(answer: ScriptedAnswer | null): void
-  /** Sends the answers that were held. */
-  release(): void
-  /** How many answers are held. */
-  held(): number
-  /** After this many more pushes a GOAWAY follows, once. */
-  goAwayAfter(pushes: number): void
-  close(): Promise<void>
-}
+export type FakeApns = Awaited<ReturnType<typeof startFakeApns>>
 
 /** Options of the fake; `maxConcurrentStreams` is what its SETTINGS say. */
 export interface FakeApnsOptions extends Place {
@@ -72,7 +49,7 @@ export interface FakeApnsOptions extends Place {
 }
 
 /** Starts the fake; it makes its own throw-away certificates unless given some. */
-export async function startFakeApns(options: FakeApnsOptions = {}): Promise<FakeApns> {
+export async function startFakeApns(options: FakeApnsOptions = {}) {
   const { clock = systemClock } = options
   const certificates = options.certificates ?? (await createApnsCertificates(clock.now()))
   const desk = createDesk(clock)
@@ -90,10 +67,12 @@ export async function startFakeApns(options: FakeApnsOptions = {}): Promise<Fake
   const place = await listen(server, options)
   return {
     ...desk.controls,
+    /** What FIRSTBOOT_APNS_URL would say. */
     url: `https://${place}`,
     certificates,
+    /** Connections made so far, and those open now. */
     connections: () => ({ total: sessions.total(), open: sessions.open.size }),
-    async close() {
+    async close(): Promise<void> {
       for (const session of sessions.open) session.destroy()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
@@ -178,14 +157,22 @@ function createDesk(clock: Clock) {
   }
 
   const controls = {
-    pushes,
-    violations,
+    /** All pushes that were right, oldest first. */
+    pushes: pushes as readonly ReceivedPush[],
+    /** What the client did against the rules, in words; empty for a good client. */
+    violations: violations as readonly string[],
+    /** Calls `listener` for each push that was answered with 200: where a fake device wakes up. */
     onPush: (listener: (token: string, magic: string) => void) => void listeners.push(listener),
+    /** Answers the next pushes to a token (lower-case hex, or `*` for those without a script of their own) in this order. */
     script: (token: string, ...answers: ScriptedAnswer[]) =>
       void scripts.set(token, [...(scripts.get(token) ?? []), ...answers]),
+    /** Answers everything so, until it is called with null. */
     answerAll: (scripted: ScriptedAnswer | null) => void (answerForAll = scripted),
+    /** Sends the answers that were held. */
     release: () => held.splice(0).forEach((send) => send()),
+    /** How many answers are held. */
     held: () => held.length,
+    /** After this many more pushes a GOAWAY follows, once. */
     goAwayAfter: (count: number) => void (untilGoAway = count),
   }
   return { serve, note, controls }

@@ -1,21 +1,17 @@
 import { ConnectionLost, type DeviceHttp } from '../../wire/device-http.ts'
 
 /** The way from one phone to the server, with somebody's hand on it. */
-export interface Tap {
-  http: DeviceHttp
-  /** The enrollment profiles that came through, oldest first. */
-  readonly profiles: readonly Buffer[]
-  /** The phone goes off as soon as it has its profile, until it is charged. */
-  setBattery(state: 'weak' | 'charged'): void
-}
+export type Tap = ReturnType<typeof createTap>
 
 /** Puts a tap on the way of a phone. */
-export function createTap(http: DeviceHttp): Tap {
+export function createTap(http: DeviceHttp) {
   const profiles: Buffer[] = []
   let isWeak = false
   return {
-    profiles,
-    setBattery: (state) => void (isWeak = state === 'weak'),
+    /** The enrollment profiles that came through, oldest first. */
+    profiles: profiles as readonly Buffer[],
+    /** The phone goes off as soon as it has its profile, until it is charged. */
+    setBattery: (state: 'weak' | 'charged') => void (isWeak = state === 'weak'),
     http: {
       async send(request) {
         if (isWeak && new URL(request.url).pathname === '/scep')
@@ -26,6 +22,6 @@ export function createTap(http: DeviceHttp): Tap {
         return answer
       },
       close: () => http.close(),
-    },
+    } satisfies DeviceHttp,
   }
 }
