@@ -31,7 +31,8 @@ export function planContact(
   }
   if (repeats !== undefined) return { ...plan, id: repeats, repeats, steps: [], events: [] }
   return {
-    ...{ ...plan, id },
+    ...plan,
+    id,
     ...(joined === undefined && { opened: { ...attempt, ...written } }),
     ...(abandoned && { abandoned: abandoned.id }),
     steps: told,
@@ -82,7 +83,9 @@ function stepsOf(contact: Contact, isAgain: boolean): NewStep[] {
   if (refusal === undefined) return [...passed, ...steps]
   const { step, reason, detail, user_name } = refusal
   const last: NewStep = {
-    ...{ step, outcome: 'refused', reason },
+    step,
+    outcome: 'refused',
+    reason,
     ...(detail && { detail }),
     ...(user_name !== undefined && { user_name }),
   }

@@ -15,8 +15,14 @@ const OTHERS = 'other networks'
 
 /** What people may try again. */
 const SIGN_IN_REASONS: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
-  ...(['invalid_credentials', 'password_expired', 'password_change_required', 'mfa_required'] as const),
-  ...(['user_disabled', 'user_unknown', 'directory_unavailable', 'sign_in_required'] as const),
+  'invalid_credentials',
+  'password_expired',
+  'password_change_required',
+  'mfa_required',
+  'user_disabled',
+  'user_unknown',
+  'directory_unavailable',
+  'sign_in_required',
 ])
 
 type RefusalType = 'enrollment.rejected' | 'enrollment.sign_in_refused' | 'certificate.refused'
@@ -65,7 +71,7 @@ interface Tally {
 export type Strangers = ReturnType<typeof createStrangers>
 
 /**
- * Makes it. Strangers must not fill the database: nothing is written for a request. One event for each network (of an IPv6
+ * The tallies of strangers, who must not fill the database: nothing is written for a request. One event for each network (of an IPv6
  * address its /64), reason and hour says how many there were since the last one and what they named, the first one soon. What
  * this process has not told yet is lost if it is killed.
  */
@@ -79,11 +85,20 @@ export function createStrangers(deps: { db: Db; clock: Clock; events: Pick<Event
     if (known !== undefined) return known
     if (tallies.size >= MAX_TOLD_APART && network !== OTHERS) return tallyOf(OTHERS, reason, type)
     const listed = {
-      ...{ ways: new Set<string>(), serial_numbers: new Set<string>(), user_names: new Set<string>() },
-      ...{ link_ids: new Set<string>(), policy_ids: new Set<string>() },
+      ways: new Set<string>(),
+      serial_numbers: new Set<string>(),
+      user_names: new Set<string>(),
+      link_ids: new Set<string>(),
+      policy_ids: new Set<string>(),
     }
     const fresh: Tally = {
-      ...{ network, reason, type, count: 0, since: clock.now(), toldAt: undefined, listed },
+      network,
+      reason,
+      type,
+      count: 0,
+      since: clock.now(),
+      toldAt: undefined,
+      listed,
     }
     tallies.set(key, fresh)
     return fresh
@@ -154,7 +169,10 @@ function eventOf({ network, reason, type, count, since, listed }: Tally): NewEve
     Object.entries(listed).flatMap(([name, values]) => (values.size > 0 ? [[name, [...values]]] : [])),
   )
   return {
-    ...{ type, reason, serial_number: only(listed.serial_numbers), user_name: only(listed.user_names) },
+    type,
+    reason,
+    serial_number: only(listed.serial_numbers),
+    user_name: only(listed.user_names),
     data: { network, count, since: since.toISOString(), ...lists },
   }
 }

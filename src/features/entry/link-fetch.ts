@@ -38,7 +38,7 @@ const MAX_BATCH = 64
 const LANES = { postgres: 2, embedded: 1 } as const
 
 /**
- * Makes the answer to a fetch of an enrollment link: a profile with a challenge of its own, with which an attempt will begin,
+ * The answer to a fetch of an enrollment link: a profile with a challenge of its own, with which an attempt will begin,
  * or a refusal; undefined for an unknown key. Nothing but the challenge is written, and no use is taken: only a device that
  * says Authenticate takes one. Fetches at the same time share one transaction.
  */

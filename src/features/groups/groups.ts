@@ -36,7 +36,7 @@ type GroupsDeps = {
 /** Sets of devices. */
 export type Groups = ReturnType<typeof createGroups>
 
-/** Makes the door. */
+/** The groups, static ones and those of policies; every change is told as an event. */
 export function createGroups(deps: GroupsDeps) {
   const { db, clock, events, devices } = deps
 

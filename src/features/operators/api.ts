@@ -125,7 +125,9 @@ export function apiTokensApi(deps: {
 function render(token: ApiToken) {
   const { id, name, role } = token
   return {
-    ...{ id, name, role },
+    id,
+    name,
+    role,
     expires_at: token.expires_at?.toISOString() ?? null,
     last_used_at: token.last_used_at?.toISOString() ?? null,
     created_at: token.created_at.toISOString(),

@@ -28,7 +28,7 @@ type Entry = { tokenId: string; key: string; startedAt: Date }
  */
 export type IdempotencyKeys = ReturnType<typeof createIdempotencyKeys>
 
-/** Makes the memory of keys. */
+/** The memory of keys. A key with another request, or one whose request is still under way, is told apart. */
 export function createIdempotencyKeys(deps: { db: Db; clock: Clock; secretBox: SecretBox }) {
   const { db, clock, secretBox } = deps
 

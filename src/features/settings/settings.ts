@@ -16,7 +16,7 @@ export type SettingsView = { settings: Settings; version: number; created_at: Da
 /** The settings of the installation. */
 export type SettingsDoor = ReturnType<typeof createSettings>
 
-/** Makes the door. */
+/** The settings; a change is told as an event, and seen by other processes within 2 s. */
 export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
   const { db, clock, events } = deps
   let cached: { settings: Settings; until: number; version: number } | undefined

@@ -11,7 +11,7 @@ export type Vouched = Omit<Person, 'sign_in'> & { subject: string }
 /** Which user it is; with `isNew` one that signing in would make. */
 type Admission = { ok: true; user: { user_name: string }; isNew: boolean } | SignInRefusal
 
-/** Makes the step from a person whom a source vouches for to a user of ours. */
+/** The step from a person whom a source vouches for to a user of ours. */
 export function createAdmission(deps: {
   users: Pick<Users, 'standingOf' | 'link'>
   sources: Pick<Sources, 'find'>

@@ -26,7 +26,7 @@ type Directory = {
 /** What a directory says of a password, and where it was asked: undefined when the endpoint was not found. */
 export type DirectoryAnswer = Proof<PasswordResult> & { endpoint: string | undefined }
 
-/** Makes the way to directories that speak WS-Trust, with the connections and the endpoint kept for each. */
+/** The way to directories that speak WS-Trust, with the connections and the endpoint kept for each. */
 export function createDirectories(deps: { clock: Clock; userAgent: string }) {
   const { clock, userAgent } = deps
   const directories = new Map<string, Directory>()

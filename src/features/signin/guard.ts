@@ -19,7 +19,7 @@ const LIMITS = { width: 10_000, perLane: TRIES_AT_ONCE, maxWaiting: 2_000, maxPe
 /** Whoever would wait longer for their turn is told to come again. */
 const MAX_WAIT_MS = 10_000
 
-/** Makes the guard before every check of a password: it slows down those who fail, and lets nobody wait for long. */
+/** The guard before every check of a password: it slows down those who fail, and lets nobody wait for long. */
 export function createGuard({ clock, lockout }: { clock: Clock; lockout: Lockout }) {
   const tries = createFairQueue({ ...LIMITS, clock })
 

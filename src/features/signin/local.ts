@@ -7,7 +7,7 @@ import { type SignInResult, refuse } from './result.ts'
 /** What is known of a password: `isRight` is undefined when nothing was learnt of it. */
 export type Proof<T = SignInResult> = { readonly isRight: boolean | undefined; readonly result: T }
 
-/** Makes the check against the accounts of this server. Unknown names take as long as wrong passwords. */
+/** The check against the accounts of this server. Unknown names take as long as wrong passwords. */
 export function createLocalCheck(deps: {
   db: Db
   clock: Clock

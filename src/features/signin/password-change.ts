@@ -15,7 +15,7 @@ const TELLING_NAME = 4
 type PasswordChange =
   SignInResult | { readonly ok: false; readonly reason: 'password_refused'; readonly detail: string }
 
-/** Makes the change of a password by the person whose it is. */
+/** The change of a password by the person whose it is. New ones that are too easy are refused. */
 export function createPasswordChange(deps: {
   users: Pick<Users, 'update'>
   verify: ReturnType<typeof createVerify>

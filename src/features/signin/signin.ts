@@ -26,7 +26,7 @@ type SigninDeps = SourcesDeps & {
 /** Proving who a person is. */
 export type Signin = ReturnType<typeof createSignin>
 
-/** Makes the door. */
+/** Sign-in: the sources, the checks of who somebody is, and browsers on their way through it. */
 export function createSignin(deps: SigninDeps) {
   const sources = createSources(deps)
   const lockout = createLockout(deps)

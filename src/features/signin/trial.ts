@@ -11,7 +11,7 @@ import { LOCAL, type WsTrustSource } from './sources/types.ts'
 /** What came of a try: `message` says it in plain words and never holds the password. */
 type Trial = { ok: boolean; reason: SignInReason | null; message: string }
 
-/** Makes the try of a source that an administrator asks for. It makes no user; wrong passwords count as those of any sign-in. */
+/** The try of a source that an administrator asks for. It makes no user; wrong passwords count as those of any sign-in. */
 export function createTrial(deps: {
   admission: Pick<ReturnType<typeof createAdmission>, 'foresee'>
   sources: Pick<Sources, 'get'>

@@ -19,7 +19,7 @@ type VerifyDeps = {
   admission: Pick<ReturnType<typeof createAdmission>, 'admit'>
 }
 
-/** Makes the check of a user name and password. */
+/** The check of a user name and password at a source; a directory may make or link a user by it. */
 export function createVerify(deps: VerifyDeps) {
   const { sources, guarded, checkLocally, directories, admission } = deps
 

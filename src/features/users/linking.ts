@@ -40,7 +40,7 @@ type Standing =
   | { is: 'new' }
   | { is: 'unknown' }
 
-/** Makes the step from a person whom a source vouches for to a user. */
+/** Which user a person is whom a source vouches for; one that is linked or made is told as an event. */
 export function createLinking(deps: { db: Db; clock: Clock; events: Pick<Events, 'emit'> }) {
   const { db, clock, events } = deps
 

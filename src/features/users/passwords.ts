@@ -24,7 +24,7 @@ type Kept = { salt: Buffer; hash: Buffer; options: ScryptOptions }
 const NOBODY: Kept = { salt: randomBytes(SALT_BYTES), hash: randomBytes(HASH_BYTES), options: OPTIONS }
 
 /**
- * Makes the hashing of passwords. It leaves a thread of the pool free for what else needs one; those who ask take turns, by
+ * The hashing of passwords. It leaves a thread of the pool free for what else needs one; those who ask take turns, by
  * their lanes.
  */
 export function createPasswords(deps: { clock: Clock }) {

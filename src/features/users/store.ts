@@ -14,18 +14,21 @@ export type UserColumns = Omit<Row, 'id' | 'version' | 'created_at' | 'updated_a
 export type Executor = Kysely<Database>
 
 const COLUMNS = [
-  ...([
-    'id',
-    'user_name',
-    'display_name',
-    'email',
-    'device_limit',
-    'enrollment_manager',
-    'disabled',
-  ] as const),
-  ...(['must_change_password', 'password_expires_at', 'sign_in_source_id', 'sign_in_subject'] as const),
-  ...(['version', 'created_at', 'updated_at'] as const),
-]
+  'id',
+  'user_name',
+  'display_name',
+  'email',
+  'device_limit',
+  'enrollment_manager',
+  'disabled',
+  'must_change_password',
+  'password_expires_at',
+  'sign_in_source_id',
+  'sign_in_subject',
+  'version',
+  'created_at',
+  'updated_at',
+] as const
 
 /** The user with this id. */
 export function findUser(db: Executor, id: string): Promise<User | undefined> {

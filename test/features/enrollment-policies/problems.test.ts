@@ -21,16 +21,22 @@ describeEachEngine('policies that are refused', (database) => {
       group_id: own.id,
       colour: 'red',
       ade: {
-        ...{ enabled: 'yes', department: 'x'.repeat(126), support_phone_number: '1'.repeat(51) },
-        ...{
-          support_email_address: 'nobody',
-          supervised: false,
-          locked: true,
-          pairing: 'require_certificate',
-        },
-        ...{ pairing_certificates: [], setup_assistant: { siri: 1, homework: true } },
-        ...{ additional_skip_keys: ['a b', ''], minimum_os_version: '17.x', await_device_configured: true },
-        ...{ configuration_deadline_minutes: 0, sign_in: 'paper', extra: null, more: 1 },
+        enabled: 'yes',
+        department: 'x'.repeat(126),
+        support_phone_number: '1'.repeat(51),
+        support_email_address: 'nobody',
+        supervised: false,
+        locked: true,
+        pairing: 'require_certificate',
+        pairing_certificates: [],
+        setup_assistant: { siri: 1, homework: true },
+        additional_skip_keys: ['a b', ''],
+        minimum_os_version: '17.x',
+        await_device_configured: true,
+        configuration_deadline_minutes: 0,
+        sign_in: 'paper',
+        extra: null,
+        more: 1,
       },
     })
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
@@ -126,8 +132,12 @@ describeEachEngine('policies that are refused', (database) => {
         ade: {
           pairing: 'require_certificate',
           pairing_certificates: [
-            ...[7, 'nothing', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
-            ...[`${ten[0]}${ten[1]}`, ten[2], `${ten[3]}${selfSigned('Host').keyPem}`],
+            7,
+            'nothing',
+            '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+            `${ten[0]}${ten[1]}`,
+            ten[2],
+            `${ten[3]}${selfSigned('Host').keyPem}`,
           ],
         },
       },
@@ -167,12 +177,10 @@ describeEachEngine('policies that are refused', (database) => {
       minimum_os_version: '',
     }
     expect((await call('PATCH', `${PATH}/${made.body.id}`, { ade: empty })).body.ade).toMatchObject({
-      ...{
-        department: null,
-        support_phone_number: null,
-        support_email_address: null,
-        minimum_os_version: null,
-      },
+      department: null,
+      support_phone_number: null,
+      support_email_address: null,
+      minimum_os_version: null,
     })
   })
 

@@ -47,8 +47,10 @@ test('any document is either refused by name or renders within the limits of App
       expect(tidy(patched(kept, {}))).toEqual(kept)
       const { profile } = renderAdeProfile(kept, CONTEXT)
       for (const [key, max] of [
-        ...[['profile_name', 125] as const, ['department', 125] as const],
-        ...[['support_phone_number', 50] as const, ['support_email_address', 250] as const],
+        ['profile_name', 125] as const,
+        ['department', 125] as const,
+        ['support_phone_number', 50] as const,
+        ['support_email_address', 250] as const,
       ]) {
         const text = profile[key]
         expect(text === undefined || (text.length > 0 && text.length <= max)).toBe(true)

@@ -43,7 +43,9 @@ test('a page has its language, the organization and whom to call, as text', () =
   expect(page).toContain('<a href="tel:+41315550100">+41 31 555 01 00</a>')
   expect(page).toContain('Sie haben 3 von 3 Geräten.')
   const bare = endPage(lookFor(undefined, { organization_name: null, support_phone_number: null }), {
-    ...{ heading: 'h', text: 't', reference: 'r' },
+    heading: 'h',
+    text: 't',
+    reference: 'r',
   })
   expect(bare).toContain('<html lang="en">')
   expect(bare).not.toMatch(/tel:|class="organization"/)

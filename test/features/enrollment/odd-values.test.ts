@@ -9,18 +9,19 @@ describeEachEngine('odd values at the pages of enrollment', (database) => {
     const world = await startTestApp({ db: database() })
     onTestFinished(() => world.close())
     const oidc = await startFakeOidc({
-      ...{ clientId: 'firstboot', clientSecret: 'secret', key: testKey('other'), clock: world.clock },
+      clientId: 'firstboot',
+      clientSecret: 'secret',
+      key: testKey('other'),
+      clock: world.clock,
       redirectUris: [`${world.url}/enroll/oidc/callback`],
     })
     onTestFinished(() => oidc.close())
     const source = await world.api('POST', '/sign-in-sources', {
-      ...{
-        kind: 'oidc',
-        name: 'Provider',
-        issuer: oidc.issuer,
-        client_id: 'firstboot',
-        client_secret: 'secret',
-      },
+      kind: 'oidc',
+      name: 'Provider',
+      issuer: oidc.issuer,
+      client_id: 'firstboot',
+      client_secret: 'secret',
     })
 
     /** A browser on the page, with the cookie that the last answer left it. */
@@ -62,8 +63,12 @@ describeEachEngine('odd values at the pages of enrollment', (database) => {
       const started = await asks(`/enroll/oidc/start?source=${source.body.id}`)
       const state = new URL(started.headers.get('location') ?? '').searchParams.get('state') ?? ''
       for (const query of [
-        ...[`state=${value}`, `state=${value}&state=${state}`, `code=${value}`, `error=${value}`],
-        ...[`state[]=${state}&code=1`, `STATE=${state}&code=1`],
+        `state=${value}`,
+        `state=${value}&state=${state}`,
+        `code=${value}`,
+        `error=${value}`,
+        `state[]=${state}&code=1`,
+        `STATE=${state}&code=1`,
       ]) {
         const { status } = await asks(`/enroll/oidc/callback?${query}`)
         expect([query.slice(0, 40), status >= 400 && status < 500]).toEqual([query.slice(0, 40), true])

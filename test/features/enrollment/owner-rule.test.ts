@@ -6,12 +6,22 @@ const later = (minutes: number) => new Date(NOW.getTime() + minutes * 60_000)
 
 /** A live phone of nobody that came by a link. */
 const owner: Owner = {
-  ...{ type: 'device', way: 'link', userId: null, serialNumber: 'SERIAL1' },
-  ...{ isLive: true, isErased: false, isUnregistered: false, allowedUntil: null },
+  type: 'device',
+  way: 'link',
+  userId: null,
+  serialNumber: 'SERIAL1',
+  isLive: true,
+  isErased: false,
+  isUnregistered: false,
+  allowedUntil: null,
 }
 /** Somebody with a link that names another user. */
 const claimant: Claimant = {
-  ...{ type: 'device', deviceId: 'UDID-1', way: 'link', userId: 'mallory', machineInfo: null },
+  type: 'device',
+  deviceId: 'UDID-1',
+  way: 'link',
+  userId: 'mallory',
+  machineInfo: null,
 }
 const machineInfo = { udid: 'UDID-1', serialNumber: 'SERIAL1' }
 const ade = { way: 'ade', userId: null, machineInfo } as const

@@ -20,12 +20,10 @@ describe('the enrollment page', () => {
       users: [{ userName: 'dora@example.com', password: 'of the directory' }] as never,
     })
     oidc = await startFakeOidc({
-      ...{
-        clientId: 'firstboot',
-        clientSecret: 'provider secret',
-        key: testKey('other'),
-        clock: world.clock,
-      },
+      clientId: 'firstboot',
+      clientSecret: 'provider secret',
+      key: testKey('other'),
+      clock: world.clock,
       redirectUris: [`${world.url}/enroll/oidc/callback`],
       users: { olga: { password: 'p', claims: { preferred_username: 'olga@example.com' } } },
     })
@@ -55,7 +53,10 @@ describe('the enrollment page', () => {
     const body = Buffer.from(await response.arrayBuffer())
     const text = body.toString()
     return {
-      ...{ status: response.status, headers: response.headers, body, text },
+      status: response.status,
+      headers: response.headers,
+      body,
+      text,
       cookie: (response.headers.get('set-cookie') ?? '').split(';')[0]!,
       token: /name="csrf_token" value="([^"]+)"/.exec(text)?.[1] ?? '',
     }
@@ -135,7 +136,9 @@ describe('the enrollment page', () => {
     const { items } = (await world.api('GET', '/events?type=enrollment.sign_in_refused')).body
     expect(items).toContainEqual(
       expect.objectContaining({
-        ...{ reason: 'user_unknown', user_name: 'nobody@example.com', attempt_id: null },
+        reason: 'user_unknown',
+        user_name: 'nobody@example.com',
+        attempt_id: null,
         data: expect.objectContaining({ count: 1, network: '127.0.0.1', ways: ['page'] }) as object,
       }),
     )
@@ -153,7 +156,8 @@ describe('the enrollment page', () => {
     for (const cookie of [damaged, damaged.slice(0, 60), (await get('/enroll')).cookie])
       expect((await submit('/enroll', fields, cookie)).status).toBe(403)
     const elsewhere = await fetch(`${world.url}/enroll`, {
-      ...{ method: 'POST', body: new URLSearchParams(fields) },
+      method: 'POST',
+      body: new URLSearchParams(fields),
       headers: { cookie: page.cookie, 'user-agent': 'another' },
     })
     expect(elsewhere.status).toBe(403)
@@ -176,7 +180,8 @@ describe('the enrollment page', () => {
       expect(page.text).toContain(`<html lang="${language.slice(0, 2)}">`)
       for (const part of ['Muster &lt;AG&gt;', 'href="tel:0315550100"']) expect(page.text).toContain(part)
       const answer = await fetch(`${world.url}/enroll`, {
-        ...{ method: 'POST', headers: { ...headers, cookie: page.cookie } },
+        method: 'POST',
+        headers: { ...headers, cookie: page.cookie },
         body: new URLSearchParams({
           csrf_token: page.token,
           user_name: `in-${language.slice(0, 2)}`,
@@ -220,12 +225,10 @@ describe('the enrollment page', () => {
 
   test('the directory of the settings is asked; one that is down is no wrong password', async () => {
     const source = await world.api('POST', '/sign-in-sources', {
-      ...{
-        kind: 'ws_trust',
-        name: 'AD FS',
-        url: directory.endpoint,
-        applies_to: 'urn:federation:MicrosoftOnline',
-      },
+      kind: 'ws_trust',
+      name: 'AD FS',
+      url: directory.endpoint,
+      applies_to: 'urn:federation:MicrosoftOnline',
     })
     expect(source.status).toBe(201)
     await world.api('PATCH', '/settings', { enroll_sign_in_source_id: source.body.id })
@@ -242,13 +245,11 @@ describe('the enrollment page', () => {
   test('OpenID providers are links, escaped, and lead back to the profile', async () => {
     const name = '<Provider> & "Sons"'
     const source = await world.api('POST', '/sign-in-sources', {
-      ...{
-        kind: 'oidc',
-        name,
-        issuer: oidc.issuer,
-        client_id: 'firstboot',
-        client_secret: 'provider secret',
-      },
+      kind: 'oidc',
+      name,
+      issuer: oidc.issuer,
+      client_id: 'firstboot',
+      client_secret: 'provider secret',
     })
     expect(source.status).toBe(201)
     const page = await get('/enroll')

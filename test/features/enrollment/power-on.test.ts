@@ -31,8 +31,11 @@ describeEachEngine('power-on', (database) => {
     world.clock.advance(1)
     const body = await signMachineInfo(
       {
-        ...{ UDID: facts.udid, SERIAL: facts.serialNumber, PRODUCT: facts.productName },
-        ...{ VERSION: facts.buildVersion, OS_VERSION: facts.osVersion },
+        UDID: facts.udid,
+        SERIAL: facts.serialNumber,
+        PRODUCT: facts.productName,
+        VERSION: facts.buildVersion,
+        OS_VERSION: facts.osVersion,
         ...info,
       },
       await world.ca.deviceIdentity(facts.serialNumber),
@@ -71,7 +74,12 @@ describeEachEngine('power-on', (database) => {
     const attempt = await world.attemptOf(phone)
     expect(attempt).toMatchObject({ way: 'ade', outcome: 'enrolled', policy_id: open, user_name: null })
     expect(steps(attempt)).toEqual([
-      ...['contact', 'assignment', 'profile', 'certificate', 'authenticate', 'token_update'],
+      'contact',
+      'assignment',
+      'profile',
+      'certificate',
+      'authenticate',
+      'token_update',
     ])
     const device = (await world.api('GET', `/devices/${phone.facts.udid}`)).body
     expect(device).toMatchObject({ policy_id: open, state: 'enrolled' })
@@ -97,10 +105,18 @@ describeEachEngine('power-on', (database) => {
     const [attempt, ...others] = await world.attemptsOf(phone)
     expect(others).toEqual([])
     expect(steps(attempt!)).toEqual([
-      ...['contact', 'assignment', 'sign_in!sign_in_required'],
-      ...['sign_in!invalid_credentials', 'sign_in!invalid_credentials'],
-      ...['sign_in', 'device_limit', 'profile'],
-      ...['certificate', 'device_limit', 'authenticate', 'token_update'],
+      'contact',
+      'assignment',
+      'sign_in!sign_in_required',
+      'sign_in!invalid_credentials',
+      'sign_in!invalid_credentials',
+      'sign_in',
+      'device_limit',
+      'profile',
+      'certificate',
+      'device_limit',
+      'authenticate',
+      'token_update',
     ])
     expect(attempt).toMatchObject({ outcome: 'enrolled', reason: null, user_name: 'ada@example.com' })
     const events = await world.eventsOf(attempt!.id)
@@ -209,12 +225,10 @@ describeEachEngine('power-on', (database) => {
     const { url } = world.activation(phone)
     const foreign = await signMachineInfo(
       {
-        ...{
-          UDID: other.facts.udid,
-          SERIAL: other.facts.serialNumber,
-          PRODUCT: 'iPhone15,2',
-          VERSION: '22B83',
-        },
+        UDID: other.facts.udid,
+        SERIAL: other.facts.serialNumber,
+        PRODUCT: 'iPhone15,2',
+        VERSION: '22B83',
       },
       await world.ca.deviceIdentity('x'),
       { chain: world.ca.chain },
@@ -225,8 +239,10 @@ describeEachEngine('power-on', (database) => {
     const stranger = await world.stranger()
     const unknown = await signMachineInfo(
       {
-        ...{ UDID: stranger.facts.udid, SERIAL: stranger.facts.serialNumber },
-        ...{ PRODUCT: 'iPhone15,2', VERSION: '22B83' },
+        UDID: stranger.facts.udid,
+        SERIAL: stranger.facts.serialNumber,
+        PRODUCT: 'iPhone15,2',
+        VERSION: '22B83',
       },
       await world.ca.deviceIdentity('x'),
       { chain: world.ca.chain },

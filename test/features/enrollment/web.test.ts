@@ -18,12 +18,10 @@ describe('the web view of Setup Assistant', () => {
     database = await testDatabase('postgres')
     world = await startAdeApp({ db: database })
     oidc = await startFakeOidc({
-      ...{
-        clientId: 'firstboot',
-        clientSecret: 'provider secret',
-        key: testKey('other'),
-        clock: world.clock,
-      },
+      clientId: 'firstboot',
+      clientSecret: 'provider secret',
+      key: testKey('other'),
+      clock: world.clock,
       redirectUris: [`${world.url}/enroll/oidc/callback`],
       users: {
         olga: { password: 'at the provider', claims: { preferred_username: 'olga@example.com' } },
@@ -36,11 +34,15 @@ describe('the web view of Setup Assistant', () => {
     })
     local = await world.policy({ user_affinity: 'prompt', ade: { sign_in: 'web' } })
     const source = await world.api('POST', '/sign-in-sources', {
-      ...{ kind: 'oidc', name: 'Provider', issuer: oidc.issuer },
-      ...{ client_id: 'firstboot', client_secret: 'provider secret' },
+      kind: 'oidc',
+      name: 'Provider',
+      issuer: oidc.issuer,
+      client_id: 'firstboot',
+      client_secret: 'provider secret',
     })
     provider = await world.policy({
-      ...{ user_affinity: 'prompt', sign_in_source_id: source.body.id },
+      user_affinity: 'prompt',
+      sign_in_source_id: source.body.id,
       ade: { sign_in: 'web' },
     })
   })
@@ -53,8 +55,11 @@ describe('the web view of Setup Assistant', () => {
   const header = async (phone: Phone, ca = world.ca) => {
     const { facts } = phone
     const info = {
-      ...{ UDID: facts.udid, SERIAL: facts.serialNumber, PRODUCT: facts.productName },
-      ...{ VERSION: facts.buildVersion, OS_VERSION: facts.osVersion },
+      UDID: facts.udid,
+      SERIAL: facts.serialNumber,
+      PRODUCT: facts.productName,
+      VERSION: facts.buildVersion,
+      OS_VERSION: facts.osVersion,
     }
     const identity = await ca.deviceIdentity(facts.serialNumber)
     world.clock.advance(1)
@@ -80,7 +85,9 @@ describe('the web view of Setup Assistant', () => {
   const seen = async (response: Response) => {
     const text = await response.text()
     return {
-      ...{ status: response.status, headers: response.headers, text },
+      status: response.status,
+      headers: response.headers,
+      text,
       cookie: (response.headers.get('set-cookie') ?? '').split(';')[0]!,
       token: /name="csrf_token" value="([^"]+)"/.exec(text)?.[1] ?? '',
     }
@@ -92,7 +99,10 @@ describe('the web view of Setup Assistant', () => {
     const phone = await world.phone(local, { person })
     expect(await phone.powerOn()).toMatchObject({ outcome: 'enrolled', way: 'web', signInTries: 2 })
     expect(await world.attemptOf(phone)).toMatchObject({
-      ...{ way: 'ade_web', outcome: 'enrolled', user_name: 'wanda', policy_id: local },
+      way: 'ade_web',
+      outcome: 'enrolled',
+      user_name: 'wanda',
+      policy_id: local,
       timeline: expect.arrayContaining([
         expect.objectContaining({ step: 'sign_in', reason: 'invalid_credentials' }),
       ]),

@@ -34,8 +34,14 @@ export async function addDevice(
   await db.kysely
     .insertInto('enrollments')
     .values({
-      ...{ id, type: 'device', serial_number: `SN-${id}`, device_name: `Name of ${id}`, ...columns },
-      ...{ authenticated_at: now, created_at: now, updated_at: now },
+      id,
+      type: 'device',
+      serial_number: `SN-${id}`,
+      device_name: `Name of ${id}`,
+      ...columns,
+      authenticated_at: now,
+      created_at: now,
+      updated_at: now,
     })
     .execute()
   return id

@@ -31,7 +31,8 @@ describeEachEngine('directories', (database) => {
       locked: person('locked', { state: 'locked' }),
     }
     const directory = await startFakeDirectory({
-      ...{ users: Object.values(people), clock: made.clock },
+      users: Object.values(people),
+      clock: made.clock,
       // It is closed while the port is still asked for.
       port: await freePort(),
     })
@@ -164,14 +165,20 @@ describeEachEngine('directories', (database) => {
     const verify = (name: string, password: string) =>
       made.verify(name, password, { sourceId: source.id, address })
     const spellings = [
-      ...[userName, account, userName.toUpperCase(), `CORP\\${account}`, `corp/${account}`, `${account}.`],
-      ...[
-        `${account}@other.example`,
-        account.replace('a', 'á'),
-        ` ${userName} `,
-        `${account}\u200b@${domain}`,
-      ],
-      ...[account.replace('A', '\uff21'), `${account}@${domain}.`, `x\\y\\${account}`, `.${account}`],
+      userName,
+      account,
+      userName.toUpperCase(),
+      `CORP\\${account}`,
+      `corp/${account}`,
+      `${account}.`,
+      `${account}@other.example`,
+      account.replace('a', 'á'),
+      ` ${userName} `,
+      `${account}\u200b@${domain}`,
+      account.replace('A', '\uff21'),
+      `${account}@${domain}.`,
+      `x\\y\\${account}`,
+      `.${account}`,
     ]
     const reasons = []
     for (const name of spellings) {

@@ -25,7 +25,12 @@ function world(verdict: Partial<typeof NOTHING> = {}) {
 test('a wait of more than 10 s, expected or reached, is told as busy, and counts for nobody', async () => {
   const { clock, noted, guarded } = world()
   const hashers = createFairQueue({
-    ...{ width: 1, perLane: 1, maxWaiting: 100, maxPerLane: 100, expectedMs: 4_000, clock },
+    width: 1,
+    perLane: 1,
+    maxWaiting: 100,
+    maxPerLane: 100,
+    expectedMs: 4_000,
+    clock,
   })
   const tryAs = (userName: string) =>
     guarded({ ...ATTEMPT, userName }, async (turn) => {

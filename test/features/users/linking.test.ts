@@ -5,8 +5,14 @@ import { ACT } from '../../support/act.ts'
 import { addSources, peopleOf } from '../../support/people.ts'
 
 const NEW = {
-  ...{ display_name: '', email: null, device_limit: null, enrollment_manager: false, disabled: false },
-  ...{ must_change_password: false, password_expires_at: null, password: null },
+  display_name: '',
+  email: null,
+  device_limit: null,
+  enrollment_manager: false,
+  disabled: false,
+  must_change_password: false,
+  password_expires_at: null,
+  password: null,
 }
 const RULES = { creates: true, linksExisting: false }
 const A = 'source-a'
@@ -57,7 +63,8 @@ describeEachEngine('people of sign-in sources', (database) => {
     expect(told).toHaveLength(1)
     expect(emitted).toContainEqual(
       expect.objectContaining({
-        ...{ type: 'user.created', data: { user_id: id } },
+        type: 'user.created',
+        data: { user_id: id },
         act: expect.objectContaining({ by: null, via: 'page' }),
       }),
     )
@@ -169,8 +176,10 @@ describeEachEngine('people of sign-in sources', (database) => {
   test('details that a directory spells in ways of its own are left out', async () => {
     const { users, name, subject } = world()
     const person = {
-      ...{ user_name: name, sign_in: { source_id: A, subject: subject('s1') } },
-      ...{ display_name: 'x'.repeat(300), email: 'no address' },
+      user_name: name,
+      sign_in: { source_id: A, subject: subject('s1') },
+      display_name: 'x'.repeat(300),
+      email: 'no address',
     }
     expect(await users.link(person, RULES, 'r')).toMatchObject({
       user: { display_name: 'x'.repeat(255), email: null },

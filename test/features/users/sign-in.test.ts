@@ -9,8 +9,13 @@ vi.setConfig({ testTimeout: 120_000 })
 
 const TURN = { lane: 'a', maxWaitMs: 10_000 }
 const NEW = {
-  ...{ display_name: '', email: null, device_limit: null, enrollment_manager: false, disabled: false },
-  ...{ must_change_password: false, password_expires_at: null },
+  display_name: '',
+  email: null,
+  device_limit: null,
+  enrollment_manager: false,
+  disabled: false,
+  must_change_password: false,
+  password_expires_at: null,
 }
 
 describeEachEngine('users who sign in', (database) => {

@@ -257,16 +257,16 @@ describeEachEngine('users', (database) => {
       body: { code: 'conflict' },
     })
     for (const wrong of [
-      ...[{ source_id: 'no-source', subject: 'x' }, { subject: 'x' }, { source_id: 'a-source' }, 'x', {}],
-      ...[
-        { ...sign_in, subject: '' },
-        { ...sign_in, subject: 'x'.repeat(321) },
-        { ...sign_in, more: 1 },
-      ],
-      ...[
-        { ...sign_in, subject: 'a\0b' },
-        { ...sign_in, subject: 'a\ud800' },
-      ],
+      { source_id: 'no-source', subject: 'x' },
+      { subject: 'x' },
+      { source_id: 'a-source' },
+      'x',
+      {},
+      { ...sign_in, subject: '' },
+      { ...sign_in, subject: 'x'.repeat(321) },
+      { ...sign_in, more: 1 },
+      { ...sign_in, subject: 'a\0b' },
+      { ...sign_in, subject: 'a\ud800' },
     ]) {
       expect((await call('PATCH', path, { sign_in: wrong })).status).toBe(400)
     }
@@ -276,8 +276,12 @@ describeEachEngine('users', (database) => {
     const { call } = await world()
     for (const odd of ['a\0b', 'a\ud800', '\udc00a']) {
       const texts = [
-        ...[{ user_name: odd }, { display_name: odd }, { email: `${odd}@example.com` }, { password: odd }],
-        ...[{ email: `a@${odd}` }, { password_expires_at: odd }],
+        { user_name: odd },
+        { display_name: odd },
+        { email: `${odd}@example.com` },
+        { password: odd },
+        { email: `a@${odd}` },
+        { password_expires_at: odd },
       ]
       for (const text of texts) {
         const answer = await call('POST', '/users', { user_name: newName(), ...text })

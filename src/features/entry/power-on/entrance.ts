@@ -57,7 +57,7 @@ export interface Caller {
 /** Where devices come in at power-on, natively and in the web view. */
 export type Entrance = ReturnType<typeof createEntrance>
 
-/** Makes it. */
+/** The entrance: receives devices, and writes down what was decided of them. */
 export function createEntrance(deps: EntryDeps) {
   const { settings, strangers } = deps
   const machines = createMachineReader(deps)
@@ -92,7 +92,12 @@ export function createEntrance(deps: EntryDeps) {
   ): 'refused' {
     const { reason, problem, serial } = refused
     strangers.note({
-      ...{ address, way, reason, serial_number: serial, request_id: requestId, detail: { problem } },
+      address,
+      way,
+      reason,
+      serial_number: serial,
+      request_id: requestId,
+      detail: { problem },
     })
     return 'refused'
   }
@@ -116,7 +121,14 @@ export function createEntrance(deps: EntryDeps) {
       if (policy === undefined) return 'unknown_key'
       const mayRepeat = !isReplayed || (await settings.get()).machine_info_replay === 'tell'
       return {
-        ...{ way, machine, policy, topic, open, recent, isReplayed, requestId: caller.requestId },
+        way,
+        machine,
+        policy,
+        topic,
+        open,
+        recent,
+        isReplayed,
+        requestId: caller.requestId,
         checked: checkDevice(machine, { ...facts, policy, mayRepeat }),
         isOurs: assignment !== undefined,
       }

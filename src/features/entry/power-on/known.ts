@@ -31,7 +31,7 @@ export interface KnownDeps {
   clock: Clock
 }
 
-/** Makes the look-up: devices that come at the same time are looked up together, by one statement for all of them. */
+/** The look-up: devices that come at the same time are looked up together, by one statement for all of them. */
 export function createKnown({ db, clock }: KnownDeps) {
   let count = 0
 

@@ -29,7 +29,7 @@ interface MachineReader {
   fromHeader(header: string): Promise<Machine>
 }
 
-/** Makes the reader. A signer that is not trusted is logged; whether it counts is up to the mode of `trust`. */
+/** The reader of MachineInfo. A signer that is not trusted is logged; whether it counts is up to the mode of `trust`. */
 export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log }): MachineReader {
   const verify = createSignatureVerifier({ cacheSize: READY_SIGNERS })
 
@@ -40,7 +40,9 @@ export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log })
       throw new AppError('message_invalid', 'MachineInfo: SERIAL or UDID is missing')
     const verdict = await deps.trust.judge(signer, certificates)
     const device = {
-      ...{ serial: withoutNul(serial), udid: withoutNul(udid), info },
+      serial: withoutNul(serial),
+      udid: withoutNul(udid),
+      info,
       hash: sha256(signed).toString('hex'),
       isProven: verdict.trusted && deps.trust.isLooking,
     }

@@ -26,7 +26,7 @@ export type PowerOnAnswer =
 const REALM = 'Device enrollment'
 const MAX_REALM = 60
 
-/** Makes the answer to Setup Assistant's POST: every check in its order, then the profile for this device alone. */
+/** The answer to Setup Assistant's POST: every check in its order, then the profile for this device alone. */
 export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
   async function signIn(
     visit: Visit,
@@ -55,7 +55,10 @@ export function createPowerOn(deps: EntryDeps, entrance: Entrance) {
       ...(name !== undefined && { facts: { user_name: name } }),
       isAnswer,
       refusal: {
-        ...{ step: 'sign_in', reason, detail: { problem: detail }, ends: false },
+        step: 'sign_in',
+        reason,
+        detail: { problem: detail },
+        ends: false,
         ...(name !== undefined && { user_name: name }),
       },
     })

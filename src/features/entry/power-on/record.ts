@@ -41,7 +41,7 @@ export interface RecordDeps {
 }
 
 /**
- * Makes the writer; `lookAgain` gives the attempts of a device as they are now. Contacts at the same time share one
+ * The writer; `lookAgain` gives the attempts of a device as they are now. Contacts at the same time share one
  * statement, each serial number once. What a contact comes to is decided by the attempt that was in progress before; when
  * another contact of the device, here or in another process, has changed that meanwhile, it is decided again. Contacts of
  * one device here take turns until they are written, so that any number of them at once are written in their order.

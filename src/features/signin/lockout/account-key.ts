@@ -1,7 +1,17 @@
 /** Letters with a stroke or of two, which have no decomposition: directories compare them as these. */
 const LETTERS: Record<string, string> = {
-  ...{ ø: 'o', ł: 'l', đ: 'd', ð: 'd', ħ: 'h', ŧ: 't', ı: 'i', ŋ: 'n', ƒ: 'f' },
-  ...{ æ: 'ae', œ: 'oe', þ: 'th' },
+  ø: 'o',
+  ł: 'l',
+  đ: 'd',
+  ð: 'd',
+  ħ: 'h',
+  ŧ: 't',
+  ı: 'i',
+  ŋ: 'n',
+  ƒ: 'f',
+  æ: 'ae',
+  œ: 'oe',
+  þ: 'th',
 }
 
 const HIRAGANA = { from: 0x30a1, to: 0x30f6, distance: 0x60 }

@@ -63,7 +63,7 @@ interface Verdict {
 /** Slows down those who fail, across all processes. */
 export type Lockout = ReturnType<typeof createLockout>
 
-/** Makes the lock-out. Only failures count: being many is no reason to wait. */
+/** The lock-out. Only failures count: being many is no reason to wait. */
 export function createLockout(deps: { db: Db; clock: Clock; log: Log; secretBox: Pick<SecretBox, 'mac'> }) {
   const { db, clock, log, secretBox } = deps
 

@@ -16,7 +16,7 @@ type Provider = client.Configuration
 
 type Known = { version: number; until: number; provider: Promise<Provider> }
 
-/** Makes the way to OpenID providers; each one's discovery document and keys are kept for ten minutes. */
+/** The way to OpenID providers; each one's discovery document and keys are kept for ten minutes. */
 export function createProviders(deps: {
   clock: Clock
   userAgent: string

@@ -8,8 +8,14 @@ const MAX_CAUSES = 5
 
 /** The provider's own troubles (RFC 6749, section 4.1.2.1), and what says that we are set up wrongly there. */
 const ABOUT_THE_PROVIDER = new Set([
-  ...['server_error', 'temporarily_unavailable', 'invalid_request', 'invalid_client', 'unauthorized_client'],
-  ...['unsupported_response_type', 'invalid_scope', 'unsupported_grant_type'],
+  'server_error',
+  'temporarily_unavailable',
+  'invalid_request',
+  'invalid_client',
+  'unauthorized_client',
+  'unsupported_response_type',
+  'invalid_scope',
+  'unsupported_grant_type',
 ])
 
 /** What openid-client finds wrong with an answer, by its code. */

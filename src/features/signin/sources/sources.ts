@@ -34,7 +34,7 @@ export type SourcesDeps = {
 /** Where people prove who they are. */
 export type Sources = ReturnType<typeof createSources>
 
-/** Makes the sources. */
+/** The sources; every change is told as an event. */
 export function createSources(deps: SourcesDeps) {
   const { db, clock, events, secretBox } = deps
 

@@ -15,9 +15,16 @@ type SourceColumns = {
 }
 
 const COLUMNS = [
-  ...(['id', 'kind', 'name', 'config', 'create_users'] as const),
-  ...(['links_existing_users', 'version', 'created_at', 'updated_at'] as const),
-]
+  'id',
+  'kind',
+  'name',
+  'config',
+  'create_users',
+  'links_existing_users',
+  'version',
+  'created_at',
+  'updated_at',
+] as const
 
 type Row = Omit<Selectable<SignInSourcesTable>, 'client_secret'>
 
