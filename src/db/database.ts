@@ -20,15 +20,19 @@ const MAX_PREPARED_CONNECTIONS = 4
  * anew each time: for tables of middle size a plan that reads all of them looks cheap, and is not for a batch of a few rows.
  */
 const BY_INDEX = [
-  ...['TimeZone=UTC', 'enable_seqscan=off', 'enable_bitmapscan=off', 'enable_hashjoin=off'],
-  ...['enable_mergejoin=off', 'jit=off'],
+  'TimeZone=UTC',
+  'enable_seqscan=off',
+  'enable_bitmapscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'jit=off',
 ]
 /** For work on whole sets of rows the planner has every means. */
 const BY_WHATEVER_IS_BEST = BY_INDEX.flatMap((setting) => /^(enable_\w+)=off$/.exec(setting)?.[1] ?? [])
 /** For statements by name alone: others may need their parameters to be planned, as a condition on a partial index does. */
 const PLANNED_ONCE = [...BY_INDEX, 'plan_cache_mode=force_generic_plan']
 /** How long to wait for a connection, new or free, before the database counts as unavailable. */
-const CONNECT_TIMEOUT_MS = 5_000
+const DATABASE_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
 const EMBEDDED_TURN_TIMEOUT_MS = 15_000
 
@@ -83,7 +87,12 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
     ),
   )
   const connection: PoolConfig = {
-    ...{ host: 'embedded', port: 0, user: 'postgres', password: '', database: 'postgres', ssl: false },
+    host: 'embedded',
+    port: 0,
+    user: 'postgres',
+    password: '',
+    database: 'postgres',
+    ssl: false,
     stream: () => embedded.connect(),
     max: 1,
     idleTimeoutMillis: 0,
@@ -100,7 +109,7 @@ function postgres(url: string): { general: PoolConfig; prepared: PoolConfig } {
     connectionString: url,
     max: MAX_CONNECTIONS,
     options: optionsOf(BY_INDEX),
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: DATABASE_TIMEOUT_MS,
     keepAlive: true,
   }
   return {

@@ -12,12 +12,10 @@ const port = parentPort
 const { folder, settings } = workerData as EngineData
 
 const SESSION_RESET = [Buffer.from([0x53, 0, 0, 0, 4]), simpleQuery('rollback'), simpleQuery('discard all')]
+const CONFIGURATION = ['fsync=on', 'wal_sync_method=fsync', 'shared_buffers=64MB', ...settings]
 const START_PARAMETERS = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
-  ...['fsync=on', 'wal_sync_method=fsync', 'shared_buffers=64MB', ...settings].flatMap((each) => [
-    '-c',
-    each,
-  ]),
+  ...CONFIGURATION.flatMap((each) => ['-c', each]),
 ]
 
 const files = new DurableFiles(folder)

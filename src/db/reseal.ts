@@ -5,7 +5,7 @@ import type { Database } from './tables/index.ts'
 import type { Tx } from './transaction.ts'
 
 /** Values sealed anew in one transaction. */
-const BATCH = 100
+const RESEAL_BATCH = 100
 
 type Row = Record<string, unknown>
 
@@ -37,7 +37,7 @@ export async function resealColumn(db: Db, box: SecretBox, sealed: SealedColumn)
     const rows = await db.transaction((trx) => resealBatch(trx, box, sealed, from))
     count += rows.length
     last = rows.at(-1)
-    if (rows.length < BATCH) return count
+    if (rows.length < RESEAL_BATCH) return count
   }
 }
 
@@ -54,7 +54,9 @@ async function resealBatch(
   const { rows } = await sql<Row>`
     select ${sql.join(names)} from ${sql.table(table)}
     where substring(${sql.ref(column)} from 1 for ${sql.lit(header.length)}) <> ${header} and ${only} and ${isAfter(key, from)}
-    order by ${sql.join(key.map((name) => sql.ref(name)))} limit ${sql.lit(BATCH)} for update`.execute(trx)
+    order by ${sql.join(key.map((name) => sql.ref(name)))} limit ${sql.lit(RESEAL_BATCH)} for update`.execute(
+    trx,
+  )
   for (const row of rows) {
     const before = row[column] as Buffer | string
     const context = sealed.context(row as never)

@@ -5,8 +5,8 @@ import type { Database } from './tables/index.ts'
 /** A transaction in progress; functions that must be atomic with others take one. */
 export type Tx = Transaction<Database>
 
-const MAX_TRIES = 5
-const LONGEST_PAUSE_MS = 20
+const MAX_TRANSACTION_TRIES = 5
+const LONGEST_RETRY_PAUSE_MS = 20
 
 type Effect = () => void
 
@@ -43,9 +43,9 @@ export async function tryAgain<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error
+      if (tries === MAX_TRANSACTION_TRIES || !isWorthAnotherTry(error)) throw error
       // The neighbour that won needs a moment; two losers must not meet again.
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * LONGEST_PAUSE_MS))
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * LONGEST_RETRY_PAUSE_MS))
     }
   }
 }

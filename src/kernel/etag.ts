@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts'
 
 /** An entity tag (RFC 9110, section 8.8.3), with its weakness and its opaque text apart. */
-const TAG = /^\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/
+const ENTITY_TAG = /^\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/
 
 /** The strong entity tag of a resource in its `version`, a number that rises with every change. */
 export function etagOf(version: number): string {
@@ -24,7 +24,7 @@ function strongTags(header: string): string[] {
   const tags: string[] = []
   let rest = header
   while (rest.trim() !== '') {
-    const found = TAG.exec(rest)
+    const found = ENTITY_TAG.exec(rest)
     if (!found) throw new AppError('invalid_request', 'The If-Match header is not a list of entity tags.')
     if (found[1] === undefined) tags.push(`"${found[2]}"`)
     rest = rest.slice(found[0].length)

@@ -45,12 +45,12 @@ export interface HttpClientOptions {
 }
 
 /** An idle connection is closed before the other side does it in the very moment of the next request. */
-const IDLE_MS = 4_000
+const IDLE_CONNECTION_MS = 4_000
 
 /** Makes a client with connections of its own: https, or plain http to the loopback addresses. */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const plain = new HttpAgent({ keepAlive: true, timeout: IDLE_MS })
-  const secure = new HttpsAgent({ keepAlive: true, timeout: IDLE_MS, ...trustOf(options.caPem) })
+  const plain = new HttpAgent({ keepAlive: true, timeout: IDLE_CONNECTION_MS })
+  const secure = new HttpsAgent({ keepAlive: true, timeout: IDLE_CONNECTION_MS, ...trustOf(options.caPem) })
 
   function send(url: URL, { method, headers, body }: UpstreamRequest): ClientRequest {
     const https = url.protocol === 'https:'

@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts'
 
 /** Far more than any body has; what recurses over one must not run out of stack. */
-const MAX_DEPTH = 64
+const MAX_JSON_DEPTH = 64
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
@@ -36,8 +36,8 @@ function measure(bytes: Uint8Array, maxValues: number): void {
     if (opens) depth += 1
     else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth -= 1
     if (opens || byte === COMMA || byte === COLON) values += 1
-    if (depth > MAX_DEPTH)
-      throw new AppError('invalid_json', `The body is nested deeper than ${MAX_DEPTH} levels.`)
+    if (depth > MAX_JSON_DEPTH)
+      throw new AppError('invalid_json', `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`)
     if (values > maxValues)
       throw new AppError('too_many_values', `The body has more than ${maxValues} values and names.`)
   }

@@ -57,7 +57,8 @@ export function idParam(description: string) {
 export const searchQuery = {
   search: Type.Optional(
     Type.String({
-      ...{ minLength: 1, maxLength: 256 },
+      minLength: 1,
+      maxLength: 256,
       description: 'Only those of which an id, a name or a serial number begins with this, in any case.',
     }),
   ),

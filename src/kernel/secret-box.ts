@@ -14,13 +14,13 @@ import { AppError } from './errors.ts'
  * caller's context are authenticated with it. Nonces are random, which AES-GCM allows for 2^32 records a key
  * (NIST SP 800-38D, section 8.3).
  */
-const VERSION = 1
-const KEY_BYTES = 32
+const BOX_VERSION = 1
+const BOX_KEY_BYTES = 32
 const KEY_ID_BYTES = 8
-const NONCE_BYTES = 12
+const BOX_NONCE_BYTES = 12
 const TAG_BYTES = 16
 const HEADER_BYTES = 1 + KEY_ID_BYTES
-const CIPHERTEXT_AT = HEADER_BYTES + NONCE_BYTES
+const CIPHERTEXT_AT = HEADER_BYTES + BOX_NONCE_BYTES
 
 /** Seals secrets at rest with AES-256-GCM. */
 export type SecretBox = {
@@ -49,7 +49,7 @@ function additionalData(header: Uint8Array, context: string): Buffer {
 }
 
 function headerOf(sealed: Uint8Array): Buffer {
-  if (sealed.length < CIPHERTEXT_AT + TAG_BYTES || sealed[0] !== VERSION) {
+  if (sealed.length < CIPHERTEXT_AT + TAG_BYTES || sealed[0] !== BOX_VERSION) {
     throw new AppError('internal', 'This is not a sealed secret.')
   }
   return Buffer.from(sealed.subarray(0, HEADER_BYTES))
@@ -58,15 +58,16 @@ function headerOf(sealed: Uint8Array): Buffer {
 /** A box that seals with `key` and opens what `key` or `previous` sealed; both are 32 bytes. */
 export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array | null }): SecretBox {
   const known = [keys.key, ...(keys.previous ? [keys.previous] : [])].map((key) => {
-    if (key.length !== KEY_BYTES) throw new AppError('internal', `A secret key must have ${KEY_BYTES} bytes.`)
+    if (key.length !== BOX_KEY_BYTES)
+      throw new AppError('internal', `A secret key must have ${BOX_KEY_BYTES} bytes.`)
     // To a cipher node:crypto gives a key object in a third of the time that it takes for bytes.
     return { key: createSecretKey(key), id: keyIdOf(key) }
   })
   const current = createSecretKey(keys.key)
-  const currentHeader = Buffer.concat([Buffer.of(VERSION), keyIdOf(keys.key)])
+  const currentHeader = Buffer.concat([Buffer.of(BOX_VERSION), keyIdOf(keys.key)])
   return {
     seal(plain, context) {
-      const nonce = randomBytes(NONCE_BYTES)
+      const nonce = randomBytes(BOX_NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', current, nonce, { authTagLength: TAG_BYTES })
       cipher.setAAD(additionalData(currentHeader, context))
       return Buffer.concat([currentHeader, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])

@@ -1,4 +1,4 @@
-const MAX_LENGTH = 64
+const MAX_SERIAL_LENGTH = 64
 
 /**
  * A serial number in the one form in which serial numbers are kept and compared: letters and digits of ASCII, capitals. Undefined for
@@ -7,5 +7,5 @@ const MAX_LENGTH = 64
 export function serialNumberOf(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
   const text = value.trim()
-  return text.length <= MAX_LENGTH && /^[A-Za-z0-9]+$/.test(text) ? text.toUpperCase() : undefined
+  return text.length <= MAX_SERIAL_LENGTH && /^[A-Za-z0-9]+$/.test(text) ? text.toUpperCase() : undefined
 }

@@ -12,7 +12,7 @@ const MAX_WAITING_BYTES = 256 * 1024 * 1024
  * Milliseconds after which a thread without work ends: each holds 25 to 35 MB, or 100 after a message of 15 MB, which V8 gives
  * back some 8 seconds after its end. It starts again in a tenth of a second.
  */
-const IDLE_MS = 2_000
+const IDLE_THREAD_MS = 2_000
 
 /** A fixed number of worker threads that run one task each at a time. */
 export interface ThreadPool {
@@ -105,7 +105,7 @@ export function createThreadPool(options: {
       drop(worker, undefined)
       void worker.terminate()
     }
-    idle.push({ worker, stay: clock.after(IDLE_MS, retire) })
+    idle.push({ worker, stay: clock.after(IDLE_THREAD_MS, retire) })
   }
 
   function start(worker: Worker, job: Job): void {

@@ -17,7 +17,7 @@ const WORKER_BYTES = 12
 /** Apple's side of automated enrollment: servers, serial numbers, and the policies that these have. */
 export type Ade = ReturnType<typeof createAde>
 
-/** Makes the door. Work goes on in the background as far as it is asked for; the jobs find what is left. */
+/** The door of the slice. Work goes on in the background as far as it is asked for; the jobs find what is left. */
 export function createAde(deps: AdeDeps) {
   const { db, clock } = deps
   const worker = newSecret(WORKER_BYTES)

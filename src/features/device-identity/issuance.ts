@@ -17,7 +17,7 @@ import { useChallenge } from './store.ts'
 import type { Challenge, Identified } from './types.ts'
 
 /** Certificates recorded by one statement. */
-const MAX_BATCH = 64
+const ISSUE_BATCH = 64
 
 const WORTHLESS_CHALLENGE = {
   challenge_invalid: 'the challenge was not given out, or counts no longer',
@@ -198,7 +198,7 @@ function createTakings({
       const at = clock.now()
       return takeChallenges(db, takings, { at, deadline: addTime(at, ATTEMPT_MINUTES, 'minute') })
     },
-    maxBatch: MAX_BATCH,
+    maxBatch: ISSUE_BATCH,
   })
 
   /** In one statement with others that come at this time. */

@@ -6,7 +6,7 @@ import type { Scep } from './scep.ts'
 type Query = Record<string, string | string[] | undefined>
 
 /** Where clients look: at the address of their profile, and at the name that SCEP servers had first. */
-const URLS = ['/scep', '/scep/pkiclient.exe']
+const SCEP_URLS = ['/scep', '/scep/pkiclient.exe']
 
 /** `/scep` of the device scope: GetCACaps, GetCACert and PKIOperation, each by GET and POST, in any case. */
 export function scepRoutes(scep: Scep): FastifyPluginAsync {
@@ -36,7 +36,7 @@ export function scepRoutes(scep: Scep): FastifyPluginAsync {
   }
 
   return async (app) => {
-    for (const url of URLS)
+    for (const url of SCEP_URLS)
       app.route({ method: ['GET', 'POST'], url, exposeHeadRoute: false, handler: answer })
   }
 }

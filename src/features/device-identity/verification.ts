@@ -7,9 +7,9 @@ import type { Authority } from './authority.ts'
 import type { CertificateProblem, Credentials, Identified, Proof, SignatureResult } from './types.ts'
 
 /** Signers whose certificate and key are kept ready, about 15 kB each; reading one anew takes some 0.08 ms. */
-const READY_SIGNERS = 1_000
+const READY_DEVICE_SIGNERS = 1_000
 /** Certificates that are known to be of one of our CAs, about 0.3 kB each. */
-const REMEMBERED = 50_000
+const REMEMBERED_CERTIFICATES = 50_000
 /** A header longer than this holds no signature of one device. */
 const MAX_HEADER_LENGTH = 32 * 1024
 
@@ -26,7 +26,7 @@ type OpenedSignature =
 /** Finds who signed, and whether the certificate is one of our CAs'. */
 export function createVerification(deps: { clock: Clock; authority: Authority }) {
   const { clock, authority } = deps
-  const read = createDetachedReader({ cacheSize: READY_SIGNERS })
+  const read = createDetachedReader({ cacheSize: READY_DEVICE_SIGNERS })
   const look = createLookUp(authority)
 
   /** Whose certificate it is and what is wrong with it at `now`. What is no certificate is foreign. */
@@ -128,7 +128,7 @@ function createLookUp(authority: Authority) {
     if (known === undefined) return undefined
     ours.delete(fingerprint)
     ours.set(fingerprint, known)
-    if (ours.size > REMEMBERED) ours.delete(ours.keys().next().value ?? '')
+    if (ours.size > REMEMBERED_CERTIFICATES) ours.delete(ours.keys().next().value ?? '')
     return known
   }
 }

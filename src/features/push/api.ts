@@ -10,7 +10,7 @@ import type { PushCertificate } from './store.ts'
 
 const TAGS = ['Push certificates']
 const PEM_TYPES = ['application/x-pem-file', 'text/plain', 'application/octet-stream']
-const MAX_BODY_BYTES = 1024 * 1024
+const MAX_CERTIFICATE_BYTES = 1024 * 1024
 
 const certificateSchema = Type.Object(
   {
@@ -55,7 +55,7 @@ export function pushCertificatesApi(deps: {
   return async (app) => {
     app.addContentTypeParser(
       PEM_TYPES,
-      { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
+      { parseAs: 'buffer', bodyLimit: MAX_CERTIFICATE_BYTES },
       (_request, body, done) => done(null, body),
     )
 
@@ -63,7 +63,7 @@ export function pushCertificatesApi(deps: {
       '/push-certificates',
       {
         config: { role: 'admin', rawBody: true },
-        bodyLimit: MAX_BODY_BYTES,
+        bodyLimit: MAX_CERTIFICATE_BYTES,
         schema: {
           tags: TAGS,
           summary: 'Store a push certificate, or its renewal, with its private key',

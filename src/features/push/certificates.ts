@@ -8,9 +8,6 @@ import type { Events } from '../events/index.ts'
 import { readPushCertificate, type Upload } from './read-certificate.ts'
 import * as store from './store.ts'
 
-/** Pushes a second that go out when a new certificate frees what was held. */
-const RELEASE_PER_SECOND = 500
-
 /** What is known to be odd, though it was stored. */
 interface StoredCertificate extends store.PushCertificate {
   warnings: string[]
@@ -53,7 +50,7 @@ export function createPushCertificates(deps: {
       const known = await store.findCertificate(trx, topic)
       if (options.force !== true) await refuseOtherTopic(trx, topic)
       const stored = await store.upsertInUse(trx, row, now)
-      const released = await store.releaseHeld(trx, topic, now, RELEASE_PER_SECOND)
+      const released = await store.releaseHeld(trx, topic, now)
       const warnings = compare(known, row)
       await events.emit(trx, {
         type: 'push_certificate.stored',

@@ -6,7 +6,7 @@ import type { Sender } from './sender.ts'
 import * as store from './store.ts'
 import { hasToken, isReachable, type Verdict } from './verdict.ts'
 
-const LONGEST_WAIT_MS = 10_000
+const LONGEST_ANSWER_MS = 10_000
 /** A device that is refused waits so long for what Apple says of the one whose place it wants. */
 const LONGEST_ASK_MS = 2_000
 /** Said of an id that nobody has, or that has not sent its token; in NanoMDM's words. */
@@ -40,7 +40,7 @@ export async function ask(deps: PushNowDeps, id: string): Promise<void> {
 export async function pushNow(
   deps: PushNowDeps,
   ids: readonly string[],
-  { evenIfGone = false, longestMs = LONGEST_WAIT_MS } = {},
+  { evenIfGone = false, longestMs = LONGEST_ANSWER_MS } = {},
 ): Promise<Map<string, PushNowResult>> {
   const { db, clock, devices, sender } = deps
   const unique = [...new Set(ids)]

@@ -5,9 +5,6 @@ import type { Events } from '../events/index.ts'
 import * as store from './store.ts'
 import type { Topic, Topics } from './topics.ts'
 
-/** Pushes a second that go out when a certificate works again. */
-const RELEASE_PER_SECOND = 500
-
 /** Stops topics whose certificate Apple refuses, and lets them go on; in all processes, through the database. */
 export function createRefusals(deps: {
   db: Db
@@ -30,7 +27,7 @@ export function createRefusals(deps: {
     const released = await db.transaction(async (trx) => {
       await store.lockCertificates(trx)
       await store.setRejected(trx, { topic, version }, null)
-      return store.releaseHeld(trx, topic, clock.now(), RELEASE_PER_SECOND)
+      return store.releaseHeld(trx, topic, clock.now())
     })
     log.info(
       { event: 'push_certificate.restored', topic, released },

@@ -2,6 +2,9 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, Tx } from '../../db/index.ts'
 import type { PushCertificatesTable } from '../../db/tables/push.ts'
 
+/** Pushes a second that go out when a certificate works again. */
+const RELEASE_PER_SECOND = 500
+
 /** The database, or a transaction on it. */
 export type Reader = Kysely<Database> | Tx
 
@@ -11,7 +14,7 @@ type PushCertificateRow = Selectable<PushCertificatesTable>
 /** What may be shown of a push certificate. */
 export type PushCertificate = Omit<PushCertificateRow, 'certificate' | 'private_key' | 'warned_days'>
 
-const SHOWN = [
+const SHOWN_COLUMNS = [
   'topic',
   'apple_id',
   'not_after',
@@ -36,7 +39,7 @@ export function listCertificates(
 ): Promise<PushCertificate[]> {
   return db
     .selectFrom('push_certificates')
-    .select(SHOWN)
+    .select(SHOWN_COLUMNS)
     .where('topic', '>', query.after ?? '')
     .orderBy('topic')
     .limit(query.limit)
@@ -45,12 +48,20 @@ export function listCertificates(
 
 /** The certificate of a topic. */
 export function findCertificate(db: Reader, topic: string): Promise<PushCertificate | undefined> {
-  return db.selectFrom('push_certificates').select(SHOWN).where('topic', '=', topic).executeTakeFirst()
+  return db
+    .selectFrom('push_certificates')
+    .select(SHOWN_COLUMNS)
+    .where('topic', '=', topic)
+    .executeTakeFirst()
 }
 
 /** The certificate that new enrollments get. */
 export function findInUse(db: Reader): Promise<PushCertificate | undefined> {
-  return db.selectFrom('push_certificates').select(SHOWN).where('in_use', '=', true).executeTakeFirst()
+  return db
+    .selectFrom('push_certificates')
+    .select(SHOWN_COLUMNS)
+    .where('in_use', '=', true)
+    .executeTakeFirst()
 }
 
 /** The certificate of a topic with its sealed key. */
@@ -98,7 +109,7 @@ export async function upsertInUse(
         updated_at: at,
       })),
     )
-    .returning(SHOWN)
+    .returning(SHOWN_COLUMNS)
     .executeTakeFirstOrThrow()
 }
 
@@ -275,11 +286,11 @@ export async function settle(
   return new Set(rows.map(({ id }) => id))
 }
 
-/** Lets go what was held for a topic, so many a second from `at` on; returns how many. */
-export async function releaseHeld(trx: Tx, topic: string, at: Date, perSecond: number): Promise<number> {
+/** Lets go what was held for a topic, spread over the time from `at` on; returns how many. */
+export async function releaseHeld(trx: Tx, topic: string, at: Date): Promise<number> {
   const { rows } = await sql<{ id: string }>`
     update push_needs n set held_topic = null,
-      due_at = ${at}::timestamptz + (h.position / ${perSecond}::float8) * interval '1 second'
+      due_at = ${at}::timestamptz + (h.position / ${RELEASE_PER_SECOND}::float8) * interval '1 second'
     from (
       select enrollment_id, (row_number() over (order by due_at) - 1)::float8 as position
       from push_needs where held_topic = ${topic}

@@ -34,7 +34,7 @@ interface Known {
 /** The topics as the database has them, and for each the one connection of this process. */
 export type Topics = ReturnType<typeof createTopics>
 
-/** Makes them; sessions are opened when first needed and exchanged when their certificate has been. */
+/** Sessions are opened when first needed and exchanged when their certificate has been. */
 export function createTopics(deps: { db: Db; clock: Clock; box: SecretBox; service: PushService }) {
   const { db, clock, box, service } = deps
   const known = new Map<string, Known>()

@@ -30,7 +30,7 @@ export class MalformedValue extends Error {
   override readonly name = 'MalformedValue'
 }
 
-const MAX_TEXT = 2000
+const MAX_ANSWER_TEXT = 2000
 
 /**
  * Reads fields of one JSON object. What is advice counts as absent when it is of another type or length than Apple says, as
@@ -43,7 +43,7 @@ export function readerOf(value: unknown, place: string) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined
     return field === null || field === '' ? undefined : field
   }
-  const text = (name: string, max = MAX_TEXT): string | undefined => {
+  const text = (name: string, max = MAX_ANSWER_TEXT): string | undefined => {
     const field = given(name)
     return typeof field === 'string' && field.length <= max ? field : undefined
   }
@@ -76,4 +76,10 @@ export function readerOf(value: unknown, place: string) {
       return field
     },
   }
+}
+
+/** Whether two texts are one UUID: Apple writes them with and without dashes, in both cases. */
+export function isSameUuid(a: string, b: string): boolean {
+  const plain = (uuid: string) => uuid.replaceAll('-', '').toUpperCase()
+  return plain(a) === plain(b)
 }

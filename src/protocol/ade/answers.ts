@@ -70,7 +70,7 @@ const MAX_UUID = 64
 const MAX_RESULT = 200
 const MAX_RETRY_SECONDS = 7 * 24 * 60 * 60
 const RESULTS = ['SUCCESS', 'NOT_ACCESSIBLE', 'FAILED', 'THROTTLED'] as const
-const STATUSES = ['empty', 'assigned', 'pushed', 'removed'] as const
+const PROFILE_STATUSES = ['empty', 'assigned', 'pushed', 'removed'] as const
 const OPERATIONS = ['added', 'modified', 'deleted'] as const
 
 /** Reads GET /account. */
@@ -126,7 +126,8 @@ export function readPage(value: unknown, { isFetch }: { isFetch: boolean }): Dev
     else devices.push(device)
   }
   return {
-    ...{ devices, leftOut },
+    devices,
+    leftOut,
     cursor: fields.text('cursor', MAX_CURSOR),
     fetchedUntil: fields.time('fetched_until'),
     moreToFollow: fields.flag('more_to_follow'),
@@ -152,7 +153,7 @@ function readDevice(value: unknown): AdeDevice | string {
     assetTag: fields.text('asset_tag'),
     deviceFamily: fields.text('device_family'),
     os: fields.text('os'),
-    profileStatus: oneOf(STATUSES, fields.text('profile_status')),
+    profileStatus: oneOf(PROFILE_STATUSES, fields.text('profile_status')),
     profileUuid: readUuid(fields.text('profile_uuid', MAX_UUID)),
     profileAssignedAt: fields.time('profile_assign_time'),
     profilePushedAt: fields.time('profile_push_time'),

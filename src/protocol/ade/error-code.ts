@@ -1,14 +1,14 @@
 import { asRecord } from './answer-values.ts'
 
-const MAX_BODY = 16_384
+const MAX_ERROR_BODY = 16_384
 const MAX_CODE = 100
-const MAX_DEPTH = 6
+const MAX_ERROR_DEPTH = 6
 const MAX_TEXTS = 200
 
 /** Codes on which something depends, the most telling first; a body may hold several. */
 const TELLING = ['T_C_NOT_SIGNED', 'EXPIRED_CURSOR', 'INVALID_CURSOR', 'EXHAUSTED_CURSOR', 'CURSOR_REQUIRED']
 /** These two are also what any gateway on the way writes on its pages. */
-const COMMON = ['ACCESS_DENIED', 'FORBIDDEN']
+const COMMON_CODES = ['ACCESS_DENIED', 'FORBIDDEN']
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   TC_NOT_SIGNED: 'T_C_NOT_SIGNED',
   T_AND_C_NOT_SIGNED: 'T_C_NOT_SIGNED',
@@ -24,13 +24,13 @@ const KEYS = ['code', 'error', 'error_code', 'errorCode', 'errors', 'message', '
  */
 export function appleCodeOf(body: Buffer): string | undefined {
   const text = body
-    .toString('utf8', 0, MAX_BODY)
+    .toString('utf8', 0, MAX_ERROR_BODY)
     .replace(/^\uFEFF/, '')
     .trim()
   const value = parsed(text)
   const texts = value === undefined ? [text] : textsIn(value)
   const inside = texts.map(plain)
-  const known = text.startsWith('<') ? TELLING : [...TELLING, ...COMMON]
+  const known = text.startsWith('<') ? TELLING : [...TELLING, ...COMMON_CODES]
   const deciding = known.find((code) => inside.some((words) => words.includes(`_${code}_`)))
   return deciding ?? texts.find(isCode)?.trim()
 }
@@ -58,7 +58,7 @@ function parsed(text: string): unknown {
 function textsIn(value: unknown): string[] {
   const found: string[] = []
   const visit = (at: unknown, depth: number): void => {
-    if (found.length >= MAX_TEXTS || depth > MAX_DEPTH) return
+    if (found.length >= MAX_TEXTS || depth > MAX_ERROR_DEPTH) return
     if (typeof at === 'string') found.push(at)
     const record = asRecord(at)
     if (record !== undefined) {

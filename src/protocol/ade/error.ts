@@ -50,7 +50,7 @@ export class AdeError extends AppError {
 }
 
 /** Whatever Apple asks for, after so long it is asked again. */
-const MAX_WAIT_MS = 24 * 60 * 60 * 1000
+const MAX_RETRY_AFTER_MS = 24 * 60 * 60 * 1000
 
 const CURSOR_KINDS: Record<string, AdeErrorKind> = {
   EXPIRED_CURSOR: 'cursor_expired',
@@ -125,5 +125,5 @@ function retryAfter(header: string | undefined, now: Date): number | undefined {
   const text = header?.trim().slice(0, 64) ?? ''
   const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : undefined
   const wait = seconds ?? (HTTP_DATE.test(text) ? Date.parse(text) - now.getTime() : NaN)
-  return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), MAX_WAIT_MS)
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), MAX_RETRY_AFTER_MS)
 }

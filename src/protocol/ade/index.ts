@@ -1,3 +1,4 @@
+export { isSameUuid } from './answer-values.ts'
 export type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } from './answers.ts'
 export { createAdeClient, SERIALS_PER_CALL } from './client.ts'
 export type { AdeClient } from './client.ts'

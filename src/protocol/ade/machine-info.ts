@@ -39,9 +39,9 @@ interface SignedMachineInfo {
   readonly certificates: readonly Buffer[]
 }
 
-const MAX_BYTES = 64 * 1024
-const LIMITS = { maxBytes: MAX_BYTES, maxDepth: 8, maxNodes: 500 }
-const MAX_TEXT = 256
+const MAX_MACHINE_INFO_BYTES = 64 * 1024
+const MACHINE_INFO_LIMITS = { maxBytes: MAX_MACHINE_INFO_BYTES, maxDepth: 8, maxNodes: 500 }
+const MAX_FACT_LENGTH = 256
 const verifyOnce = createSignatureVerifier({ cacheSize: 0 })
 
 /**
@@ -50,13 +50,13 @@ const verifyOnce = createSignatureVerifier({ cacheSize: 0 })
  * the reason.
  */
 export function readMachineInfo(message: Uint8Array, verify = verifyOnce): SignedMachineInfo {
-  if (message.length > MAX_BYTES) throw refusal(`more than ${MAX_BYTES} bytes`)
+  if (message.length > MAX_MACHINE_INFO_BYTES) throw refusal(`more than ${MAX_MACHINE_INFO_BYTES} bytes`)
   try {
     const { content, signer, certificates, signed } = verify(message, {
       encoding: 'ber',
       attributes: 'optional',
     })
-    const dict = parsePlist(content ?? Buffer.alloc(0), LIMITS)
+    const dict = parsePlist(content ?? Buffer.alloc(0), MACHINE_INFO_LIMITS)
     return { info: readInfo(dict), signed, signer, certificates }
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'message_invalid') throw error
@@ -66,7 +66,7 @@ export function readMachineInfo(message: Uint8Array, verify = verifyOnce): Signe
 
 /** The same from the header `x-apple-aspen-deviceinfo` of the web view: the CMS message in base64. */
 export function readMachineInfoHeader(header: string, verify = verifyOnce): SignedMachineInfo {
-  if (header.length > MAX_BYTES * 1.5) throw refusal(`more than ${MAX_BYTES} bytes`)
+  if (header.length > MAX_MACHINE_INFO_BYTES * 1.5) throw refusal(`more than ${MAX_MACHINE_INFO_BYTES} bytes`)
   const text = header.replace(/\s+/g, '')
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) throw refusal('the header is no base64')
   return readMachineInfo(Buffer.from(text, 'base64'), verify)
@@ -89,7 +89,7 @@ function readInfo(dict: PlistValue): MachineInfo {
   /** What is of another type, or has nothing to do in a log, a database or a header, counts as absent. */
   const text = (key: string): string | undefined => {
     const value = dict[key]
-    if (typeof value !== 'string' || value === '' || value.length > MAX_TEXT || /\p{Cc}/u.test(value))
+    if (typeof value !== 'string' || value === '' || value.length > MAX_FACT_LENGTH || /\p{Cc}/u.test(value))
       return undefined
     return value
   }

@@ -1,8 +1,8 @@
-const VERSION = /^(\d{1,5}(?:\.\d{1,5}){0,3})(?: ?\(([a-z])\))?$/
+const OS_VERSION = /^(\d{1,5}(?:\.\d{1,5}){0,3})(?: ?\(([a-z])\))?$/
 
 /** Whether a text is an OS version as Apple writes them: `18.1`, `17.7.2`, `16.5.1 (c)`. */
 export function isOsVersion(text: string): boolean {
-  return VERSION.test(text)
+  return OS_VERSION.test(text)
 }
 
 /**
@@ -22,7 +22,7 @@ const EXTRA_AT = 4
 
 /** Four numbers and the place of the extra's letter in the alphabet. */
 function partsOf(text: string): number[] {
-  const [, numbers, extra] = VERSION.exec(text.trim()) ?? []
+  const [, numbers, extra] = OS_VERSION.exec(text.trim()) ?? []
   if (numbers === undefined) return [-1]
   const parts = numbers.split('.').map(Number)
   while (parts.length < EXTRA_AT) parts.push(0)

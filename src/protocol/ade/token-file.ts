@@ -3,7 +3,7 @@ import { asBuffer } from '../asn1/index.ts'
 import { readPem } from '../x509/index.ts'
 
 const MAX_FILE_BYTES = 256 * 1024
-const LABELS = ['PKCS7', 'CMS']
+const CMS_LABELS = ['PKCS7', 'CMS']
 
 /** The CMS message inside of a `.p7m` file: S/MIME, base64 alone, PEM, or the message itself. Refuses `token_not_smime`. */
 export function extractMessage(file: Uint8Array): Buffer {
@@ -47,7 +47,7 @@ function fromPem(text: string): Buffer {
   } catch (error) {
     throw refusal('its PEM is damaged', error)
   }
-  const message = blocks.find(({ label }) => LABELS.includes(label))
+  const message = blocks.find(({ label }) => CMS_LABELS.includes(label))
   if (message !== undefined) return message.der
   throw refusal(`a PEM file with ${blocks.map(({ label }) => label).join(', ') || 'nothing'} in it`)
 }

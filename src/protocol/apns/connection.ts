@@ -8,7 +8,7 @@ import type { ApnsRequest } from './request.ts'
 import { readApnsAnswer, type ApnsOutcome } from './response.ts'
 import { TransportError, transportErrorOf } from './transport-error.ts'
 
-const CONNECT_TIMEOUT_MS = 10_000
+const APNS_CONNECT_TIMEOUT_MS = 10_000
 const PING_EVERY_MS = 30 * 60_000
 const PING_TIMEOUT_MS = 10_000
 /** Apple wants connections kept; one that is not needed for half a day may go. */
@@ -118,7 +118,7 @@ async function connect(
   let session: ClientHttp2Session | undefined
   let socket: TLSSocket | undefined
   let failure: Error | undefined
-  const stop = clock.after(CONNECT_TIMEOUT_MS, () => fail(new TransportError('ConnectTimeout')))
+  const stop = clock.after(APNS_CONNECT_TIMEOUT_MS, () => fail(new TransportError('ConnectTimeout')))
 
   // An alert after the handshake (TLS 1.3 refuses our certificate that way) reaches the socket only, not the session.
   function fail(error: Error): void {

@@ -6,9 +6,8 @@ import {
 } from 'node:http2'
 import type { Clock } from '../../kernel/clock.ts'
 import type { ApnsRequest } from './request.ts'
+import { MAX_ANSWER_CHARS } from './response.ts'
 import { TransportError, transportErrorOf } from './transport-error.ts'
-
-const MAX_ANSWER_CHARS = 4096
 
 /** What Apple answered to one request. */
 export interface ApnsAnswer {

@@ -1,4 +1,4 @@
-export { MAX_BODY_BYTES, buildApnsRequest } from './request.ts'
+export { MAX_PAYLOAD_BYTES, buildApnsRequest } from './request.ts'
 export type { ApnsPush, ApnsRequest } from './request.ts'
 export { readApnsAnswer } from './response.ts'
 export type { ApnsOutcome } from './response.ts'

@@ -1,7 +1,7 @@
 import { AppError } from '../../kernel/errors.ts'
 
 /** Apple's limit for the body of a notification. */
-export const MAX_BODY_BYTES = 4096
+export const MAX_PAYLOAD_BYTES = 4096
 
 /** One MDM push: whom to wake, with what only that device knows. */
 export interface ApnsPush {
@@ -29,7 +29,7 @@ export interface ApnsRequest {
 export function buildApnsRequest(push: ApnsPush): ApnsRequest {
   const body = Buffer.from(JSON.stringify({ mdm: push.pushMagic }))
   if (push.token.length === 0) throw new AppError('internal', 'The push token is empty.')
-  if (body.length > MAX_BODY_BYTES) throw new AppError('internal', 'The push magic is too long.')
+  if (body.length > MAX_PAYLOAD_BYTES) throw new AppError('internal', 'The push magic is too long.')
   return {
     headers: {
       ':method': 'POST',

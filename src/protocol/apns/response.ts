@@ -17,7 +17,8 @@ export type ApnsOutcome =
 const AFTER_SERVER_ERROR_MS = 60_000
 const AFTER_TOO_MANY_MS = 5 * 60_000
 const AT_ONCE_MS = 1_000
-const MAX_ANSWER_CHARS = 4096
+/** An answer is read no further; a longer one says nothing. */
+export const MAX_ANSWER_CHARS = 4096
 const REASON = /^[A-Za-z][A-Za-z0-9]{0,63}$/
 
 const TOKEN_BAD = new Set(['BadDeviceToken', 'DeviceTokenNotForTopic'])

@@ -6,9 +6,9 @@ import { outcomeOfFailure, transportErrorOf } from './transport-error.ts'
 
 const PUSH_TIMEOUT_MS = 10_000
 /** How long a push may wait for a free stream before the caller gets it back. */
-const LONGEST_WAIT_MS = 60_000
+const LONGEST_QUEUED_MS = 60_000
 /** A push that loses its connection goes on the next one, this many times in all. */
-const MAX_TRIES = 3
+const MAX_PUSH_TRIES = 3
 const FIRST_BACKOFF_MS = 1_000
 const LONGEST_BACKOFF_MS = 60_000
 
@@ -54,7 +54,7 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
       if (connection.room() <= 0) return
       const job = waiting.shift()
       if (job === undefined) return
-      if (now() - job.queuedAt > LONGEST_WAIT_MS) {
+      if (now() - job.queuedAt > LONGEST_QUEUED_MS) {
         job.settle({ action: 'retry', reason: 'QueueTimeout', afterMs: FIRST_BACKOFF_MS })
       } else void send(connection, job)
     }
@@ -108,7 +108,7 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
     const afterMs = Math.max(FIRST_BACKOFF_MS, connectAfter - now())
     const outcome = farewell?.action === 'config_error' ? farewell : outcomeOfFailure(failure, afterMs)
     const isFinal = outcome.action === 'config_error' || failure.reason === 'Timeout'
-    if (isFinal || job.tries >= MAX_TRIES) job.settle(outcome)
+    if (isFinal || job.tries >= MAX_PUSH_TRIES) job.settle(outcome)
     else waiting.unshift(job)
   }
 

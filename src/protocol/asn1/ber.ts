@@ -3,9 +3,9 @@ import { asBuffer } from './reader.ts'
 import type { DecodeErrorCode } from './reader.ts'
 import { tlv } from './writer.ts'
 
-const MAX_BYTES = 4 * 1024 * 1024
-const MAX_DEPTH = 32
-const MAX_ELEMENTS = 20_000
+const MAX_BER_BYTES = 4 * 1024 * 1024
+const MAX_BER_DEPTH = 32
+const MAX_BER_ELEMENTS = 20_000
 
 interface Input {
   readonly bytes: Buffer
@@ -27,7 +27,7 @@ interface Header {
  */
 export function berToDer(bytes: Uint8Array, code: DecodeErrorCode): Buffer {
   const input: Input = { bytes: asBuffer(bytes), code, offset: 0, elements: 0 }
-  if (input.bytes.length > MAX_BYTES) refuse(input, `more than ${MAX_BYTES} bytes`)
+  if (input.bytes.length > MAX_BER_BYTES) refuse(input, `more than ${MAX_BER_BYTES} bytes`)
   if (isStrict(input.bytes)) return input.bytes
   const der = rewrite(input, input.bytes.length, 0)
   if (input.offset !== input.bytes.length) refuse(input, 'bytes after the end')
@@ -42,7 +42,7 @@ function isStrict(bytes: Buffer): boolean {
   const ends: number[] = []
   let offset = 0
   let end = bytes.length
-  for (let elements = 0; elements < MAX_ELEMENTS; elements++) {
+  for (let elements = 0; elements < MAX_BER_ELEMENTS; elements++) {
     const isSecond = elements > 0 && ends.length === 0
     if (isSecond || offset + 2 > end) return false
     const tag = bytes[offset] ?? 0
@@ -57,7 +57,7 @@ function isStrict(bytes: Buffer): boolean {
     if (offset + length > end) return false
     if ((tag & 0x20) === 0) offset += length
     else {
-      if (ends.length >= MAX_DEPTH) return false
+      if (ends.length >= MAX_BER_DEPTH) return false
       ends.push(end)
       end = offset + length
     }
@@ -71,8 +71,8 @@ function isStrict(bytes: Buffer): boolean {
 }
 
 function rewrite(input: Input, end: number, depth: number): Buffer {
-  if (depth > MAX_DEPTH) refuse(input, `nested more than ${MAX_DEPTH} deep`)
-  if (++input.elements > MAX_ELEMENTS) refuse(input, `more than ${MAX_ELEMENTS} values`)
+  if (depth > MAX_BER_DEPTH) refuse(input, `nested more than ${MAX_BER_DEPTH} deep`)
+  if (++input.elements > MAX_BER_ELEMENTS) refuse(input, `more than ${MAX_BER_ELEMENTS} values`)
   const { tag, length } = readHeader(input, end)
   if ((tag & 0x20) === 0) {
     if (length === undefined) return refuse(input, 'indefinite length of a primitive value')

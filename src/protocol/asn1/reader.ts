@@ -48,8 +48,8 @@ export const TAG = {
   contextPrimitive: (number: number) => 0x80 + number,
 } as const
 
-const MAX_BYTES = 16 * 1024 * 1024
-const MAX_DEPTH = 32
+const MAX_DER_BYTES = 16 * 1024 * 1024
+const MAX_DER_DEPTH = 32
 
 /** Refuses with the code that the element's reader was given. */
 export function refuse(element: { code: DecodeErrorCode }, reason: string): never {
@@ -60,7 +60,11 @@ export function refuse(element: { code: DecodeErrorCode }, reason: string): neve
  * Reads exactly one DER value: definite and minimal lengths, low tag numbers, nothing after it. At most `maxBytes`
  * (default 16 MiB), nested at most 32 deep. Refuses with `AppError(code)`.
  */
-export function decodeDer(bytes: Uint8Array, code: DecodeErrorCode, maxBytes: number = MAX_BYTES): Element {
+export function decodeDer(
+  bytes: Uint8Array,
+  code: DecodeErrorCode,
+  maxBytes: number = MAX_DER_BYTES,
+): Element {
   const buffer = asBuffer(bytes)
   if (buffer.length > maxBytes) throw new AppError(code, `ASN.1: more than ${maxBytes} bytes`)
   const element = readAt(buffer, 0, code, 0)
@@ -73,7 +77,7 @@ export function childrenOf(element: Element, what: string): Element[] {
   if ((element.tag & 0x20) === 0) refuse(element, `ASN.1: ${what} is not constructed`)
   const { content, code } = element
   const depth = element.depth + 1
-  if (depth > MAX_DEPTH) refuse(element, `ASN.1: nested more than ${MAX_DEPTH} deep`)
+  if (depth > MAX_DER_DEPTH) refuse(element, `ASN.1: nested more than ${MAX_DER_DEPTH} deep`)
   const children: Element[] = []
   for (let offset = 0; offset < content.length;) {
     const child = readAt(content, offset, code, depth)

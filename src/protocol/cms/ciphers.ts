@@ -6,7 +6,7 @@ import type { Element } from '../asn1/index.ts'
 /** Content ciphers of envelopes, by the names of node:crypto. */
 export type ContentCipher = 'des-cbc' | 'des-ede3-cbc' | 'aes-128-cbc' | 'aes-192-cbc' | 'aes-256-cbc'
 
-const CIPHERS: Record<ContentCipher, { oid: string; keyLength: number; block: 8 | 16 }> = {
+const CONTENT_CIPHERS: Record<ContentCipher, { oid: string; keyLength: number; block: 8 | 16 }> = {
   'des-cbc': { oid: OID.desCbc, keyLength: 8, block: 8 },
   'des-ede3-cbc': { oid: OID.desEde3Cbc, keyLength: 24, block: 8 },
   'aes-128-cbc': { oid: OID.aes128Cbc, keyLength: 16, block: 16 },
@@ -14,11 +14,11 @@ const CIPHERS: Record<ContentCipher, { oid: string; keyLength: number; block: 8 
   'aes-256-cbc': { oid: OID.aes256Cbc, keyLength: 32, block: 16 },
 }
 
-const BY_OID = new Map(Object.entries(CIPHERS).map(([name, { oid }]) => [oid, name as ContentCipher]))
+const BY_OID = new Map(Object.entries(CONTENT_CIPHERS).map(([name, { oid }]) => [oid, name as ContentCipher]))
 
 /** Bytes of a key of the cipher. */
 export function keyLengthOf(cipher: ContentCipher): number {
-  return CIPHERS[cipher].keyLength
+  return CONTENT_CIPHERS[cipher].keyLength
 }
 
 /** Reads the AlgorithmIdentifier of a content cipher with its initialisation vector. */
@@ -28,13 +28,14 @@ export function readCipher(element: Element): { cipher: ContentCipher; iv: Buffe
   if (cipher === undefined || parameters === undefined)
     return refuse(element, `content cipher ${oid} is not supported`)
   const iv = readOctetString(parameters, 'initialisation vector')
-  if (iv.length !== CIPHERS[cipher].block) refuse(element, 'the initialisation vector has a wrong length')
+  if (iv.length !== CONTENT_CIPHERS[cipher].block)
+    refuse(element, 'the initialisation vector has a wrong length')
   return { cipher, iv }
 }
 
 /** Encrypts with a new key and vector, padded as CMS asks (RFC 5652, section 6.3). */
 export function encryptContent(cipher: ContentCipher, content: Uint8Array) {
-  const { oid, keyLength, block } = CIPHERS[cipher]
+  const { oid, keyLength, block } = CONTENT_CIPHERS[cipher]
   const key = randomBytes(keyLength)
   const iv = randomBytes(block)
   const engine = createCipheriv(engineOf(cipher), engineKey(cipher, key), iv)

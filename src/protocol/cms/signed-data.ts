@@ -39,7 +39,7 @@ export interface SignedDataParts {
   readonly signers: readonly SignerInfo[]
 }
 
-const MAX_CERTIFICATES = 16
+const MAX_CARRIED_CERTIFICATES = 16
 
 /** Opens a ContentInfo of the given type and returns what is inside. `ber` takes the liberties of `berToDer`. */
 export function readContentInfo(message: Uint8Array, type: string, encoding: 'der' | 'ber'): Element {
@@ -87,7 +87,8 @@ export function readCertificateReference(element: Element): CertificateReference
 
 function readCertificateSet(set: Element): Buffer[] {
   const certificates = childrenOf(set, 'certificates')
-  if (certificates.length > MAX_CERTIFICATES) refuse(set, `more than ${MAX_CERTIFICATES} certificates`)
+  if (certificates.length > MAX_CARRIED_CERTIFICATES)
+    refuse(set, `more than ${MAX_CARRIED_CERTIFICATES} certificates`)
   return certificates.map((certificate) => expectTag(certificate, TAG.sequence, 'certificate').encoded)
 }
 

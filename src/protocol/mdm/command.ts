@@ -4,7 +4,7 @@ import type { PlistDict } from '../plist/index.ts'
 import { fromJson } from './json.ts'
 
 /** Longest CommandUUID and RequestType that are taken. */
-const LONGEST_NAME = 128
+const LONGEST_REQUEST_TYPE = 128
 
 /** A command as it is sent. */
 export interface Command {
@@ -52,7 +52,8 @@ export function buildCommand(
 
 function checkedName(value: unknown, key: string): string {
   if (typeof value !== 'string' || value === '') return refuse(`${key} is missing or not a text`)
-  if (value.length > LONGEST_NAME) return refuse(`${key} is longer than ${LONGEST_NAME} characters`)
+  if (value.length > LONGEST_REQUEST_TYPE)
+    return refuse(`${key} is longer than ${LONGEST_REQUEST_TYPE} characters`)
   // eslint-disable-next-line no-control-regex
   return /[\u0000-\u001f\u007f-\u009f]/.test(value) ? refuse(`${key} holds a control character`) : value
 }

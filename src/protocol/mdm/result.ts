@@ -6,7 +6,7 @@ import type { ChannelIdentity } from './identity.ts'
 import { openMessage } from './open-message.ts'
 import type { MessageDict } from './open-message.ts'
 
-const STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const
+const RESULT_STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const
 
 /** Most members of an error chain that are kept, and the longest text of each. */
 const LONGEST_CHAIN = 32
@@ -15,7 +15,7 @@ const LONGEST_DESCRIPTION = 4096
 const LONGEST_STATUS = 64
 
 /** The status of a command message. */
-export type ResultStatus = (typeof STATUSES)[number]
+export type ResultStatus = (typeof RESULT_STATUSES)[number]
 
 /** What says in an error chain that it is our word, not the device's. */
 const OUR_DOMAIN = 'Firstboot'
@@ -64,7 +64,7 @@ export function parseResult(bytes: Uint8Array): CommandResult {
 }
 
 function readEnvelope(raw: MessageDict): CommandResult {
-  const status = STATUSES.find((known) => known === raw['Status'])
+  const status = RESULT_STATUSES.find((known) => known === raw['Status'])
   if (status === undefined && typeof raw['CommandUUID'] !== 'string')
     throw new AppError('message_invalid', unknownStatus(raw))
   const identity = readIdentity(raw)

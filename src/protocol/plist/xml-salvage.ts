@@ -22,10 +22,20 @@ export interface Tag {
 
 const REPLACEMENT = '\ufffd'
 const ELEMENTS: ReadonlySet<string> = new Set([
-  ...['plist', 'dict', 'array', 'key', 'string', 'integer', 'real', 'date', 'data', 'true', 'false'],
+  'plist',
+  'dict',
+  'array',
+  'key',
+  'string',
+  'integer',
+  'real',
+  'date',
+  'data',
+  'true',
+  'false',
 ])
 /** Longest name of an element, and longest reference, that is looked at. */
-const LONGEST_NAME = 32
+const LONGEST_ELEMENT_NAME = 32
 const LONGEST_REFERENCE = 16
 /** Elements nobody knows of whose end is looked for, each time through all that follows. */
 const MOST_SEARCHES = 16
@@ -66,7 +76,7 @@ function isCdata(text: string, pos: number): boolean {
 function tagAt(text: string, start: number): Tag | undefined {
   const isClose = text.charCodeAt(start + 1) === 0x2f
   const from = start + (isClose ? 2 : 1)
-  const name = /^[A-Za-z_][\w.:-]*/.exec(text.slice(from, from + LONGEST_NAME))?.[0]
+  const name = /^[A-Za-z_][\w.:-]*/.exec(text.slice(from, from + LONGEST_ELEMENT_NAME))?.[0]
   if (name === undefined) return undefined
   const close = text.indexOf('>', from + name.length)
   if (close === -1) return { name, kind: 'empty', start, end: text.length }

@@ -7,7 +7,7 @@ import type { Answerable, PkiMessage } from './message.ts'
 import { FAIL_INFO, MESSAGE_TYPES, PKI_STATUS, SCEP_OID } from './vocabulary.ts'
 import type { FailInfo, PkiStatus } from './vocabulary.ts'
 
-const NONCE_BYTES = 16
+const SENDER_NONCE_BYTES = 16
 
 /**
  * A CertRep with the issued certificate (RFC 8894, section 3.3.2), encrypted to the signer of the request with its cipher (triple
@@ -74,7 +74,7 @@ async function answer(
       [SCEP_OID.messageType, printableString(MESSAGE_TYPES.CertRep)],
       [SCEP_OID.pkiStatus, printableString(PKI_STATUS[status])],
       [SCEP_OID.transactionId, transactionValue(request.transactionId)],
-      [SCEP_OID.senderNonce, octetString(randomBytes(NONCE_BYTES))],
+      [SCEP_OID.senderNonce, octetString(randomBytes(SENDER_NONCE_BYTES))],
       [SCEP_OID.recipientNonce, octetString(request.senderNonce)],
       ...(body.attributes ?? []),
     ],

@@ -4,9 +4,9 @@ import type { Claims } from './result.ts'
 import { NS } from './vocabulary.ts'
 
 const IDENTITY = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims'
-const UPN = ['http://schemas.xmlsoap.org/claims/UPN', `${IDENTITY}/upn`]
-const EMAIL = [`${IDENTITY}/emailaddress`, 'http://schemas.xmlsoap.org/claims/EmailAddress']
-const DISPLAY_NAME = [
+const UPN_CLAIMS = ['http://schemas.xmlsoap.org/claims/UPN_CLAIMS', `${IDENTITY}/upn`]
+const EMAIL_CLAIMS = [`${IDENTITY}/emailaddress`, 'http://schemas.xmlsoap.org/claims/EmailAddress']
+const DISPLAY_NAME_CLAIMS = [
   'http://schemas.microsoft.com/identity/claims/displayname',
   'http://schemas.xmlsoap.org/claims/CommonName',
 ]
@@ -29,13 +29,14 @@ export function readClaims(assertion: XmlElement): Claims {
   const lasting = nameId && attributeOf(nameId, 'Format') !== TRANSIENT ? sensible(nameId.text) : undefined
   // A name identifier may as well be an opaque number.
   const name =
-    first(UPN) ?? (lasting !== undefined && /^[^@\s]+@[^@\s]+$/.test(lasting) ? lasting : undefined)
+    first(UPN_CLAIMS) ?? (lasting !== undefined && /^[^@\s]+@[^@\s]+$/.test(lasting) ? lasting : undefined)
   return {
     subject: first(IMMUTABLE_ID) ?? lasting ?? name,
     userName: name,
-    email: first(EMAIL),
+    email: first(EMAIL_CLAIMS),
     displayName:
-      first(DISPLAY_NAME) ?? fullName(first([`${IDENTITY}/givenname`]), first([`${IDENTITY}/surname`])),
+      first(DISPLAY_NAME_CLAIMS) ??
+      fullName(first([`${IDENTITY}/givenname`]), first([`${IDENTITY}/surname`])),
   }
 }
 

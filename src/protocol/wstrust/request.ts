@@ -1,7 +1,7 @@
 import { escapeXml } from '../xml/index.ts'
 import { BEARER, ISSUE, ISSUE_ACTION, NS, PASSWORD_TEXT, SAML20_TOKEN } from './vocabulary.ts'
 
-const VALID_MS = 10 * 60 * 1000
+const REQUEST_VALID_MS = 10 * 60 * 1000
 
 /** A RequestSecurityToken of WS-Trust 1.3 with user name and password in the header (Username/Mixed). */
 export function buildTokenRequest(options: {
@@ -14,7 +14,7 @@ export function buildTokenRequest(options: {
   now: Date
 }): string {
   const { endpoint, appliesTo, userName, password, messageId, now } = options
-  const expires = new Date(now.getTime() + VALID_MS)
+  const expires = new Date(now.getTime() + REQUEST_VALID_MS)
   return `<soap:Envelope xmlns:soap="${NS.soap12}" xmlns:a="${NS.wsa}" xmlns:u="${NS.wsu}" xmlns:o="${NS.wsse}">
  <soap:Header>
   <a:Action soap:mustUnderstand="1">${ISSUE_ACTION}</a:Action>

@@ -35,7 +35,7 @@ const SHORT_NAMES: Record<string, string> = {
   emailAddress: OID.emailAddress,
 }
 
-const LABELS = new Map(Object.entries(SHORT_NAMES).map(([label, dotted]) => [dotted, label]))
+const NAME_LABELS = new Map(Object.entries(SHORT_NAMES).map(([label, dotted]) => [dotted, label]))
 
 /** Reads a Name (RFC 5280, section 4.1.2.4). Values of other types than character strings are given as hex. */
 export function readName(element: Element): Name {
@@ -72,7 +72,7 @@ export function nameAttribute(name: Name, type: string): string | undefined {
 
 /** A name for people, in the order in which it is written: `CN=Example CA, O=Example`. */
 export function formatName(name: Name): string {
-  return name.map(({ type, value }) => `${LABELS.get(type) ?? type}=${value}`).join(', ')
+  return name.map(({ type, value }) => `${NAME_LABELS.get(type) ?? type}=${value}`).join(', ')
 }
 
 function isText(element: Element): boolean {

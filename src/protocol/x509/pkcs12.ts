@@ -7,7 +7,7 @@ import type { Element } from '../asn1/index.ts'
 import type { Bundle } from './bundle.ts'
 import { parseCertificate } from './certificate.ts'
 
-const MAX_BYTES = 256 * 1024
+const MAX_PKCS12_BYTES = 256 * 1024
 
 // The keys are derived in JavaScript, on the event loop: this many rounds take about a second.
 const MAX_ITERATIONS = 100_000
@@ -32,7 +32,8 @@ export function readPkcs12(file: Uint8Array, password: string): Bundle {
 }
 
 function normalise(file: Uint8Array): Buffer {
-  if (file.length > MAX_BYTES) throw refused('pkcs12', `the file has more than ${MAX_BYTES} bytes`)
+  if (file.length > MAX_PKCS12_BYTES)
+    throw refused('pkcs12', `the file has more than ${MAX_PKCS12_BYTES} bytes`)
   let der: Buffer
   try {
     der = berToDer(file, 'x509_invalid')

@@ -14,7 +14,7 @@ import type { DecodeErrorCode, Element } from '../asn1/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 
 /** Bits of RSA keys that signatures are checked with; older devices of Apple have certificates of 1024. */
-const MIN_RSA_BITS = 1024
+const MIN_KNOWN_RSA_BITS = 1024
 export const MAX_RSA_BITS = 4096
 const MIN_EXPONENT = 65_537n
 /** A public key is chosen by who sends it, and the time of a check grows with the exponent's length. */
@@ -56,7 +56,7 @@ function rsaProblem(key: Element): string | undefined {
   const exponent = readNumber(fields.any('exponent'), 'exponent')
   fields.end()
   const bits = modulus.toString(2).length
-  if (modulus < 0n || bits < MIN_RSA_BITS || bits > MAX_RSA_BITS)
+  if (modulus < 0n || bits < MIN_KNOWN_RSA_BITS || bits > MAX_RSA_BITS)
     return `an RSA key of ${bits} bits is not supported`
   if (exponent < MIN_EXPONENT || exponent > MAX_EXPONENT || exponent % 2n === 0n)
     return 'an RSA key with this exponent is not supported: it must be odd, from 65537 on'

@@ -5,12 +5,12 @@ import { resolvePrefix } from './element.ts'
 import type { Scope, XmlAttribute, XmlElement } from './element.ts'
 import { fitsXml } from './text.ts'
 
-const MAX_BYTES = 1024 * 1024
-const MAX_DEPTH = 64
-const MAX_ELEMENTS = 20_000
+const MAX_XML_BYTES = 1024 * 1024
+const MAX_XML_DEPTH = 64
+const MAX_XML_ELEMENTS = 20_000
 const MAX_ATTRIBUTES = 64
 
-const NAME = /[\p{L}_][\p{L}\p{N}._\-\u00B7]*(?::[\p{L}_][\p{L}\p{N}._\-\u00B7]*)?/uy
+const XML_NAME = /[\p{L}_][\p{L}\p{N}._\-\u00B7]*(?::[\p{L}_][\p{L}\p{N}._\-\u00B7]*)?/uy
 const XMLNS = 'http://www.w3.org/2000/xmlns/'
 const XML = 'http://www.w3.org/XML/1998/namespace'
 
@@ -27,7 +27,7 @@ interface Cursor {
  * `xml_invalid` with the reason, which never repeats what the document says.
  */
 export function parseXml(bytes: Uint8Array): XmlElement {
-  if (bytes.length > MAX_BYTES) throw refusal(`more than ${MAX_BYTES} bytes`)
+  if (bytes.length > MAX_XML_BYTES) throw refusal(`more than ${MAX_XML_BYTES} bytes`)
   if (!isUtf8(bytes)) throw refusal('no valid UTF-8')
   const text = Buffer.from(bytes)
     .toString('utf8')
@@ -80,8 +80,8 @@ function skipAside(cursor: Cursor): boolean {
 }
 
 function readElement(cursor: Cursor, outer: Scope | undefined, depth: number): XmlElement {
-  if (depth > MAX_DEPTH) throw refusal(`nested more than ${MAX_DEPTH} deep`)
-  if (++cursor.elements > MAX_ELEMENTS) throw refusal(`more than ${MAX_ELEMENTS} elements`)
+  if (depth > MAX_XML_DEPTH) throw refusal(`nested more than ${MAX_XML_DEPTH} deep`)
+  if (++cursor.elements > MAX_XML_ELEMENTS) throw refusal(`more than ${MAX_XML_ELEMENTS} elements`)
   cursor.pos++
   const tag = readName(cursor)
   const { raw, closed } = readAttributes(cursor)
@@ -125,8 +125,8 @@ function readCdata(cursor: Cursor): string {
 }
 
 function readName(cursor: Cursor): string {
-  NAME.lastIndex = cursor.pos
-  const name = NAME.exec(cursor.text)?.[0]
+  XML_NAME.lastIndex = cursor.pos
+  const name = XML_NAME.exec(cursor.text)?.[0]
   if (name === undefined) throw refusal('no name where one must be')
   cursor.pos += name.length
   return name

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2'
-import { MAX_BODY_BYTES } from '../../protocol/apns/index.ts'
+import { MAX_PAYLOAD_BYTES } from '../../protocol/apns/index.ts'
 
 const PATH = /^\/3\/device\/((?:[0-9a-f]{2})+)$/i
 const PRIORITIES = ['1', '5', '10']
@@ -88,7 +88,7 @@ function checkExpiration(value: string | string[] | undefined, now: Date): Viola
 
 function checkBody(body: Buffer, magic: string | undefined): Violation | undefined {
   if (body.length === 0) return violation(400, 'PayloadEmpty', 'there is no body')
-  if (body.length > MAX_BODY_BYTES) return violation(413, 'PayloadTooLarge', 'the body is too large')
+  if (body.length > MAX_PAYLOAD_BYTES) return violation(413, 'PayloadTooLarge', 'the body is too large')
   if (magic === undefined) return violation(400, 'BadPayload', 'the body is not exactly {"mdm": "<magic>"}')
   return undefined
 }

@@ -7,10 +7,10 @@ import type { createAssignRequests, AssignRequest } from './requests.ts'
 
 const TAGS = ['ADE devices']
 const CSV = 'text/csv'
-const MAX_BODY_BYTES = 8 * 1024 * 1024
+const MAX_LIST_BYTES = 8 * 1024 * 1024
 const MAX_LISTED_SERIALS = 200_000
 /** Of a JSON body: the object, its name, the list, and what is in it. */
-const MAX_VALUES = MAX_LISTED_SERIALS + 3
+const MAX_LIST_VALUES = MAX_LISTED_SERIALS + 3
 
 const bySerials = Type.Object(
   {
@@ -53,7 +53,7 @@ const answer = Type.Object(
   { title: 'Assigned', description: 'What the call changed.' },
 )
 
-const VERBS = {
+const SUMMARIES = {
   assign: 'Give devices this policy',
   unassign: 'Take this policy from devices',
 } as const
@@ -61,18 +61,18 @@ const VERBS = {
 /** `/enrollment-policies/{id}/assign` and `/unassign`. */
 export function assignmentApi(requests: ReturnType<typeof createAssignRequests>): FastifyPluginAsyncTypebox {
   return async (app) => {
-    app.addContentTypeParser(CSV, { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
+    app.addContentTypeParser(CSV, { parseAs: 'buffer', bodyLimit: MAX_LIST_BYTES }, (_request, body, done) =>
       done(null, body),
     )
     for (const verb of ['assign', 'unassign'] as const) {
       app.post(
         `/enrollment-policies/:id/${verb}`,
         {
-          config: { role: 'operator', rawBody: true, maxValues: MAX_VALUES },
-          bodyLimit: MAX_BODY_BYTES,
+          config: { role: 'operator', rawBody: true, maxValues: MAX_LIST_VALUES },
+          bodyLimit: MAX_LIST_BYTES,
           schema: {
             tags: TAGS,
-            summary: VERBS[verb],
+            summary: SUMMARIES[verb],
             description:
               'All devices of an ADE server, or those of a list: JSON, or a CSV with a serial number in the first field of each line. What cannot be done is reported, the rest is done.',
             params: idParam('The id of the enrollment policy.'),

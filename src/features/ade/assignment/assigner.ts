@@ -93,7 +93,7 @@ function createChanges(deps: Pick<AdeDeps, 'clock' | 'events'> & { calls: Calls;
   async function define({ row, profile, hash }: Wanted, serials: string[]): Promise<void> {
     const { ade_server_id, policy_id } = row
     const place = { serverId: ade_server_id, policyId: policy_id }
-    const about = { ...NOTHING, kind: 'define', ade_server_id, policy_id, hash, profile } as const
+    const about = { ...NO_PROFILE, kind: 'define', ade_server_id, policy_id, hash, profile } as const
     await calls.change(
       { ...about, serial_numbers: serials },
       {
@@ -115,7 +115,7 @@ function createChanges(deps: Pick<AdeDeps, 'clock' | 'events'> & { calls: Calls;
     const { ade_server_id, policy_id, profile_uuid } = row
     if (profile_uuid === null) return
     const place = { serverId: ade_server_id, policyId: policy_id, profileUuid: profile_uuid }
-    const about = { ...NOTHING, kind: 'assign', ade_server_id, policy_id, profile_uuid } as const
+    const about = { ...NO_PROFILE, kind: 'assign', ade_server_id, policy_id, profile_uuid } as const
     await calls.change(
       { ...about, serial_numbers: serials },
       {
@@ -134,7 +134,7 @@ function createChanges(deps: Pick<AdeDeps, 'clock' | 'events'> & { calls: Calls;
 
   async function take(serverId: string, policyId: string | null, serials: string[]): Promise<void> {
     const place = { serverId, policyId, profileUuid: null }
-    const about = { ...NOTHING, kind: 'remove', ade_server_id: serverId, policy_id: policyId } as const
+    const about = { ...NO_PROFILE, kind: 'remove', ade_server_id: serverId, policy_id: policyId } as const
     await calls.change(
       { ...about, serial_numbers: serials },
       {
@@ -149,7 +149,7 @@ function createChanges(deps: Pick<AdeDeps, 'clock' | 'events'> & { calls: Calls;
 }
 
 /** Of a call that is about no profile. */
-const NOTHING = { hash: null, profile: null, profile_uuid: null }
+const NO_PROFILE = { hash: null, profile: null, profile_uuid: null }
 
 function allFailed(serials: readonly string[], { message }: AdeError): Map<string, DeviceResult> {
   return new Map(serials.map((serial) => [serial, { result: 'FAILED', text: message.slice(0, 200) }]))

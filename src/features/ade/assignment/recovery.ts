@@ -1,4 +1,4 @@
-import { AdeError, type AdeDevice, type DeviceResult } from '../../../protocol/ade/index.ts'
+import { AdeError, isSameUuid, type AdeDevice, type DeviceResult } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Calls } from './calls.ts'
 import type { Outcomes } from './outcomes.ts'
@@ -70,7 +70,7 @@ function resultsOf(found: Found, uuid: string | null): Map<string, DeviceResult>
     if (result === 'NOT_ACCESSIBLE') return true
     if (result !== 'SUCCESS' || device === undefined) return false
     const has = hasProfile(device) ? (device.profileUuid ?? null) : null
-    return uuid === null ? has === null : has !== null && plain(has) === plain(uuid)
+    return uuid === null ? has === null : has !== null && isSameUuid(has, uuid)
   }
   return new Map([...found].filter(([, answer]) => isKnown(answer)))
 }
@@ -86,11 +86,6 @@ function seenOf(found: Found) {
 
 function hasProfile({ profileStatus }: AdeDevice): boolean {
   return profileStatus !== 'empty' && profileStatus !== 'removed'
-}
-
-/** Apple writes UUIDs with and without dashes, in both cases. */
-function plain(uuid: string): string {
-  return uuid.replaceAll('-', '').toUpperCase()
 }
 
 function unknownProfile(error: unknown): undefined {

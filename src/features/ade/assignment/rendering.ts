@@ -4,7 +4,7 @@ import { renderAdeProfile, type Policy } from '../../enrollment-policies/index.t
 import type { AdeDeps } from '../deps.ts'
 import * as store from './store.ts'
 
-const KEY_BYTES = 24
+const ADDRESS_KEY_BYTES = 24
 /** Devices that are marked in one statement when a policy changes. */
 const MARK_BATCH = 5_000
 
@@ -41,7 +41,11 @@ export function createRendering(deps: Pick<AdeDeps, 'db' | 'policies' | 'publicU
     async wanted(serverId: string, policyId: string): Promise<Wanted | undefined> {
       const policy = await policies.find(db.kysely, policyId)
       if (policy === undefined) return undefined
-      const row = await store.ensureProfile(db.kysely, { serverId, policyId, key: newSecret(KEY_BYTES) })
+      const row = await store.ensureProfile(db.kysely, {
+        serverId,
+        policyId,
+        key: newSecret(ADDRESS_KEY_BYTES),
+      })
       const { profile, hash } = render(policy, row.key)
       const noted = await noteWanted(row, policy.ade.enabled ? hash : null)
       return policy.ade.enabled ? { row: noted, profile, hash } : undefined

@@ -29,7 +29,7 @@ interface Granted {
 }
 
 /** Problems that an answer names one by one. */
-const MAX_FIELDS = 100
+const MAX_NAMED_PROBLEMS = 100
 /** Serial numbers that are looked at, or written, at a time. */
 const PART = 5_000
 
@@ -146,7 +146,7 @@ function problemOf(
 
 function nothingUsable(problems: readonly Problem[]): AppError {
   return new AppError('invalid_request', 'There is no device among these that can be changed so.', {
-    fields: problems.slice(0, MAX_FIELDS).map(({ serial_number, line, problem }, index) => ({
+    fields: problems.slice(0, MAX_NAMED_PROBLEMS).map(({ serial_number, line, problem }, index) => ({
       path: line === undefined ? `serial_numbers.${index}` : `line ${line}`,
       message: `${serial_number}: ${problem}`,
     })),

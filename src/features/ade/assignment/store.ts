@@ -1,6 +1,7 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
 import type { AdeCallsTable, AdeProfilesTable } from '../../../db/tables/ade.ts'
+import { LIVE } from '../devices/store.ts'
 
 type Reader = Kysely<Database> | Tx
 
@@ -233,8 +234,7 @@ export async function findLive(
   serials: readonly string[],
 ): Promise<Map<string, { policyId: string | null; live: boolean }>> {
   const { rows } = await sql<{ serial_number: string; policy_id: string | null; live: boolean }>`
-    select d.serial_number, d.policy_id,
-      d.removed_at is null and d.released_at is null and d.ade_server_id is not null as live
+    select d.serial_number, d.policy_id, ${LIVE} as live
     from ade_devices d where d.serial_number = any(${withoutNul([...serials])}::text[])`.execute(db)
   return new Map(rows.map((row) => [row.serial_number, { policyId: row.policy_id, live: row.live }]))
 }
@@ -247,8 +247,6 @@ function selected(selection: Selection) {
     ? sql`d.serial_number = any(${selection.serials}::text[])`
     : sql`d.ade_server_id = ${selection.serverId}`
 }
-
-const LIVE = sql`d.removed_at is null and d.released_at is null and d.ade_server_id is not null`
 
 // Apple's pause holds whatever the policy.
 const WAITING = sql`assignment_state = case when d.assignment_state = 'throttled' then 'throttled' else 'pending' end,

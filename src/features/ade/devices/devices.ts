@@ -14,7 +14,7 @@ export type ListedDevice = store.AdeDevice & { other_enrollments: string[] }
 /** Serial numbers that Apple assigned to us. */
 export type AdeDevices = ReturnType<typeof createAdeDevices>
 
-/** Makes them. */
+/** What administrators see of serial numbers and do with them; refuses `not_found` for one that was never ours. */
 export function createAdeDevices(
   deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'devices'> & { apple: Apple },
 ) {

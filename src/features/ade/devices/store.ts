@@ -42,7 +42,8 @@ export const STATE = sql<AdeDeviceState>`case
     coalesce(d.unenrolled_at, ${LONG_AGO}), coalesce(d.contacted_at, ${LONG_AGO})) then 'enrolled'
   when coalesce(d.unenrolled_at, ${LONG_AGO}) >= coalesce(d.contacted_at, ${LONG_AGO}) then 'unenrolled'
   else 'contacted' end`
-const LIVE = sql<boolean>`(d.released_at is null and d.removed_at is null and d.ade_server_id is not null)`
+/** Whether Apple counts a row `d` as ours. */
+export const LIVE = sql<boolean>`(d.released_at is null and d.removed_at is null and d.ade_server_id is not null)`
 
 function selectDevices(db: Reader) {
   return db

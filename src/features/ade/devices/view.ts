@@ -1,3 +1,4 @@
+import { isSameUuid } from '../../../protocol/ade/index.ts'
 import type { DeviceView } from './schema.ts'
 import type { ListedDevice } from './devices.ts'
 import type { AdeDevice } from './store.ts'
@@ -8,19 +9,29 @@ const iso = (date: Date | null) => date?.toISOString() ?? null
 export function showDevice(device: ListedDevice): DeviceView {
   const isCurrent = isCurrentAtApple(device)
   const runs = runsCurrent(device)
-  const { serial_number, state, ade_server_id, policy_id, model, description, color, asset_tag } = device
   return {
-    ...{ id: serial_number, serial_number, state, ade_server_id, policy_id },
-    ...{ model, description, color, asset_tag, device_family: device.device_family, os: device.os },
+    id: device.serial_number,
+    serial_number: device.serial_number,
+    state: device.state,
+    ade_server_id: device.ade_server_id,
+    policy_id: device.policy_id,
+    model: device.model,
+    description: device.description,
+    color: device.color,
+    asset_tag: device.asset_tag,
+    device_family: device.device_family,
+    os: device.os,
     device_assigned_date: iso(device.device_assigned_date),
     device_assigned_by: device.device_assigned_by,
     mdm_migration_deadline: iso(device.mdm_migration_deadline),
     assignment: showAssignment(device),
     apple: {
-      ...{ profile_uuid: device.apple_profile_uuid, profile_status: device.apple_profile_status },
+      profile_uuid: device.apple_profile_uuid,
+      profile_status: device.apple_profile_status,
       profile_assign_time: iso(device.profile_assign_time),
       profile_push_time: iso(device.profile_push_time),
-      ...{ op_date: iso(device.op_date), seen_at: iso(device.apple_seen_at) },
+      op_date: iso(device.op_date),
+      seen_at: iso(device.apple_seen_at),
     },
     profile_current_at_apple: isCurrent,
     device_runs_current_profile: runs,
@@ -43,7 +54,8 @@ function showAssignment(device: AdeDevice) {
   // While Apple does not take the profile of the policy, that is what its devices wait for.
   const isHeld = state === 'pending' && device.profile_error !== null
   return {
-    ...{ state, attempts },
+    state,
+    attempts,
     retry_at: iso(isHeld ? device.profile_retry_at : device.assignment_retry_at),
     error: isHeld ? device.profile_error : device.assignment_error,
   }
@@ -62,7 +74,7 @@ function runsCurrent(device: AdeDevice): boolean | null {
 
 function isWanted(device: AdeDevice, uuid: string | null): boolean {
   const { wanted_profile_uuid: wanted, wanted_is_defined: isDefined } = device
-  return isDefined && wanted !== null && uuid !== null && plain(uuid) === plain(wanted)
+  return isDefined && wanted !== null && uuid !== null && isSameUuid(uuid, wanted)
 }
 
 function noteOf(device: AdeDevice, isCurrent: boolean | null, runs: boolean | null): string | null {
@@ -70,9 +82,4 @@ function noteOf(device: AdeDevice, isCurrent: boolean | null, runs: boolean | nu
   return isCurrent === true
     ? 'The policy has changed since this device was set up. Apple has the new one; supervision, lock and the panes of Setup Assistant change on the device only when it is erased and set up again.'
     : 'The policy has changed since this device was set up, and is on its way to Apple; supervision, lock and the panes of Setup Assistant change on the device only when it is erased and set up again.'
-}
-
-/** Apple writes UUIDs with and without dashes, in both cases. */
-function plain(uuid: string): string {
-  return uuid.replaceAll('-', '').toUpperCase()
 }

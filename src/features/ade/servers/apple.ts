@@ -10,7 +10,7 @@ import type { AdeDeps } from '../deps.ts'
 import { createStops } from './stops.ts'
 import * as store from './store.ts'
 
-const USER_AGENT = 'Firstboot'
+const ADE_USER_AGENT = 'Firstboot'
 /** Enough for Apple to define a profile or to assign a thousand devices. */
 const CALL_TIMEOUT_MS = 60_000
 
@@ -18,7 +18,7 @@ const CALL_TIMEOUT_MS = 60_000
 export type Apple = ReturnType<typeof createApple>
 
 /**
- * Makes it: one client a server with its present token, nobody calling before a Retry-After has passed, and what stops a
+ * One client a server with its present token, nobody calling before a Retry-After has passed, and what stops a
  * server (a token that Apple rejects, say) noted when it shows and when it is over.
  */
 export function createApple(
@@ -37,7 +37,7 @@ export function createApple(
       token: JSON.parse(opened.toString('utf8')) as OAuthCredentials,
       http: deps.http,
       clock,
-      userAgent: USER_AGENT,
+      userAgent: ADE_USER_AGENT,
     })
     clients.set(server.id, { token, client })
     return client

@@ -62,8 +62,12 @@ export function createTokens(deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'se
         apple_id: upload.appleId ?? before.apple_id,
         token_expires_at: expiresAt,
         token_stored_at: clock.now(),
-        ...{ token_warned_days: null, stopped_reason: null, paused_until: null },
-        ...{ failed_calls: 0, calls_retry_at: null, account_read_at: null },
+        token_warned_days: null,
+        stopped_reason: null,
+        paused_until: null,
+        failed_calls: 0,
+        calls_retry_at: null,
+        account_read_at: null,
         ...(wasStopped && { next_scheduled_sync_at: clock.now() }),
         ...(isStaged && {
           certificate,
@@ -96,9 +100,12 @@ export function createTokens(deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'se
           type: 'ade_server.token_stored',
           act,
           data: {
-            ...{ ade_server_id: id, name: after.name, apple_id: after.apple_id },
+            ade_server_id: id,
+            name: after.name,
+            apple_id: after.apple_id,
             expires_at: after.token_expires_at?.toISOString() ?? null,
-            ...{ first: before.token === null, another_server: isOther },
+            first: before.token === null,
+            another_server: isOther,
           },
         })
         if (isOther) await deps.onOtherServer(trx, id)

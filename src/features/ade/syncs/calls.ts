@@ -9,7 +9,7 @@ import type { Progress } from './verdict.ts'
 
 const ACCOUNT_LIFE_DAYS = 1
 /** Failures in a row after which a run is given up. */
-const MAX_FAILURES = 6
+const MAX_CALL_FAILURES = 6
 
 const PASSING: readonly AdeErrorKind[] = ['throttled', 'unavailable', 'malformed_answer']
 const STOPPING: readonly AdeErrorKind[] = ['token_rejected', 'terms_not_signed', 'access_denied']
@@ -38,7 +38,7 @@ export function createSyncCalls({ db, clock, apple, log }: AdeDeps & { apple: Ap
           return await call(run, signal, work)
         } catch (error) {
           const mayPass = error instanceof AdeError && PASSING.includes(error.kind) && !signal.aborted
-          if (!mayPass || failures === MAX_FAILURES) throw error
+          if (!mayPass || failures === MAX_CALL_FAILURES) throw error
           const wait = pauseAfter(failures, error.retryAfterMs)
           if (clock.now().getTime() + wait >= run.ends_by.getTime()) throw error
           if (!progress.isTold) warn(run, error)

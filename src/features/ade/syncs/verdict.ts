@@ -3,7 +3,7 @@ import type { DevicePage } from '../../../protocol/ade/index.ts'
 /** Pages in a row that bring nothing although more is to follow. */
 const MAX_EMPTY_PAGES = 20
 /** Far more than the largest organisation has within the time of a run. */
-const MAX_PAGES = 5_000
+const MAX_SYNC_PAGES = 5_000
 
 /** Why a run cannot go on, in a word and a sentence. */
 export class SyncFailure extends Error {
@@ -65,8 +65,8 @@ export function judgePage(page: DevicePage, asked: string | null, progress: Prog
     const text = 'Apple says again and again that more devices follow, and sends none.'
     return { isMore: false, failure: new SyncFailure('empty_pages', text) }
   }
-  if (progress.pages >= MAX_PAGES) {
-    const text = `There is no end after ${MAX_PAGES} pages; the next sync goes on from where this one came to.`
+  if (progress.pages >= MAX_SYNC_PAGES) {
+    const text = `There is no end after ${MAX_SYNC_PAGES} pages; the next sync goes on from where this one came to.`
     return { isMore: false, failure: new SyncFailure('endless_pages', text) }
   }
   return { isMore: true }
