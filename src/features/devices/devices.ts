@@ -25,8 +25,6 @@ export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<Message
     flush: seen.flush,
     /** The channels among `ids` that can be pushed to. */
     pushTargets: (ids: readonly string[]) => store.findPushTargets(db.kysely, ids),
-    /** Writes down what came of pushes. */
-    recordPush: (records: readonly store.PushRecord[]) => store.recordPushes(db.kysely, records),
     /** The newest answer of a kind, as the device gave it; undefined when it never did. */
     async inventory(id: string, kind: InventoryKind): Promise<{ items: unknown; received_at: Date } | null> {
       const row = await store.findInventory(db.kysely, id, kind)

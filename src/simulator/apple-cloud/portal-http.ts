@@ -1,15 +1,8 @@
 import { AppError } from '../../kernel/errors.ts'
 import { parseRecord } from '../../kernel/records.ts'
+import type { Person } from '../person.ts'
 import type { ActivationProfile } from './organization.ts'
 import type { AdePortal } from './portal.ts'
-
-/** Who sits before a phone, and what they type. */
-interface Person {
-  userName: string
-  passwords: readonly string[]
-  oneTimeCode?: string
-  newPassword?: string
-}
 
 /** Powers a phone on, with whoever sits before it; gives what became of it, as JSON. */
 export type PowerOn = (serialNumber: string, person: Person | undefined) => Promise<object>

@@ -70,17 +70,8 @@ async function perform(
     write(`  ${style.soft(call.padEnd(CALL_WIDTH))}  ${result}\n`)
   const setup = await setUp({ api, fakes, url: server.url, acts: ACTS, actors, told })
   write(`\n${style.strong(`${actors.length} phones are powered on, one after the other`)}\n`)
-  const played = await playAll({
-    acts: ACTS,
-    actors,
-    server,
-    api,
-    fakes,
-    setup,
-    write,
-    style,
-    signal,
-  })
+  const world = { server, api, fakes, setup }
+  const played = await playAll({ acts: ACTS, actors, world, write, style, signal })
   await settle(actors, QUIET_MS)
   const { text, isComplete } = summarize(played, style)
   const breaches = breachesOf(actors, fakes)
@@ -94,9 +85,7 @@ async function perform(
 /** Whatever somebody did against the rules of Apple, WS-Trust or OpenID. */
 function breachesOf(actors: readonly Actor[], { ade, apns, directory, provider }: Fakes): string[] {
   const phones = actors.flatMap(({ number, phone }) => [
-    ...[...phone.violations(), ...phone.device.violations()].map(
-      ({ kind, detail }) => `phone ${number}: ${kind}: ${detail}`,
-    ),
+    ...phone.violations().map(({ kind, detail }) => `phone ${number}: ${kind}: ${detail}`),
     ...phone.faults().map((fault) => `phone ${number}: ${fault}`),
   ])
   return [

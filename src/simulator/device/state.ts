@@ -1,7 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
-import { OID } from '../../protocol/asn1/index.ts'
 import type { PlistDict } from '../../protocol/plist/index.ts'
-import { nameAttribute, type Identity } from '../../protocol/x509/index.ts'
+import type { Identity } from '../../protocol/x509/index.ts'
 import type { DeviceFacts } from '../device-facts.ts'
 import { createChannel, retirePush, tellRetired, type Channel } from './channel.ts'
 import { deviceIds } from './check-in-messages.ts'
@@ -96,15 +95,12 @@ export function viewOf(
     sharedUsers = false,
   }: { facts: DeviceFacts; appCount?: number; sharedUsers?: boolean },
 ): DeviceView {
-  const certificate = enrollment?.identity.certificate
-  const commonName = certificate && (nameAttribute(certificate.subject, OID.commonName) ?? '')
   return {
     facts,
     appCount,
-    batteryLevel: 0.8,
     awaitingConfiguration: awaiting,
     sharedUsers,
     profiles: [...profiles.values()],
-    certificates: certificate ? [{ der: certificate.der, commonName: commonName!, isIdentity: true }] : [],
+    certificate: enrollment?.identity.certificate,
   }
 }

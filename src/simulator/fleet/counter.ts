@@ -59,12 +59,6 @@ export function createFleetCounter() {
     /** A push to a token that no device of the fleet ever gave. */
     strayPush: (at: Date) =>
       void violations.push({ kind: 'push_unknown_token', at, serialNumber: '', detail: 'of no device here' }),
-    /** How many breaches there were of each kind. */
-    violationsByKind() {
-      const kinds: Record<string, number> = {}
-      for (const { kind } of violations) increment(kinds, kind)
-      return kinds
-    },
   }
 }
 

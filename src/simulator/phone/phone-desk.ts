@@ -1,7 +1,7 @@
+import type { Person } from '../person.ts'
 import type { Violation } from '../wire/violations.ts'
 import type { createPhoneMaker } from './phone-maker.ts'
 import type { Phone } from './phone.ts'
-import type { Person } from './setup-steps.ts'
 
 /** Phones that are there as soon as somebody powers them on, by their serial numbers. */
 export type PhoneDesk = ReturnType<typeof createPhoneDesk>

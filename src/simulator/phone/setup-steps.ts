@@ -1,20 +1,8 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { DeviceFacts } from '../device-facts.ts'
+import type { Person } from '../person.ts'
 import type { DeviceHttp } from '../wire/device-http.ts'
 import type { ReportViolation } from '../wire/violations.ts'
-
-/** Who sits before the phone. */
-export interface Person {
-  userName: string
-  /** Typed one after the other, as long as the form comes back. */
-  passwords: readonly string[]
-  /** What the person's second factor shows; asked for on web pages. */
-  oneTimeCode?: string
-  /** Chosen when a page asks for a new password. */
-  newPassword?: string
-  /** The text of the link that is tapped on a page that offers several ways. */
-  link?: RegExp
-}
 
 /** What asking for the enrollment profile came to. */
 export type ProfileEnd =

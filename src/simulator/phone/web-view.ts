@@ -1,10 +1,11 @@
 import { AppError } from '../../kernel/errors.ts'
 import { PROFILE_TYPE } from '../device/profiles/enrollment-profile.ts'
+import type { Person } from '../person.ts'
 import { ConnectionLost } from '../wire/device-http.ts'
 import { createBrowser, type Browser, type Page } from './browser/browser.ts'
 import { domainOf } from './browser/cookies.ts'
 import type { Field, Form, PageContent } from './browser/page-content.ts'
-import { genericScreen, type Person, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
+import { genericScreen, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
 import { checkSilence } from './silence.ts'
 
 const MAX_PAGES = 30

@@ -1,9 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { DemoApi } from '../world/api.ts'
-import type { Fakes } from '../world/fakes.ts'
 import { person } from '../world/people.ts'
-import type { DemoServer } from '../world/server.ts'
-import type { Act, Actor, Outcome, Setup, Stage } from '../world/stage.ts'
+import type { Act, Actor, Outcome, Stage, World } from '../world/stage.ts'
 import type { Style } from './style.ts'
 import { describeMistake, describeTry, introduceAct, outcomesOf, type Try } from './telling.ts'
 import { createWitness } from './witness.ts'
@@ -19,10 +16,7 @@ export interface Played {
 interface DirectorDeps {
   acts: readonly Act[]
   actors: readonly Actor[]
-  server: DemoServer
-  api: DemoApi
-  fakes: Fakes
-  setup: Setup
+  world: World
   write: (text: string) => void
   style: Style
   signal: AbortSignal
@@ -30,7 +24,7 @@ interface DirectorDeps {
 
 /** Plays the acts one after the other, and tells what happens as it happens. */
 export async function playAll(deps: DirectorDeps): Promise<Played[]> {
-  const witness = createWitness(deps.server, deps.api)
+  const witness = createWitness(deps.world.server, deps.world.api)
   const played: Played[] = []
   for (const act of deps.acts) {
     if (deps.signal.aborted) break
@@ -66,12 +60,9 @@ async function play(
 }
 
 function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
-  const { server, api, fakes, setup, write, style } = deps
+  const { world, write, style } = deps
   return {
-    server,
-    api,
-    fakes,
-    setup,
+    ...world,
     attempt,
     tell: (text) => write(`    ${style.soft(text)}\n`),
     actor: (number) => actorOf(deps, number),
@@ -87,7 +78,7 @@ function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
       }),
     enrollOnPage: ({ phone }, doing, who) =>
       attempt(doing, async () => {
-        const { screen, outcome } = await phone.enrollOnPage(`${server.url}/enroll`, who)
+        const { screen, outcome } = await phone.enrollOnPage(`${world.server.url}/enroll`, who)
         return { screen, isEnrolled: outcome === 'enrolled' }
       }),
   }

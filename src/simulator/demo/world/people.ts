@@ -1,5 +1,5 @@
 import type { DirectoryUser } from '../../directories/fake-wstrust.ts'
-import type { Person } from '../../phone/setup-steps.ts'
+import type { Person } from '../../person.ts'
 
 const RIGHT = 'correct horse battery'
 

@@ -1,6 +1,6 @@
 import type { DeviceFacts } from '../../device-facts.ts'
 import type { PhoneOptions, Phone } from '../../phone/phone.ts'
-import type { Person } from '../../phone/setup-steps.ts'
+import type { Person } from '../../person.ts'
 import type { DemoApi } from './api.ts'
 import type { Fakes } from './fakes.ts'
 import type { PolicyName } from './policies.ts'
@@ -28,12 +28,16 @@ export interface Actor {
   tap: Tap
 }
 
-/** What an act has to work with. */
-export interface Stage {
+/** What there is when the acts begin. */
+export interface World {
   server: DemoServer
   api: DemoApi
   fakes: Fakes
   setup: Setup
+}
+
+/** What an act has to work with. */
+export interface Stage extends World {
   /** Says what the administrator does in between. */
   tell(text: string): void
   /** One try: what it does gives the text on the phone's screen. */

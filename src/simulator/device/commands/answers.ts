@@ -1,4 +1,6 @@
+import { OID } from '../../../protocol/asn1/index.ts'
 import type { PlistDict } from '../../../protocol/plist/index.ts'
+import { nameAttribute, type Certificate } from '../../../protocol/x509/index.ts'
 import { installedApps } from './app-list.ts'
 import { queryResponses } from './device-information.ts'
 import type { DeviceView } from './device-view.ts'
@@ -48,14 +50,8 @@ const ANSWERERS: Readonly<Record<string, Answerer>> = {
     return acknowledged({ InstalledApplicationList: list })
   },
   ProfileList: (_, view) => acknowledged({ ProfileList: view.profiles.map(describeProfile) }),
-  CertificateList: (_, view) =>
-    acknowledged({
-      CertificateList: view.certificates.map(({ der, commonName, isIdentity }) => ({
-        CommonName: commonName,
-        Data: Uint8Array.from(der),
-        IsIdentity: isIdentity,
-      })),
-    }),
+  CertificateList: (_, { certificate }) =>
+    acknowledged({ CertificateList: certificate === undefined ? [] : [describeCertificate(certificate)] }),
   ProvisioningProfileList: () => acknowledged({ ProvisioningProfileList: [] }),
   ManagedApplicationList: () => acknowledged({ ManagedApplicationList: {} }),
   AvailableOSUpdates: () => acknowledged({ AvailableOSUpdates: [] }),
@@ -95,6 +91,11 @@ export function answerCommand(requestType: string, command: PlistDict, view: Dev
   const answerer = Object.hasOwn(ANSWERERS, requestType) ? ANSWERERS[requestType] : undefined
   if (answerer !== undefined) return answerer(command, view)
   return failed('MCMDMErrorDomain', 12021, `“${requestType}” is not a valid request type.`)
+}
+
+function describeCertificate({ subject, der }: Certificate): PlistDict {
+  const commonName = nameAttribute(subject, OID.commonName) ?? ''
+  return { CommonName: commonName, Data: Uint8Array.from(der), IsIdentity: true }
 }
 
 function describeProfile({ configuration, managed }: DeviceView['profiles'][number]): PlistDict {

@@ -25,7 +25,7 @@ const QUERIES: Readonly<Record<string, (view: DeviceView) => PlistValue | undefi
   IsMultiUser: ({ sharedUsers }) => sharedUsers,
   DeviceCapacity: () => 119.21,
   AvailableDeviceCapacity: () => 87.5,
-  BatteryLevel: ({ batteryLevel }) => batteryLevel,
+  BatteryLevel: () => 0.8,
   CellularTechnology: ({ facts }) => (facts.platform === 'ios' ? 3 : 0),
   IsActivationLockEnabled: () => false,
   IsCloudBackupEnabled: () => false,

@@ -1,3 +1,4 @@
+import type { Certificate } from '../../../protocol/x509/index.ts'
 import type { DeviceFacts } from '../../device-facts.ts'
 import type { Configuration } from '../profiles/configuration.ts'
 
@@ -5,9 +6,9 @@ import type { Configuration } from '../profiles/configuration.ts'
 export interface DeviceView {
   facts: DeviceFacts
   appCount: number
-  batteryLevel: number
   awaitingConfiguration: boolean
   sharedUsers: boolean
   profiles: readonly { configuration: Configuration; managed: boolean }[]
-  certificates: readonly { der: Buffer; commonName: string; isIdentity: boolean }[]
+  /** Its identity, if it has one. */
+  certificate: Certificate | undefined
 }
