@@ -75,7 +75,7 @@ export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res
     while (busyLanes < lanes && ready.size > 0) {
       const batch = take()
       busyLanes += 1
-      void work(batch).finally(() => {
+      void work(run, batch).finally(() => {
         busyLanes -= 1
         for (const { key } of batch) release(key)
         dispatch()
@@ -109,40 +109,42 @@ export function createGroupCommit<Req, Res>(options: GroupCommitOptions<Req, Res
     if (queues.has(key)) ready.add(key)
   }
 
-  async function work(batch: Entry<Req, Res>[]): Promise<void> {
-    try {
-      await settle(batch)
-    } catch (error) {
-      if (batch.length === 1 || isGone(error)) return refuse(batch, error)
-      await workOneByOne(batch)
-    }
-  }
-
-  async function workOneByOne(batch: Entry<Req, Res>[]): Promise<void> {
-    for (const [index, entry] of batch.entries()) {
-      try {
-        await settle([entry])
-      } catch (error) {
-        if (isGone(error)) return refuse(batch.slice(index), error)
-        entry.reject(error)
-      }
-    }
-  }
-
-  async function settle(batch: Entry<Req, Res>[]): Promise<void> {
-    const results = await run(batch.map(({ request }) => request))
-    if (results.length !== batch.length) {
-      throw new AppError('internal', `${batch.length} requests got ${results.length} results`)
-    }
-    for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Res)
-  }
-
   async function idle(): Promise<void> {
     if (busyLanes === 0 && !isScheduled) return
     await new Promise<void>((resolve) => idlers.push(resolve))
   }
 
   return { submit, idle }
+}
+
+type Run<Req, Res> = (batch: Req[]) => Promise<Res[]>
+
+/** Runs a batch and answers each of its requests; never rejects. */
+async function work<Req, Res>(run: Run<Req, Res>, batch: Entry<Req, Res>[]): Promise<void> {
+  try {
+    await settle(run, batch)
+  } catch (error) {
+    if (batch.length === 1 || isGone(error)) return refuse(batch, error)
+    await workOneByOne(run, batch)
+  }
+}
+
+async function workOneByOne<Req, Res>(run: Run<Req, Res>, batch: Entry<Req, Res>[]): Promise<void> {
+  for (const [index, entry] of batch.entries()) {
+    try {
+      await settle(run, [entry])
+    } catch (error) {
+      if (isGone(error)) return refuse(batch.slice(index), error)
+      entry.reject(error)
+    }
+  }
+}
+
+async function settle<Req, Res>(run: Run<Req, Res>, batch: Entry<Req, Res>[]): Promise<void> {
+  const results = await run(batch.map(({ request }) => request))
+  if (results.length !== batch.length)
+    throw new AppError('internal', `${batch.length} requests got ${results.length} results`)
+  for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Res)
 }
 
 function refuse(entries: { reject: (error: unknown) => void }[], error: unknown): void {

@@ -57,41 +57,18 @@ export function createThreadPool(options: {
   clock?: Clock
 }): ThreadPool {
   const { script, size, maxWaiting = MAX_WAITING, limits, clock = systemClock } = options
-  /** The next lane's first job is the next; each lane then goes behind the others. */
-  const lanes = new Map<string, Job[]>()
-  let waiting = 0
-  let waitingBytes = 0
+  const lanes = createLanes()
   /** The one that worked last is taken first, so that those that are not needed end. */
   const idle: { worker: Worker; stay: () => void }[] = []
   const busy = new Map<Worker, Job>()
   let closed = false
 
   function dispatch(): void {
-    while (waiting > 0 && (idle.length > 0 || busy.size < size)) {
-      const job = next()
-      if (job !== undefined) start(wake() ?? spawn(), job)
+    while (idle.length > 0 || busy.size < size) {
+      const job = lanes.next()
+      if (job === undefined) return
+      start(wake() ?? spawn(), job)
     }
-  }
-
-  function enqueue(job: Job): void {
-    waiting += 1
-    waitingBytes += job.bytes
-    const lane = lanes.get(job.lane)
-    if (lane === undefined) lanes.set(job.lane, [job])
-    else lane.push(job)
-  }
-
-  function next(): Job | undefined {
-    const [first] = lanes
-    if (first === undefined) return undefined
-    const [name, jobs] = first
-    const job = jobs.shift()
-    lanes.delete(name)
-    if (jobs.length > 0) lanes.set(name, jobs)
-    if (job === undefined) return undefined
-    waiting -= 1
-    waitingBytes -= job.bytes
-    return job
   }
 
   function wake(): Worker | undefined {
@@ -145,33 +122,63 @@ export function createThreadPool(options: {
   }
 
   return {
-    run: (task, { transfer = [], lane = '', bytes = 0 } = {}) =>
-      new Promise((resolve, reject) => {
-        const isFull = waiting >= maxWaiting || waitingBytes + bytes > MAX_WAITING_BYTES
-        if (closed || isFull) {
-          reject(
-            new AppError(
-              'overloaded',
-              closed ? 'The threads are closed' : 'Too many tasks wait for a thread',
-            ),
-          )
-          return
-        }
-        enqueue({ task, transfer, lane, bytes, resolve, reject })
+    async run<T>(task: unknown, { transfer = [], lane = '', bytes = 0 }: TaskOptions = {}): Promise<T> {
+      if (closed) throw isClosed()
+      if (lanes.waiting() >= maxWaiting || lanes.bytes() + bytes > MAX_WAITING_BYTES)
+        throw new AppError('overloaded', 'Too many tasks wait for a thread')
+      return new Promise((resolve, reject) => {
+        lanes.add({ task, transfer, lane, bytes, resolve, reject })
         dispatch()
-      }),
+      })
+    },
     async close() {
       closed = true
-      const left = [...lanes.values()].flat()
-      lanes.clear()
-      for (const job of [...left, ...busy.values()]) {
-        job.reject(new AppError('overloaded', 'The threads are closed'))
-      }
+      for (const job of [...lanes.clear(), ...busy.values()]) job.reject(isClosed())
       const workers = [...busy.keys()]
       for (let worker = wake(); worker !== undefined; worker = wake()) workers.push(worker)
       await Promise.all(workers.map((worker) => worker.terminate()))
     },
   }
+}
+
+/** Jobs that wait, in lanes: the first job of the first lane is the next, and the lane then goes behind the others. */
+function createLanes() {
+  const lanes = new Map<string, Job[]>()
+  let waiting = 0
+  let bytes = 0
+
+  return {
+    waiting: () => waiting,
+    bytes: () => bytes,
+    add(job: Job): void {
+      waiting += 1
+      bytes += job.bytes
+      const lane = lanes.get(job.lane)
+      if (lane === undefined) lanes.set(job.lane, [job])
+      else lane.push(job)
+    },
+    next(): Job | undefined {
+      const [first] = lanes
+      if (first === undefined) return undefined
+      const [name, jobs] = first
+      const job = jobs.shift()
+      lanes.delete(name)
+      if (jobs.length > 0) lanes.set(name, jobs)
+      if (job === undefined) return undefined
+      waiting -= 1
+      bytes -= job.bytes
+      return job
+    },
+    clear(): Job[] {
+      const left = [...lanes.values()].flat()
+      lanes.clear()
+      return left
+    },
+  }
+}
+
+function isClosed(): AppError {
+  return new AppError('overloaded', 'The threads are closed')
 }
 
 /** The worker's side: answers each task with what the handler returns, one after the other. */

@@ -41,15 +41,15 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
   let isConnecting = false
   let isClosing = false
   let inFlight = 0
-  let failures = 0
-  let connectAfter = 0
+  const backOff = createBackOff(now)
 
   function pump(): void {
     while (waiting.length > 0) {
       if (!connection?.usable()) {
-        connect()
-        if (isConnecting) return
-        continue
+        const afterMs = backOff.leftMs()
+        if (isConnecting || afterMs <= 0) return void connect()
+        settleAll({ action: 'retry', reason: 'ConnectBackoff', afterMs })
+        break
       }
       if (connection.room() <= 0) return
       const job = waiting.shift()
@@ -61,24 +61,17 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
     if (inFlight === 0) for (const wake of idlers.splice(0)) wake()
   }
 
-  function connect(): void {
+  async function connect(): Promise<void> {
     if (isConnecting) return
-    if (now() < connectAfter) return giveBack('ConnectBackoff')
     isConnecting = true
-    openConnection(options, pump)
-      .then(
-        (opened) => {
-          connection = opened
-        },
-        (error: unknown) => {
-          backOff()
-          settleAll(outcomeOfFailure(transportErrorOf(error, 'ConnectFailed'), connectAfter - now()))
-        },
-      )
-      .finally(() => {
-        isConnecting = false
-        pump()
-      })
+    try {
+      connection = await openConnection(options, pump)
+    } catch (error) {
+      backOff.failed()
+      settleAll(outcomeOfFailure(transportErrorOf(error, 'ConnectFailed'), backOff.leftMs()))
+    }
+    isConnecting = false
+    pump()
   }
 
   async function send(on: ApnsConnection, job: Job): Promise<void> {
@@ -86,7 +79,7 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
     job.tries += 1
     try {
       const { status, apnsId, body } = await on.send(job.request, PUSH_TIMEOUT_MS)
-      failures = 0
+      backOff.succeeded()
       const outcome = readApnsAnswer(status, apnsId, body)
       if (endsConnection(outcome)) on.close()
       job.settle(outcome)
@@ -102,23 +95,14 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
     const failure = transportErrorOf(error, 'ConnectionLost')
     if (!on.usable() && on.answered() === 0 && on === connection) {
       connection = undefined
-      backOff()
+      backOff.failed()
     }
     const farewell = on.farewell()
-    const afterMs = Math.max(FIRST_BACKOFF_MS, connectAfter - now())
+    const afterMs = Math.max(FIRST_BACKOFF_MS, backOff.leftMs())
     const outcome = farewell?.action === 'config_error' ? farewell : outcomeOfFailure(failure, afterMs)
     const isFinal = outcome.action === 'config_error' || failure.reason === 'Timeout'
     if (isFinal || job.tries >= MAX_PUSH_TRIES) job.settle(outcome)
     else waiting.unshift(job)
-  }
-
-  function backOff(): void {
-    connectAfter = now() + Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures, 10))
-    failures += 1
-  }
-
-  function giveBack(reason: string): void {
-    settleAll({ action: 'retry', reason, afterMs: Math.max(0, connectAfter - now()) })
   }
 
   function settleAll(outcome: ApnsOutcome): void {
@@ -143,6 +127,23 @@ export function createApnsSession(options: ConnectionOptions): ApnsSession {
       if (waiting.length > 0 || inFlight > 0) await new Promise<void>((resolve) => idlers.push(resolve))
       connection?.close()
       await connection?.ended
+    },
+  }
+}
+
+/** How long no connection is to be tried, after failures in a row. */
+function createBackOff(now: () => number) {
+  let failures = 0
+  let until = 0
+  return {
+    /** Milliseconds that are left; none or less: a connection may be tried. */
+    leftMs: () => until - now(),
+    failed(): void {
+      until = now() + Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures, 10))
+      failures += 1
+    },
+    succeeded(): void {
+      failures = 0
     },
   }
 }

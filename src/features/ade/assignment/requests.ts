@@ -39,37 +39,6 @@ export function createAssignRequests(
 ) {
   const { db, clock, events } = deps
 
-  /** Sorts what was asked for; refuses `invalid_request` with every problem when nothing of it can be done. */
-  async function sort(
-    trx: Tx,
-    request: AssignRequest,
-    fits: (policyId: string | null) => boolean,
-  ): Promise<{ selection: store.Selection; problems: Problem[] }> {
-    if ('adeServerId' in request) {
-      if ((await findServer(trx, request.adeServerId)) === undefined) throw noServer()
-      return { selection: { serverId: request.adeServerId }, problems: [] }
-    }
-    const good = new Set<string>()
-    const problems: Problem[] = []
-    // Part by part, so that others have their turn between.
-    for (const part of inParts(request.serials)) {
-      const asked = part.map(({ serial, line }) => ({ text: serial, line, serial: serialNumberOf(serial) }))
-      const known = await store.findLive(trx, [...new Set(asked.flatMap(({ serial = [] }) => serial))])
-      for (const { text, line, serial } of asked) {
-        const problem = serial === undefined ? 'not_a_serial_number' : problemOf(known.get(serial), fits)
-        if (serial !== undefined && problem === undefined) good.add(serial)
-        else
-          problems.push({
-            serial_number: text.slice(0, 100),
-            ...(request.isCsv && { line }),
-            problem: problem!,
-          })
-      }
-    }
-    if (good.size === 0) throw nothingUsable(problems)
-    return { selection: { serials: [...good] }, problems }
-  }
-
   async function tell(
     trx: Tx,
     reason: 'assign' | 'unassign',
@@ -129,6 +98,37 @@ export function createAssignRequests(
       })
     },
   }
+}
+
+/** Sorts what was asked for; refuses `invalid_request` with every problem when nothing of it can be done. */
+async function sort(
+  trx: Tx,
+  request: AssignRequest,
+  fits: (policyId: string | null) => boolean,
+): Promise<{ selection: store.Selection; problems: Problem[] }> {
+  if ('adeServerId' in request) {
+    if ((await findServer(trx, request.adeServerId)) === undefined) throw noServer()
+    return { selection: { serverId: request.adeServerId }, problems: [] }
+  }
+  const good = new Set<string>()
+  const problems: Problem[] = []
+  // Part by part, so that others have their turn between.
+  for (const part of inParts(request.serials)) {
+    const asked = part.map(({ serial, line }) => ({ text: serial, line, serial: serialNumberOf(serial) }))
+    const known = await store.findLive(trx, [...new Set(asked.flatMap(({ serial = [] }) => serial))])
+    for (const { text, line, serial } of asked) {
+      const problem = serial === undefined ? 'not_a_serial_number' : problemOf(known.get(serial), fits)
+      if (serial !== undefined && problem === undefined) good.add(serial)
+      else
+        problems.push({
+          serial_number: text.slice(0, 100),
+          ...(request.isCsv && { line }),
+          problem: problem!,
+        })
+    }
+  }
+  if (good.size === 0) throw nothingUsable(problems)
+  return { selection: { serials: [...good] }, problems }
 }
 
 function noPolicy(): AppError {
