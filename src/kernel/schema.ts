@@ -45,6 +45,11 @@ export const dates = {
   updated_at: time('When it was last changed.'),
 }
 
+/** The same of a row, as the API tells them. */
+export function datesOf({ created_at, updated_at }: { created_at: Date; updated_at: Date }) {
+  return { created_at: created_at.toISOString(), updated_at: updated_at.toISOString() }
+}
+
 /** The answer without a body (204). */
 export const nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done.' })
 

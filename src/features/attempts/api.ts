@@ -4,6 +4,7 @@ import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import {
   dates,
+  datesOf,
   idParam,
   searchQuery,
   text,
@@ -137,7 +138,7 @@ export function attemptsApi(deps: { attempts: Pick<Attempts, 'list' | 'get'> }):
 }
 
 function render(attempt: Attempt & { timeline: TimelineStep[] }) {
-  const { deadline: _, user_id: __, created_at, updated_at, closed_at, timeline, ...rest } = attempt
+  const { deadline: _, user_id: __, closed_at, timeline, ...rest } = attempt
   return {
     ...rest,
     reason_text: explainReason(attempt.reason),
@@ -147,8 +148,7 @@ function render(attempt: Attempt & { timeline: TimelineStep[] }) {
       at: step.at.toISOString(),
       reason_text: explainReason(step.reason),
     })),
-    created_at: created_at.toISOString(),
-    updated_at: updated_at.toISOString(),
+    ...datesOf(attempt),
     closed_at: closed_at?.toISOString() ?? null,
   }
 }

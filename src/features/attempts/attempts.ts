@@ -12,7 +12,6 @@ import {
   listAttempts,
   listSteps,
   lockAttempt,
-  setReason,
   updateFacts,
   type AttemptQuery,
   type Queries,
@@ -80,7 +79,7 @@ export function createAttempts(deps: { db: Db; clock: Clock; events: Events }) {
   async function revoke(trx: Tx, id: string, revocation: Revocation): Promise<void> {
     const { reason, detail } = revocation
     await step(trx, id, { ...revocation, outcome: 'refused' })
-    const attempt = await setReason(trx, id, reason, clock.now())
+    const attempt = await updateFacts(trx, id, { reason }, clock.now())
     if (attempt === undefined) return
     await events.emit(trx, {
       type: 'enrollment.revoked',

@@ -64,11 +64,11 @@ export async function hasPassed(trx: Tx, id: string, step: string): Promise<bool
   return row !== undefined
 }
 
-/** Notes facts; undefined when there is no such attempt. */
+/** Notes facts, and a reason for an attempt that keeps its outcome; undefined when there is no such attempt. */
 export async function updateFacts(
   trx: Tx,
   id: string,
-  facts: AttemptFacts,
+  facts: AttemptFacts & { reason?: string },
   now: Date,
 ): Promise<Attempt | undefined> {
   return trx
@@ -91,21 +91,6 @@ export async function closeAttempt(
     .set({ outcome: change.to, reason: change.reason, closed_at: now, updated_at: now })
     .where('id', '=', id)
     .where('outcome', 'in', change.from)
-    .returningAll()
-    .executeTakeFirst()
-}
-
-/** Writes a reason on an attempt that keeps its outcome. */
-export async function setReason(
-  trx: Tx,
-  id: string,
-  reason: string,
-  now: Date,
-): Promise<Attempt | undefined> {
-  return trx
-    .updateTable('enrollment_attempts')
-    .set({ reason, updated_at: now })
-    .where('id', '=', id)
     .returningAll()
     .executeTakeFirst()
 }

@@ -2,6 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
+import { datesOf } from '../../kernel/schema.ts'
 import type { EnrollmentPolicies } from './policies.ts'
 import { newPolicySchema, policyPatchSchema, policySchema } from './api-schema.ts'
 import { FIXED_UNTIL_ERASE, type Policy } from './schema.ts'
@@ -52,11 +53,6 @@ export function enrollmentPoliciesApi(deps: {
   })
 }
 
-function render({ version: _version, created_at, updated_at, ...policy }: Policy) {
-  return {
-    ...policy,
-    fixed_until_erase: FIXED_UNTIL_ERASE,
-    created_at: created_at.toISOString(),
-    updated_at: updated_at.toISOString(),
-  }
+function render({ version: _version, ...policy }: Policy) {
+  return { ...policy, fixed_until_erase: FIXED_UNTIL_ERASE, ...datesOf(policy) }
 }

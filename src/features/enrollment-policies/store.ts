@@ -25,29 +25,19 @@ export async function insertPolicy(
 
 /** The policy with this id. */
 export async function findPolicy(db: Queries, id: string): Promise<Policy | undefined> {
-  const row = await db.selectFrom('enrollment_policies').selectAll().where('id', '=', id).executeTakeFirst()
+  const row = await byId(db, id).executeTakeFirst()
   return row && toPolicy(row)
 }
 
 /** The policy, kept from other changes and from new uses until the transaction ends. */
 export async function lockPolicy(trx: Tx, id: string): Promise<Policy | undefined> {
-  const row = await trx
-    .selectFrom('enrollment_policies')
-    .selectAll()
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst()
+  const row = await byId(trx, id).forUpdate().executeTakeFirst()
   return row && toPolicy(row)
 }
 
 /** The policy, kept as it is until the transaction ends; others may hold it too. */
 export async function holdPolicy(trx: Tx, id: string): Promise<Policy | undefined> {
-  const row = await trx
-    .selectFrom('enrollment_policies')
-    .selectAll()
-    .where('id', '=', id)
-    .forShare()
-    .executeTakeFirst()
+  const row = await byId(trx, id).forShare().executeTakeFirst()
   return row && toPolicy(row)
 }
 
@@ -86,6 +76,10 @@ export async function updatePolicy(trx: Tx, id: string, fields: PolicyFields, no
 /** Removes a policy. */
 export async function deletePolicy(trx: Tx, id: string): Promise<void> {
   await trx.deleteFrom('enrollment_policies').where('id', '=', id).execute()
+}
+
+function byId(db: Queries, id: string) {
+  return db.selectFrom('enrollment_policies').selectAll().where('id', '=', id)
 }
 
 /** A policy that an older version stored lacks what has come since. */

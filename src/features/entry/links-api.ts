@@ -3,10 +3,19 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { dates, idParam, nothing, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import {
+  dates,
+  datesOf,
+  idParam,
+  nothing,
+  orNull,
+  text,
+  textOrNull,
+  time,
+  timeOrNull,
+} from '../../kernel/schema.ts'
 import type { EnrollmentLink, Links } from './links.ts'
 
-const TAGS = ['Enrollment links']
 const MAX_USES = 100_000
 
 const params = idParam('The id of the enrollment link.')
@@ -59,7 +68,6 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
       {
         config: { role: 'operator' },
         schema: {
-          tags: TAGS,
           summary: 'Make an enrollment link',
           description: 'The answer has its address, for one device and seven days unless told otherwise.',
           body: newLinkSchema,
@@ -81,7 +89,6 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
       {
         config: { role: 'viewer' },
         schema: {
-          tags: TAGS,
           summary: 'Enrollment links, newest first',
           description: 'Those that have ended or were revoked too.',
           querystring: Type.Object(pageQuery, { additionalProperties: false }),
@@ -102,10 +109,9 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
       {
         config: { role: 'viewer' },
         schema: {
-          tags: TAGS,
           summary: 'One enrollment link',
           description: 'With how often it was used.',
-          params: params,
+          params,
           response: { 200: linkSchema },
         },
       },
@@ -121,10 +127,9 @@ export function linksApi(deps: { links: Links }): FastifyPluginAsyncTypebox {
       {
         config: { role: 'operator' },
         schema: {
-          tags: TAGS,
           summary: 'Revoke an enrollment link; it is kept as revoked',
           description: 'Nobody gets a profile by it any more, and who has one is refused at Authenticate.',
-          params: params,
+          params,
           response: { 204: nothing },
         },
       },
@@ -149,7 +154,6 @@ function renderLink(link: EnrollmentLink) {
     ...link,
     expires_at: link.expires_at.toISOString(),
     revoked_at: link.revoked_at?.toISOString() ?? null,
-    created_at: link.created_at.toISOString(),
-    updated_at: link.updated_at.toISOString(),
+    ...datesOf(link),
   }
 }

@@ -5,7 +5,7 @@ import { etagOf } from '../../kernel/etag.ts'
 import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
-import { dates, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
+import { dates, datesOf, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
 import type { Groups } from './groups.ts'
 import type { GroupView } from './types.ts'
 
@@ -193,9 +193,5 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
 }
 
 function render({ version: _version, ...group }: GroupView) {
-  return {
-    ...group,
-    created_at: group.created_at.toISOString(),
-    updated_at: group.updated_at.toISOString(),
-  }
+  return { ...group, ...datesOf(group) }
 }

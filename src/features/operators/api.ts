@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { LINE_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
-import { dates, idParam, nothing, text, timeOrNull } from '../../kernel/schema.ts'
+import { dates, datesOf, idParam, nothing, text, timeOrNull } from '../../kernel/schema.ts'
 import type { Operators } from './operators.ts'
 import { ROLES } from './roles.ts'
 import type { ApiToken } from './store.ts'
@@ -130,7 +130,6 @@ function render(token: ApiToken) {
     role,
     expires_at: token.expires_at?.toISOString() ?? null,
     last_used_at: token.last_used_at?.toISOString() ?? null,
-    created_at: token.created_at.toISOString(),
-    updated_at: token.updated_at.toISOString(),
+    ...datesOf(token),
   }
 }

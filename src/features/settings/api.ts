@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { etagOf } from '../../kernel/etag.ts'
-import { dates, orNull } from '../../kernel/schema.ts'
+import { dates, datesOf, orNull } from '../../kernel/schema.ts'
 import type { SettingsDoor, SettingsView } from './settings.ts'
 import { settingsSchema } from './schema.ts'
 
@@ -62,6 +62,6 @@ export function settingsApi(deps: {
   }
 }
 
-function render({ settings, created_at, updated_at }: SettingsView) {
-  return { ...settings, created_at: created_at.toISOString(), updated_at: updated_at.toISOString() }
+function render(view: SettingsView) {
+  return { ...view.settings, ...datesOf(view) }
 }

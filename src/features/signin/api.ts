@@ -3,7 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
-import { idParam } from '../../kernel/schema.ts'
+import { datesOf, idParam } from '../../kernel/schema.ts'
 import { newSourceSchema, sourcePatchSchema, sourceSchema, trialResultSchema, trialSchema } from './schema.ts'
 import type { Signin } from './signin.ts'
 import type { Source } from './sources/types.ts'
@@ -80,7 +80,6 @@ function render(source: Source) {
   return {
     ...rest,
     ...(source.kind === 'local' ? {} : { create_users, links_existing_users }),
-    created_at: source.created_at.toISOString(),
-    updated_at: source.updated_at.toISOString(),
+    ...datesOf(source),
   }
 }

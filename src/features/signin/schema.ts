@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { LINE_PATTERN, NAME_PATTERN } from '../../kernel/names.ts'
 import { dates, orNull, text as plain, TEXT_PATTERN, textOrNull } from '../../kernel/schema.ts'
 
@@ -93,6 +93,9 @@ export const sourcePatchSchema = Type.Object(
   { name: Type.Optional(name), ...optional },
   { title: 'SignInSourcePatch', description: 'What is to change; null gives the default.' },
 )
+
+/** What can be said of a source; null takes the default back. */
+export type SourceFields = Static<typeof sourcePatchSchema>
 
 /** Whose sign-in to try. */
 export const trialSchema = Type.Object(

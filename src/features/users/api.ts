@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
-import { searchQuery } from '../../kernel/schema.ts'
+import { datesOf, searchQuery } from '../../kernel/schema.ts'
 import { newUserSchema, userPatchSchema, userSchema } from './schema.ts'
 import type { User } from './store.ts'
 import type { UserFields, Users } from './users.ts'
@@ -83,7 +83,6 @@ function render({ version: _version, sign_in_source_id, sign_in_subject, ...user
         ? null
         : { source_id: sign_in_source_id, subject: sign_in_subject },
     password_expires_at: user.password_expires_at?.toISOString() ?? null,
-    created_at: user.created_at.toISOString(),
-    updated_at: user.updated_at.toISOString(),
+    ...datesOf(user),
   }
 }

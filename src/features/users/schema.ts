@@ -54,19 +54,27 @@ const signIn = orNull(
   'Whom of a sign-in source this is; null = nobody yet. The first sign-in of that name sets it, where the user has neither a password nor another link.',
 )
 
+const fields = {
+  display_name: displayName,
+  email,
+  password,
+  device_limit: deviceLimit,
+  enrollment_manager: manager,
+  disabled,
+  must_change_password: mustChange,
+  password_expires_at: expiry,
+  sign_in: signIn,
+}
+const { password: _password, ...told } = fields
+const optional = Type.Partial(Type.Object(fields)).properties
+
 /** A user as the API tells it. */
 export const userSchema = Type.Object(
   {
     id: text('The id of the user.'),
     user_name: userName,
-    display_name: displayName,
+    ...told,
     email: textOrNull('Where the person gets mail.'),
-    device_limit: deviceLimit,
-    enrollment_manager: manager,
-    disabled,
-    must_change_password: mustChange,
-    password_expires_at: expiry,
-    sign_in: signIn,
     ...dates,
   },
   { title: 'User', description: 'A person who enrols devices.' },
@@ -74,18 +82,7 @@ export const userSchema = Type.Object(
 
 /** What makes a user: only the name is needed. */
 export const newUserSchema = Type.Object(
-  {
-    user_name: userName,
-    display_name: Type.Optional(displayName),
-    email: Type.Optional(email),
-    password: Type.Optional(password),
-    device_limit: Type.Optional(deviceLimit),
-    enrollment_manager: Type.Optional(manager),
-    disabled: Type.Optional(disabled),
-    must_change_password: Type.Optional(mustChange),
-    password_expires_at: Type.Optional(expiry),
-    sign_in: Type.Optional(signIn),
-  },
+  { user_name: userName, ...optional },
   { title: 'NewUser', description: 'What makes a user.' },
 )
 
@@ -93,15 +90,11 @@ export const newUserSchema = Type.Object(
 export const userPatchSchema = Type.Object(
   {
     user_name: Type.Optional(userName),
+    ...optional,
     display_name: Type.Optional(orNull(displayName)),
-    email: Type.Optional(email),
-    password: Type.Optional(password),
-    device_limit: Type.Optional(deviceLimit),
     enrollment_manager: Type.Optional(orNull(manager)),
     disabled: Type.Optional(orNull(disabled)),
     must_change_password: Type.Optional(orNull(mustChange)),
-    password_expires_at: Type.Optional(expiry),
-    sign_in: Type.Optional(signIn),
   },
   { title: 'UserPatch', description: 'What is to change; null gives the default.' },
 )

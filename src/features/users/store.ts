@@ -32,7 +32,7 @@ const COLUMNS = [
 
 /** The user with this id. */
 export function findUser(db: Executor, id: string): Promise<User | undefined> {
-  return db.selectFrom('users').select(COLUMNS).where('id', '=', withoutNul(id)).executeTakeFirst()
+  return byId(db, id).executeTakeFirst()
 }
 
 /** The user whose name has this key. */
@@ -100,12 +100,7 @@ export async function findPasswordHash(db: Executor, id: string): Promise<string
 
 /** The user, kept from being changed or locked by others until the transaction ends. */
 export function lockUser(trx: Tx, id: string): Promise<User | undefined> {
-  return trx
-    .selectFrom('users')
-    .select(COLUMNS)
-    .where('id', '=', withoutNul(id))
-    .forUpdate()
-    .executeTakeFirst()
+  return byId(trx, id).forUpdate().executeTakeFirst()
 }
 
 /** Users in the order of their keys, from after `after`; with `key` the one it belongs to. */
@@ -147,4 +142,8 @@ export function updateUser(trx: Tx, id: string, columns: Partial<UserColumns>, n
 /** Removes a user. */
 export async function deleteUser(trx: Tx, id: string): Promise<void> {
   await trx.deleteFrom('users').where('id', '=', id).execute()
+}
+
+function byId(db: Executor, id: string) {
+  return db.selectFrom('users').select(COLUMNS).where('id', '=', withoutNul(id))
 }

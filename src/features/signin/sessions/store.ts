@@ -12,23 +12,12 @@ export async function insertSession(db: Executor, row: Row): Promise<void> {
 
 /** The session with this hash, if it has not expired at `now`. */
 export function findSession(db: Executor, idHash: Buffer, now: Date): Promise<Row | undefined> {
-  return db
-    .selectFrom('web_sessions')
-    .selectAll()
-    .where('id_hash', '=', idHash)
-    .where('expires_at', '>', now)
-    .executeTakeFirst()
+  return alive(db, idHash, now).executeTakeFirst()
 }
 
 /** The same, kept from being changed by others until the transaction ends. */
 export function lockSession(trx: Tx, idHash: Buffer, now: Date): Promise<Row | undefined> {
-  return trx
-    .selectFrom('web_sessions')
-    .selectAll()
-    .where('id_hash', '=', idHash)
-    .where('expires_at', '>', now)
-    .forUpdate()
-    .executeTakeFirst()
+  return alive(trx, idHash, now).forUpdate().executeTakeFirst()
 }
 
 /** Replaces the sealed state of a session. */
@@ -44,4 +33,8 @@ export async function deleteSession(db: Executor, idHash: Buffer): Promise<void>
 /** Forgets sessions that have expired at `now`. */
 export async function deleteExpiredSessions(db: Executor, now: Date): Promise<void> {
   await db.deleteFrom('web_sessions').where('expires_at', '<=', now).execute()
+}
+
+function alive(db: Executor, idHash: Buffer, now: Date) {
+  return db.selectFrom('web_sessions').selectAll().where('id_hash', '=', idHash).where('expires_at', '>', now)
 }

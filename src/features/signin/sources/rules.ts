@@ -2,26 +2,12 @@ import { X509Certificate } from 'node:crypto'
 import { AppError } from '../../../kernel/errors.ts'
 import { isLoopbackHost } from '../../../kernel/loopback.ts'
 import { readPemBundle } from '../../../protocol/x509/index.ts'
+import type { SourceFields } from '../schema.ts'
 import type { Problem, Source } from './types.ts'
 
 /** The relying party that Intune asks a directory for. */
 const MICROSOFT_ONLINE = 'urn:federation:MicrosoftOnline'
 const DEFAULT_SCOPES = ['openid', 'profile', 'email']
-
-/** What can be said of a source, as the API takes it; null takes the default back. */
-export type SourceFields = {
-  name?: string | undefined
-  url?: string | undefined
-  applies_to?: string | null | undefined
-  issuer?: string | undefined
-  client_id?: string | undefined
-  client_secret?: string | undefined
-  scopes?: string | string[] | null | undefined
-  user_name_claim?: string | null | undefined
-  ca_pem?: string | null | undefined
-  create_users?: boolean | null | undefined
-  links_existing_users?: boolean | null | undefined
-}
 
 type FieldName = keyof SourceFields
 

@@ -9,7 +9,8 @@ import { type Page, decodeCursor, page } from '../../../kernel/paging.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
 import type { Events } from '../../events/index.ts'
 import type { Users } from '../../users/index.ts'
-import { type SourceFields, completeSource } from './rules.ts'
+import type { SourceFields } from '../schema.ts'
+import { completeSource } from './rules.ts'
 import {
   deleteSource,
   findClientSecret,

@@ -30,29 +30,19 @@ type Row = Omit<Selectable<SignInSourcesTable>, 'client_secret'>
 
 /** The source with this id. */
 export async function findSource(db: Executor, id: string): Promise<Source | undefined> {
-  const row = await db
-    .selectFrom('sign_in_sources')
-    .select(COLUMNS)
-    .where('id', '=', withoutNul(id))
-    .executeTakeFirst()
+  const row = await byId(db, id).executeTakeFirst()
   return row && toSource(row)
 }
 
 /** The same, kept from being deleted until the transaction ends. */
 export async function holdSource(trx: Tx, id: string): Promise<Source | undefined> {
-  const query = trx
-    .selectFrom('sign_in_sources')
-    .select(COLUMNS)
-    .where('id', '=', withoutNul(id))
-    .forKeyShare()
-  const row = await query.executeTakeFirst()
+  const row = await byId(trx, id).forKeyShare().executeTakeFirst()
   return row && toSource(row)
 }
 
 /** The same, kept from being changed by others, or held, until the transaction ends. */
 export async function lockSource(trx: Tx, id: string): Promise<Source | undefined> {
-  const query = trx.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', withoutNul(id)).forUpdate()
-  const row = await query.executeTakeFirst()
+  const row = await byId(trx, id).forUpdate().executeTakeFirst()
   return row && toSource(row)
 }
 
@@ -108,6 +98,10 @@ export async function deleteSource(trx: Tx, id: string): Promise<void> {
 export async function findClientSecret(db: Executor, id: string): Promise<Buffer | null> {
   const query = db.selectFrom('sign_in_sources').select('client_secret').where('id', '=', withoutNul(id))
   return (await query.executeTakeFirst())?.client_secret ?? null
+}
+
+function byId(db: Executor, id: string) {
+  return db.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', withoutNul(id))
 }
 
 /** `config` holds what the rules of its kind have let through. */
