@@ -5,8 +5,7 @@ import { openEmbedded } from './embedded.ts'
 import { createOutage, type Outage } from './outage.ts'
 import { createPool, guardPool } from './pool.ts'
 import type { Database } from './tables/index.ts'
-import { runTransaction, tryAgain } from './transaction.ts'
-import type { Tx } from './transaction.ts'
+import { runTransaction, tryAgain, type Tx } from './transaction.ts'
 import { watchForSilence } from './watch.ts'
 
 const MAX_CONNECTIONS = 10

@@ -6,8 +6,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { fsyncFolder, fsyncTree } from './embedded-files.ts'
-import { createEngineStream } from './embedded-stream.ts'
-import type { EngineReceiver, EngineSession } from './embedded-stream.ts'
+import { createEngineStream, type EngineReceiver, type EngineSession } from './embedded-stream.ts'
 import { lockFolder } from './folder-lock.ts'
 
 /** What the worker thread starts with: where the database is, and its settings (`name=value`). */

@@ -1,6 +1,5 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
-import { Pool } from 'pg'
-import type { PoolClient, PoolConfig } from 'pg'
+import { Pool, type PoolClient, type PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 import { AppError } from '../kernel/errors.ts'
 import { translateError } from './errors.ts'

@@ -1,5 +1,4 @@
-import { Client } from 'pg'
-import type { Pool, PoolClient, PoolConfig } from 'pg'
+import { Client, type Pool, type PoolClient, type PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 
 const DEFAULT_PACE = { intervalMs: 5_000, suspiciousMs: 10_000, probeMs: 5_000 }

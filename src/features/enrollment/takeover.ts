@@ -1,8 +1,7 @@
 import type { Tx } from '../../db/index.ts'
 import type { Attempt } from '../attempts/index.ts'
-import type { Enrollment, Holder } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
-import { halfEnrolledSince } from '../devices/index.ts'
+import { halfEnrolledSince, type Enrollment, type Holder } from '../devices/index.ts'
 import { groundOf, isAutomated, type Claimant, type Owner } from '../entry/index.ts'
 
 /** Apple is asked whether a device is still there once in so long at most, however many want its place. */

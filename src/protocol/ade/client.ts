@@ -10,8 +10,7 @@ import {
 } from './answers.ts'
 import type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } from './answers.ts'
 import { AdeError, errorOf } from './error.ts'
-import { createSession } from './session.ts'
-import type { SessionOptions, SessionRequest } from './session.ts'
+import { createSession, type SessionOptions, type SessionRequest } from './session.ts'
 
 /** Most serial numbers in one call. */
 export const SERIALS_PER_CALL = 1000

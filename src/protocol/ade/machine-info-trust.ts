@@ -1,7 +1,6 @@
 import { ownCopy } from '../../kernel/bytes.ts'
 import { AppError } from '../../kernel/errors.ts'
-import { fingerprintOf, parseCertificate, verifyChain } from '../x509/index.ts'
-import type { Certificate } from '../x509/index.ts'
+import { fingerprintOf, parseCertificate, verifyChain, type Certificate } from '../x509/index.ts'
 
 /** SHA-256 of `CN=Apple iPhone Device CA`, which issues the certificates that devices leave the factory with. */
 const APPLE_IPHONE_DEVICE_CA = '76f27d00e1333bc88de0e2916c38c9a7f2b75774c25a794c092a80e3c4c66cce'

@@ -1,8 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
-import { envelop, openEnvelope, unwrapKey } from '../cms/index.ts'
-import type { ContentCipher } from '../cms/index.ts'
-import { createLeaf, validity } from '../x509/index.ts'
-import type { Certificate, HashName, Identity } from '../x509/index.ts'
+import { envelop, openEnvelope, unwrapKey, type ContentCipher } from '../cms/index.ts'
+import { createLeaf, validity, type Certificate, type HashName, type Identity } from '../x509/index.ts'
 import { asRecord, parseTime } from './answer-values.ts'
 import { extractMessage } from './token-file.ts'
 

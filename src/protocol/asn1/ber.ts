@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { asBuffer } from './reader.ts'
-import type { DecodeErrorCode } from './reader.ts'
+import { asBuffer, type DecodeErrorCode } from './reader.ts'
 import { tlv } from './writer.ts'
 
 const MAX_BER_BYTES = 4 * 1024 * 1024

@@ -1,5 +1,4 @@
-import { TAG, expectTag, fieldsOf, refuse } from './reader.ts'
-import type { Element } from './reader.ts'
+import { TAG, expectTag, fieldsOf, refuse, type Element } from './reader.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 

@@ -1,5 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { OID, algorithm, octetString, readAlgorithm, readOctetString, refuse } from '../asn1/index.ts'
 import type { Element } from '../asn1/index.ts'
 

@@ -1,5 +1,4 @@
 import { serveTasks } from '../../kernel/threads.ts'
-import { apart, unwrapKey } from './unwrap-key.ts'
-import type { UnwrapRequest } from './unwrap-key.ts'
+import { apart, unwrapKey, type UnwrapRequest } from './unwrap-key.ts'
 
 serveTasks((request: UnwrapRequest) => ({ result: apart(unwrapKey(request)) }))

@@ -1,8 +1,7 @@
 import { createHash, createVerify } from 'node:crypto'
 import { AppError } from '../../kernel/errors.ts'
 import { TAG } from '../asn1/index.ts'
-import type { Certificate } from '../x509/index.ts'
-import { keyFor } from '../x509/index.ts'
+import { keyFor, type Certificate } from '../x509/index.ts'
 import { readSignedData } from './signed-data.ts'
 import { createCertificateCache, findSigner, onlySigner, verifyAttributes } from './verify.ts'
 

@@ -21,13 +21,10 @@ import {
   setOf,
 } from '../asn1/index.ts'
 import type { Element } from '../asn1/index.ts'
-import { hashAlgorithm, readHash } from '../x509/index.ts'
-import type { Certificate, HashName, Identity } from '../x509/index.ts'
-import { decryptContent, encryptContent, keyLengthOf, readCipher } from './ciphers.ts'
-import type { ContentCipher } from './ciphers.ts'
+import { hashAlgorithm, readHash, type Certificate, type HashName, type Identity } from '../x509/index.ts'
+import { decryptContent, encryptContent, keyLengthOf, readCipher, type ContentCipher } from './ciphers.ts'
 import { certificateReference, contentInfo } from './sign.ts'
-import { readCertificateReference, readContentInfo } from './signed-data.ts'
-import type { CertificateReference } from './signed-data.ts'
+import { readCertificateReference, readContentInfo, type CertificateReference } from './signed-data.ts'
 import type { UnwrapKey } from './unwrap-key.ts'
 import { isReferenceTo } from './verify.ts'
 

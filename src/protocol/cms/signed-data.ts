@@ -14,8 +14,7 @@ import {
   refuse,
 } from '../asn1/index.ts'
 import type { Element } from '../asn1/index.ts'
-import { readHash, readSignatureScheme } from '../x509/index.ts'
-import type { HashName, SignatureScheme } from '../x509/index.ts'
+import { readHash, readSignatureScheme, type HashName, type SignatureScheme } from '../x509/index.ts'
 
 /** How a message refers to a certificate: by issuer and serial number, or by subject key identifier (hex). */
 export type CertificateReference =

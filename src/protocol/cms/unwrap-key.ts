@@ -1,5 +1,4 @@
-import { constants, createHash, createHmac, privateDecrypt } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { constants, createHash, createHmac, privateDecrypt, type KeyObject } from 'node:crypto'
 import type { HashName } from '../x509/index.ts'
 
 /** A content key encrypted to an RSA key. `oaepHash` missing: PKCS#1 v1.5. */

@@ -1,7 +1,6 @@
 import { extname } from 'node:path'
 import { createThreadPool } from '../../kernel/threads.ts'
-import { apart } from './unwrap-key.ts'
-import type { UnwrapKey } from './unwrap-key.ts'
+import { apart, type UnwrapKey } from './unwrap-key.ts'
 
 /**
  * Threads that decrypt content keys, since node:crypto has no asynchronous `privateDecrypt`. Rejects `overloaded` when too

@@ -12,10 +12,8 @@ import type {
   DeclarativeManagement,
   ReturnToService,
 } from './checkin-types.ts'
-import { checkedId, optionalText, readIdentity } from './identity.ts'
-import type { ChannelIdentity } from './identity.ts'
-import { openMessage } from './open-message.ts'
-import type { MessageDict } from './open-message.ts'
+import { checkedId, optionalText, readIdentity, type ChannelIdentity } from './identity.ts'
+import { openMessage, type MessageDict } from './open-message.ts'
 
 /** Longest token of any kind that is taken; the longest that Apple's devices send have a few thousand bytes. */
 const LONGEST_TOKEN = 65_536

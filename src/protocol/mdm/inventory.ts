@@ -1,9 +1,7 @@
 import { serialNumberOf } from '../../kernel/serial-number.ts'
-import { isDict } from '../plist/index.ts'
-import type { PlistDict, PlistValue } from '../plist/index.ts'
+import { isDict, type PlistDict, type PlistValue } from '../plist/index.ts'
 import { optionalText } from './identity.ts'
-import { toJson } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { toJson, type JsonValue } from './json.ts'
 import type { MessageDict } from './open-message.ts'
 
 /** What a result tells about a device. */

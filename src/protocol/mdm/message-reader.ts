@@ -2,10 +2,8 @@ import { extname } from 'node:path'
 import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 import type { ThreadPool } from '../../kernel/threads.ts'
 import type { MessageTask, Unreadable } from './message-worker.ts'
-import { readPackedList } from './packed-list.ts'
-import type { ListPage } from './packed-list.ts'
-import { LARGEST_INLINE, readCheckin, readResult } from './read-message.ts'
-import type { ReadCheckin, ReadResult } from './read-message.ts'
+import { readPackedList, type ListPage } from './packed-list.ts'
+import { LARGEST_INLINE, readCheckin, readResult, type ReadCheckin, type ReadResult } from './read-message.ts'
 
 /** The same of a packed list, which unfolds to some ten times as much. */
 const LARGEST_INLINE_LIST = 32 * 1024

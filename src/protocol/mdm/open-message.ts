@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { isDict, parsePlist, salvagePlist } from '../plist/index.ts'
-import type { SalvagedDict } from '../plist/index.ts'
+import { isDict, parsePlist, salvagePlist, type SalvagedDict } from '../plist/index.ts'
 
 /** The keys of a message; null is what is there and cannot be read, which is not the same as what is not there. */
 export type MessageDict = SalvagedDict

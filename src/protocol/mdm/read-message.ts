@@ -2,11 +2,9 @@ import { hash } from 'node:crypto'
 import { parseCheckin } from './checkin.ts'
 import type { CheckinMessage } from './checkin-types.ts'
 import type { ChannelIdentity } from './identity.ts'
-import { extractInventory } from './inventory.ts'
-import type { DeviceFacts, Inventory, InventoryKind } from './inventory.ts'
+import { extractInventory, type DeviceFacts, type Inventory, type InventoryKind } from './inventory.ts'
 import { packBytes } from './pack.ts'
-import { parseResult } from './result.ts'
-import type { ResultStatus } from './result.ts'
+import { parseResult, type ResultStatus } from './result.ts'
 
 /** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
 export const LARGEST_INLINE = 256 * 1024

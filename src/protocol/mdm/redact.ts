@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { isDict, parsePlist, writePlist } from '../plist/index.ts'
-import type { PlistDict, PlistValue } from '../plist/index.ts'
+import { isDict, parsePlist, writePlist, type PlistDict, type PlistValue } from '../plist/index.ts'
 
 const HIDDEN = '********'
 /** Words in the keys of Apple's commands and profiles whose values are secrets; `PIN` is one by itself. */

@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { createDict, narrowInteger, refuse } from './value.ts'
-import type { PlistLimits, PlistValue } from './value.ts'
+import { createDict, narrowInteger, refuse, type PlistLimits, type PlistValue } from './value.ts'
 
 /** Seconds between 1970 and 2001, where Apple's dates start. */
 const APPLE_EPOCH = 978_307_200

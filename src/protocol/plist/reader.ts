@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { readBinaryPlist } from './binary-reader.ts'
-import { DEFAULT_LIMITS, refuse } from './value.ts'
-import type { PlistLimits, PlistValue } from './value.ts'
+import { DEFAULT_LIMITS, refuse, type PlistLimits, type PlistValue } from './value.ts'
 import { readXmlPlist } from './xml-reader.ts'
 
 /**

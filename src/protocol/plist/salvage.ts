@@ -1,9 +1,7 @@
 import { AppError } from '../../kernel/errors.ts'
 import { salvageBinaryPlist } from './binary-reader.ts'
-import { createDict, DEFAULT_LIMITS } from './value.ts'
-import type { PlistDict, PlistValue } from './value.ts'
-import { nextTag, readSalvagedText, skipElement } from './xml-salvage.ts'
-import type { SalvageCursor, Tag } from './xml-salvage.ts'
+import { createDict, DEFAULT_LIMITS, type PlistDict, type PlistValue } from './value.ts'
+import { nextTag, readSalvagedText, skipElement, type SalvageCursor, type Tag } from './xml-salvage.ts'
 import { parseData, parseDate, parseInteger, parseReal } from './xml-scalars.ts'
 import { createXmlCursor } from './xml-text.ts'
 

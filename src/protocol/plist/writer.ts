@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { DEFAULT_LIMITS, isDict, MAX_INTEGER, MIN_INTEGER } from './value.ts'
-import type { PlistValue } from './value.ts'
+import { DEFAULT_LIMITS, isDict, MAX_INTEGER, MIN_INTEGER, type PlistValue } from './value.ts'
 
 const HEADER = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">

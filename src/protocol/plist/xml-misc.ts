@@ -1,5 +1,4 @@
-import { fail, isSpace, skipComment } from './xml-text.ts'
-import type { XmlCursor } from './xml-text.ts'
+import { fail, isSpace, skipComment, type XmlCursor } from './xml-text.ts'
 
 const XML_DECLARATION = /<\?xml(\s[^?<>]*)\?>/y
 const DOCTYPE =

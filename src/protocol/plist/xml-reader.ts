@@ -1,9 +1,7 @@
 import { readDocumentEnd, readProlog, skipMisc } from './xml-misc.ts'
 import { parseData, parseDate, parseInteger, parseReal } from './xml-scalars.ts'
-import { closeTag, createXmlCursor, fail, isSpace, readText } from './xml-text.ts'
-import type { XmlCursor } from './xml-text.ts'
-import { createDict } from './value.ts'
-import type { PlistDict, PlistLimits, PlistValue } from './value.ts'
+import { closeTag, createXmlCursor, fail, isSpace, readText, type XmlCursor } from './xml-text.ts'
+import { createDict, type PlistDict, type PlistLimits, type PlistValue } from './value.ts'
 
 const SLASH = 0x2f
 const GREATER = 0x3e

@@ -1,6 +1,5 @@
 import { narrowInteger } from './value.ts'
-import { fail } from './xml-text.ts'
-import type { XmlCursor } from './xml-text.ts'
+import { fail, type XmlCursor } from './xml-text.ts'
 
 /** Longest number or date that is looked at; the patterns below are then cheap whatever they are given. */
 const LONGEST_NUMBER = 128

@@ -1,5 +1,4 @@
-import { refuse } from './value.ts'
-import type { PlistLimits } from './value.ts'
+import { refuse, type PlistLimits } from './value.ts'
 
 /** Where the reader of the XML form stands. */
 export interface XmlCursor {

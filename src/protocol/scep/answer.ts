@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { octetString, printableString, utf8String } from '../asn1/index.ts'
-import { degenerate, envelop, signData } from '../cms/index.ts'
-import type { AttributeInput, ContentCipher } from '../cms/index.ts'
+import { degenerate, envelop, signData, type AttributeInput, type ContentCipher } from '../cms/index.ts'
 import type { Certificate, Identity } from '../x509/index.ts'
 import type { Answerable, PkiMessage } from './message.ts'
 import { FAIL_INFO, MESSAGE_TYPES, PKI_STATUS, SCEP_OID } from './vocabulary.ts'

@@ -9,8 +9,7 @@ import {
 import type { Attributes, ContentCipher, UnwrapKey } from '../cms/index.ts'
 import { parseCsr } from '../x509/index.ts'
 import type { Certificate, CertificateRequest, HashName, Identity } from '../x509/index.ts'
-import { MESSAGE_TYPES, SCEP_OID, nameOf } from './vocabulary.ts'
-import type { MessageType } from './vocabulary.ts'
+import { MESSAGE_TYPES, SCEP_OID, nameOf, type MessageType } from './vocabulary.ts'
 
 /** A SCEP message whose signature is right by the certificate inside it, which proves nothing of who sent it. */
 export interface PkiMessage {

@@ -1,12 +1,10 @@
 import { AppError } from '../../kernel/errors.ts'
 import { UpstreamError } from '../../kernel/upstream-error.ts'
 import type { UpstreamAnswer } from '../../kernel/http-client.ts'
-import { childOf, parseXml } from '../xml/index.ts'
-import type { XmlElement } from '../xml/index.ts'
+import { childOf, parseXml, type XmlElement } from '../xml/index.ts'
 import { assertionIn, readClaims } from './claims.ts'
 import { explainFault, faultIn } from './fault.ts'
-import { unavailable } from './result.ts'
-import type { PasswordRefusal, PasswordResult } from './result.ts'
+import { unavailable, type PasswordRefusal, type PasswordResult } from './result.ts'
 import { NS } from './vocabulary.ts'
 
 /** What the answer of the token endpoint means for the person who wants to sign in. */

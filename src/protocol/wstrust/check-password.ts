@@ -4,8 +4,7 @@ import type { HttpClient, UpstreamAnswer } from '../../kernel/http-client.ts'
 import { fitsXml } from '../xml/index.ts'
 import { explainFailure, readAnswer } from './answer.ts'
 import { buildTokenRequest } from './request.ts'
-import { refuse } from './result.ts'
-import type { PasswordResult } from './result.ts'
+import { refuse, type PasswordResult } from './result.ts'
 import { ISSUE_ACTION } from './vocabulary.ts'
 
 const MAX_CREDENTIAL = 1024

@@ -1,5 +1,4 @@
-import { attributeOf, childOf } from '../xml/index.ts'
-import type { XmlElement } from '../xml/index.ts'
+import { attributeOf, childOf, type XmlElement } from '../xml/index.ts'
 import type { Claims } from './result.ts'
 import { NS } from './vocabulary.ts'
 

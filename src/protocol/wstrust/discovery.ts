@@ -1,10 +1,8 @@
 import type { HttpClient, UpstreamAnswer } from '../../kernel/http-client.ts'
 import { isLoopbackHost } from '../../kernel/loopback.ts'
-import { attributeOf, childOf, elementsOf, qualifiedName } from '../xml/index.ts'
-import type { XmlElement } from '../xml/index.ts'
+import { attributeOf, childOf, elementsOf, qualifiedName, type XmlElement } from '../xml/index.ts'
 import { explainFailure, explainStatus, readDocument } from './answer.ts'
-import { unavailable } from './result.ts'
-import type { PasswordRefusal } from './result.ts'
+import { unavailable, type PasswordRefusal } from './result.ts'
 import { ISSUE_ACTION, NS } from './vocabulary.ts'
 
 /** The endpoint, and whether it was given or found in a MEX document; or why there is none. */

@@ -1,7 +1,5 @@
-import { childOf, elementsOf, qualifiedName } from '../xml/index.ts'
-import type { XmlElement } from '../xml/index.ts'
-import { refuse, unavailable } from './result.ts'
-import type { PasswordProblem, PasswordRefusal } from './result.ts'
+import { childOf, elementsOf, qualifiedName, type XmlElement } from '../xml/index.ts'
+import { refuse, unavailable, type PasswordProblem, type PasswordRefusal } from './result.ts'
 import { NS } from './vocabulary.ts'
 
 interface Fault {

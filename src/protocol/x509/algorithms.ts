@@ -1,5 +1,4 @@
-import { constants, sign as signWith, verify } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { constants, sign as signWith, verify, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import {
   OID,

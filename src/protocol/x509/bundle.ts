@@ -1,10 +1,7 @@
-import { createPrivateKey } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { AppError } from '../../kernel/errors.ts'
-import { parseCertificate } from './certificate.ts'
-import type { Certificate } from './certificate.ts'
-import { readPem } from './pem.ts'
-import type { PemBlock } from './pem.ts'
+import { parseCertificate, type Certificate } from './certificate.ts'
+import { readPem, type PemBlock } from './pem.ts'
 
 /** Certificates in their order and the private key, if there is one. */
 export interface Bundle {

@@ -1,5 +1,4 @@
-import { hash } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import { AppError } from '../../kernel/errors.ts'
 import {
   TAG,
@@ -13,8 +12,7 @@ import {
   refuse,
 } from '../asn1/index.ts'
 import type { DecodeErrorCode, Element } from '../asn1/index.ts'
-import { readSignatureScheme, verifySignatureAside } from './algorithms.ts'
-import type { SignatureScheme } from './algorithms.ts'
+import { readSignatureScheme, verifySignatureAside, type SignatureScheme } from './algorithms.ts'
 import {
   readAlternativeNames,
   readBasicConstraints,
@@ -24,8 +22,7 @@ import {
   readSubjectKeyId,
 } from './extensions.ts'
 import type { AlternativeName, Extensions, KeyUsage } from './extensions.ts'
-import { readName } from './name.ts'
-import type { Name } from './name.ts'
+import { readName, type Name } from './name.ts'
 import { readPem } from './pem.ts'
 import { publicKeyOf } from './public-key.ts'
 

@@ -26,8 +26,7 @@ import type { Certificate } from './certificate.ts'
 import { encodeAlternativeNames, encodeExtension, encodeKeyUsage, readExtensions } from './extensions.ts'
 import type { AlternativeName, Extensions, KeyUsage } from './extensions.ts'
 import { spkiOf } from './keys.ts'
-import { encodeName, readName } from './name.ts'
-import type { Name, NameInput } from './name.ts'
+import { encodeName, readName, type Name, type NameInput } from './name.ts'
 import { publicKeyOf } from './public-key.ts'
 
 const MAX_CSR_BYTES = 64 * 1024

@@ -1,5 +1,4 @@
-import { hash as digestOf, randomBytes } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { hash as digestOf, randomBytes, type KeyObject } from 'node:crypto'
 import {
   OID,
   bitString,
@@ -14,10 +13,8 @@ import {
   TAG,
   time,
 } from '../asn1/index.ts'
-import { sign, signatureAlgorithm } from './algorithms.ts'
-import type { HashName } from './algorithms.ts'
-import { parseCertificate } from './certificate.ts'
-import type { Certificate } from './certificate.ts'
+import { sign, signatureAlgorithm, type HashName } from './algorithms.ts'
+import { parseCertificate, type Certificate } from './certificate.ts'
 import {
   encodeAlternativeNames,
   encodeBasicConstraints,
@@ -27,8 +24,7 @@ import {
 } from './extensions.ts'
 import type { AlternativeName, KeyUsage } from './extensions.ts'
 import { generateRsaKey, spkiOf } from './keys.ts'
-import { encodeName } from './name.ts'
-import type { NameInput } from './name.ts'
+import { encodeName, type NameInput } from './name.ts'
 
 const DAY = 24 * 60 * 60 * 1000
 

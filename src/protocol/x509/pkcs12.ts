@@ -1,9 +1,7 @@
-import { createPrivateKey } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import forge from 'node-forge'
 import { AppError } from '../../kernel/errors.ts'
-import { TAG, berToDer, childrenOf, decodeDer } from '../asn1/index.ts'
-import type { Element } from '../asn1/index.ts'
+import { TAG, berToDer, childrenOf, decodeDer, type Element } from '../asn1/index.ts'
 import type { Bundle } from './bundle.ts'
 import { parseCertificate } from './certificate.ts'
 

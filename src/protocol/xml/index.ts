@@ -1,4 +1,3 @@
-export { attributeOf, childOf, elementsOf, qualifiedName } from './element.ts'
-export type { XmlElement } from './element.ts'
+export { attributeOf, childOf, elementsOf, qualifiedName, type XmlElement } from './element.ts'
 export { parseXml } from './reader.ts'
 export { escapeXml, fitsXml } from './text.ts'

@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '../../kernel/errors.ts'
 import { isSpace, resolveReference } from '../plist/xml-text.ts'
-import { resolvePrefix } from './element.ts'
-import type { Scope, XmlAttribute, XmlElement } from './element.ts'
+import { resolvePrefix, type Scope, type XmlAttribute, type XmlElement } from './element.ts'
 import { fitsXml } from './text.ts'
 
 const MAX_XML_BYTES = 1024 * 1024

@@ -1,5 +1,4 @@
-import type { AdeClient, AdeErrorKind, DevicePage } from '../../../protocol/ade/index.ts'
-import { AdeError } from '../../../protocol/ade/index.ts'
+import { AdeError, type AdeClient, type AdeErrorKind, type DevicePage } from '../../../protocol/ade/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
