@@ -10,21 +10,12 @@ import {
 import type { DeviceHttp, FakeApns, PhoneDesk } from '../simulator/index.ts'
 import type { Breach } from './simulation-summary.ts'
 
-/** A running fake of Automated Device Enrollment with its phones. */
-interface SimulatedAde {
-  /** What to tell the server, and what can be done here. */
-  introduction: string
-  /** What the server did against the rules of Apple's cloud, and what its phones saw. */
-  violations(): Breach[]
-  close(): Promise<void>
-}
-
-/** Starts it. The certificate of the CA that its phones are from is kept in the folder; it is a new one every time. */
+/** Starts a fake of Automated Device Enrollment with its phones. The certificate of the CA that its phones are from is kept in the folder; it is a new one every time. */
 export async function startSimulatedAde(deps: {
   options: { adePort: number; apnsHost: string; folder: string; seed: string }
   apns: FakeApns
   http: DeviceHttp
-}): Promise<SimulatedAde> {
+}) {
   const { options, apns, http } = deps
   const ca = await createFakeAppleCa(new Date())
   const caFile = path.resolve(options.folder, 'device-ca.pem')
@@ -40,14 +31,16 @@ export async function startSimulatedAde(deps: {
   const make = createPhoneMaker({ ca, http, activate, pushes, seed: `${options.seed}/ade` })
   const desk: PhoneDesk = createPhoneDesk(make)
   return {
+    /** What to tell the server, and what can be done here. */
     introduction: introduction(ade.url, caFile),
-    violations: () => [
+    /** What the server did against the rules of Apple's cloud, and what its phones saw. */
+    violations: (): Breach[] => [
       ...ade.violations.map(({ kind, detail }) => ({ kind, serial_number: null, detail })),
       ...desk
         .violations()
         .map(({ serialNumber, kind, detail }) => ({ kind, serial_number: serialNumber, detail })),
     ],
-    close: () => ade.close(),
+    close: ade.close,
   }
 }
 

@@ -5,18 +5,11 @@ const WINDOW_MS = 60_000
 const MAX_FAILURES = 20
 const MAX_ADDRESSES = 10_000
 
-/** Counts the failures of addresses in memory, bounded; those who do not fail are never counted. */
-type FailureLimiter = {
-  note(address: string): void
-  /** Whole seconds until this address may fail again; 0 when it has failures left. */
-  retryAfter(address: string): number
-}
-
 /**
- * Allows each address 20 failures in a minute; IPv6 addresses count by their /64, the least a network has. When too
- * many addresses fail, the ones that began first are forgotten.
+ * Allows each address 20 failures in a minute; IPv6 addresses count by their /64, the least a network has. They are counted
+ * in memory, those who do not fail never; when too many addresses fail, the ones that began first are forgotten.
  */
-export function createFailureLimiter(deps: { clock: Clock }): FailureLimiter {
+export function createFailureLimiter(deps: { clock: Clock }) {
   const windows = new Map<string, { endsAt: number; failures: number }>()
 
   function current(key: string, now: number) {
@@ -25,7 +18,7 @@ export function createFailureLimiter(deps: { clock: Clock }): FailureLimiter {
   }
 
   return {
-    note(address) {
+    note(address: string): void {
       const key = networkOf(address)
       const now = deps.clock.now().getTime()
       const window = current(key, now)
@@ -38,7 +31,8 @@ export function createFailureLimiter(deps: { clock: Clock }): FailureLimiter {
       const [oldest] = windows.keys()
       if (windows.size > MAX_ADDRESSES && oldest !== undefined) windows.delete(oldest)
     },
-    retryAfter(address) {
+    /** Whole seconds until this address may fail again; 0 when it has failures left. */
+    retryAfter(address: string): number {
       const now = deps.clock.now().getTime()
       const window = current(networkOf(address), now)
       return window === undefined || window.failures <= MAX_FAILURES

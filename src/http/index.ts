@@ -24,7 +24,7 @@ import { explainListenFailure } from './port-holder.ts'
 import { createTrust } from './proxies.ts'
 import { createRequestIds } from './request-ids.ts'
 import { type RoutesTable, createRoutesTable } from './routes-table.ts'
-import { type TlsReload, tlsOptions, watchTls } from './tls.ts'
+import { tlsOptions, watchTls } from './tls.ts'
 
 const MAX_LOGGED_PATH = 40
 /** Of all connections, that of the operators' own listener. */
@@ -127,7 +127,8 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
   const share = isSplit ? Math.max(1, Math.floor(budget / OPERATOR_PART)) : 0
   if (isSplit) boundConnections(operator.server, { max: share, log, clock })
   boundConnections(main.server, { max: Math.max(1, budget - share), log, clock })
-  let tls: TlsReload | undefined
+  const servers = apps.map((app) => app.server as unknown as Server)
+  let tls: ReturnType<typeof watchTls> | undefined
 
   return {
     main,
@@ -135,7 +136,7 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
     async listen() {
       const first = await listen(main, config.listener)
       const second = config.operatorListener ? await listen(operator, config.operatorListener) : first
-      if (config.tls) tls = startTlsWatch(deps, config.tls, apps)
+      if (config.tls) tls = watchTls(config.tls, servers, log, deps.tlsPollIntervalMs)
       return { main: first, operator: second }
     },
     reloadTls: () => tls?.reload(),
@@ -174,21 +175,6 @@ async function assemble(
   await mount(app, table)
   await app.ready()
   return app
-}
-
-function startTlsWatch(
-  deps: HttpDeps,
-  files: NonNullable<Config['tls']>,
-  apps: FastifyInstance[],
-): TlsReload {
-  const { log, tlsPollIntervalMs } = deps
-  const servers = apps.map((app) => app.server as unknown as Server)
-  return watchTls({
-    files,
-    servers,
-    log,
-    ...(tlsPollIntervalMs === undefined ? {} : { pollIntervalMs: tlsPollIntervalMs }),
-  })
 }
 
 function refuse(log: Log, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -38,23 +38,14 @@ export function tlsOptions(
   }
 }
 
-/** Keeps the servers on the newest certificate. */
-export type TlsReload = {
-  /** Reads the files again; what is not usable is logged and leaves the present certificate in use. */
-  reload(): void
-  stop(): void
-}
-
-/** Watches the files by their times, which also sees links that change their target and volumes that are swapped. */
-export function watchTls(deps: {
-  files: TlsFiles
-  servers: readonly Server[]
-  log: Log
-  pollIntervalMs?: number
-}): TlsReload {
-  const { files, servers, log, pollIntervalMs = POLL_INTERVAL_MS } = deps
+/**
+ * Keeps the servers on the newest certificate: watches the files by their times, which also sees links that change their
+ * target and volumes that are swapped.
+ */
+export function watchTls(files: TlsFiles, servers: readonly Server[], log: Log, interval = POLL_INTERVAL_MS) {
   const paths = [...new Set([files.certFile, files.keyFile])]
 
+  /** Reads the files again; what is not usable is logged and leaves the present certificate in use. */
   function reload(): void {
     try {
       const context = secureContext(files)
@@ -69,7 +60,7 @@ export function watchTls(deps: {
     }
   }
 
-  paths.forEach((path) => watchFile(path, { interval: pollIntervalMs, persistent: false }, reload))
+  paths.forEach((path) => watchFile(path, { interval, persistent: false }, reload))
   return { reload, stop: () => paths.forEach((path) => unwatchFile(path, reload)) }
 }
 
