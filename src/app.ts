@@ -3,7 +3,7 @@ import type { Secrets } from './config/secrets.ts'
 import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
 import { adeApi, createAde } from './features/ade/index.ts'
 import { attemptsApi, createAttempts, createStrangers, explainReason } from './features/attempts/index.ts'
-import { commandsApi, createCommands } from './features/commands/index.ts'
+import { commandsApi, createCommands, deviceCommandsApi } from './features/commands/index.ts'
 import { createDeviceIdentity } from './features/device-identity/index.ts'
 import { createDevices, devicesApi } from './features/devices/index.ts'
 import {
@@ -19,6 +19,7 @@ import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { nanomdmApi } from './features/nanomdm/index.ts'
 import { apiTokensApi, createIdempotencyKeys, createOperators } from './features/operators/index.ts'
 import { createPush, pushCertificatesApi } from './features/push/index.ts'
+import { createSetupRelease, RELEASE_FACTS } from './features/setup-release/index.ts'
 import { createSettings, openInstance, resealInstance, settingsApi } from './features/settings/index.ts'
 import { createSignin, signinApi, type Signin } from './features/signin/index.ts'
 import { statusApi } from './features/status/index.ts'
@@ -164,6 +165,9 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   }
   const enrollment = createEnrollment(parts)
   const subscriptions = createSubscriptions({ ...base, events })
+  const setupRelease = createSetupRelease(parts)
+  await subscriptions.subscribe('enrollment.first_steps', ['device.enrolled'], enrollment.takeFirstSteps)
+  await subscriptions.subscribe('setup_release', RELEASE_FACTS, setupRelease.follow)
   await subscriptions.subscribe(
     'ade.policies',
     ['policy.created', 'policy.updated', 'policy.deleted'],
@@ -196,6 +200,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         devicesApi(parts),
         enrollmentApi(parts),
         commandsApi(parts),
+        deviceCommandsApi(parts),
         linksApi(parts),
         attemptsApi(parts),
         adeApi(parts),
@@ -228,7 +233,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   fillGauges({ ...parts, subscriptions })
   const addresses = await http.listen()
   const loops = startLoops({
-    jobs: jobs({ ...parts, subscriptions, enrollment, idempotencyKeys, operators, reseal }),
+    jobs: jobs({ ...parts, subscriptions, enrollment, setupRelease, idempotencyKeys, operators, reseal }),
     clock,
     log,
     metrics,
@@ -248,6 +253,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   async function close(): Promise<void> {
     await http.close()
     await loops.stop()
+    await events.close()
+    await subscriptions.close()
     await ade.close()
     apple.close()
     signin.close()

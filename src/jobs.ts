@@ -9,7 +9,7 @@ import type { Enrollment } from './features/enrollment/index.ts'
 import type { Events, Subscriptions } from './features/events/index.ts'
 import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Push } from './features/push/index.ts'
-import { releaseFromSetup } from './features/setup-release/index.ts'
+import type { SetupRelease } from './features/setup-release/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import type { Signin } from './features/signin/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
@@ -37,6 +37,7 @@ interface JobDeps {
   commands: Commands
   identity: DeviceIdentity
   enrollment: Enrollment
+  setupRelease: SetupRelease
   devices: Devices
   policies: EnrollmentPolicies
   ade: Ade
@@ -55,7 +56,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'send_pushes', every: SECOND, run: push.run },
     { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },
-    { name: 'release_from_setup', every: SECOND, run: () => releaseFromSetup(deps) },
+    { name: 'release_from_setup', every: 5 * SECOND, run: deps.setupRelease.run },
     { name: 'judge_assignments', every: 2 * SECOND, run: enrollment.judgeAssignments },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },

@@ -14,6 +14,13 @@ export function newAppleUuid(): string {
   return randomUUID().toUpperCase()
 }
 
+/** The UUID in that spelling for which a text stands, the same each time (RFC 9562, section 5.8: version 8, of a SHA-256). */
+export function appleUuidOf(text: string): string {
+  const hex = sha256(text).toString('hex')
+  const variant = '89ab'.charAt(Number.parseInt(hex.charAt(16), 16) % 4)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`.toUpperCase()
+}
+
 /** A random secret of `bytes` bytes (default 32) in URL-safe base64. */
 export function newSecret(bytes = 32): string {
   return randomBytes(bytes).toString('base64url')

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Db } from '../../src/db/index.ts'
+import { SEALED_FOR } from '../../src/db/sealed-columns.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import type { Device } from '../../src/simulator/index.ts'
 import { startTestApp, TOPIC, type TestApp } from '../support/app.ts'
@@ -43,6 +44,17 @@ async function traces(db: Pick<Db, 'kysely'>, { udid, serialNumber }: Device['fa
   return { row, attempt, steps, commands, pending }
 }
 
+/** The same once what follows from it was done. */
+async function followed(world: TestApp, db: Pick<Db, 'kysely'>, facts: Device['facts']) {
+  await expect
+    .poll(async () => {
+      await world.pass(100)
+      return (await traces(db, facts)).pending
+    })
+    .toHaveLength(1)
+  return traces(db, facts)
+}
+
 /** Waits for the facts of a device that readers see. */
 const factsOf = (world: TestApp, { udid }: Device['facts']) =>
   expect.poll(async () => {
@@ -70,7 +82,7 @@ describeEachEngine('the first TokenUpdate', (database) => {
     const pushes = world.apns.pushes.length
     expect((await checkIn(world, device, TOKEN_UPDATE)).status).toBe(200)
     const now = world.clock.now()
-    const { row, attempt, steps, commands, pending } = await traces(database(), device.facts)
+    const { row, attempt, steps } = await traces(database(), device.facts)
     expect(row).toMatchObject({
       ...{ token_update_tally: 1, push_magic: 'magic', push_state: 'ok', awaiting_configuration: false },
       ...{ enrolled_at: now, token_updated_at: now, last_seen_at: now, unenrolled_at: null },
@@ -78,19 +90,26 @@ describeEachEngine('the first TokenUpdate', (database) => {
     expect(attempt).toMatchObject({ outcome: 'enrolled', reason: null, closed_at: now, enrollment_id: udid })
     expect(steps.map(({ step }) => step)).toEqual([...['certificate', 'authenticate', 'token_update']])
     expect(steps.at(-1)).toEqual({ step: 'token_update', outcome: 'passed', reason: null, detail: {} })
+    const { commands, pending } = await followed(world, database(), device.facts)
     expect(commands).toMatchObject([
       { request_type: 'DeviceInformation', purpose: 'inventory', priority: 0, target_ids: [udid] },
     ])
-    expect(commands[0]!.body.toString()).toContain(`<string>${commands[0]!.uuid}</string>`)
+    const { uuid, body, created_at: asked } = commands[0]!
+    expect(box.open(body, SEALED_FOR.commandBody(uuid)).toString()).toContain(`<string>${uuid}</string>`)
     expect(pending).toMatchObject([
       {
-        ...{ command_uuid: commands[0]!.uuid, state: 'queued', priority: 0, created_at: now },
-        push_at: new Date(now.getTime() + MINUTE),
+        command_uuid: uuid,
+        state: 'queued',
+        priority: 0,
+        created_at: asked,
+        push_at: new Date(asked.getTime() + MINUTE),
       },
     ])
     const [queued] = linesOf(world, 'command.queued', udid)
     expect(JSON.parse(queued!)).toMatchObject({
-      ...{ command_uuid: commands[0]!.uuid, request_type: 'DeviceInformation', devices: 1 },
+      command_uuid: uuid,
+      request_type: 'DeviceInformation',
+      devices: 1,
     })
     const [enrolled] = linesOf(world, 'device.enrolled', udid)
     expect(JSON.parse(enrolled!)).toMatchObject({
@@ -103,7 +122,7 @@ describeEachEngine('the first TokenUpdate', (database) => {
         return world.apns.pushes.length
       })
       .toBeGreaterThan(pushes)
-    await factsOf(world, device.facts).toContain('device.enrolled')
+    await factsOf(world, device.facts).toContain('command.queued')
     const events = await database()
       .kysely.selectFrom('events')
       .select(['type', 'serial_number', 'attempt_id', 'data'])
@@ -113,12 +132,12 @@ describeEachEngine('the first TokenUpdate', (database) => {
     expect(events).toEqual([
       expect.objectContaining({ type: 'device.authenticated', data: { again: false } }),
       {
-        ...{ type: 'command.queued', serial_number: null, attempt_id: null },
-        data: { command_uuid: commands[0]!.uuid, request_type: 'DeviceInformation', devices: 1 },
-      },
-      {
         ...{ type: 'device.enrolled', serial_number: serialNumber, attempt_id: attempt.id },
         data: { tally: 1, type: 'device', awaiting_configuration: false },
+      },
+      {
+        ...{ type: 'command.queued', serial_number: serialNumber, attempt_id: null },
+        data: { command_uuid: uuid, request_type: 'DeviceInformation', devices: 1 },
       },
     ])
   })
@@ -130,10 +149,9 @@ describeEachEngine('the first TokenUpdate', (database) => {
     expect(
       (await checkIn(world, device, { ...TOKEN_UPDATE, UDID, UnlockToken: Buffer.from('u') })).status,
     ).toBe(200)
-    const first = await traces(database(), device.facts)
+    const first = await followed(world, database(), device.facts)
     expect(first.row).toMatchObject({ id: udid, token_update_tally: 1, push_state: 'ok' })
     expect(first.attempt).toMatchObject({ outcome: 'enrolled', enrollment_id: udid })
-    expect(first.pending).toHaveLength(1)
     expect(box.open(first.row.unlock_token!, `enrollments.unlock_token:${udid}`).toString()).toBe('u')
     expect((await checkIn(world, device, { ...TOKEN_UPDATE, UDID, PushMagic: 'new' })).status).toBe(200)
     const user = { ...TOKEN_UPDATE, UDID, UserID: 'USER-1', UserShortName: 'ada' }
@@ -205,7 +223,13 @@ describeEachEngine('the first TokenUpdate', (database) => {
     const waiting = { ...TOKEN_UPDATE, AwaitingConfiguration: true }
     expect((await checkIn(world, device, waiting)).status).toBe(200)
     const now = world.clock.now()
-    const { row, pending } = await traces(database(), device.facts)
+    const { row, pending } = await followed(world, database(), device.facts)
+    await expect
+      .poll(async () => {
+        await world.pass(100)
+        return owed(device.facts.udid)
+      })
+      .toHaveLength(1)
     expect(row.awaiting_configuration).toBe(true)
     const release = {
       ...{ deadline: new Date(now.getTime() + 15 * MINUTE), created_at: now },
@@ -224,7 +248,7 @@ describeEachEngine('the first TokenUpdate', (database) => {
   })
 
   test('one that is refused does not hold up those that came with it', async () => {
-    const devices = []
+    const devices: Device[] = []
     for (let count = 0; count < 6; count++) devices.push(await halfEnrolled(world, 'authenticate'))
     const answers = await Promise.all(
       devices.map((device, n) =>
@@ -232,12 +256,18 @@ describeEachEngine('the first TokenUpdate', (database) => {
       ),
     )
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 400, 200, 200])
-    const left = await Promise.all(devices.map(({ facts }) => traces(database(), facts)))
+    const traceAll = () => Promise.all(devices.map(({ facts }) => traces(database(), facts)))
+    await expect
+      .poll(async () => {
+        await world.pass(100)
+        return (await traceAll()).map(({ pending }) => pending.length)
+      })
+      .toEqual([1, 1, 1, 0, 1, 1])
+    const left = await traceAll()
     expect(left.map(({ attempt }) => attempt.outcome)).toEqual([
       ...['enrolled', 'enrolled', 'enrolled', 'rejected', 'enrolled', 'enrolled'],
     ])
     expect(left.map(({ row }) => row.token_update_tally)).toEqual([1, 1, 1, 0, 1, 1])
-    expect(left.map(({ pending }) => pending.length)).toEqual([1, 1, 1, 0, 1, 1])
   })
 })
 
@@ -273,7 +303,7 @@ describe('two servers on one database', () => {
         [one, other, one, other].map((world) => checkIn(world, device, TOKEN_UPDATE)),
       )
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
-      const { row, commands, pending, steps } = await traces(database, device.facts)
+      const { row, commands, pending, steps } = await followed(one, database, device.facts)
       expect(row.token_update_tally).toBe(4)
       expect([commands.length, pending.length]).toEqual([1, 1])
       expect(steps.filter(({ step }) => step === 'token_update')).toHaveLength(1)

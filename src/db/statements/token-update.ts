@@ -19,30 +19,18 @@ export interface TokenWrite {
   /** The message, sealed, and the SHA-256 of what it is. */
   raw: Buffer
   digest: Buffer
-  /** Of the DeviceInformation that a device is sent when this is its first. */
-  commandUuid: string
-}
-
-/** What the first TokenUpdate of a device brings: its plist around the CommandUUID, and when things are due. */
-export interface FirstSteps {
-  plist: { head: Buffer; tail: Buffer }
-  secondPushSeconds: number
-  /** How long it waits in Setup Assistant at most, where its policy does not say. */
-  deadlineMinutes: number
-  /** Bytes of messages that are kept of a channel in a day. */
-  mostMessageBytes: number
 }
 
 /** What came of it. No row for a request means: this certificate does not act for this channel with this topic. */
 export interface TokenOutcome {
   n: number
-  type: EnrollmentsTable['type']
+  /** The event that was written of it, or stands for one that said nothing new. */
+  told_type: 'device.enrolled' | 'device.token_updated'
+  told_data: Record<string, unknown>
   serial_number: string | null
-  tally: number
-  is_device: boolean
-  attempt_id: string | null
   /** Of the attempt that this closed. */
   user_name: string | null
+  attempt_id: string | null
   /** The certificate is not known as the one that the enrollment uses. */
   is_new_voice: boolean
 }
@@ -51,11 +39,7 @@ export interface TokenOutcome {
  * The generation is looked at twice, before and after a wait for the row: a device that says Authenticate at the same
  * moment with another certificate must not be completed with the tokens of before.
  */
-const tokenUpdate = batchStatement<
-  TokenWrite,
-  TokenOutcome,
-  'at' | 'plist_head' | 'plist_tail' | 'second_push_seconds' | 'deadline_minutes' | 'most_bytes'
->({
+const tokenUpdate = batchStatement<TokenWrite, TokenOutcome, 'at' | 'most_bytes'>({
   name: 'token_update',
   columns: {
     id: ['text', (write) => write.enrollmentId],
@@ -70,14 +54,9 @@ const tokenUpdate = batchStatement<
     not_on_console: ['boolean', (write) => write.notOnConsole],
     raw: ['bytea', (write) => write.raw],
     digest: ['bytea', (write) => write.digest],
-    uuid: ['text', (write) => write.commandUuid],
   },
   given: {
     at: 'timestamptz',
-    plist_head: 'bytea',
-    plist_tail: 'bytea',
-    second_push_seconds: 'integer',
-    deadline_minutes: 'integer',
     most_bytes: 'integer',
   },
   text: (input, given) => `
@@ -108,8 +87,8 @@ with input as materialized (
     updated_at = ${given.at}, version = e.version + 1
   from caller i
   where e.id = i.id and e.generation = i.generation and e.unenrolled_at is null and e.topic = i.topic
-  returning i.n, e.id, e.type, e.serial_number, e.attempt_id, e.policy_id, e.token_update_tally as tally,
-    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw, i.uuid,
+  returning i.n, e.id, e.type, e.serial_number, e.attempt_id, e.token_update_tally as tally,
+    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw,
     i.is_new_voice, i.is_changed and e.message_bytes <= ${given.most_bytes} as is_news
 ), alive as (
   update enrollments e set unregistered_at = null
@@ -128,24 +107,6 @@ with input as materialized (
   insert into enrollment_attempt_steps (attempt_id, at, step, outcome)
   select attempt_id, ${given.at}, 'token_update', 'passed' from enrolled e
   where exists (select from enrollment_attempts a where a.id = e.attempt_id)
-), asked as (
-  insert into commands (uuid, request_type, purpose, body, target_ids, created_at)
-  select uuid, 'DeviceInformation', 'inventory', ${given.plist_head} || convert_to(uuid, 'UTF8') || ${given.plist_tail}, array[id],
-    ${given.at}
-  from enrolled
-), queued as (
-  insert into pending_deliveries (enrollment_id, command_uuid, priority, push_at, created_at)
-  select id, uuid, 0, ${given.at} + ${given.second_push_seconds} * interval '1 second', ${given.at} from enrolled
-), owed as (
-  insert into setup_releases (enrollment_id, deadline, command_uuids, created_at)
-  select e.id, ${given.at}
-      + coalesce((p.ade ->> 'configuration_deadline_minutes')::integer, ${given.deadline_minutes}) * interval '1 minute',
-    array[e.uuid], ${given.at}
-  from enrolled e left join enrollment_policies p on p.id = e.policy_id
-  where e.awaiting
-  on conflict (enrollment_id) do update set deadline = excluded.deadline, command_uuids = excluded.command_uuids,
-    created_at = excluded.created_at, configured_uuid = null, reason = null, tries = 0, retry_at = null,
-    released_at = null
 ), noted as (
   update ade_devices d set enrolled_at = ${given.at}
   from (
@@ -153,50 +114,35 @@ with input as materialized (
     order by serial_number
   ) e
   where d.serial_number = e.serial_number
+), facts as materialized (
+  select u.n, u.id, u.serial_number, c.user_name, u.is_news or u.is_first as is_kept,
+    case when u.is_first then 'device.enrolled' else 'device.token_updated' end as told_type,
+    case when u.is_first then u.attempt_id end as attempt_id,
+    jsonb_build_object('tally', u.tally)
+      || case u.tally when 1 then jsonb_build_object('type', u.type) else '{}' end
+      || case when u.is_first or (u.is_device and u.awaiting)
+        then jsonb_build_object('awaiting_configuration', coalesce(u.awaiting, false)) else '{}' end as told_data
+  from (select *, is_device and tally = 1 as is_first from updated) u left join closed c on c.n = u.n
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, user_name, attempt_id, data)
-  select type, ${given.at}, id, serial_number, user_name, attempt_id, data
-  from (
-    select n, 1 as place, 'device.token_updated' as type, id, serial_number, null as user_name, null as attempt_id,
-      jsonb_build_object('tally', tally)
-        || case tally when 1 then jsonb_build_object('type', type) else '{}' end as data
-    from updated where is_news and not (is_device and tally = 1)
-    union all
-    select n, 1, 'command.queued', id, null, null, null,
-      jsonb_build_object('command_uuid', uuid, 'request_type', 'DeviceInformation', 'devices', 1)
-    from enrolled
-    union all
-    select e.n, 2, 'device.enrolled', e.id, e.serial_number, c.user_name, e.attempt_id, jsonb_build_object(
-      'tally', e.tally, 'type', e.type, 'awaiting_configuration', coalesce(e.awaiting, false))
-    from enrolled e left join closed c on c.n = e.n
-  ) t
-  order by n, place
+  select told_type, ${given.at}, id, serial_number, user_name, attempt_id, told_data from facts where is_kept order by n
 ), woken as (
   insert into push_needs (enrollment_id, due_at, created_at)
   select u.id, ${given.at}, ${given.at} from updated u
-  where (u.is_device and u.tally = 1)
-    or exists (select 1 from pending_deliveries p where p.enrollment_id = u.id)
+  where exists (select 1 from pending_deliveries p where p.enrollment_id = u.id)
   on conflict (enrollment_id) do update set due_at = excluded.due_at, attempts = 0, pushed_at = null,
     claimed_until = null
 )
-select u.n, u.type, u.serial_number, u.tally, u.is_device, u.attempt_id, u.is_new_voice, c.user_name
-from updated u left join closed c on c.n = u.n`,
+select f.n, f.told_type, f.told_data, f.serial_number, f.user_name, f.attempt_id, u.is_new_voice
+from facts f join updated u on u.n = f.n`,
 })
 
-/** Runs a batch of TokenUpdates, at most one per channel; outcomes by position. */
+/** Runs a batch of TokenUpdates, at most one per channel; outcomes by position. `mostBytes`: kept of a channel's messages in a day. */
 export async function writeTokens(
   db: Db,
   writes: readonly TokenWrite[],
-  first: FirstSteps,
+  mostBytes: number,
   at: Date,
 ): Promise<(TokenOutcome | undefined)[]> {
-  const outcomes = await tokenUpdate.run(db, writes, {
-    at,
-    plist_head: first.plist.head,
-    plist_tail: first.plist.tail,
-    second_push_seconds: first.secondPushSeconds,
-    deadline_minutes: first.deadlineMinutes,
-    most_bytes: first.mostMessageBytes,
-  })
-  return byPlace(outcomes, writes.length)
+  return byPlace(await tokenUpdate.run(db, writes, { at, most_bytes: mostBytes }), writes.length)
 }

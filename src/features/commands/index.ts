@@ -1,2 +1,3 @@
 export { commandsApi } from './api.ts'
 export { createCommands, type Commands } from './commands.ts'
+export { deviceCommandsApi } from './device-api.ts'

@@ -1,7 +1,7 @@
 import type { Db } from '../../db/index.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import { sealBody } from './bodies.ts'
-import { lockPlain, saveSealed } from './store.ts'
+import { lockPlain, saveSealed } from './queue-store.ts'
 
 /** Bodies sealed in one transaction. */
 const BATCH = 100

@@ -1,8 +1,10 @@
 import { authenticate } from './check-in/authenticate.ts'
 import { createTokenUpdates } from './check-in/token-update.ts'
 import { bootstrapToken, checkOut, setBootstrapToken } from './channel-messages.ts'
+import type { PublishedEvent } from '../events/index.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
+import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
 import { openToken } from './messages.ts'
 import { tellContested } from './takeover.ts'
@@ -10,7 +12,7 @@ import { tellContested } from './takeover.ts'
 /** How a device gets in, stays in and leaves. */
 export type Enrollment = ReturnType<typeof createEnrollment>
 
-/** Makes the enrollment door. */
+/** The life of an enrollment, from Authenticate to its end. */
 export function createEnrollment(deps: EnrollmentDeps) {
   const { secretBox } = deps
   const tokenUpdates = createTokenUpdates(deps)
@@ -33,6 +35,8 @@ export function createEnrollment(deps: EnrollmentDeps) {
     abandonHalfEnrolled: () => abandonHalfEnrolled(deps),
     /** A background job: unenrols devices of users whose serial numbers newly got a policy. */
     judgeAssignments: () => judgeAssignments(deps),
+    /** See `takeFirstSteps`. */
+    takeFirstSteps: (enrolled: readonly PublishedEvent[]) => takeFirstSteps(deps, enrolled),
     /** Answers when no TokenUpdate is in flight any more. */
     idle: tokenUpdates.idle,
   }

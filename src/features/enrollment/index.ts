@@ -1,2 +1,3 @@
 export { enrollmentApi } from './api.ts'
 export { createEnrollment, type Enrollment } from './enrollment.ts'
+export { firstCommandsOf } from './first-steps.ts'

@@ -4,7 +4,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import { addTime } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import { CATALOGUE } from './catalogue.ts'
+import { createPassLoop } from '../../kernel/pass-loop.ts'
+import { CATALOGUE, type EventType } from './catalogue.ts'
 import type { Kind } from './catalogue/kind.ts'
 import { createSerials } from './serials.ts'
 import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
@@ -12,6 +13,8 @@ import type { NewEvent } from './types.ts'
 
 /** Facts moved in one transaction of the publisher; small, so that other statements wait briefly on one connection. */
 const PUBLISH_BATCH = 500
+/** What somebody waits for is published so soon after it was committed, together with what came in that time. */
+const DEBOUNCE_MS = 80
 
 /** The outbox and everything that reads it. */
 export type Events = ReturnType<typeof createEvents>
@@ -27,11 +30,21 @@ export function createEvents(deps: {
 }) {
   const { db, clock, log, metrics, explainReason = () => null } = deps
   const serials = createSerials()
+  const awaited = new Set<EventType>()
+  const wakes = new Set<() => void>()
+  const publishing = createPassLoop({
+    clock,
+    debounceMs: DEBOUNCE_MS,
+    pass: async () => void (await publish()),
+    onFailure: (error) =>
+      log.error({ event: 'events.publish_failed', err: error }, 'events could not be published'),
+  })
 
   /** Writes one log line and counts, for facts that stand in no transaction or were written by another statement. */
   function announce(event: NewEvent): void {
     metrics.events.inc({ type: event.type, reason: event.reason ?? '' }, devicesIn(event))
     const { type, data, act, ...fields } = serials.add(event)
+    if (awaited.has(type)) publishing.wake()
     const { level } = CATALOGUE[type]
     if (log.isLevelEnabled(level))
       log[level](
@@ -62,6 +75,7 @@ export function createEvents(deps: {
     for (;;) {
       const moved = await publishBatch(db, PUBLISH_BATCH)
       total += moved
+      if (moved > 0) for (const wake of wakes) wake()
       if (moved < PUBLISH_BATCH) return total
     }
   }
@@ -72,6 +86,12 @@ export function createEvents(deps: {
     /** Writes facts to the outbox with `trx` that sum up what was announced one by one. */
     record: (trx: Tx, ...facts: NewEvent[]): Promise<void> => insertIntoOutbox(trx, facts, clock.now()),
     publish,
+    /** Has events of these types published soon, and `wake` called whenever some were. */
+    onPublished(types: readonly EventType[], wake: () => void): void {
+      for (const type of types) awaited.add(type)
+      wakes.add(wake)
+    },
+    close: publishing.close,
     /** Published facts, oldest first. */
     list: (query: EventQuery) => listEvents(db.kysely, query),
     /** Deletes facts older than `days` days in bounded portions. */

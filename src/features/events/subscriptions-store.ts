@@ -16,7 +16,7 @@ export async function ensureSubscription(db: Queries, name: string): Promise<voi
     on conflict do nothing`.execute(db)
 }
 
-/** Whether there is an event that the subscription has not looked at, or one whose next try is due. */
+/** Whether there is an event that the subscription has not looked at, or one whose next try is due and that waits for no other. */
 export async function hasWork(
   db: Queries,
   subscription: { name: string; types: readonly EventType[] },
@@ -30,7 +30,10 @@ export async function hasWork(
           lateral (select from events e where e.type = t.type and e.id > s.cursor limit 1) e
       ) or exists (
         select from event_failures f
-        where f.subscription = s.name and f.stuck_at is null and f.retry_at <= ${now}
+        where f.subscription = s.name and f.stuck_at is null and f.retry_at <= ${now} and not exists (
+          select from event_failures b
+          where b.subscription = s.name and b.enrollment_id = f.enrollment_id and b.event_id < f.event_id
+            and b.stuck_at is null and b.retry_at > ${now})
       ))`.execute(db)
   return rows.length > 0
 }

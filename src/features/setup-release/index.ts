@@ -1,2 +1,2 @@
 /** The door of Setup Assistant: phones are held in it, and let go. */
-export { release as releaseFromSetup } from './release.ts'
+export { createSetupRelease, RELEASE_FACTS, type SetupRelease } from './release.ts'

@@ -26,17 +26,39 @@ export async function forget(trx: Tx, enrollmentId: string): Promise<void> {
   await trx.deleteFrom('setup_releases').where('enrollment_id', '=', enrollmentId).execute()
 }
 
-/** A page of what is owed, by enrollment, from after `after`; leaves out what may not be tried again yet. */
-export function listOwed(db: Reader, query: { now: Date; after: string; limit: number }): Promise<Release[]> {
-  return db
+/** A page of the devices whose release is due by its deadline or its next try, by id from after `after`. */
+export async function listDue(
+  db: Reader,
+  query: { now: Date; after: string; limit: number },
+): Promise<string[]> {
+  const rows = await db
     .selectFrom('setup_releases')
-    .selectAll()
+    .select('enrollment_id')
     .where('released_at', 'is', null)
     .where('enrollment_id', '>', query.after)
-    .where((eb) => eb.or([eb('retry_at', 'is', null), eb('retry_at', '<=', query.now)]))
+    .where((eb) => eb(eb.fn.coalesce('retry_at', 'deadline'), '<=', query.now))
     .orderBy('enrollment_id')
     .limit(query.limit)
     .execute()
+  return rows.map(({ enrollment_id }) => enrollment_id)
+}
+
+/** Those of these devices that are owed their release. */
+export async function owedAmong(db: Reader, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const { rows } = await sql<{ id: string }>`
+    select enrollment_id as id from setup_releases
+    where enrollment_id = any(${ids}::text[]) and released_at is null order by 1`.execute(db)
+  return rows.map(({ id }) => id)
+}
+
+/** What a device is or was owed. */
+export function find(trx: Tx, enrollmentId: string): Promise<Release | undefined> {
+  return trx
+    .selectFrom('setup_releases')
+    .selectAll()
+    .where('enrollment_id', '=', enrollmentId)
+    .executeTakeFirst()
 }
 
 /** What is owed to a device, locked; undefined when that is nothing, or another process is at it. */

@@ -106,7 +106,7 @@ describeEachEngine('release from Setup Assistant', (database) => {
   test('a device that leaves is owed nothing', async () => {
     const direct = await world.enrolled({ awaitConfiguration: true })
     const { udid } = direct.facts
-    expect(await owed(udid)).toBeDefined()
+    await world.until(async () => (await owed(udid)) !== undefined, 1_000)
     await direct.checkOut()
     await world.until(async () => (await owed(udid)) === undefined, 1_000)
     expect(await device(udid)).toMatchObject({ state: 'unenrolled' })

@@ -38,13 +38,13 @@ describeEachEngine('subscriptions', (database) => {
     return { clock, lines, events, subscriptions, tell }
   }
 
-  const namesOf = (events: readonly PublishedEvent[]) => events.map(({ user_name }) => user_name)
+  const namesOf = (events: readonly PublishedEvent[]) => events.map(({ user_name }) => user_name ?? '')
 
   test('each event of the types is handled once, in order, from the first start on', async () => {
     const { subscriptions, tell, events } = world(database())
     await tell('before')
     const seen: PublishedEvent[] = []
-    await subscriptions.subscribe('test', ['user.created'], async (event) => void seen.push(event))
+    await subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))
     await subscriptions.run()
     await database().transaction((trx) =>
       events.emit(trx, { type: 'user.deleted', user_name: 'x', data: { user_id: 'x' } }),
@@ -55,12 +55,39 @@ describeEachEngine('subscriptions', (database) => {
     expect(await subscriptions.states()).toEqual([{ name: 'test', behind: 0, stuck: 0 }])
   })
 
+  test('what came together is handled together, soon after it was committed', async () => {
+    const { clock, subscriptions, events } = world(database())
+    const seen: string[][] = []
+    await subscriptions.subscribe('test', ['user.created'], async (batch) => void seen.push(namesOf(batch)))
+    const emit = (type: 'user.created' | 'user.deleted', ...names: string[]) =>
+      database().transaction((trx) =>
+        events.emit(trx, ...names.map((name) => ({ type, user_name: name, data: { user_id: name } }))),
+      )
+    const isSeen = (name: string) =>
+      expect
+        .poll(() => {
+          clock.advance(100)
+          return seen.flat()
+        })
+        .toContain(name)
+    await emit('user.created', 'a', 'b')
+    await emit('user.created', 'c')
+    await isSeen('c')
+    expect(seen).toEqual([['a', 'b', 'c']])
+    await emit('user.deleted', 'x')
+    await emit('user.created', 'd')
+    await isSeen('d')
+    expect(seen).toEqual([['a', 'b', 'c'], ['d']])
+    await events.close()
+    await subscriptions.close()
+  })
+
   test('more than a page of them, and by whichever process is there', async () => {
     const clock = manualClock()
     const [one, two] = [world(database(), clock), world(database(), clock)]
     const seen: PublishedEvent[] = []
     for (const { subscriptions } of [one, two])
-      await subscriptions.subscribe('test', ['user.created'], async (event) => void seen.push(event))
+      await subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))
     const names = Array.from({ length: 450 }, (_, n) => `d${n % 7}-${n}`)
     await one.tell(...names)
     await two.subscriptions.run()
@@ -74,9 +101,9 @@ describeEachEngine('subscriptions', (database) => {
     const { clock, subscriptions, tell, lines } = world(database())
     const seen: PublishedEvent[] = []
     let isBroken = true
-    await subscriptions.subscribe('test', ['user.created'], async (event) => {
-      if (isBroken && event.user_name === 'a-1') throw new Error('not now')
-      seen.push(event)
+    await subscriptions.subscribe('test', ['user.created'], async (events) => {
+      if (isBroken && namesOf(events).includes('a-1')) throw new Error('not now')
+      seen.push(...events)
     })
     await tell('a-1', 'b-1', 'a-2')
     expect(namesOf(seen)).toEqual(['b-1'])
@@ -96,9 +123,9 @@ describeEachEngine('subscriptions', (database) => {
     const { clock, subscriptions, tell, events } = world(database())
     const seen: PublishedEvent[] = []
     let isBroken = true
-    await subscriptions.subscribe('test', ['user.created'], async (event) => {
-      if (isBroken && event.user_name === 'a-1') throw new Error('never')
-      seen.push(event)
+    await subscriptions.subscribe('test', ['user.created'], async (events) => {
+      if (isBroken && namesOf(events).includes('a-1')) throw new Error('never')
+      seen.push(...events)
     })
     await tell('a-1', 'a-2')
     for (let tries = 1; tries < 10; tries++) {
@@ -137,7 +164,7 @@ describeEachEngine('subscriptions', (database) => {
     const [one, two] = [world(database(), clock), world(database(), clock)]
     const seen: PublishedEvent[] = []
     await one.subscriptions.subscribe('test', ['user.created'], () => new Promise(() => undefined))
-    await two.subscriptions.subscribe('test', ['user.created'], async (event) => void seen.push(event))
+    await two.subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))
     void one.tell('a-1')
     await expect
       .poll(() =>

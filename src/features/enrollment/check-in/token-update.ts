@@ -1,14 +1,8 @@
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
-import {
-  writeTokens,
-  type FirstSteps,
-  type TokenOutcome,
-  type TokenWrite,
-} from '../../../db/statements/token-update.ts'
-import { newAppleUuid } from '../../../kernel/ids.ts'
-import { buildCommand, type TokenUpdate } from '../../../protocol/mdm/index.ts'
+import { writeTokens, type TokenOutcome, type TokenWrite } from '../../../db/statements/token-update.ts'
+import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
 import { isRowOf, MOST_MESSAGE_BYTES, spaceOf, type Enrollment } from '../../devices/index.ts'
-import { configurationDeadlineMinutes } from '../../enrollment-policies/index.ts'
+import type { EventData } from '../../events/index.ts'
 import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
 import { sealMessage, sealToken } from '../messages.ts'
 import { tellContested } from '../takeover.ts'
@@ -24,29 +18,15 @@ interface Channel {
 }
 
 const MAX_BATCH = 128
-/** The first push often loses the race against the device's own connection to Apple, so one more follows. */
-const SECOND_PUSH_SECONDS = 60
-
-/**
- * What is asked of every device once it is enrolled (Apple's DeviceInformation queries that any device answers). IMEI and
- * MEID are in ServiceSubscriptions since iOS 14, and at the top for those before it. None of what OS 27 has removed.
- */
-const FIRST_QUERIES = [
-  ...['UDID', 'SerialNumber', 'DeviceName', 'Model', 'ModelName', 'ModelNumber', 'ProductName', 'OSVersion'],
-  ...['BuildVersion', 'IsSupervised', 'DeviceCapacity', 'AvailableDeviceCapacity', 'BatteryLevel'],
-  ...['ServiceSubscriptions', 'IMEI', 'MEID', 'WiFiMAC', 'BluetoothMAC', 'IsCloudBackupEnabled'],
-  ...['IsActivationLockEnabled', 'IsMDMLostModeEnabled', 'AwaitingConfiguration'],
-]
 
 /** Makes what takes TokenUpdates: the first of a device makes its enrollment complete, later ones bring new tokens. */
 export function createTokenUpdates(deps: EnrollmentDeps) {
   const { db, clock, metrics } = deps
-  const first = firstSteps()
   const writes = createGroupCommit<TokenWrite, TokenOutcome | undefined>({
     key: ({ enrollmentId }) => enrollmentId,
     run: (batch) => {
       metrics.batchSize.observe({ statement: 'token_update' }, batch.length)
-      return writeTokens(db, batch, first, clock.now())
+      return writeTokens(db, batch, MOST_MESSAGE_BYTES, clock.now())
     },
     maxBatch: MAX_BATCH,
   })
@@ -54,7 +34,6 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
   async function write(channel: Channel, message: TokenUpdateMessage, from: Sender): Promise<boolean> {
     const { id, deviceId, type } = channel
     const { unlockToken } = message
-    const commandUuid = newAppleUuid()
     const outcome = await writes.submit({
       enrollmentId: id,
       deviceId,
@@ -68,43 +47,24 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
       notOnConsole: message.notOnConsole ?? null,
       raw: sealMessage(deps.secretBox, id, from.raw),
       digest: from.digest,
-      commandUuid,
     })
     if (!outcome) return false
     if (outcome.is_new_voice) await deps.identity.noteUse(db.kysely, deviceId, from.fingerprint)
-    if (outcome.is_device && outcome.tally === 1) tellEnrolled(id, outcome, commandUuid, message, from)
-    else tellUpdated(id, outcome, from)
+    tell(id, outcome, from)
     return true
   }
 
-  function tellUpdated(id: string, { serial_number, tally, type }: TokenOutcome, from: Sender): void {
-    deps.devices.seen(id)
+  function tell(id: string, outcome: TokenOutcome, from: Sender): void {
+    const { serial_number, user_name, attempt_id } = outcome
+    const told = toldBy(outcome)
+    if (told.type === 'device.token_updated') deps.devices.seen(id)
     deps.events.announce({
-      type: 'device.token_updated',
+      ...told,
       enrollment_id: id,
       serial_number,
+      user_name,
+      attempt_id,
       request_id: from.requestId,
-      data: tally === 1 ? { tally, type } : { tally },
-    })
-  }
-
-  function tellEnrolled(
-    id: string,
-    { serial_number, user_name, attempt_id, tally, type }: TokenOutcome,
-    uuid: string,
-    message: TokenUpdateMessage,
-    from: Sender,
-  ): void {
-    deps.push.wake()
-    deps.events.announce({
-      type: 'command.queued',
-      ...{ enrollment_id: id, serial_number },
-      data: { command_uuid: uuid, request_type: 'DeviceInformation', devices: 1 },
-    })
-    deps.events.announce({
-      ...{ type: 'device.enrolled', enrollment_id: id, serial_number, user_name, attempt_id },
-      request_id: from.requestId,
-      data: { tally, type, awaiting_configuration: message.awaitingConfiguration ?? false },
     })
   }
 
@@ -123,16 +83,11 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
   }
 }
 
-function firstSteps(): FirstSteps {
-  const uuid = newAppleUuid()
-  const plist = buildCommand(uuid, 'DeviceInformation', { Queries: FIRST_QUERIES })
-  const at = plist.indexOf(uuid)
-  return {
-    plist: { head: plist.subarray(0, at), tail: plist.subarray(at + uuid.length) },
-    secondPushSeconds: SECOND_PUSH_SECONDS,
-    deadlineMinutes: configurationDeadlineMinutes({ ade: { configuration_deadline_minutes: null } }),
-    mostMessageBytes: MOST_MESSAGE_BYTES,
-  }
+type Told = { [T in TokenOutcome['told_type']]: { type: T; data: EventData<T> } }[TokenOutcome['told_type']]
+
+/** The event that the statement has written. */
+function toldBy({ told_type: type, told_data: data }: TokenOutcome): Told {
+  return { type, data } as Told
 }
 
 /**

@@ -65,6 +65,9 @@ export const DEVICES = {
   'device.token_updated': info('A device has told where it is pushed to', {
     tally,
     type: Type.Optional(type),
+    awaiting_configuration: Type.Optional(
+      flag('True where the device says that it waits in Setup Assistant.'),
+    ),
   }),
   'device.unenrolled': info('The enrollment of a device has ended', {}),
   'message.refused': warn('A message was refused', {

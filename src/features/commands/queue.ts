@@ -1,0 +1,185 @@
+import type { Db, Tx } from '../../db/index.ts'
+import { FIRST_PUSH_AGAIN_MINUTES } from '../../db/statements/push-again.ts'
+import { actOfServer, type Act } from '../../kernel/act.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { Devices } from '../devices/index.ts'
+import type { Events } from '../events/index.ts'
+import type { Push } from '../push/index.ts'
+import { sealBody } from './bodies.ts'
+import { PRIORITIES } from './priorities.ts'
+import * as queue from './queue-store.ts'
+import { findCommand, type Command } from './store.ts'
+
+/** Rows handled by one statement of a background job. */
+const SWEEP_BATCH = 1_000
+
+/** A command about to be queued; `body` is the whole plist as it goes over the wire. */
+export interface NewCommand {
+  uuid: string
+  requestType: string
+  body: Buffer
+  /** Enrollment ids; each must be live. */
+  targets: readonly string[]
+  priority?: keyof typeof PRIORITIES
+  notBefore?: Date
+  expiresAt?: Date
+  /** Commands of our own that mean more than themselves when they are done. */
+  purpose?: 'inventory' | 'unenroll'
+  /** NanoMDM's `nopush`: leave it to the device when it comes. */
+  push?: boolean
+}
+
+interface QueueDeps {
+  db: Db
+  clock: Clock
+  secretBox: SecretBox
+  events: Pick<Events, 'emit'>
+  devices: Pick<Devices, 'liveIds'>
+  push: Pick<Push, 'request'>
+}
+
+/**
+ * Queues a command with `trx` and asks for the pushes. Errors: `conflict` when the uuid was used before or a target is not
+ * enrolled.
+ */
+export async function enqueue(trx: Tx, deps: QueueDeps, act: Act, command: NewCommand): Promise<void> {
+  const targets = [...new Set(command.targets)]
+  const live = await deps.devices.liveIds(trx, targets)
+  const unknown = targets.filter((id) => !live.has(id))
+  if (unknown.length > 0) throw new AppError('conflict', `Not enrolled: ${unknown.slice(0, 10).join(', ')}`)
+  if ((await add(trx, deps, act, [{ ...command, targets }])) === 0)
+    throw new AppError('conflict', `The CommandUUID ${command.uuid} was used before.`)
+}
+
+/**
+ * Queues commands of our own whose UUIDs say what they are for, and are pushed for again after so many seconds. Those that were
+ * queued before are left out, and devices that are not enrolled.
+ */
+export async function enqueueOnce(
+  trx: Tx,
+  deps: QueueDeps,
+  commands: readonly NewCommand[],
+  pushAgainSeconds: number,
+): Promise<void> {
+  const targets = commands.flatMap((command) => command.targets)
+  const live = await deps.devices.liveIds(trx, targets)
+  const wanted = commands.filter((command) => command.targets.every((id) => live.has(id)))
+  await add(trx, deps, actOfServer(), wanted, pushAgainSeconds)
+}
+
+/** Gives how many of the commands are new. */
+async function add(
+  trx: Tx,
+  deps: QueueDeps,
+  act: Act,
+  commands: readonly NewCommand[],
+  pushAgainSeconds = FIRST_PUSH_AGAIN_MINUTES * 60,
+): Promise<number> {
+  const rows = commands.map((command) => toRow(deps, act, command))
+  const added = await queue.insertCommands(trx, rows)
+  const queued = commands.filter(({ uuid }) => added.has(uuid))
+  if (queued.length === 0) return 0
+  await queue.insertDeliveries(trx, [...added], pushAgainSeconds)
+  const pushed = queued.filter(({ push }) => push !== false)
+  const now = pushed.filter(({ notBefore }) => notBefore === undefined)
+  await deps.push.request(
+    trx,
+    now.flatMap(({ targets }) => targets),
+  )
+  for (const { targets, notBefore } of pushed)
+    if (notBefore !== undefined) await deps.push.request(trx, targets, { dueAt: notBefore })
+  await deps.events.emit(
+    trx,
+    ...queued.map(({ uuid, requestType, targets }) => ({
+      type: 'command.queued' as const,
+      act,
+      enrollment_id: targets.length === 1 ? targets[0]! : null,
+      data: { command_uuid: uuid, request_type: requestType, devices: targets.length },
+    })),
+  )
+  return queued.length
+}
+
+function toRow({ clock, secretBox }: QueueDeps, act: Act, command: NewCommand): Command {
+  return {
+    uuid: command.uuid,
+    request_type: command.requestType,
+    purpose: command.purpose ?? null,
+    body: sealBody(secretBox, command.uuid, command.body),
+    priority: PRIORITIES[command.priority ?? 'normal'],
+    not_before: command.notBefore ?? null,
+    expires_at: command.expiresAt ?? null,
+    target_ids: [...command.targets],
+    created_by: nameOf(act),
+    created_at: clock.now(),
+  }
+}
+
+/** Cancels all that is pending for these enrollments: they enrolled anew, left or were removed. */
+export async function cancelAll(
+  trx: Tx,
+  deps: QueueDeps,
+  act: Act,
+  enrollmentIds: readonly string[],
+): Promise<void> {
+  const gone = await queue.cancelPendingOf(trx, enrollmentIds, deps.clock.now())
+  await tellEnd(trx, deps, 'command.cancelled', gone, act)
+}
+
+/** Cancels what has not been sent of a command; returns how many deliveries that were. */
+export function cancel(deps: QueueDeps, uuid: string, act: Act): Promise<number> {
+  return deps.db.transaction(async (trx) => {
+    const command = await findCommand(trx, uuid)
+    if (!command) throw new AppError('not_found', `There is no command ${uuid}.`)
+    const gone = await queue.cancelUnsent(trx, uuid, command.target_ids, deps.clock.now())
+    await tellEnd(trx, deps, 'command.cancelled', gone, act)
+    return gone.length
+  })
+}
+
+/** Ends deliveries whose time has run out. A background job. */
+export function expire(deps: QueueDeps): Promise<void> {
+  return sweep(deps.db, async (trx) => {
+    const gone = await queue.expireDue(trx, deps.clock.now(), SWEEP_BATCH)
+    await tellEnd(trx, deps, 'command.expired', gone, actOfServer())
+    return gone.length
+  })
+}
+
+/** Asks again for pushes to enrollments that should have come for their commands. A background job. */
+export function pushAgain(deps: QueueDeps): Promise<void> {
+  return sweep(deps.db, async (trx) => {
+    const ids = await queue.takePushDue(trx, deps.clock.now(), SWEEP_BATCH)
+    await deps.push.request(trx, ids)
+    return ids.length
+  })
+}
+
+/** Deletes commands older than `days` days that are nowhere pending; their results go with their partitions. */
+export function forget(deps: QueueDeps, days: number): Promise<void> {
+  const before = addTime(deps.clock.now(), -days, 'day')
+  return sweep(deps.db, (trx) => queue.deleteCommandsBefore(trx, before, SWEEP_BATCH))
+}
+
+/** Does a part of the work in a transaction of its own until less than a whole part was left. */
+async function sweep(db: Db, part: (trx: Tx) => Promise<number>): Promise<void> {
+  while ((await db.transaction(part)) >= SWEEP_BATCH);
+}
+
+/** Who asked for a command, as it is told of that: null = the server itself. */
+export function nameOf({ by }: Act): string | null {
+  return by && `${by.kind}:${by.id}`
+}
+
+function tellEnd(
+  trx: Tx,
+  { events }: QueueDeps,
+  type: 'command.cancelled' | 'command.expired',
+  ended: readonly { enrollment_id: string; command_uuid: string; request_type: string | null }[],
+  act: Act,
+): Promise<void> {
+  const facts = ended.map(({ enrollment_id, ...data }) => ({ type, act, enrollment_id, data }))
+  return events.emit(trx, ...facts)
+}

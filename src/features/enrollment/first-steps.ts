@@ -1,0 +1,42 @@
+import { appleUuidOf } from '../../kernel/ids.ts'
+import { buildCommand } from '../../protocol/mdm/index.ts'
+import type { PublishedEvent } from '../events/index.ts'
+import type { EnrollmentDeps } from './deps.ts'
+
+/** The first push often loses the race against the device's own connection to Apple, so one more follows. */
+const SECOND_PUSH_SECONDS = 60
+
+/**
+ * What is asked of every device once it is enrolled (Apple's DeviceInformation queries that any device answers). IMEI and
+ * MEID are in ServiceSubscriptions since iOS 14, and at the top for those before it. None of what OS 27 has removed.
+ */
+const FIRST_QUERIES = [
+  ...['UDID', 'SerialNumber', 'DeviceName', 'Model', 'ModelName', 'ModelNumber', 'ProductName', 'OSVersion'],
+  ...['BuildVersion', 'IsSupervised', 'DeviceCapacity', 'AvailableDeviceCapacity', 'BatteryLevel'],
+  ...['ServiceSubscriptions', 'IMEI', 'MEID', 'WiFiMAC', 'BluetoothMAC', 'IsCloudBackupEnabled'],
+  ...['IsActivationLockEnabled', 'IsMDMLostModeEnabled', 'AwaitingConfiguration'],
+]
+
+/** Subscription on `device.enrolled`: a device is asked what it is. */
+export function takeFirstSteps(deps: EnrollmentDeps, enrolled: readonly PublishedEvent[]): Promise<void> {
+  return deps.db.transaction((trx) =>
+    deps.commands.enqueueOnce(trx, enrolled.flatMap(firstCommand), SECOND_PUSH_SECONDS),
+  )
+}
+
+/** The CommandUUIDs of what a device is asked upon an event of type `device.enrolled`. */
+export function firstCommandsOf({ id, at, enrollment_id }: PublishedEvent): string[] {
+  return [appleUuidOf(`${enrollment_id} ${at.toISOString()} ${id} DeviceInformation`)]
+}
+
+function firstCommand(event: PublishedEvent) {
+  const target = event.enrollment_id
+  if (target === null) return []
+  return firstCommandsOf(event).map((uuid) => ({
+    uuid,
+    requestType: 'DeviceInformation',
+    body: buildCommand(uuid, 'DeviceInformation', { Queries: FIRST_QUERIES }),
+    targets: [target],
+    purpose: 'inventory' as const,
+  }))
+}
