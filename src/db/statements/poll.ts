@@ -1,5 +1,6 @@
 import type { Db } from '../database.ts'
 import { batchStatement, byPlace } from './batch.ts'
+import { CALLER } from './caller.ts'
 import { AFTER_SENT, afterNotNow } from './push-again.ts'
 
 // The statement that carries nearly all of the traffic, for a whole batch of requests: a poll must cost one round trip and one
@@ -81,9 +82,7 @@ with input as materialized (
     case when e.parent_id is null then e.unregistered_at is not null
       else exists (select from enrollments d where d.id = e.parent_id and d.unregistered_at is not null) end as was_gone
   from input i
-  join enrollment_certificates c
-    on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
-  join enrollments e on e.id = i.id and e.unenrolled_at is null and (e.id = i.device or e.parent_id = i.device)
+  ${CALLER} and e.unenrolled_at is null
   left join lateral (
     select p.command_uuid, p.sends from pending_deliveries p
     where p.enrollment_id = i.id and p.command_uuid is distinct from i.uuid

@@ -1,6 +1,7 @@
 import type { Db } from '../database.ts'
 import type { EnrollmentsTable } from '../tables/devices.ts'
 import { batchStatement, byPlace } from './batch.ts'
+import { CALLER } from './caller.ts'
 
 /** A TokenUpdate, ready for the statement. */
 export interface TokenWrite {
@@ -67,9 +68,7 @@ with input as materialized (
     e.message_digest is distinct from i.digest as is_changed,
     e.messages_since is null or e.messages_since <= ${given.at} - interval '1 day' as is_new_day
   from input i
-  join enrollment_certificates c
-    on c.enrollment_id = i.device and c.fingerprint = i.fingerprint and c.state = 'active'
-  join enrollments e on e.id = i.id and (e.id = i.device or e.parent_id = i.device) and e.type = i.type
+  ${CALLER} and e.type = i.type
   order by i.id
 ), updated as (
   update enrollments e set push_token = i.token, push_magic = i.magic,

@@ -35,9 +35,6 @@ export interface EnrollmentDeps {
   instanceId: string
 }
 
-/** What the device is answered: welcome, refused, or told that it is not enrolled any more. */
-export type Verdict = { ok: true } | { ok: false; status: 400 | 403; reason: string; unrecognized?: boolean }
-
 /** What a message came with, besides what it says. */
 export interface Sender {
   fingerprint: Buffer

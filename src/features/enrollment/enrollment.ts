@@ -1,3 +1,5 @@
+import type { ChannelIdentity } from '../../protocol/mdm/index.ts'
+import { findCaller } from './caller.ts'
 import { authenticate } from './check-in/authenticate.ts'
 import { createTokenUpdates } from './check-in/token-update.ts'
 import { bootstrapToken, checkOut, setBootstrapToken } from './channel-messages.ts'
@@ -7,7 +9,6 @@ import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
 import { openToken } from './messages.ts'
-import { tellContested } from './takeover.ts'
 
 /** How a device gets in, stays in and leaves. */
 export type Enrollment = ReturnType<typeof createEnrollment>
@@ -26,9 +27,9 @@ export function createEnrollment(deps: EnrollmentDeps) {
     bootstrapToken: (id: string) => bootstrapToken(deps, id),
     /** An UnlockToken from how it is kept. */
     openUnlockToken: (id: string, sealed: Buffer) => openToken(secretBox, id, 'unlock', sealed),
-    /** Tells of a certificate that speaks although another device has its place; see `tellContested`. */
-    tellContested: (enrollmentId: string, from: Pick<Sender, 'fingerprint' | 'requestId'>) =>
-      deps.db.transaction((trx) => tellContested(trx, deps, { enrollmentId, ...from })),
+    /** See `findCaller`. */
+    findCaller: (from: Pick<Sender, 'fingerprint' | 'requestId'>, identity: ChannelIdentity) =>
+      deps.db.transaction((trx) => findCaller(trx, deps, from, identity)),
     /** Finishes an enrollment whose profile the device has acknowledged to have removed. */
     finishRemoval: (id: string) => finishRemoval(deps, id),
     /** A background job: ends enrollments that never got beyond Authenticate. */

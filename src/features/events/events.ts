@@ -1,5 +1,4 @@
 import { afterCommit, type Db, type Tx } from '../../db/index.ts'
-import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { addTime } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -9,7 +8,7 @@ import { CATALOGUE, type EventType } from './catalogue.ts'
 import type { Kind } from './catalogue/kind.ts'
 import { createSerials } from './serials.ts'
 import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
-import type { NewEvent } from './types.ts'
+import { withMaker, type NewEvent } from './types.ts'
 
 /** Facts moved in one transaction of the publisher; small, so that other statements wait briefly on one connection. */
 const PUBLISH_BATCH = 500
@@ -43,12 +42,12 @@ export function createEvents(deps: {
   /** Writes one log line and counts, for facts that stand in no transaction or were written by another statement. */
   function announce(event: NewEvent): void {
     metrics.events.inc({ type: event.type, reason: event.reason ?? '' }, devicesIn(event))
-    const { type, data, act, ...fields } = serials.add(event)
+    const { type, data, ...fields } = withMaker(serials.add(event))
     if (awaited.has(type)) publishing.wake()
     const { level } = CATALOGUE[type]
     if (log.isLevelEnabled(level))
       log[level](
-        { event: type, ...withoutNulls({ ...fields, ...actFields(act) }), ...data },
+        { event: type, ...withoutNulls(fields), ...data },
         sentenceOf(event),
       )
   }
@@ -108,10 +107,6 @@ function devicesIn({ type, data }: NewEvent): number {
   const members: Record<string, unknown> = data ?? {}
   const count = devices === undefined ? undefined : members[devices]
   return typeof count === 'number' ? count : 1
-}
-
-function actFields(act: Act | undefined) {
-  return act && { by: act.by, via: act.via, request_id: act.request_id }
 }
 
 function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> {

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../../db/index.ts'
 import { jsonText, within } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { EventType } from './catalogue.ts'
-import type { NewEvent, PublishedEvent } from './types.ts'
+import { withMaker, type NewEvent, type PublishedEvent } from './types.ts'
 
 /** Serialises publishers of all processes; an arbitrary number that nothing else locks. */
 const PUBLISHER_LOCK = 7_203_001
@@ -15,16 +15,10 @@ export async function insertIntoOutbox(trx: Tx, events: readonly NewEvent[], at:
     insert into event_outbox (type, at, by, via, enrollment_id, serial_number, user_name, reason, attempt_id, data)
     select type, ${at}::timestamptz, by, via, enrollment_id, serial_number, user_name, reason, attempt_id,
       coalesce(data, '{}')
-    from json_to_recordset(${jsonText(events.map(withActor))}::json) as e (type text, by jsonb, via text,
+    from json_to_recordset(${jsonText(events.map(withMaker))}::json) as e (type text, by jsonb, via text,
       enrollment_id text, serial_number text, user_name text, reason text, attempt_id text, data jsonb)`.execute(
     trx,
   )
-}
-
-function withActor({ act, ...fact }: NewEvent) {
-  // What has no act came with the request of a device, or of itself.
-  const { by = null, via = fact.request_id === undefined ? 'job' : 'device' } = act ?? {}
-  return { ...fact, by, via }
 }
 
 /**

@@ -30,6 +30,12 @@ export type NewEvent<T extends EventType = EventType> = T extends EventType
   ? Circumstances & { type: T } & DataOf<T>
   : never
 
+/** The fact with who made it, and through what: the act of a change; else the device of the request, or a job. */
+export function withMaker({ act, ...fact }: NewEvent) {
+  const { by = null, via = fact.request_id === undefined ? 'job' : 'device' } = act ?? {}
+  return { ...fact, by, via, request_id: act?.request_id ?? fact.request_id }
+}
+
 /** A published fact; `id` rises in commit order. */
 export interface PublishedEvent {
   id: number

@@ -6,12 +6,10 @@ import {
   buildUserAuthenticateChallenge,
   type ReadCheckin,
 } from '../../protocol/mdm/index.ts'
-import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
-import type { Enrollment } from '../enrollment/index.ts'
+import { refused, type Enrollment, type Refused, type Verdict } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
 import type { SettingsDoor } from '../settings/index.ts'
-import { findCaller, type Refused } from './verdict.ts'
 
 export interface CheckinDeps {
   db: Db
@@ -19,7 +17,6 @@ export interface CheckinDeps {
   events: Events
   settings: SettingsDoor
   devices: Devices
-  identity: DeviceIdentity
   enrollment: Enrollment
 }
 
@@ -39,8 +36,7 @@ const EMPTY: CheckinAnswer = { status: 200, body: null }
 export function createCheckin(deps: CheckinDeps) {
   /** The messages that only an enrolled channel may send, answered for the channel as it is known here. */
   async function enrolled(message: EnrolledMessage, from: From): Promise<CheckinAnswer> {
-    const { tellContested } = deps.enrollment
-    const caller = await findCaller({ ...deps, tellContested, db: deps.db.kysely }, from, senderOf(message))
+    const caller = await deps.enrollment.findCaller(from, senderOf(message))
     if ('reason' in caller) {
       // A device that acknowledged the removal of its profile may still say goodbye.
       return message.messageType === 'CheckOut' && caller.unrecognized ? EMPTY : caller
@@ -61,7 +57,7 @@ export function createCheckin(deps: CheckinDeps) {
       case 'UserAuthenticate':
         return userAuthenticate(message.digestResponse !== undefined)
       case 'GetToken':
-        return { status: 400, reason: 'service_unknown', unrecognized: false }
+        return refused('service_unknown', { status: 400 })
       case 'DeclarativeManagement':
         return { status: 404, body: null, reason: 'declarations_not_managed' }
       case 'ReturnToService':
@@ -99,7 +95,6 @@ function senderOf(message: EnrolledMessage): EnrolledMessage['identity'] {
     : identity
 }
 
-function fromVerdict(verdict: Awaited<ReturnType<Enrollment['authenticate']>>): CheckinAnswer {
-  if (verdict.ok) return EMPTY
-  return { status: verdict.status, reason: verdict.reason, unrecognized: verdict.unrecognized ?? false }
+function fromVerdict(verdict: Verdict): CheckinAnswer {
+  return verdict ?? EMPTY
 }

@@ -13,9 +13,8 @@ import { packBytes, type ReadResult } from '../../protocol/mdm/index.ts'
 import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
-import type { Enrollment } from '../enrollment/index.ts'
+import { refused, type Enrollment, type Refused } from '../enrollment/index.ts'
 import type { EventData, Events } from '../events/index.ts'
-import { findCaller, type Refused } from './verdict.ts'
 
 /** Polls in one statement. */
 const MAX_BATCH = 128
@@ -32,7 +31,7 @@ interface ConnectDeps {
   devices: Devices
   commands: Pick<Commands, 'openBody'>
   identity: DeviceIdentity
-  enrollment: Pick<Enrollment, 'finishRemoval' | 'tellContested'>
+  enrollment: Pick<Enrollment, 'findCaller' | 'finishRemoval'>
 }
 
 /** The next command's plist, an empty answer, or a refusal. */
@@ -67,14 +66,13 @@ export function createConnect(deps: ConnectDeps) {
     const poll = toPoll(message, from.fingerprint)
     let outcome = await submit(poll)
     if (!outcome) {
-      const { tellContested } = deps.enrollment
-      const caller = await findCaller({ ...deps, tellContested, db: db.kysely }, from, message.identity)
+      const caller = await deps.enrollment.findCaller(from, message.identity)
       if ('reason' in caller) return caller
       poll.enrollmentId = caller.id
       poll.deviceId = caller.deviceId
       outcome = await submit(poll)
       // The enrollment ended between the two.
-      if (!outcome) return { status: 403, reason: 'enrollment_ended', unrecognized: false }
+      if (!outcome) return refused('enrollment_ended')
     }
     await follow(poll, outcome, from.requestId)
     const { next_uuid, next_body, serial_number } = outcome

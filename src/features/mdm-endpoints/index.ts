@@ -1,13 +1,19 @@
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { MessageReader } from '../../protocol/mdm/index.ts'
 import type { Commands } from '../commands/index.ts'
+import type { DeviceIdentity } from '../device-identity/index.ts'
 import { createCheckin, type CheckinDeps } from './checkin.ts'
 import { createConnect } from './connect.ts'
 import { mdmRoutes } from './routes.ts'
 
 /** Makes the device endpoints: their routes, and what shutdown waits for. */
 export function createMdmEndpoints(
-  deps: CheckinDeps & { metrics: Metrics; reader: MessageReader; commands: Commands },
+  deps: CheckinDeps & {
+    metrics: Metrics
+    reader: MessageReader
+    commands: Commands
+    identity: DeviceIdentity
+  },
 ) {
   const checkin = createCheckin(deps)
   const connect = createConnect(deps)

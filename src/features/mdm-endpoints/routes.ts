@@ -8,10 +8,10 @@ import {
   UnreadableMessage,
 } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
+import { refused, type Refused } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
 import type { createCheckin } from './checkin.ts'
 import type { createConnect } from './connect.ts'
-import type { Refused } from './verdict.ts'
 
 const PLIST = 'application/xml; charset=utf-8'
 /** The one document by which a device learns that it is not enrolled here any more (Apple, MDM error codes). */
@@ -79,15 +79,15 @@ function createHandler(deps: MdmEndpointsDeps) {
     }
   }
 
-  function refuse(request: FastifyRequest, reply: FastifyReply, refused: Refused, enrollmentId?: string) {
+  function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refused, enrollmentId?: string) {
     deps.events.announce({
       type: 'message.refused',
-      reason: refused.reason,
+      reason: refusal.reason,
       request_id: request.id,
       ...(enrollmentId !== undefined && { enrollment_id: enrollmentId }),
     })
-    if (refused.unrecognized) return reply.code(403).type('application/json').send(UNRECOGNIZED)
-    return reply.code(refused.status).send()
+    if (refusal.unrecognized) return reply.code(403).type('application/json').send(UNRECOGNIZED)
+    return reply.code(refusal.status).send()
   }
 
   return async (request: FastifyRequest, reply: FastifyReply) => {
@@ -112,5 +112,5 @@ function laneOf({ fingerprint }: Caller): string {
 /** Nobody of ours: a stranger's certificate is refused, anything unreadable is a bad request. */
 function unidentified(problem: string): Refused {
   const isStranger = problem === 'foreign' || problem.startsWith('client_certificate')
-  return { status: isStranger ? 403 : 400, reason: problem, unrecognized: false }
+  return refused(problem, { status: isStranger ? 403 : 400 })
 }

@@ -4,12 +4,14 @@ import { actOfServer } from '../../../kernel/act.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { NewStep } from '../../attempts/index.ts'
-import { isRowOf, rowIds, spaceOf, type Enrollment } from '../../devices/index.ts'
-import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
+import { rowIds, spaceOf, type Enrollment } from '../../devices/index.ts'
+import { bindingOf } from '../caller.ts'
+import type { EnrollmentDeps, Sender } from '../deps.ts'
 import { endEnrollment } from '../end.ts'
 import { HALF_ENROLLED_MINUTES } from '../../devices/index.ts'
 import { sealMessage } from '../messages.ts'
-import { mayReplace, tellContested, tellTakeoverRefused } from '../takeover.ts'
+import { mayReplace, tellTakeoverRefused } from '../takeover.ts'
+import { refused, type Verdict } from '../verdict.ts'
 import { isAutomated } from '../../entry/index.ts'
 import { checkSameDevice, checkUser, type Applicant, type Refusal } from './admission.ts'
 import { beginAnew, factsOf } from './begin-anew.ts'
@@ -38,7 +40,6 @@ interface Answer {
   ask?: string
 }
 
-const WELCOME: Verdict = { ok: true }
 /** Somebody else was let in at the same moment as a device of this id: what is right now is decided anew. */
 const AGAIN = new Error('an enrollment of this id has begun meanwhile')
 
@@ -74,18 +75,15 @@ async function decide(
   const applicant: Applicant = { deviceId, type, udid, serial_number, topic }
   const arrival = await lock(trx, from.fingerprint, applicant)
   const bindings = arrival?.bindings ?? (await deps.identity.bindings(trx, from.fingerprint))
-  const own = bindings.find((binding) => isRowOf(binding.enrollment_id, deviceId))
-  if (!own && bindings.length > 0) return refused('certificate_mismatch')
-  if (own?.state === 'ended') return refused('enrollment_ended', true)
-  if (own?.state === 'replaced') {
-    await tellContested(trx, deps, { enrollmentId: own.enrollment_id, ...from })
-    return refused('certificate_replaced')
+  if (bindings.length > 0) {
+    const own = await bindingOf(trx, deps, bindings, { deviceId, ...from })
+    if ('reason' in own) return { verdict: own }
+    // The device itself: it repeats a message whose answer it lost, took a renewed profile, or installs its profile anew.
+    return { verdict: await updateOwn(trx, deps, own.enrollment_id, { applicant, message, from }) }
   }
-  // The device itself: it repeats a message whose answer it lost, took a renewed profile, or installs its profile anew.
-  if (own) return { verdict: await updateOwn(trx, deps, own.enrollment_id, { applicant, message, from }) }
-  if (!arrival) return refused('certificate_unknown')
+  if (!arrival) return { verdict: refused('certificate_unknown') }
   const { attempt } = arrival
-  if (attempt.outcome !== 'in_progress') return refused(attempt.reason ?? 'attempt_closed')
+  if (attempt.outcome !== 'in_progress') return { verdict: refused(attempt.reason ?? 'attempt_closed') }
 
   const entrant = { ...arrival, applicant, message, from, linkId: attempt.link_id }
   const judged = await judge(trx, deps, entrant)
@@ -152,7 +150,7 @@ async function reject(
   await deps.attempts.reject(trx, attempt.id, { step, ...refusal, request_id: requestId })
   const isAsked = owner !== undefined && (await tellTakeoverRefused(trx, deps, { owner, attempt, requestId }))
   const status = refusal.reason === 'topic_mismatch' ? 400 : 403
-  return { verdict: { ok: false, status, reason: refusal.reason }, ...(isAsked && { ask: owner.id }) }
+  return { verdict: refused(refusal.reason, { status }), ...(isAsked && { ask: owner.id }) }
 }
 
 /** Lets the device in if the link still has a use. */
@@ -178,7 +176,7 @@ async function start(trx: Tx, deps: EnrollmentDeps, entrant: Entrant, admission:
   const id = taken?.id ?? newRowId(entrant)
   for (const groupId of new Set(entrant.groupIds)) await deps.groups.addMember(trx, groupId, id)
   await tellClaimed(trx, deps, entrant, id)
-  return { verdict: WELCOME }
+  return { verdict: undefined }
 }
 
 /** Writes down that the device was let in, and tells it. Throws AGAIN when there is a row of its id that was not there before. */
@@ -280,9 +278,10 @@ async function updateOwn(
   { applicant, message, from }: Pick<Entrant, 'applicant' | 'message' | 'from'>,
 ): Promise<Verdict> {
   const enrollment = await deps.devices.lockEnrollment(trx, id)
-  if (!enrollment || enrollment.unenrolled_at !== null) return refused('enrollment_ended', true).verdict
-  if (enrollment.type !== applicant.type) return refused('certificate_mismatch').verdict
-  if (enrollment.topic !== applicant.topic) return { ok: false, status: 400, reason: 'topic_mismatch' }
+  if (!enrollment || enrollment.unenrolled_at !== null)
+    return refused('enrollment_ended', { unrecognized: true })
+  if (enrollment.type !== applicant.type) return refused('certificate_mismatch')
+  if (enrollment.topic !== applicant.topic) return refused('topic_mismatch', { status: 400 })
   const now = deps.clock.now()
   const change = { ...factsOf(message), unregistered_at: null, updated_at: now }
   await deps.devices.updateEnrollment(trx, enrollment.id, change)
@@ -294,9 +293,5 @@ async function updateOwn(
     raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
   }
   await deps.devices.keepMessage(trx, kept, from.digest)
-  return WELCOME
-}
-
-function refused(reason: string, unrecognized = false): Answer {
-  return { verdict: { ok: false, status: 403, reason, ...(unrecognized && { unrecognized }) } }
+  return undefined
 }

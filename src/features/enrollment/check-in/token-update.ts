@@ -1,11 +1,12 @@
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
 import { writeTokens, type TokenOutcome, type TokenWrite } from '../../../db/statements/token-update.ts'
 import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
-import { isRowOf, MOST_MESSAGE_BYTES, spaceOf, type Enrollment } from '../../devices/index.ts'
+import { MOST_MESSAGE_BYTES, type Enrollment } from '../../devices/index.ts'
 import type { EventData } from '../../events/index.ts'
-import type { EnrollmentDeps, Sender, Verdict } from '../deps.ts'
+import { findSpeaker } from '../caller.ts'
+import type { EnrollmentDeps, Sender } from '../deps.ts'
+import { refused, type Refused, type Verdict } from '../verdict.ts'
 import { sealMessage, sealToken } from '../messages.ts'
-import { tellContested } from '../takeover.ts'
 import { userChannel } from './user-channel.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
@@ -71,12 +72,11 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
   return {
     /** Takes a TokenUpdate. */
     async tokenUpdate(message: TokenUpdateMessage, from: Sender): Promise<Verdict> {
-      if (await write(message.identity, message, from)) return { ok: true }
+      if (await write(message.identity, message, from)) return undefined
       const found = await findChannel(deps, message, from)
-      if ('ok' in found) return found
-      if (await write(found, message, from)) return { ok: true }
-      // The enrollment ended between the two.
-      return { ok: false, status: 403, reason: 'enrollment_ended' }
+      if ('reason' in found) return found
+      // The enrollment may have ended between the two.
+      return (await write(found, message, from)) ? undefined : refused('enrollment_ended')
     },
     /** Answers when nothing is in flight any more. */
     idle: writes.idle,
@@ -98,29 +98,17 @@ function findChannel(
   deps: EnrollmentDeps,
   message: TokenUpdateMessage,
   from: Sender,
-): Promise<Verdict | Channel> {
+): Promise<Refused | Channel> {
   return deps.db.transaction(async (trx) => {
-    const bindings = await deps.identity.bindings(trx, from.fingerprint)
     const { id, deviceId } = message.identity
-    const own = bindings.find((binding) => isRowOf(binding.enrollment_id, deviceId))
-    if (!own) {
-      const reason = bindings.length > 0 ? 'certificate_mismatch' : 'certificate_unbound'
-      return { ok: false, status: 403, reason }
-    }
-    if (own.state === 'replaced') {
-      await tellContested(trx, deps, { enrollmentId: own.enrollment_id, ...from })
-      return { ok: false, status: 403, reason: 'certificate_replaced' }
-    }
-    const device = await deps.devices.lockEnrollment(trx, own.enrollment_id)
-    if (own.state === 'ended' || !device || device.unenrolled_at !== null)
-      return { ok: false, status: 403, reason: 'enrollment_ended', unrecognized: true }
-    if (spaceOf(device.type) !== spaceOf(message.identity.type))
-      return { ok: false, status: 403, reason: 'certificate_mismatch' }
+    const speaker = await findSpeaker(trx, deps, from, message.identity)
+    if ('reason' in speaker) return speaker
+    const { device } = speaker
     if (device.topic !== message.topic) return refuseTopic(trx, deps, device, message.topic, from.requestId)
     if (id === deviceId) return { id: device.id, deviceId: device.id, type: device.type }
-    if (device.token_update_tally === 0) return { ok: false, status: 400, reason: 'device_not_enrolled' }
+    if (device.token_update_tally === 0) return refused('device_not_enrolled', { status: 400 })
     const channel = await userChannel(trx, deps, device, message)
-    if (channel.type !== message.identity.type) return { ok: false, status: 403, reason: 'owned_by_another' }
+    if (channel.type !== message.identity.type) return refused('owned_by_another')
     return { id: channel.id, deviceId: device.id, type: channel.type }
   })
 }
@@ -131,7 +119,7 @@ async function refuseTopic(
   device: Enrollment,
   topic: string,
   requestId: string,
-): Promise<Verdict> {
+): Promise<Refused> {
   if (device.token_update_tally === 0 && device.attempt_id !== null)
     await deps.attempts.reject(trx, device.attempt_id, {
       step: 'token_update',
@@ -139,5 +127,5 @@ async function refuseTopic(
       detail: { topic, expected: device.topic },
       request_id: requestId,
     })
-  return { ok: false, status: 400, reason: 'topic_mismatch' }
+  return refused('topic_mismatch', { status: 400 })
 }
