@@ -145,7 +145,7 @@ describeEachEngine('what a device can write', (database) => {
 
   test('the plist of a command is sealed in the database, and reaches the device as it was given', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const { udid } = device.facts
     const { body: queued } = await world.api('POST', '/commands', {
       request_type: 'DeviceLock',

@@ -87,7 +87,7 @@ describeEachEngine('who is calling', (database) => {
 
   test('after a new enrollment the old certificate is refused, and nothing of the old one is left', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const before = identityOf(device)
     await device.signIn({ UserID: 'USER-1', UserShortName: 'ada' })
     const { body } = await world.api('POST', '/commands', {
@@ -124,7 +124,7 @@ describeEachEngine('who is calling', (database) => {
 
   test('an enrollment profile that is installed again as an update resets nothing', async () => {
     const device = await world.enrolled({ authenticateOnUpdate: true })
-    await device.poll()
+    await world.introduced(device)
     const before = (await world.api('GET', `/devices/${device.facts.udid}`)).body
     await device.updateToken()
     await device.updateToken({ withUnlockToken: false })

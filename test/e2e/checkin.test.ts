@@ -118,7 +118,7 @@ describeEachEngine('check-in', (database) => {
 
   test('a device that acknowledged the removal of its profile may say CheckOut after it', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     expect((await world.api('POST', `/devices/${device.facts.udid}/unenroll`)).status).toBe(202)
     const session = await device.poll()
     expect(session.end).toBe('removed')

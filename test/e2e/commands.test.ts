@@ -24,7 +24,7 @@ describeEachEngine('commands', (database) => {
 
   test('are delivered by priority, and in their order within one', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const low = await send(device.facts.udid, { priority: 'low' })
     const first = await send(device.facts.udid)
     const second = await send(device.facts.udid)
@@ -38,7 +38,7 @@ describeEachEngine('commands', (database) => {
 
   test('wait for not_before, and expire at expires_at', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const now = world.clock.now().getTime()
     const later = await send(device.facts.udid, { not_before: new Date(now + 10 * MINUTE).toISOString() })
     const short = await send(device.facts.udid, {
@@ -59,7 +59,7 @@ describeEachEngine('commands', (database) => {
 
   test('can be cancelled until they are sent', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const uuid = await send(device.facts.udid)
     expect((await world.api('DELETE', `/commands/${uuid}`)).status).toBe(204)
     expect((await stateOf(uuid)).state).toBe('cancelled')
@@ -72,7 +72,7 @@ describeEachEngine('commands', (database) => {
   test('NotNow is not repeated in its session, tried again at the next Idle, and pushed for after 15 minutes', async () => {
     const script = { ProfileList: ['NotNow', 'NotNow', 'Acknowledged'] as const }
     const device = await world.enrolled({ mood: { script } })
-    await device.poll()
+    await world.introduced(device)
     const refused = await send(device.facts.udid, { request_type: 'ProfileList' })
     const other = await send(device.facts.udid)
     const session = await device.poll()
@@ -136,7 +136,7 @@ describeEachEngine('commands', (database) => {
 
   test('plain base64 is data where the schema says so', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const uuid = await send(device.facts.udid, {
       request_type: 'InstallProfile',
       command: { Payload: Buffer.from('profile').toString('base64') },
@@ -147,7 +147,7 @@ describeEachEngine('commands', (database) => {
 
   test('a command of a user channel reaches that channel alone', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     const { channel } = await device.signIn({ UserID: 'AAAA-1', UserShortName: 'ada', UserLongName: 'Ada' })
     const id = `${device.facts.udid}:AAAA-1`
     expect((await world.api('GET', `/devices/${encodeURIComponent(id)}`)).body).toMatchObject({
@@ -166,7 +166,7 @@ describeEachEngine('commands', (database) => {
 
   test('10 MB of apps are kept, and shown in pages', async () => {
     const device = await world.enrolled({ appCount: 12_000 })
-    await device.poll()
+    await world.introduced(device)
     await send(device.facts.udid, { request_type: 'InstalledApplicationList' })
     await device.poll()
     const first = await world.api('GET', `/devices/${device.facts.udid}/apps?limit=1000`)

@@ -88,7 +88,7 @@ describeEachEngine('hostile devices', (database) => {
   beforeAll(async () => {
     world = await startTestApp({ db: database() })
     device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     before = await state()
   })
   afterAll(() => world.close())

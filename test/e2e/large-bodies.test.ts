@@ -17,7 +17,7 @@ describeEachEngine('signatures and large bodies', (database) => {
   beforeAll(async () => {
     world = await startTestApp({ db: database() })
     device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
   })
   afterAll(() => world.close())
 

@@ -11,7 +11,7 @@ describeEachEngine("Callers of NanoMDM's API", (database) => {
   beforeAll(async () => {
     world = await startTestApp({ db: database() })
     device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
   })
   afterAll(() => world.close())
 

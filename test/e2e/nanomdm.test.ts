@@ -15,8 +15,8 @@ describeEachEngine("NanoMDM's API", (database) => {
     world = await startTestApp({ db: database() })
     device = await world.enrolled()
     other = await world.enrolled()
-    await device.poll()
-    await other.poll()
+    await world.introduced(device)
+    await world.introduced(other)
   })
   afterAll(() => world.close())
 

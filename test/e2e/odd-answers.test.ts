@@ -17,7 +17,7 @@ describeEachEngine('what devices answer that is odd', (database) => {
   })
   beforeEach(async () => {
     device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
   })
   afterAll(() => world.close())
 

@@ -67,7 +67,7 @@ describeEachEngine('operator API', (database) => {
 
   test('a POST that is repeated with its Idempotency-Key is done once', async () => {
     const device = await world.enrolled()
-    await device.poll()
+    await world.introduced(device)
     for (const [path, body] of [
       ['/commands', { request_type: 'DeviceLock', device_ids: [device.facts.udid] }],
       ['/enrollment-links', { uses: 3 }],

@@ -75,7 +75,7 @@ describeEachEngine('large bodies of operators', (database) => {
     { timeout: 120_000 },
     async () => {
       const device = await world.enrolled()
-      await device.poll()
+      await world.introduced(device)
       const profile = Buffer.alloc(9 * 1024 * 1024, 65).toString('base64')
       const command = {
         request_type: 'InstallProfile',

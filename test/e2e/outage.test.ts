@@ -37,7 +37,7 @@ const ready = async () => (await fetch(`${world.url}/readyz`)).status
 
 test('while the database is gone devices are told to come later, and then everything goes on', async () => {
   const devices = [await world.enrolled(), await world.enrolled(), await world.enrolled()]
-  for (const device of devices) await device.poll()
+  for (const device of devices) await world.introduced(device)
   const ids = devices.map(({ facts }) => facts.udid)
   const { body: command } = await world.api('POST', '/commands', {
     request_type: 'DeviceLock',
@@ -120,7 +120,7 @@ test('while the database is gone devices are told to come later, and then everyt
 
 test('a result whose commit was cut off is answered with 503 and taken when it comes again, once', async () => {
   const device = await world.enrolled()
-  await device.poll()
+  await world.introduced(device)
   const { udid } = device.facts
   for (let count = 0; count < 5; count++) {
     const { body } = await world.api('POST', '/commands', { request_type: 'DeviceLock', device_ids: [udid] })
@@ -143,7 +143,7 @@ test('a result whose commit was cut off is answered with 503 and taken when it c
 
 test('the server works on after all that, and pushes what was waiting', async () => {
   const device = await world.enrolled()
-  await device.poll()
+  await world.introduced(device)
   await proxy.cut()
   world.clock.advance(5_000)
   await proxy.restore()

@@ -25,7 +25,7 @@ describeEachEngine('an enrollment has an owner', (database) => {
     const device = world.device()
     const url = await at.link(user_name === undefined ? {} : { user_name })
     expect((await device.enroll({ url })).enrolled).toBe(true)
-    await device.poll()
+    await world.introduced(device)
     return device
   }
   const tokenOf = async (device: Device) =>

@@ -34,7 +34,7 @@ describeEachEngine('pushes', (database) => {
   /** Enrolled, and with nothing left to do. */
   async function quietDevice(mood?: MoodOptions): Promise<Device> {
     const device = await world.enrolled(mood && { mood })
-    await device.poll()
+    await world.introduced(device)
     return device
   }
 

@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import { startApp, type App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
@@ -49,6 +50,8 @@ export interface TestApp {
   device(options?: Partial<DeviceOptions>): Device
   /** One that is. */
   enrolled(options?: Partial<DeviceOptions>): Promise<Device>
+  /** Waits until a device that has enrolled was asked what it is, and has told it. */
+  introduced(device: Device): Promise<void>
   /** Moves the clock and lets the background jobs run, before and after. */
   pass(ms: number): Promise<void>
   /** Lets the background jobs run. */
@@ -142,6 +145,12 @@ export async function startTestApp(options: {
     }
   }
 
+  async function pass(ms: number): Promise<void> {
+    await settle()
+    clock.advance(ms)
+    await settle()
+  }
+
   const activity = () =>
     apns.connections().total + apns.pushes.length + apns.held() + (options.activity?.() ?? 0)
 
@@ -176,12 +185,17 @@ export async function startTestApp(options: {
       if (!outcome.enrolled) throw new Error(`${outcome.step}: ${outcome.reason}`)
       return made
     },
-    settle,
-    async pass(ms) {
-      await settle()
-      clock.advance(ms)
-      await settle()
+    async introduced(of) {
+      await expect
+        .poll(async () => {
+          await pass(100)
+          return of.results().map(({ requestType }) => requestType)
+        })
+        .toContain('DeviceInformation')
+      await pass(0)
     },
+    settle,
+    pass,
     async close() {
       await expectKnownData(db)
       await app.close()

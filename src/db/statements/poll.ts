@@ -50,31 +50,8 @@ const NO_ANSWER = JSON.stringify([
   },
 ])
 
-/**
- * A command that went out often enough ends when an Idle would have it sent again: the device has no answer to it.
- *
- * The need of a push is met by the poll, unless it was asked for anew since the poll looked at the queue (its row has
- * another version then, or is locked): such a need must stay, or a command would wait for the next re-push. Who is heard of
- * is not gone, also when Apple's answer to a push of before is being written down at this moment (`changed`).
- */
-const poll = batchStatement<Poll, PollOutcome, 'at'>({
-  name: 'poll',
-  columns: {
-    id: ['text', ({ enrollmentId }) => enrollmentId],
-    device: ['text', ({ deviceId }) => deviceId],
-    fingerprint: ['bytea', ({ fingerprint }) => fingerprint],
-    status: ['text', ({ status }) => status],
-    uuid: ['text', ({ commandUuid }) => commandUuid],
-    chain: ['text', ({ errorChain }) => errorChain],
-    raw: ['bytea', ({ raw }) => raw],
-    kind: ['text', ({ inventoryKind }) => inventoryKind],
-    inventory: ['bytea', ({ inventory }) => inventory],
-    facts: ['text', ({ facts }) => facts],
-    problem: ['text', ({ problem }) => problem],
-  },
-  given: { at: 'timestamptz' },
-  text: (input, given) => `
-with input as materialized (
+/** Who asks, what is first in its queue, and whether a command of it has gone out often enough. */
+const caller = (input: string, at: string) => `input as materialized (
   ${input}
 ), caller as materialized (
   select i.*, c.use <> 'current' as is_new_voice, e.serial_number, p.command_uuid as first_uuid,
@@ -87,11 +64,14 @@ with input as materialized (
     select p.command_uuid, p.sends from pending_deliveries p
     where p.enrollment_id = i.id and p.command_uuid is distinct from i.uuid
       and (i.status = 'Idle' or (p.state <> 'not_now' and p.sends < ${MOST_SENDS}))
-      and (p.not_before is null or p.not_before <= ${given.at})
-      and (p.expires_at is null or p.expires_at > ${given.at})
+      and (p.not_before is null or p.not_before <= ${at})
+      and (p.expires_at is null or p.expires_at > ${at})
     order by p.priority desc, p.seq limit 1
   ) p on true
-), finished as (
+)`
+
+/** The command that the answer of a device ends, or the want of an answer, and all that is kept of that. */
+const answer = (at: string) => `finished as (
   delete from pending_deliveries p using caller c
   where p.enrollment_id = c.id and p.command_uuid = coalesce(c.unanswered, c.uuid)
     and (c.unanswered is not null or c.status in ('Acknowledged', 'Error', 'CommandFormatError'))
@@ -110,28 +90,31 @@ with input as materialized (
       finished_at)
   select enrollment_id, command_uuid,
     case status when 'Acknowledged' then 'acknowledged' when 'Error' then 'error' else 'format_error' end,
-    chain::jsonb, raw, problem, not_now_count, created_at, sent_at, ${given.at}
+    chain::jsonb, raw, problem, not_now_count, created_at, sent_at, ${at}
   from finished
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select told_type, ${given.at}, enrollment_id, serial_number, told_data from done
+  select told_type, ${at}, enrollment_id, serial_number, told_data from done
 ), kept as (
   insert into device_inventory (enrollment_id, kind, received_at, data)
-  select enrollment_id, kind, ${given.at}, inventory from finished
+  select enrollment_id, kind, ${at}, inventory from finished
   where kind is not null and status = 'Acknowledged'
   on conflict (enrollment_id, kind) do update set received_at = excluded.received_at, data = excluded.data
 ), ended as (
   update enrollment_certificates c set state = 'ended' from done d
   where d.purpose = 'unenroll' and d.status = 'Acknowledged' and c.enrollment_id = d.enrollment_id
     and c.state = 'active'
-), next as materialized (
+)`
+
+/** What goes out next, and what that and a NotNow change in the queue. */
+const queue = (at: string) => `next as materialized (
   select c.n, c.id, c.serial_number, c.is_new_voice, c.status, c.uuid, case
     when c.unanswered is null then c.first_uuid
     else (
       select p.command_uuid from pending_deliveries p
       where p.enrollment_id = c.id and p.sends < ${MOST_SENDS}
-        and (p.not_before is null or p.not_before <= ${given.at})
-        and (p.expires_at is null or p.expires_at > ${given.at})
+        and (p.not_before is null or p.not_before <= ${at})
+        and (p.expires_at is null or p.expires_at > ${at})
       order by p.priority desc, p.seq limit 1)
     end as next_uuid
   from caller c
@@ -145,17 +128,20 @@ with input as materialized (
 ), marked as (
   update pending_deliveries p set
     state = t.state,
-    sent_at = case t.state when 'sent' then ${given.at} else p.sent_at end,
+    sent_at = case t.state when 'sent' then ${at} else p.sent_at end,
     sends = case t.state when 'sent' then p.sends + 1 when 'not_now' then 0 else p.sends end,
     not_now_count = p.not_now_count + case t.state when 'not_now' then 1 else 0 end,
     push_count = case t.state when 'not_now' then 0 else p.push_count end,
     push_at = case t.state
-      when 'sent' then ${given.at} + ${AFTER_SENT}
-      when 'not_now' then ${given.at} + ${afterNotNow('p.not_now_count')}
+      when 'sent' then ${at} + ${AFTER_SENT}
+      when 'not_now' then ${at} + ${afterNotNow('p.not_now_count')}
       else p.push_at end
   from touched t
   where p.enrollment_id = t.id and p.command_uuid = t.uuid
-), need as materialized (
+)`
+
+/** What a poll tells of the device itself: that it is there, and what it said of itself. */
+const device = (at: string) => `need as materialized (
   select c.n, k.enrollment_id, k.pushed_at, k.xmin as version
   from push_needs k join caller c on k.enrollment_id = c.id
 ), untouched as materialized (
@@ -181,11 +167,11 @@ with input as materialized (
     meid = coalesce(d.facts ->> 'meid', e.meid),
     serial_number = coalesce(e.serial_number, d.facts ->> 'serialNumber'),
     supervised = coalesce((d.facts ->> 'isSupervised')::boolean, e.supervised),
-    unenrolled_at = case when d.ends then ${given.at} else e.unenrolled_at end,
+    unenrolled_at = case when d.ends then ${at} else e.unenrolled_at end,
     unenroll_reason = case when d.ends then 'profile_removed' else e.unenroll_reason end,
-    erased_at = case when d.erases then ${given.at} else e.erased_at end,
-    unregistered_at = null, last_seen_at = ${given.at},
-    updated_at = case when d.tells then ${given.at} else e.updated_at end,
+    erased_at = case when d.erases then ${at} else e.erased_at end,
+    unregistered_at = null, last_seen_at = ${at},
+    updated_at = case when d.tells then ${at} else e.updated_at end,
     version = e.version + case when d.tells then 1 else 0 end
   from (
     select enrollment_id, facts::jsonb as facts, purpose = 'unenroll' as ends, request_type = 'EraseDevice' as erases,
@@ -201,7 +187,33 @@ with input as materialized (
     where not exists (select from telling t where t.enrollment_id = h.id)
   ) d
   where e.id = d.enrollment_id
-)
+)`
+
+/**
+ * A command that went out often enough ends when an Idle would have it sent again: the device has no answer to it.
+ *
+ * The need of a push is met by the poll, unless it was asked for anew since the poll looked at the queue (its row has
+ * another version then, or is locked): such a need must stay, or a command would wait for the next re-push. Who is heard of
+ * is not gone, also when Apple's answer to a push of before is being written down at this moment (`changed`).
+ */
+const poll = batchStatement<Poll, PollOutcome, 'at'>({
+  name: 'poll',
+  columns: {
+    id: ['text', ({ enrollmentId }) => enrollmentId],
+    device: ['text', ({ deviceId }) => deviceId],
+    fingerprint: ['bytea', ({ fingerprint }) => fingerprint],
+    status: ['text', ({ status }) => status],
+    uuid: ['text', ({ commandUuid }) => commandUuid],
+    chain: ['text', ({ errorChain }) => errorChain],
+    raw: ['bytea', ({ raw }) => raw],
+    kind: ['text', ({ inventoryKind }) => inventoryKind],
+    inventory: ['bytea', ({ inventory }) => inventory],
+    facts: ['text', ({ facts }) => facts],
+    problem: ['text', ({ problem }) => problem],
+  },
+  given: { at: 'timestamptz' },
+  text: (input, { at }) => `
+with ${[caller(input, at), answer(at), queue(at), device(at)].join(', ')}
 select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d.told_type, d.told_data,
   d.purpose as finished_purpose, h.pushed_at
 from next x
@@ -254,12 +266,13 @@ with last as materialized (
     sent_at, $4::timestamptz
   from finished
 ), done as materialized (
-  select f.enrollment_id, f.serial_number, jsonb_strip_nulls(jsonb_build_object('command_uuid', f.command_uuid,
-    'request_type', m.request_type, 'status', 'Error', 'error_chain', '${NO_ANSWER}'::jsonb, 'unreadable', $3::text)) as data
+  select f.enrollment_id, f.serial_number, 'command.failed' as told_type,
+    jsonb_strip_nulls(jsonb_build_object('command_uuid', f.command_uuid, 'request_type', m.request_type,
+      'status', 'Error', 'error_chain', '${NO_ANSWER}'::jsonb, 'unreadable', $3::text)) as told_data
   from finished f left join commands m on m.uuid = f.command_uuid
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
-  select 'command.failed', $4::timestamptz, enrollment_id, serial_number, data from done
+  select told_type, $4::timestamptz, enrollment_id, serial_number, told_data from done
 )
 select * from done`
 
@@ -267,7 +280,8 @@ select * from done`
 interface EndedUnreadable {
   enrollment_id: string
   serial_number: string | null
-  data: Record<string, unknown>
+  told_type: 'command.failed'
+  told_data: Record<string, unknown>
 }
 
 /**

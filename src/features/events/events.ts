@@ -46,10 +46,7 @@ export function createEvents(deps: {
     if (awaited.has(type)) publishing.wake()
     const { level } = CATALOGUE[type]
     if (log.isLevelEnabled(level))
-      log[level](
-        { event: type, ...withoutNulls(fields), ...data },
-        sentenceOf(event),
-      )
+      log[level]({ event: type, ...withoutNulls(fields), ...data }, sentenceOf(event))
   }
 
   /** What happened, why, and what else is said of it in words. */

@@ -1,4 +1,4 @@
-import type { Db } from '../../db/index.ts'
+import type { Db, Leases } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { EventType } from './catalogue.ts'
@@ -8,8 +8,6 @@ import type { PublishedEvent } from './types.ts'
 
 /** Events read at a time. */
 const BATCH = 200
-/** A process that has died holds a subscription no longer than this. */
-const LEASE_SECONDS = 60
 /** After so many tries an event is set aside. */
 const MAX_TRIES = 10
 /** The pause after the first failure; it doubles with each. */
@@ -29,6 +27,7 @@ interface FollowDeps {
   log: Log
   events: Pick<Events, 'emit'>
   worker: string
+  leases: Leases<'event_subscriptions'>
 }
 
 /** The devices whose events wait for one that could not be handled yet. */
@@ -36,21 +35,20 @@ type Blocked = Set<string>
 
 /** Has a subscription handle what has come since, unless another process is at it. */
 export async function follow(deps: FollowDeps, subscription: Subscription): Promise<void> {
-  const { db, clock, worker } = deps
-  const { name, types } = subscription
+  const { db, clock, leases } = deps
   if (!(await store.hasWork(db.kysely, subscription, clock.now()))) return
-  const until = () => addTime(clock.now(), LEASE_SECONDS, 'second')
-  const from = await store.lease(db.kysely, name, { worker, now: clock.now(), until: until() })
-  if (from === undefined) return
-  let cursor = from
+  await leases.hold(subscription.name, ({ cursor }) => followFrom(deps, subscription, cursor))
+}
+
+async function followFrom(deps: FollowDeps, subscription: Subscription, from: number): Promise<void> {
+  const { kysely } = deps.db
+  const { name, types } = subscription
   const blocked = await tryAgain(deps, subscription)
-  for (;;) {
-    const batch = await store.nextEvents(db.kysely, { after: cursor, types, limit: BATCH })
+  for (let cursor = from; ;) {
+    const batch = await store.nextEvents(kysely, { after: cursor, types, limit: BATCH })
     await take(deps, subscription, batch, blocked)
     cursor = batch.at(-1)?.id ?? cursor
-    const isLast = batch.length < BATCH
-    const isHeld = await store.advance(db.kysely, name, { worker, cursor, until: isLast ? null : until() })
-    if (isLast || !isHeld) return
+    if (!(await store.advance(kysely, name, deps.worker, cursor)) || batch.length < BATCH) return
   }
 }
 

@@ -1,6 +1,6 @@
 export { eventSchema, eventsApi, renderEvent } from './api.ts'
 export type { EventData, EventType } from './catalogue.ts'
 export type { RefusalDetail, RefusedRequest } from './catalogue/enrollment.ts'
-export type { NewEvent, PublishedEvent } from './types.ts'
+export { toldBy, type NewEvent, type PublishedEvent } from './types.ts'
 export { createEvents, type Events } from './events.ts'
 export { createSubscriptions, type Subscriptions } from './subscriptions.ts'

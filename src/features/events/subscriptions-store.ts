@@ -38,28 +38,10 @@ export async function hasWork(
   return rows.length > 0
 }
 
-/** Takes the subscription for this worker, unless another one has it at this moment; how far it is, then. */
-export async function lease(
-  db: Queries,
-  name: string,
-  by: { worker: string; now: Date; until: Date },
-): Promise<number | undefined> {
-  const { rows } = await sql<{ cursor: number }>`
-    update event_subscriptions set worker = ${by.worker}, leased_until = ${by.until}
-    where name = ${name} and (leased_until is null or leased_until <= ${by.now} or worker = ${by.worker})
-    returning cursor`.execute(db)
-  return rows[0]?.cursor
-}
-
-/** Writes down how far a subscription is, and holds it on; false when another worker has taken it. */
-export async function advance(
-  db: Queries,
-  name: string,
-  to: { worker: string; cursor: number; until: Date | null },
-): Promise<boolean> {
+/** Writes down how far a subscription is; false when another worker has taken it. */
+export async function advance(db: Queries, name: string, worker: string, cursor: number): Promise<boolean> {
   const result = await sql`
-    update event_subscriptions set cursor = ${to.cursor}, leased_until = ${to.until}
-    where name = ${name} and worker = ${to.worker}`.execute(db)
+    update event_subscriptions set cursor = ${cursor} where name = ${name} and worker = ${worker}`.execute(db)
   return result.numAffectedRows === 1n
 }
 

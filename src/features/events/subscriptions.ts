@@ -1,4 +1,4 @@
-import type { Db } from '../../db/index.ts'
+import { createLeases, type Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { newSecret } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -29,12 +29,18 @@ export function createSubscriptions(deps: {
 }) {
   const { db, clock, log, events } = deps
   const worker = newSecret(WORKER_NAME_BYTES)
+  const leases = createLeases(deps, {
+    table: 'event_subscriptions',
+    worker,
+    key: 'name',
+    until: 'leased_until',
+  })
   const known: Subscription[] = []
   const passes = createPassLoop({
     clock,
     debounceMs: DEBOUNCE_MS,
     async pass() {
-      for (const subscription of known) await follow({ ...deps, worker }, subscription)
+      for (const subscription of known) await follow({ ...deps, worker, leases }, subscription)
     },
     onFailure: (error) =>
       log.error({ event: 'subscription.pass_failed', err: error }, 'events could not be followed'),

@@ -30,6 +30,14 @@ export type NewEvent<T extends EventType = EventType> = T extends EventType
   ? Circumstances & { type: T } & DataOf<T>
   : never
 
+/** A fact of one of these types, without its circumstances. */
+export type Told<T extends EventType> = { [K in T]: { type: K; data: EventData<K> } }[T]
+
+/** The fact that a hot statement has written; what it holds is checked against the catalogue by the tests. */
+export function toldBy<T extends EventType>(row: { told_type: T; told_data: object }): Told<T> {
+  return { type: row.told_type, data: row.told_data } as Told<T>
+}
+
 /** The fact with who made it, and through what: the act of a change; else the device of the request, or a job. */
 export function withMaker({ act, ...fact }: NewEvent) {
   const { by = null, via = fact.request_id === undefined ? 'job' : 'device' } = act ?? {}

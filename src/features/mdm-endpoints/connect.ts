@@ -14,7 +14,7 @@ import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused } from '../enrollment/index.ts'
-import type { EventData, Events } from '../events/index.ts'
+import { toldBy, type Events } from '../events/index.ts'
 
 /** Polls in one statement. */
 const MAX_BATCH = 128
@@ -87,12 +87,16 @@ export function createConnect(deps: ConnectDeps) {
     if (outcome.is_new_voice) await deps.identity.noteUse(db.kysely, poll.deviceId, poll.fingerprint)
     if (outcome.pushed_at)
       metrics.pushToContact.observe((clock.now().getTime() - outcome.pushed_at.getTime()) / 1000)
-    const { finished_purpose, serial_number } = outcome
-    const told = toldBy(outcome)
-    if (told === undefined) return
+    const { told_type, told_data, finished_purpose, serial_number } = outcome
+    if (told_type === null || told_data === null) return
     const { enrollmentId: enrollment_id } = poll
-    deps.events.announce({ ...told, enrollment_id, serial_number, request_id: requestId })
-    if (finished_purpose === 'unenroll' && told.type === 'command.acknowledged')
+    deps.events.announce({
+      ...toldBy({ told_type, told_data }),
+      enrollment_id,
+      serial_number,
+      request_id: requestId,
+    })
+    if (finished_purpose === 'unenroll' && told_type === 'command.acknowledged')
       await deps.enrollment.finishRemoval(poll.enrollmentId)
   }
 
@@ -113,19 +117,11 @@ export function createConnect(deps: ConnectDeps) {
       clock.now(),
     )
     if (ended === undefined) return
-    const data = ended.data as EventData<'command.failed'>
-    deps.events.announce({ type: 'command.failed', ...ended, data, request_id: from.requestId })
+    const { enrollment_id, serial_number } = ended
+    deps.events.announce({ ...toldBy(ended), enrollment_id, serial_number, request_id: from.requestId })
   }
 
   return { connect, unreadable, idle: batches.idle }
-}
-
-type Ending = 'command.acknowledged' | 'command.failed'
-
-/** The event that the statement has written of the command that a poll ended; undefined when it ended none. */
-function toldBy({ told_type: type, told_data: data }: PollOutcome) {
-  type Told = { [T in Ending]: { type: T; data: EventData<T> } }[Ending]
-  return type === null ? undefined : ({ type, data } as Told)
 }
 
 function toPoll(message: ReadResult, fingerprint: Buffer): Poll {

@@ -161,7 +161,7 @@ describeEachEngine('subscriptions', (database) => {
 
   test('what a process that died had taken goes on when its time has run out', async () => {
     const clock = manualClock()
-    const [one, two] = [world(database(), clock), world(database(), clock)]
+    const [one, two] = [world(database(), manualClock(clock.now())), world(database(), clock)]
     const seen: PublishedEvent[] = []
     await one.subscriptions.subscribe('test', ['user.created'], () => new Promise(() => undefined))
     await two.subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))

@@ -2,7 +2,7 @@ import { createGroupCommit, type Tx } from '../../../db/index.ts'
 import { writeTokens, type TokenOutcome, type TokenWrite } from '../../../db/statements/token-update.ts'
 import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
 import { MOST_MESSAGE_BYTES, type Enrollment } from '../../devices/index.ts'
-import type { EventData } from '../../events/index.ts'
+import { toldBy } from '../../events/index.ts'
 import { findSpeaker } from '../caller.ts'
 import type { EnrollmentDeps, Sender } from '../deps.ts'
 import { refused, type Refused, type Verdict } from '../verdict.ts'
@@ -81,13 +81,6 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
     /** Answers when nothing is in flight any more. */
     idle: writes.idle,
   }
-}
-
-type Told = { [T in TokenOutcome['told_type']]: { type: T; data: EventData<T> } }[TokenOutcome['told_type']]
-
-/** The event that the statement has written. */
-function toldBy({ told_type: type, told_data: data }: TokenOutcome): Told {
-  return { type, data } as Told
 }
 
 /**
