@@ -111,20 +111,10 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const { publicUrl } = config
   const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
 
-  const events = createEvents({
-    ...base,
-    explainReason,
-  })
-  const settings = createSettings({
-    ...base,
-    events,
-  })
+  const events = createEvents({ ...base, explainReason })
+  const settings = createSettings({ ...base, events })
   const devices = createDevices({ ...base, reader })
-  const users = createUsers({
-    ...base,
-    events,
-    settings,
-  })
+  const users = createUsers({ ...base, events, settings })
   const operators = createOperators({ ...base, events })
   const idempotencyKeys = createIdempotencyKeys(base)
   const attempts = createAttempts({ ...base, events })
@@ -133,23 +123,9 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const push = createPush({ ...base, events, devices, box: secretBox, service })
   const commands = createCommands({ ...base, events, devices, push })
   const identity = createDeviceIdentity({ ...base, events, attempts, strangers, deviceCa: secrets.deviceCa })
-  const signin: Signin = createSignin({
-    ...base,
-    events,
-    users,
-    userAgent,
-  })
-  const groups: Groups = createGroups({
-    ...base,
-    events,
-    devices,
-  })
-  const policies: EnrollmentPolicies = createEnrollmentPolicies({
-    ...base,
-    events,
-    groups,
-    signin,
-  })
+  const signin: Signin = createSignin({ ...base, events, users, userAgent })
+  const groups: Groups = createGroups({ ...base, events, devices })
+  const policies: EnrollmentPolicies = createEnrollmentPolicies({ ...base, events, groups, signin })
   const apple = createHttpClient({
     ...(config.ade.caPem !== null && { caPem: config.ade.caPem }),
     timeoutMs: ADE_TIMEOUT_MS,
@@ -160,8 +136,21 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const ade = createAde({ ...base, events, policies, devices, http: apple, service: { url: config.ade.url } })
   const links = createLinks({ ...base, events, users, groups })
   const parts = {
-    ...{ ...base, events, settings, users, attempts, strangers, devices, push, commands, identity, links },
-    ...{ signin, groups, policies, ade },
+    ...base,
+    events,
+    settings,
+    users,
+    attempts,
+    strangers,
+    devices,
+    push,
+    commands,
+    identity,
+    links,
+    signin,
+    groups,
+    policies,
+    ade,
   }
   const enrollment = createEnrollment(parts)
   const subscriptions = createSubscriptions({ ...base, events })

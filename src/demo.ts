@@ -38,17 +38,17 @@ function serverIn(folder: string, clock: Clock): StartServer {
       file.write(line)
     }
     const app = await startApp({
-      ...{ config, secrets, clock },
+      config,
+      secrets,
+      clock,
       log: createLog({ level: config.logLevel, destination: { write } }),
     })
     return {
-      ...{
-        url: config.publicUrl,
-        token: secrets.adminToken,
-        tokenFile: secrets.adminTokenFile ?? '',
-        logFile,
-        log,
-      },
+      url: config.publicUrl,
+      token: secrets.adminToken,
+      tokenFile: secrets.adminTokenFile ?? '',
+      logFile,
+      log,
       async close() {
         await app.close()
         await new Promise((resolve) => file.end(resolve))
@@ -67,7 +67,10 @@ async function main(once: boolean): Promise<number> {
   const { stdout } = process
   try {
     return await runDemo({
-      ...{ clock, once, signal: stop.signal, startServer: serverIn(folder, clock) },
+      clock,
+      once,
+      signal: stop.signal,
+      startServer: serverIn(folder, clock),
       write: (text) => void stdout.write(text),
       hasColours: stdout.isTTY && stdout.hasColors(),
     })

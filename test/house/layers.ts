@@ -38,7 +38,7 @@ export const FEATURES: Record<string, readonly string[]> = {
     'ade',
     'entry',
   ],
-  'setup-release': ['events', 'attempts', 'devices', 'commands', 'enrollment-policies'],
+  'setup-release': ['events', 'attempts', 'devices', 'commands', 'enrollment-policies', 'enrollment'],
   'mdm-endpoints': ['events', 'settings', 'devices', 'commands', 'device-identity', 'enrollment'],
   status: ['devices', 'commands', 'ade'],
   nanomdm: ['events', 'devices', 'push', 'commands'],

@@ -90,8 +90,13 @@ export async function lockArrival(
   if (row === undefined) return undefined
   const { bindings, knows_topic, group_ids, namesakes, is_moved, assigned, ...attempt } = row
   return {
-    ...{ attempt, bindings, namesakes, assigned },
-    ...{ knowsTopic: knows_topic, groupIds: group_ids, isMoved: is_moved },
+    attempt,
+    bindings,
+    namesakes,
+    assigned,
+    knowsTopic: knows_topic,
+    groupIds: group_ids,
+    isMoved: is_moved,
   }
 }
 

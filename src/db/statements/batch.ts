@@ -16,7 +16,7 @@ interface Description<Row, Given extends string> {
 }
 
 /**
- * Makes the function that runs it. `alone` runs it for one row, whose values travel as they are: as members of arrays, bytes
+ * Prepares a statement for a batch. `alone` runs it for one row, whose values travel as they are: as members of arrays, bytes
  * would be spelled in hexadecimal.
  */
 export function batchStatement<Row, Result extends object, Given extends string>(

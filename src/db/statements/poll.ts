@@ -296,7 +296,10 @@ export async function endUnreadable(
 ): Promise<EndedUnreadable | undefined> {
   const { raw, problem } = unreadable
   const rows = await db.prepared<EndedUnreadable>('end_unreadable', END_UNREADABLE, [
-    ...[deviceId, raw, problem, at],
+    deviceId,
+    raw,
+    problem,
+    at,
   ])
   return rows[0]
 }

@@ -243,7 +243,11 @@ select n from held`
 export async function writeContacts(db: Db, writings: readonly Writing[], at: Date): Promise<boolean[]> {
   const contacts = writings
     .map(({ plan: { serial, seen, ...plan }, isOurs, provenUdid, challenge }, n) => ({
-      ...{ n, serial, ...plan, seen: seen?.id, version: seen?.version },
+      n,
+      serial,
+      ...plan,
+      seen: seen?.id,
+      version: seen?.version,
       ...(isOurs && { ours: serial }),
       ...(provenUdid !== undefined && { proven: provenUdid }),
       ...(challenge && { challenge: { ...challenge, hash: `\\x${challenge.hash.toString('hex')}` } }),

@@ -11,10 +11,28 @@ const SECOND_PUSH_SECONDS = 60
  * MEID are in ServiceSubscriptions since iOS 14, and at the top for those before it. None of what OS 27 has removed.
  */
 const FIRST_QUERIES = [
-  ...['UDID', 'SerialNumber', 'DeviceName', 'Model', 'ModelName', 'ModelNumber', 'ProductName', 'OSVersion'],
-  ...['BuildVersion', 'IsSupervised', 'DeviceCapacity', 'AvailableDeviceCapacity', 'BatteryLevel'],
-  ...['ServiceSubscriptions', 'IMEI', 'MEID', 'WiFiMAC', 'BluetoothMAC', 'IsCloudBackupEnabled'],
-  ...['IsActivationLockEnabled', 'IsMDMLostModeEnabled', 'AwaitingConfiguration'],
+  'UDID',
+  'SerialNumber',
+  'DeviceName',
+  'Model',
+  'ModelName',
+  'ModelNumber',
+  'ProductName',
+  'OSVersion',
+  'BuildVersion',
+  'IsSupervised',
+  'DeviceCapacity',
+  'AvailableDeviceCapacity',
+  'BatteryLevel',
+  'ServiceSubscriptions',
+  'IMEI',
+  'MEID',
+  'WiFiMAC',
+  'BluetoothMAC',
+  'IsCloudBackupEnabled',
+  'IsActivationLockEnabled',
+  'IsMDMLostModeEnabled',
+  'AwaitingConfiguration',
 ]
 
 /** Subscription on `device.enrolled`: a device is asked what it is. */

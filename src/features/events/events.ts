@@ -18,7 +18,7 @@ const DEBOUNCE_MS = 80
 /** The outbox and everything that reads it. */
 export type Events = ReturnType<typeof createEvents>
 
-/** Makes the events door. Facts are written with the transaction that makes them and told after it has committed. */
+/** Facts are written with the transaction that makes them and told after it has committed. */
 export function createEvents(deps: {
   db: Db
   clock: Clock

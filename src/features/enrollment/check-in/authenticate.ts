@@ -130,7 +130,8 @@ async function judge(
 function lockHolders(trx: Tx, deps: EnrollmentDeps, { attempt, applicant, isMoved }: Entrant) {
   const { deviceId, type } = applicant
   return deps.devices.lockHolders(trx, {
-    ...{ deviceId, type },
+    deviceId,
+    type,
     serialNumber: isMoved ? attempt.serial_number : null,
   })
 }
@@ -201,7 +202,9 @@ async function write(
     trx,
     {
       ...(taken ? { knownId: taken.id } : { added: row }),
-      ...{ fingerprint: from.fingerprint, linkId, messageType: message.messageType },
+      fingerprint: from.fingerprint,
+      linkId,
+      messageType: message.messageType,
       raw: sealMessage(deps.secretBox, id, from.raw),
       attempt: {
         id: attempt.id,
@@ -219,7 +222,9 @@ async function write(
     afterCommit(trx, () =>
       deps.events.announce({
         ...event,
-        ...{ enrollment_id: id, attempt_id: attempt.id, request_id: from.requestId },
+        enrollment_id: id,
+        attempt_id: attempt.id,
+        request_id: from.requestId,
       }),
     )
   return written
