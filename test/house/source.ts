@@ -12,9 +12,14 @@ export type Source = {
   readonly imports: readonly string[]
   /** Every name that is exported; `from` = the specifier it is handed on from. */
   readonly exports: readonly { name: string; from: string | null }[]
+  /** Every name that is imported, and from which specifier; of a namespace the members that are spoken of. */
+  readonly names: readonly { name: string; from: string }[]
 }
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
+
+/** What is imported of a module that is handed on as a whole. */
+export const ALL = '*'
 
 /** All modules below the given folders of the repository. */
 export function readSources(...folders: string[]): Source[] {
@@ -35,6 +40,7 @@ export function scan(file: string, text: string): Source {
     code,
     imports: importsIn(code),
     exports: exportsIn(code),
+    names: namesIn(code),
   }
 }
 
@@ -75,4 +81,31 @@ function exportsIn(code: string): { name: string; from: string | null }[] {
       .map((item) => ({ name: item.split(' as ').at(-1) ?? item, from })),
   )
   return [...declared, ...listed]
+}
+
+const NAMED_IMPORT = /^import (?:type )?(?:\w+,\s*)?\{([^}]*)\}\s*from\s*'([^']+)'/gm
+const NAMESPACE = /^import (?:type )?\* as (\w+) from\s*'([^']+)'/gm
+const DYNAMIC_NAMES = /\{([^{}=]*)\}\s*=\s*await import\(\s*'([^']+)'/g
+const DYNAMIC_MEMBER = /import\(\s*'([^']+)'\s*\)\)?\s*\.(?:then\(\(\{ (\w+)|(\w+))/g
+
+function namesIn(code: string): { name: string; from: string }[] {
+  const named = [NAMED_IMPORT, DYNAMIC_NAMES].flatMap((pattern) =>
+    [...code.matchAll(pattern)].flatMap(([, list = '', from = '']) =>
+      list
+        .split(',')
+        .map((item) => /^(?:type )?([\w$]+)/.exec(item.trim())?.[1] ?? '')
+        .filter((name) => name !== '')
+        .map((name) => ({ name, from })),
+    ),
+  )
+  const spaces = [...code.matchAll(NAMESPACE)].flatMap(([statement, space = '', from = '']) => {
+    const rest = code.replace(statement, '')
+    const spoken = [...rest.matchAll(new RegExp(String.raw`\b${space}\b(?:\s*\.\s*(\w+))?`, 'g'))]
+    return spoken.map(([, name = ALL]) => ({ name, from }))
+  })
+  const members = [...code.matchAll(DYNAMIC_MEMBER)].map(([, from = '', first, second]) => ({
+    name: first ?? second ?? '',
+    from,
+  }))
+  return [...named, ...spaces, ...members]
 }
