@@ -9,7 +9,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8080'
 const DEFAULT_DATA_DIR = './firstboot-data'
 
 /** Where the server is, and a client for it. */
-export interface Connection {
+interface Connection {
   url: string
   api: ApiClient
 }

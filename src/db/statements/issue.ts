@@ -4,6 +4,21 @@ import type { DeviceIdentityTables } from '../tables/device-identity.ts'
 import { withoutNul } from '../values.ts'
 import { batchStatement } from './batch.ts'
 
+/** A challenge as it is kept. */
+type ChallengeRow = Omit<Selectable<DeviceIdentityTables['scep_challenges']>, 'created_at'>
+
+/** The challenge with this hash, or undefined: the first thing that is asked for whoever wants a certificate. */
+export async function findChallenge(db: Db, hash: Buffer): Promise<ChallengeRow | undefined> {
+  const rows = await db.prepared<ChallengeRow>(
+    'find_challenge',
+    `select hash, attempt_id, enrollment_id, serial_number, udid, way, link_id, user_id, user_name, public_key_hash,
+      certificate, voided_at, expires_at
+    from scep_challenges where hash = $1`,
+    [hash],
+  )
+  return rows[0]
+}
+
 /** A certificate that was signed and is to be handed out for the challenge of an attempt. */
 export interface Taking {
   /** SHA-256 of the challenge. */

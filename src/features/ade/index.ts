@@ -2,4 +2,3 @@
 export { createAde } from './ade.ts'
 export type { Ade } from './ade.ts'
 export { adeApi } from './api.ts'
-export type { AdeDevice } from './devices/store.ts'

@@ -12,6 +12,5 @@ export type {
   NewStep,
   OpenAttempt,
   RecentContact,
-  Rejection,
   StepName,
 } from './types.ts'

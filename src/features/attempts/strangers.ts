@@ -28,7 +28,7 @@ const SIGN_IN_REASONS: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
 type RefusalType = 'enrollment.rejected' | 'enrollment.sign_in_refused' | 'certificate.refused'
 
 /** Somebody who was refused before anything was proved. */
-export type Stranger = Refused & (Entrant | Requester)
+type Stranger = Refused & (Entrant | Requester)
 
 /** Who wanted to enroll; `detail` goes to the log. */
 interface Entrant {

@@ -1,14 +1,9 @@
+import { findChallenge } from '../../db/statements/issue.ts'
 import { randomBytes } from 'node:crypto'
 import { withoutNul, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
-import {
-  deleteChallenges,
-  findChallenge,
-  insertChallenges,
-  trimChallenges,
-  voidChallengesOf,
-} from './store.ts'
+import { deleteChallenges, insertChallenges, trimChallenges, voidChallengesOf } from './store.ts'
 import type { Challenge, LinkPurpose, NewChallenge, Purpose } from './types.ts'
 
 const CHALLENGE_MINUTES = 15

@@ -14,15 +14,7 @@ import { createScep } from './scep.ts'
 import type { LinkPurpose, Purpose } from './types.ts'
 import { createVerification } from './verification.ts'
 
-export type {
-  Binding,
-  Credentials,
-  Identified,
-  IssuedCertificate,
-  NewChallenge,
-  Proof,
-  SignatureResult,
-} from './types.ts'
+export type { Binding, Credentials, Proof } from './types.ts'
 
 /** Threads that decrypt the content keys of SCEP requests, half a millisecond each. */
 const UNWRAP_THREADS = 1

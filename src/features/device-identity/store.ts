@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
-import type { Db, Tx } from '../../db/index.ts'
+import type { Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
-import type { Binding, Challenge, IssuedCertificate, NewChallenge } from './types.ts'
+import type { Binding, IssuedCertificate, NewChallenge } from './types.ts'
 
 /** A connection or a transaction. */
 export type Queries = Kysely<Database>
@@ -92,18 +92,6 @@ export async function trimChallenges(trx: Tx, linkIds: readonly string[]): Promi
         order by created_at desc offset ${MAX_UNUSED_OF_LINK}
       ) c
     ))`.execute(trx)
-}
-
-/** The challenge with this hash, or undefined. */
-export async function findChallenge(db: Db, hash: Buffer): Promise<Challenge | undefined> {
-  const rows = await db.prepared<Challenge>(
-    'find_challenge',
-    `select hash, attempt_id, enrollment_id, serial_number, udid, way, link_id, user_id, user_name, public_key_hash,
-      certificate, voided_at, expires_at
-    from scep_challenges where hash = $1`,
-    [hash],
-  )
-  return rows[0]
 }
 
 /** Uses up a challenge unless it was used, voided or has expired; whether that happened. */

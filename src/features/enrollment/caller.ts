@@ -10,7 +10,7 @@ type CallerDeps = Pick<EnrollmentDeps, 'devices' | 'events' | 'identity'>
 type From = Pick<Sender, 'fingerprint' | 'requestId'>
 
 /** A channel for which a certificate speaks, as it is known here. `isGone`: Apple says so of its device. */
-export interface Caller {
+interface Caller {
   id: string
   deviceId: string
   isGone: boolean

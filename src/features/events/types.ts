@@ -31,7 +31,7 @@ export type NewEvent<T extends EventType = EventType> = T extends EventType
   : never
 
 /** A fact of one of these types, without its circumstances. */
-export type Told<T extends EventType> = { [K in T]: { type: K; data: EventData<K> } }[T]
+type Told<T extends EventType> = { [K in T]: { type: K; data: EventData<K> } }[T]
 
 /** The fact that a hot statement has written; what it holds is checked against the catalogue by the tests. */
 export function toldBy<T extends EventType>(row: { told_type: T; told_data: object }): Told<T> {

@@ -2,4 +2,3 @@
 export { groupsApi } from './api.ts'
 export { createGroups } from './groups.ts'
 export type { Groups } from './groups.ts'
-export type { Group } from './store.ts'

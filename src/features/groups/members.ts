@@ -21,7 +21,7 @@ import type { MembersChanged } from './types.ts'
 const MAX_NAMED = 20
 
 /** A device in a group. */
-export type Member = { id: string; serial_number: string | null; device_name: string | null }
+type Member = { id: string; serial_number: string | null; device_name: string | null }
 
 type Deps = {
   db: Db

@@ -35,7 +35,7 @@ interface ConnectDeps {
 }
 
 /** The next command's plist, an empty answer, or a refusal. */
-export type Answer = { body: Buffer | null; enrollmentId: string; serialNumber: string | null } | Refused
+type Answer = { body: Buffer | null; enrollmentId: string; serialNumber: string | null } | Refused
 
 /** Makes the command endpoint: takes results and gives the next command. */
 export function createConnect(deps: ConnectDeps) {

@@ -16,7 +16,6 @@ import { createTopics, type PushService } from './topics.ts'
 
 export { pushCertificatesApi } from './api.ts'
 export { NO_PUSH_DATA } from './push-now.ts'
-export type { PushCertificates } from './certificates.ts'
 
 /** Devices woken per second by one large request; what comes then is as many polls a second. */
 const WAKE_PER_SECOND = 500

@@ -8,7 +8,7 @@ import type { Sources } from './sources/sources.ts'
 import { LOCAL, type WsTrustSource } from './sources/types.ts'
 
 /** Someone who wants to sign in with a user name and a password; `sourceId` null = local accounts. */
-export type Credentials = Attempt & { sourceId: string | null }
+type Credentials = Attempt & { sourceId: string | null }
 
 /** What verifying is made of. */
 type VerifyDeps = {

@@ -1,7 +1,7 @@
 export { berToDer } from './ber.ts'
 export { OID } from './oids.ts'
 export { TAG, asBuffer, childrenOf, decodeDer, expectTag, fieldsOf, refuse } from './reader.ts'
-export type { DecodeErrorCode, Element, Fields } from './reader.ts'
+export type { DecodeErrorCode, Element } from './reader.ts'
 export {
   readAlgorithm,
   readBitString,

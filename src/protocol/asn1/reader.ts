@@ -20,7 +20,7 @@ export interface Element {
 }
 
 /** The fields of a constructed value, taken one after the other. `what` names the field in the refusal. */
-export interface Fields {
+interface Fields {
   next(tag: number, what: string): Element
   any(what: string): Element
   optional(tag: number): Element | undefined

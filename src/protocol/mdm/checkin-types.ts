@@ -33,7 +33,7 @@ export interface TokenUpdate extends Message<'TokenUpdate'> {
 }
 
 /** The profile was removed. */
-export interface CheckOut extends Message<'CheckOut'> {
+interface CheckOut extends Message<'CheckOut'> {
   topic?: string
 }
 

@@ -7,7 +7,7 @@ import { fromJson } from './json.ts'
 const LONGEST_REQUEST_TYPE = 128
 
 /** A command as it is sent. */
-export interface Command {
+interface Command {
   uuid: string
   requestType: string
   /** The `Command` dictionary with its RequestType. */

@@ -30,7 +30,7 @@ interface ErrorChainItem {
 }
 
 /** What a device sends to the command endpoint: `Idle` asks for work, the others answer a command. */
-export interface CommandResult {
+interface CommandResult {
   /** One that nobody knows is an Error, whose chain begins with what the device has said. */
   status: ResultStatus
   /** Always there unless Idle. */

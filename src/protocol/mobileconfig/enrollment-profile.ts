@@ -9,7 +9,7 @@ const ALL_ACCESS_RIGHTS = 8191
 const SIGNING_AND_ENCRYPTION = 5
 
 /** The settings of `com.apple.security.scep`. */
-export interface ScepSettings {
+interface ScepSettings {
   url: string
   challenge: string
   /** RDNs, each of [type, value] pairs: `[[['O', 'Acme']], [['CN', 'abc']]]`; types C, L, ST, O, OU, CN or an OID. */

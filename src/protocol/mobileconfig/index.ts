@@ -1,2 +1,2 @@
 export { buildEnrollmentProfile } from './enrollment-profile.ts'
-export type { EnrollmentProfile, ScepSettings } from './enrollment-profile.ts'
+export type { EnrollmentProfile } from './enrollment-profile.ts'

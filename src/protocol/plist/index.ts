@@ -1,5 +1,5 @@
 export { isDict } from './value.ts'
-export type { PlistDict, PlistLimits, PlistValue } from './value.ts'
+export type { PlistDict, PlistValue } from './value.ts'
 export { parsePlist } from './reader.ts'
 export { salvagePlist } from './salvage.ts'
 export type { SalvagedDict } from './salvage.ts'

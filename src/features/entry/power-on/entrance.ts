@@ -49,7 +49,7 @@ export interface Decision {
 type Source = { body: unknown } | { header: string }
 
 /** Who asks: for the log, and to count strangers by their network. */
-export interface Caller {
+interface Caller {
   address: string
   requestId: string
 }

@@ -7,7 +7,7 @@ import type { DeviceIdentity } from '../../device-identity/index.ts'
 import type { Events } from '../../events/index.ts'
 
 /** What is to be written of a contact. */
-export interface Entry {
+interface Entry {
   contact: Contact
   /** The attempt that the device had in progress when that was looked at. */
   open: OpenAttempt | undefined

@@ -17,7 +17,7 @@ export interface Kind<D extends TSchema = TSchema> {
 export type Kinds = Readonly<Record<string, Kind>>
 
 /** An object with these members alone. */
-export function only<P extends TProperties>(members: P): TObject<P> {
+function only<P extends TProperties>(members: P): TObject<P> {
   return Type.Object(members, { additionalProperties: false })
 }
 
