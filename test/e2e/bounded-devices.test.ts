@@ -97,6 +97,7 @@ describeEachEngine('what a device can write', (database) => {
 
   test('what DeviceInformation tells of the device is known though Authenticate did not say it', async () => {
     const device = await world.enrolled()
+    await world.introduced(device)
     const { udid } = device.facts
     await database()
       .kysely.updateTable('enrollments')
@@ -134,10 +135,11 @@ describeEachEngine('what a device can write', (database) => {
     expect(await answer({ SerialNumber: 'SOMEBODYELSE' })).toMatchObject(known)
     const asked = await database()
       .kysely.selectFrom('commands')
-      .select('body')
+      .select('uuid')
       .where('purpose', '=', 'inventory')
       .executeTakeFirstOrThrow()
-    const queries = asked.body.toString()
+    const { plist } = (await world.api('GET', `/commands/${asked.uuid}`)).body
+    const queries = Buffer.from(plist, 'base64').toString()
     for (const query of ['IMEI', 'MEID', 'SerialNumber', 'Model', 'ServiceSubscriptions'])
       expect(queries).toContain(`<string>${query}</string>`)
     expect(queries).not.toMatch(/OSUpdateSettings|SoftwareUpdate/)

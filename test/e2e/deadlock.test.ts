@@ -17,7 +17,10 @@ afterAll(async () => {
 
 test('a result that loses a deadlock against an administrator is tried again, not refused', async () => {
   const device = await world.enrolled()
+  await world.introduced(device)
   const { udid } = device.facts
+  const command = { Queries: ['DeviceName', 'OSVersion'] }
+  await world.api('POST', '/commands', { request_type: 'DeviceInformation', command, device_ids: [udid] })
   const put = (message: Parameters<typeof putMessage>[1]) =>
     putMessage(`${world.url}/mdm/connect`, message, { signer: identityOf(device) })
   const idle = await put({ Status: 'Idle', UDID: udid })

@@ -31,12 +31,12 @@ async function enrolled() {
   const device = one.device()
   const outcome = await device.enroll({ url: linkAt(one, await one.link()) })
   expect(outcome).toEqual({ enrolled: true })
+  await one.introduced(device)
   return device
 }
 
 test('a command that one server queued is delivered by the other, and its result counts once', async () => {
   const device = await enrolled()
-  await device.poll()
   const { udid } = device.facts
   const { body } = await other.api('POST', '/commands', { request_type: 'DeviceLock', device_ids: [udid] })
   expect(await textOf(idleAt(one, udid, identityOf(device)))).toContain(body.uuid)
@@ -130,7 +130,6 @@ test('a push certificate that one server stored is used by the other', async () 
 
 test('a push that one server could not send is sent by another when that one is gone', async () => {
   const device = await enrolled()
-  await device.poll()
   const token = device.channels()[0]!.push!.token.toString('hex')
   const answers = (status: number) =>
     one.apns.pushes.filter((push) => push.token === token && push.status === status).length

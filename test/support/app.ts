@@ -1,4 +1,3 @@
-import { expect } from 'vitest'
 import { startApp, type App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
@@ -63,6 +62,8 @@ export interface TestApp {
 const certificates = createApnsCertificates(new Date())
 /** Turns of the event loop and the database in which every call of somebody in this process is on its way. */
 const SETTLED_TURNS = 5
+/** Of waiting for what follows from an enrolment, a tenth of a second each. */
+const MOST_ROUNDS = 1_000
 let devices = 0
 
 /** Starts it. A second one on the same database is another process as far as the code can tell. */
@@ -186,12 +187,12 @@ export async function startTestApp(options: {
       return made
     },
     async introduced(of) {
-      await expect
-        .poll(async () => {
-          await pass(100)
-          return of.results().map(({ requestType }) => requestType)
-        })
-        .toContain('DeviceInformation')
+      const isIntroduced = () => of.results().some(({ requestType }) => requestType === 'DeviceInformation')
+      for (let round = 0; !isIntroduced(); round++) {
+        if (round === MOST_ROUNDS) throw new Error('the device was not asked what it is')
+        await pass(100)
+        await of.poll()
+      }
       await pass(0)
     },
     settle,
