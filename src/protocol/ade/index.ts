@@ -1,5 +1,5 @@
 export { isSameUuid } from './answer-values.ts'
-export type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } from './answers.ts'
+export type { AdeDevice, DevicePage, DeviceResult } from './answers.ts'
 export { createAdeClient, SERIALS_PER_CALL } from './client.ts'
 export type { AdeClient } from './client.ts'
 export { AdeError } from './error.ts'

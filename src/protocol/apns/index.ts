@@ -1,5 +1,4 @@
 export { MAX_PAYLOAD_BYTES, buildApnsRequest } from './request.ts'
-export type { ApnsPush, ApnsRequest } from './request.ts'
 export { readApnsAnswer } from './response.ts'
 export type { ApnsOutcome } from './response.ts'
 export { createApnsSession } from './session.ts'
