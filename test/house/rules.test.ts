@@ -69,15 +69,15 @@ describe('who may import whom', () => {
 
   test('what goes against the order of the simulator, from its top, or beside its door is found', () => {
     const inside = (file: string, target: string) => of([`src/simulator/${file}`, `src/simulator/${target}`])
-    const table = { device: [], 'device/scep': [], phone: ['device'], fleet: ['phone'] }
+    const folders = { device: [], 'device/scep': [], phone: ['device'], fleet: ['phone'] }
     const wrong = [
       ...inside('device/device.ts', 'phone/phone.ts'),
       ...inside('device/scep/client.ts', 'device/contact.ts'),
       ...inside('device-facts.ts', 'device/contact.ts'),
     ]
     const right = [...inside('fleet/fleet.ts', 'random.ts'), ...inside('phone/phone.ts', 'device/device.ts')]
-    expect(rules.againstOrder([...wrong, ...right], table)).toEqual(wrong)
-    expect(rules.idleArrows(right, table)).toEqual(['fleet > phone'])
+    expect(rules.againstOrder([...wrong, ...right], folders)).toEqual(wrong)
+    expect(rules.idleArrows(right, folders)).toEqual(['fleet > phone'])
     expect(
       rules.simulatorFolders([scan('src/simulator/zoo/x.ts', ''), scan('src/simulator/y.ts', '')]),
     ).toEqual(['zoo'])
@@ -218,10 +218,10 @@ describe('how the files are kept', () => {
     expect(
       rules.longerThan([scan('src/x.ts', 'a\n'.repeat(401)), scan('src/y.ts', 'a\n'.repeat(400))], 400),
     ).toEqual(['src/x.ts'])
-    for (const how of ['skip', 'only', 'to' + 'do', 'skipIf', 'runIf', 'fails'])
+    for (const how of ['skip', 'only', ['to', 'do'].join(''), 'skipIf', 'runIf', 'fails'])
       expect(rules.leavingTestsOut([scan('test/x.ts', `test.${how}('it')`)])).toEqual(['test/x.ts'])
     expect(rules.leavingTestsOut([scan('test/x.ts', "test('it')")])).toEqual([])
-    for (const mark of ['TO' + 'DO', 'FIX' + 'ME'])
+    for (const mark of [['TO', 'DO'].join(''), ['FIX', 'ME'].join('')])
       expect(rules.puttingOff([{ file: 'src/x.ts', text: `// ${mark}: later` }])).toEqual(['src/x.ts'])
   })
 })

@@ -44,7 +44,7 @@ describeEachEngine('subscriptions', (database) => {
     const { subscriptions, tell, events } = world(database())
     await tell('before')
     const seen: PublishedEvent[] = []
-    await subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))
+    await subscriptions.subscribe('test', ['user.created'], async (batch) => void seen.push(...batch))
     await subscriptions.run()
     await database().transaction((trx) =>
       events.emit(trx, { type: 'user.deleted', user_name: 'x', data: { user_id: 'x' } }),
@@ -87,7 +87,7 @@ describeEachEngine('subscriptions', (database) => {
     const [one, two] = [world(database(), clock), world(database(), clock)]
     const seen: PublishedEvent[] = []
     for (const { subscriptions } of [one, two])
-      await subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))
+      await subscriptions.subscribe('test', ['user.created'], async (batch) => void seen.push(...batch))
     const names = Array.from({ length: 450 }, (_, n) => `d${n % 7}-${n}`)
     await one.tell(...names)
     await two.subscriptions.run()
@@ -164,7 +164,7 @@ describeEachEngine('subscriptions', (database) => {
     const [one, two] = [world(database(), manualClock(clock.now())), world(database(), clock)]
     const seen: PublishedEvent[] = []
     await one.subscriptions.subscribe('test', ['user.created'], () => new Promise(() => undefined))
-    await two.subscriptions.subscribe('test', ['user.created'], async (events) => void seen.push(...events))
+    await two.subscriptions.subscribe('test', ['user.created'], async (batch) => void seen.push(...batch))
     void one.tell('a-1')
     await expect
       .poll(() =>
