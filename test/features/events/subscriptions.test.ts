@@ -38,7 +38,7 @@ describeEachEngine('subscriptions', (database) => {
     return { clock, lines, events, subscriptions, tell }
   }
 
-  const namesOf = (events: readonly PublishedEvent[]) => events.map(({ user_name }) => user_name ?? '')
+  const namesOf = (facts: readonly PublishedEvent[]) => facts.map(({ user_name }) => user_name ?? '')
 
   test('each event of the types is handled once, in order, from the first start on', async () => {
     const { subscriptions, tell, events } = world(database())
@@ -101,9 +101,9 @@ describeEachEngine('subscriptions', (database) => {
     const { clock, subscriptions, tell, lines } = world(database())
     const seen: PublishedEvent[] = []
     let isBroken = true
-    await subscriptions.subscribe('test', ['user.created'], async (events) => {
-      if (isBroken && namesOf(events).includes('a-1')) throw new Error('not now')
-      seen.push(...events)
+    await subscriptions.subscribe('test', ['user.created'], async (batch) => {
+      if (isBroken && namesOf(batch).includes('a-1')) throw new Error('not now')
+      seen.push(...batch)
     })
     await tell('a-1', 'b-1', 'a-2')
     expect(namesOf(seen)).toEqual(['b-1'])
@@ -123,9 +123,9 @@ describeEachEngine('subscriptions', (database) => {
     const { clock, subscriptions, tell, events } = world(database())
     const seen: PublishedEvent[] = []
     let isBroken = true
-    await subscriptions.subscribe('test', ['user.created'], async (events) => {
-      if (isBroken && namesOf(events).includes('a-1')) throw new Error('never')
-      seen.push(...events)
+    await subscriptions.subscribe('test', ['user.created'], async (batch) => {
+      if (isBroken && namesOf(batch).includes('a-1')) throw new Error('never')
+      seen.push(...batch)
     })
     await tell('a-1', 'a-2')
     for (let tries = 1; tries < 10; tries++) {
