@@ -1,8 +1,11 @@
 import { buildEnrollmentProfile } from '../../protocol/mobileconfig/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 
-/** Media type of configuration profiles (Apple). */
-export const PROFILE_TYPE = 'application/x-apple-aspen-config'
+/** With what configuration profiles are sent (Apple). */
+export const PROFILE_HEADERS = {
+  'content-type': 'application/x-apple-aspen-config',
+  'content-disposition': 'attachment; filename="enrollment.mobileconfig"',
+}
 
 /** What the server can do that a profile must say from the first day on. */
 const CAPABILITIES = ['com.apple.mdm.per-user-connections', 'com.apple.mdm.bootstraptoken']

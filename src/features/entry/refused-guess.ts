@@ -1,11 +1,15 @@
+import { AppError } from '../../kernel/errors.ts'
 import type { Strangers } from '../attempts/index.ts'
 
-/** Tells of a guess at an enrollment address and counts it against the network; throws when it has guessed too often. */
+/**
+ * Tells of a guess at an enrollment address and counts it against the network. Throws AppError `not_found`, and what `noteFailure`
+ * throws when the network has guessed too often.
+ */
 export function refuseGuess(
   strangers: Pick<Strangers, 'note'>,
   request: { id: string; ip: string; noteFailure(): void },
   way: 'ade' | 'ade_web' | 'link',
-): void {
+): never {
   const stranger = { address: request.ip, way, request_id: request.id }
   try {
     request.noteFailure()
@@ -14,4 +18,5 @@ export function refuseGuess(
     throw error
   }
   strangers.note({ ...stranger, reason: 'unknown_key' })
+  throw new AppError('not_found', `There is no such enrollment ${way === 'link' ? 'link' : 'address'}.`)
 }

@@ -1,11 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { AppError } from '../../kernel/errors.ts'
 import { createLinkFetch, type LinkFetchDeps } from './link-fetch.ts'
 import type { EntryDeps } from './power-on/deps.ts'
 import { createEntrance } from './power-on/entrance.ts'
 import { createPowerOn } from './power-on/native.ts'
 import { powerOnRoutes } from './power-on/routes.ts'
-import { PROFILE_TYPE } from './profile.ts'
+import { PROFILE_HEADERS } from './profile.ts'
 import { refuseGuess } from './refused-guess.ts'
 import { webRoutes } from './web/routes.ts'
 import { createWeb } from './web/web.ts'
@@ -21,15 +20,9 @@ export function linkRoutes(deps: LinkFetchDeps): FastifyPluginAsync {
       async (request, reply) => {
         void reply.header('cache-control', 'no-store')
         const answer = await fetchLink(request.params.key, request)
-        if (answer === undefined) {
-          refuseGuess(deps.strangers, request, 'link')
-          throw new AppError('not_found', 'There is no such enrollment link.')
-        }
+        if (answer === undefined) return refuseGuess(deps.strangers, request, 'link')
         if ('refused' in answer) return reply.code(403).send()
-        return reply
-          .type(PROFILE_TYPE)
-          .header('content-disposition', 'attachment; filename="enrollment.mobileconfig"')
-          .send(answer.profile)
+        return reply.headers(PROFILE_HEADERS).send(answer.profile)
       },
     )
   }

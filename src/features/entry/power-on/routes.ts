@@ -1,6 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
-import { AppError } from '../../../kernel/errors.ts'
-import { PROFILE_TYPE } from '../profile.ts'
+import { PROFILE_HEADERS } from '../profile.ts'
 import { refuseGuess } from '../refused-guess.ts'
 import type { EntryDeps } from './deps.ts'
 import type { createPowerOn, PowerOnAnswer } from './native.ts'
@@ -19,10 +18,7 @@ export function powerOnRoutes(
         address: request.ip,
         requestId: request.id,
       })
-      if (answer.kind === 'unknown_key') {
-        refuseGuess(deps.strangers, request, 'ade')
-        throw new AppError('not_found', 'There is no such enrollment address.')
-      }
+      if (answer.kind === 'unknown_key') return refuseGuess(deps.strangers, request, 'ade')
       return send(reply.header('cache-control', 'no-store'), answer)
     })
   }
@@ -31,10 +27,7 @@ export function powerOnRoutes(
 function send(reply: FastifyReply, answer: PowerOnAnswer): FastifyReply {
   switch (answer.kind) {
     case 'profile':
-      return reply
-        .type(PROFILE_TYPE)
-        .header('content-disposition', 'attachment; filename="enrollment.mobileconfig"')
-        .send(answer.profile)
+      return reply.headers(PROFILE_HEADERS).send(answer.profile)
     case 'sign_in':
       return reply
         .code(401)

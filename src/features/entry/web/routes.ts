@@ -1,10 +1,9 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { AppError } from '../../../kernel/errors.ts'
 import { lookFor } from '../pages/language.ts'
 import { PAGE_HEADERS } from '../pages/layout.ts'
 import type { EntryDeps } from '../power-on/deps.ts'
-import { PROFILE_TYPE } from '../profile.ts'
+import { PROFILE_HEADERS } from '../profile.ts'
 import { refuseGuess } from '../refused-guess.ts'
 import type { WebAnswer, WebRequest } from './answers.ts'
 import type { Form } from './forms.ts'
@@ -27,46 +26,46 @@ export function webRoutes(deps: Pick<EntryDeps, 'settings' | 'strangers'>, web: 
     }
   }
 
+  /** Answers with what a step of the way comes to. */
+  function answer(step: (request: WebRequest, from: FastifyRequest) => Promise<WebAnswer>) {
+    return async (from: FastifyRequest, reply: FastifyReply) => {
+      const answered = await step(await toRequest(from), from)
+      if (answered.kind === 'unknown_key') return refuseGuess(deps.strangers, from, 'ade_web')
+      return send(reply, answered)
+    }
+  }
+
   return async (app) => {
     await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
     // A look by HEAD must open no session and use no challenge.
     const quiet = { exposeHeadRoute: false }
+    const submit = answer((request, from) => web.submit(request, toForm(from)))
 
-    app.get<{ Params: { key: string } }>('/enroll/web/:key', quiet, async (request, reply) => {
-      const answer = await web.openWebView(await toRequest(request), request.params.key)
-      if (answer.kind === 'unknown_key') {
-        refuseGuess(deps.strangers, request, 'ade_web')
-        throw new AppError('not_found', 'There is no such enrollment address.')
-      }
-      return send(reply, answer)
-    })
-    app.get('/enroll', quiet, async (request, reply) =>
-      send(reply, await web.openPage(await toRequest(request))),
+    app.get(
+      '/enroll/web/:key',
+      quiet,
+      answer((request, { params }) => web.openWebView(request, (params as { key: string }).key)),
     )
-    app.post('/enroll', async (request, reply) =>
-      send(reply, await web.submit(await toRequest(request), toForm(request))),
+    app.get('/enroll', quiet, answer(web.openPage))
+    app.post('/enroll', submit)
+    app.get('/enroll/sign-in', quiet, answer(web.show))
+    app.post('/enroll/sign-in', submit)
+    app.post(
+      '/enroll/password',
+      answer((request, from) => web.changePassword(request, toForm(from))),
     )
-    app.get('/enroll/sign-in', quiet, async (request, reply) =>
-      send(reply, await web.show(await toRequest(request))),
+    app.get(
+      '/enroll/oidc/start',
+      quiet,
+      answer((request, from) => web.startOidc(request, queryOf(from).get('source') ?? '')),
     )
-    app.post('/enroll/sign-in', async (request, reply) =>
-      send(reply, await web.submit(await toRequest(request), toForm(request))),
+    app.get(
+      '/enroll/oidc/callback',
+      quiet,
+      answer((request, from) => web.finishOidc(request, queryOf(from))),
     )
-    app.post('/enroll/password', async (request, reply) =>
-      send(reply, await web.changePassword(await toRequest(request), toForm(request))),
-    )
-    app.get('/enroll/oidc/start', quiet, async (request, reply) =>
-      send(reply, await web.startOidc(await toRequest(request), queryOf(request).get('source') ?? '')),
-    )
-    app.get('/enroll/oidc/callback', quiet, async (request, reply) =>
-      send(reply, await web.finishOidc(await toRequest(request), queryOf(request))),
-    )
-    app.get('/enroll/ready', quiet, async (request, reply) =>
-      send(reply, await web.ready(await toRequest(request))),
-    )
-    app.get('/enroll/profile', quiet, async (request, reply) =>
-      send(reply, await web.fetch(await toRequest(request))),
-    )
+    app.get('/enroll/ready', quiet, answer(web.ready))
+    app.get('/enroll/profile', quiet, answer(web.fetch))
   }
 }
 
@@ -82,22 +81,17 @@ function queryOf({ url }: FastifyRequest): URLSearchParams {
   return new URLSearchParams(at < 0 ? '' : url.slice(at + 1))
 }
 
-function send(reply: FastifyReply, answer: WebAnswer): FastifyReply {
+function send(reply: FastifyReply, answer: Exclude<WebAnswer, { kind: 'unknown_key' }>): FastifyReply {
   void reply.headers(PAGE_HEADERS)
   if (answer.setCookie !== undefined) void reply.header('set-cookie', answer.setCookie)
   switch (answer.kind) {
     case 'redirect':
       return reply.code(SEE_OTHER).header('location', answer.to).send()
     case 'profile':
-      return reply
-        .type(PROFILE_TYPE)
-        .header('content-disposition', 'attachment; filename="enrollment.mobileconfig"')
-        .send(answer.profile)
+      return reply.headers(PROFILE_HEADERS).send(answer.profile)
     case 'page':
       if (answer.retryAfterSeconds !== undefined)
         void reply.header('retry-after', String(answer.retryAfterSeconds))
       return reply.code(answer.status).type('text/html; charset=utf-8').send(answer.page)
-    case 'unknown_key':
-      throw new AppError('not_found', 'There is no such enrollment address.')
   }
 }
