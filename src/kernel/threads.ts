@@ -1,9 +1,7 @@
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import type { MessagePort, ResourceLimits, Transferable } from 'node:worker_threads'
-import { systemClock } from './clock.ts'
-import type { Clock } from './clock.ts'
-import { AppError, describeError } from './errors.ts'
-import type { ErrorCode } from './errors.ts'
+import { systemClock, type Clock } from './clock.ts'
+import { AppError, describeError, type ErrorCode } from './errors.ts'
 
 /** Tasks that may wait for a free thread, and what they hold; more are refused as `overloaded`. */
 const MAX_WAITING = 1000

@@ -1,6 +1,5 @@
 import { afterCommit, type Db, type Tx } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
-import { addTime } from '../../kernel/clock.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { createPassLoop } from '../../kernel/pass-loop.ts'

@@ -1,6 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Db, Tx } from '../../db/index.ts'
-import { jsonText, within } from '../../db/index.ts'
+import { jsonText, within, type Db, type Tx } from '../../db/index.ts'
 import type { Database } from '../../db/tables/index.ts'
 import type { EventType } from './catalogue.ts'
 import { withMaker, type NewEvent, type PublishedEvent } from './types.ts'

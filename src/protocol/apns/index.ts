@@ -1,5 +1,3 @@
 export { MAX_PAYLOAD_BYTES, buildApnsRequest } from './request.ts'
-export { readApnsAnswer } from './response.ts'
-export type { ApnsOutcome } from './response.ts'
-export { createApnsSession } from './session.ts'
-export type { ApnsSession } from './session.ts'
+export { readApnsAnswer, type ApnsOutcome } from './response.ts'
+export { createApnsSession, type ApnsSession } from './session.ts'

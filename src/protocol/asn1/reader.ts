@@ -1,5 +1,4 @@
-import { AppError } from '../../kernel/errors.ts'
-import type { ErrorCode } from '../../kernel/errors.ts'
+import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 
 /** The error code with which a reader refuses. */
 export type DecodeErrorCode = Extract<

@@ -1,6 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
-import { isDict, parsePlist, writePlist } from '../plist/index.ts'
-import type { PlistDict } from '../plist/index.ts'
+import { isDict, parsePlist, writePlist, type PlistDict } from '../plist/index.ts'
 import { fromJson } from './json.ts'
 
 /** Longest CommandUUID and RequestType that are taken. */

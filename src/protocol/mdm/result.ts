@@ -1,10 +1,7 @@
 import { AppError } from '../../kernel/errors.ts'
-import { isDict } from '../plist/index.ts'
-import type { PlistDict } from '../plist/index.ts'
-import { checkedId, optionalText, readIdentity } from './identity.ts'
-import type { ChannelIdentity } from './identity.ts'
-import { openMessage } from './open-message.ts'
-import type { MessageDict } from './open-message.ts'
+import { isDict, type PlistDict } from '../plist/index.ts'
+import { checkedId, optionalText, readIdentity, type ChannelIdentity } from './identity.ts'
+import { openMessage, type MessageDict } from './open-message.ts'
 
 const RESULT_STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const
 

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { writePlist } from '../plist/index.ts'
-import type { WritablePlist } from '../plist/index.ts'
+import { writePlist, type WritablePlist } from '../plist/index.ts'
 
 /** Every right there is: Apple's bits 1 to 4096 without 0. */
 const ALL_ACCESS_RIGHTS = 8191

@@ -1,2 +1,1 @@
-export { buildEnrollmentProfile } from './enrollment-profile.ts'
-export type { EnrollmentProfile } from './enrollment-profile.ts'
+export { buildEnrollmentProfile, type EnrollmentProfile } from './enrollment-profile.ts'

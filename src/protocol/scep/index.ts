@@ -1,6 +1,5 @@
 export { buildFailure, buildSuccess, caCapabilities, caCertificates } from './answer.ts'
-export { buildRequest, parseCertRep } from './client.ts'
-export type { CertRep } from './client.ts'
+export { buildRequest, parseCertRep, type CertRep } from './client.ts'
 export { decodeMessageParameter, openRequest, parsePkiMessage, readUnsupported } from './message.ts'
 export type { Answerable, PkiMessage } from './message.ts'
 export type { FailInfo } from './vocabulary.ts'

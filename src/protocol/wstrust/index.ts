@@ -1,5 +1,4 @@
 export { checkPassword } from './check-password.ts'
-export { discoverEndpoint } from './discovery.ts'
-export type { Discovery } from './discovery.ts'
+export { discoverEndpoint, type Discovery } from './discovery.ts'
 export type { Claims, PasswordResult } from './result.ts'
 export { BEARER, ISSUE, ISSUE_ACTION, NS, PASSWORD_TEXT } from './vocabulary.ts'
