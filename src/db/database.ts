@@ -35,10 +35,13 @@ const DATABASE_TIMEOUT_MS = 5_000
 /** The embedded database has one connection for everyone, so waiting for one's turn is normal. */
 const EMBEDDED_TURN_TIMEOUT_MS = 15_000
 
+/** The database, or a transaction on it. */
+export type Queries = Kysely<Database>
+
 /** An open database. Everything it throws because the database is gone is AppError `database_unavailable`. */
 export type Db = {
   kind: 'postgres' | 'embedded'
-  kysely: Kysely<Database>
+  kysely: Queries
   /**
    * Runs a statement by name: the server parses and plans it once per connection, so the hottest statements go here.
    * One name stands for one text. It is a transaction of its own, and is run again as `transaction` is.

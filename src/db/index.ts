@@ -1,6 +1,6 @@
 /** The door of the database: opening, migrating, transactions, and what stores need to speak to it. */
 export { beginsWith, within } from './conditions.ts'
-export { openDatabase, type Db } from './database.ts'
+export { openDatabase, type Db, type Queries } from './database.ts'
 export { isUniqueViolation } from './errors.ts'
 export { createGroupCommit } from './group-commit.ts'
 export { createLeases, leaseEnd, type Leases } from './lease.ts'

@@ -15,10 +15,9 @@ export interface SealedColumn {
   column: string
   /** Columns by whose index the table is walked. They need not be unique. */
   key: readonly string[]
-  /** Further columns that the context is made of. */
-  also?: readonly string[]
-  /** What a row's value is sealed for, from its `key` and `also` columns. */
-  context: (row: never) => string
+  /** What a row's value is sealed for, made of its columns `from`. */
+  context: (...values: never[]) => string
+  from: readonly string[]
   /** Which rows are sealed, where not all are. */
   only?: RawBuilder<unknown>
   /** The column is text that holds the sealed bytes in base64. */
@@ -47,9 +46,9 @@ async function resealBatch(
   sealed: SealedColumn,
   from: Row | undefined,
 ): Promise<Row[]> {
-  const { table, column, key, also = [], only = sql`true`, isBase64 = false } = sealed
+  const { table, column, key, from: parts, only = sql`true`, isBase64 = false } = sealed
   const encoding = isBase64 ? 'base64' : undefined
-  const names = [...key, ...also, column].map((name) => sql.ref(name))
+  const names = [...new Set([...key, ...parts, column])].map((name) => sql.ref(name))
   const header = encoding ? box.header.toString(encoding) : box.header
   const { rows } = await sql<Row>`
     select ${sql.join(names)} from ${sql.table(table)}
@@ -59,7 +58,7 @@ async function resealBatch(
   )
   for (const row of rows) {
     const before = row[column] as Buffer | string
-    const context = sealed.context(row as never)
+    const context = sealed.context(...parts.map((name) => row[name] as never))
     const after = box.seal(box.open(toBytes(before), context), context)
     await sql`
       update ${sql.table(table)} set ${sql.ref(column)} = ${encoding ? after.toString(encoding) : after}

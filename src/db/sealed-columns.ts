@@ -24,45 +24,23 @@ export const SEALED_FOR = {
 
 /** Every column of sealed secrets. */
 const SEALED_COLUMNS: readonly SealedColumn[] = [
-  of('device_cas', 'private_key', ['id'], (row: { id: string }) => SEALED_FOR.deviceCaKey(row.id)),
-  of('profile_signers', 'private_key', ['ca_id'], (row: { ca_id: string }) =>
-    SEALED_FOR.profileSignerKey(row.ca_id),
-  ),
-  of('push_certificates', 'private_key', ['topic'], (row: { topic: string }) =>
-    SEALED_FOR.pushKey(row.topic),
-  ),
-  {
-    ...of('ade_servers', 'private_key', ['id'], (row: { certificate: Buffer }) =>
-      SEALED_FOR.adeKey(row.certificate),
-    ),
-    also: ['certificate'],
-  },
-  {
-    ...of('ade_servers', 'staged_private_key', ['id'], (row: { staged_certificate: Buffer }) =>
-      SEALED_FOR.adeKey(row.staged_certificate),
-    ),
-    also: ['staged_certificate'],
-  },
-  of('ade_servers', 'token', ['id'], (row: { id: string }) => SEALED_FOR.adeToken(row.id)),
-  of('enrollment_links', 'key_sealed', ['id'], (row: { id: string }) => SEALED_FOR.linkKey(row.id)),
-  of('sign_in_sources', 'client_secret', ['id'], (row: { id: string }) => SEALED_FOR.clientSecret(row.id)),
-  of('web_sessions', 'state', ['id_hash'], (row: { id_hash: Buffer }) => SEALED_FOR.webSession(row.id_hash)),
-  {
-    ...of('idempotency_keys', 'body', ['token_id', 'key'], (row: { token_id: string; key: string }) =>
-      SEALED_FOR.keptAnswer(row.token_id, row.key),
-    ),
-    isBase64: true,
-  },
-  of('enrollments', 'unlock_token', ['id'], (row: { id: string }) => SEALED_FOR.unlockToken(row.id)),
-  of('enrollments', 'bootstrap_token', ['id'], (row: { id: string }) => SEALED_FOR.bootstrapToken(row.id)),
-  of('checkin_messages', 'raw', ['enrollment_id', 'received_at'], (row: { enrollment_id: string }) =>
-    SEALED_FOR.checkinMessage(row.enrollment_id),
-  ),
-  {
-    ...of('commands', 'body', ['uuid'], (row: { uuid: string }) => SEALED_FOR.commandBody(row.uuid)),
-    // Those that a statement of ours writes hold no secret, and are as they are sent.
-    only: sql`get_byte(body, 0) = 1`,
-  },
+  of('device_cas', 'private_key', ['id'], SEALED_FOR.deviceCaKey),
+  of('profile_signers', 'private_key', ['ca_id'], SEALED_FOR.profileSignerKey),
+  of('push_certificates', 'private_key', ['topic'], SEALED_FOR.pushKey),
+  of('ade_servers', 'private_key', ['id'], SEALED_FOR.adeKey, { from: ['certificate'] }),
+  of('ade_servers', 'staged_private_key', ['id'], SEALED_FOR.adeKey, { from: ['staged_certificate'] }),
+  of('ade_servers', 'token', ['id'], SEALED_FOR.adeToken),
+  of('enrollment_links', 'key_sealed', ['id'], SEALED_FOR.linkKey),
+  of('sign_in_sources', 'client_secret', ['id'], SEALED_FOR.clientSecret),
+  of('web_sessions', 'state', ['id_hash'], SEALED_FOR.webSession),
+  of('idempotency_keys', 'body', ['token_id', 'key'], SEALED_FOR.keptAnswer, { isBase64: true }),
+  of('enrollments', 'unlock_token', ['id'], SEALED_FOR.unlockToken),
+  of('enrollments', 'bootstrap_token', ['id'], SEALED_FOR.bootstrapToken),
+  of('checkin_messages', 'raw', ['enrollment_id', 'received_at'], SEALED_FOR.checkinMessage, {
+    from: ['enrollment_id'],
+  }),
+  // Those that a statement of ours writes hold no secret, and are as they are sent.
+  of('commands', 'body', ['uuid'], SEALED_FOR.commandBody, { only: sql`get_byte(body, 0) = 1` }),
 ]
 
 /** Seals anew what is sealed with the previous secret key; gives the number of values. */
@@ -77,6 +55,7 @@ function of(
   column: string,
   key: readonly string[],
   context: SealedColumn['context'],
+  more: Partial<Pick<SealedColumn, 'from' | 'only' | 'isBase64'>> = {},
 ): SealedColumn {
-  return { table, column, key, context }
+  return { table, column, key, context, from: key, ...more }
 }

@@ -36,6 +36,7 @@ export interface Metrics {
 }
 
 const LATENCY = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 const MINUTES = [1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400]
 
 /** Makes the registry with the metrics above and those of the Node process. `version` is that of the program. */
@@ -45,6 +46,14 @@ export function createMetrics(version = ''): Metrics {
   const registers = [registry]
   const gauge = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
     new Gauge({ name, help, labelNames, registers })
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers })
+  const histogram = <Label extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    ...labelNames: Label[]
+  ) => new Histogram({ name, help, buckets, labelNames, registers })
   gauge('firstboot_build_info', 'The version that runs; always 1.', 'version').set({ version }, 1)
   let refresh = (): Promise<void> => Promise.resolve()
   return {
@@ -88,43 +97,27 @@ export function createMetrics(version = ''): Metrics {
         'subscription',
       ),
     },
-    events: new Counter({
-      name: 'firstboot_events_total',
-      help: 'Events by type and reason; one that stands for several devices counts each of them.',
-      labelNames: ['type', 'reason'],
-      registers,
-    }),
-    requests: new Histogram({
-      name: 'firstboot_request_duration_seconds',
-      help: 'Time to answer a request.',
-      labelNames: ['scope', 'route', 'status'],
-      buckets: LATENCY,
-      registers,
-    }),
-    pushes: new Counter({
-      name: 'firstboot_pushes_total',
-      help: 'Pushes by result.',
-      labelNames: ['result'],
-      registers,
-    }),
-    pushToContact: new Histogram({
-      name: 'firstboot_push_to_contact_seconds',
-      help: 'Time from an accepted push to the next contact of the device.',
-      buckets: MINUTES,
-      registers,
-    }),
-    batchSize: new Histogram({
-      name: 'firstboot_batch_size',
-      help: 'Requests in one group commit.',
-      labelNames: ['statement'],
-      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
-      registers,
-    }),
-    jobs: new Counter({
-      name: 'firstboot_job_runs_total',
-      help: 'Runs of background jobs.',
-      labelNames: ['job', 'outcome'],
-      registers,
-    }),
+    events: counter(
+      'firstboot_events_total',
+      'Events by type and reason; one that stands for several devices counts each of them.',
+      'type',
+      'reason',
+    ),
+    requests: histogram(
+      'firstboot_request_duration_seconds',
+      'Time to answer a request.',
+      LATENCY,
+      'scope',
+      'route',
+      'status',
+    ),
+    pushes: counter('firstboot_pushes_total', 'Pushes by result.', 'result'),
+    pushToContact: histogram(
+      'firstboot_push_to_contact_seconds',
+      'Time from an accepted push to the next contact of the device.',
+      MINUTES,
+    ),
+    batchSize: histogram('firstboot_batch_size', 'Requests in one group commit.', BATCH_SIZES, 'statement'),
+    jobs: counter('firstboot_job_runs_total', 'Runs of background jobs.', 'job', 'outcome'),
   }
 }

@@ -1,9 +1,10 @@
+import type { Queries } from '../../db/index.ts'
 import { newSecret } from '../../kernel/ids.ts'
 import { countDevices, lastSyncs } from './counts-store.ts'
 import { findByKey, forgetProfiles } from './assignment/store.ts'
 import { createReconciler } from './assignment/reconcile.ts'
 import { createAssignRequests } from './assignment/requests.ts'
-import type { AdeDeps, Reader } from './deps.ts'
+import type { AdeDeps } from './deps.ts'
 import { createAdeDevices, createDeviceNotes } from './devices/devices.ts'
 import { removeAllOf } from './devices/store.ts'
 import { createApple } from './servers/apple.ts'
@@ -50,7 +51,7 @@ export function createAde(deps: AdeDeps) {
     ...createDeviceNotes(deps),
     /** The policy and the ADE server whose devices enrol at the address with this key. */
     async findKey(
-      reader: Reader,
+      reader: Queries,
       key: string,
     ): Promise<{ policyId: string; adeServerId: string } | undefined> {
       const found = await findByKey(reader, key)

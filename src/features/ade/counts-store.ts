@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { STATE } from './devices/store.ts'
-import type { Reader } from './deps.ts'
+import type { Queries } from '../../db/index.ts'
 
 /** How many serial numbers are in each state, and how many of those that have a policy, or had one, in each of assignment. */
 export async function countDevices(
-  db: Reader,
+  db: Queries,
 ): Promise<{ states: Map<string, number>; assignments: Map<string, number> }> {
   const { rows } = await sql<{ state: string; assignment: string | null; count: number }>`
     select ${STATE} as state, d.assignment_state as assignment, count(*) as count
@@ -19,7 +19,7 @@ export async function countDevices(
 }
 
 /** When each server that has a token was last synced; where it never was, when its token came. */
-export async function lastSyncs(db: Reader): Promise<{ name: string; expires_at: Date | null; at: Date }[]> {
+export async function lastSyncs(db: Queries): Promise<{ name: string; expires_at: Date | null; at: Date }[]> {
   const { rows } = await sql<{ name: string; expires_at: Date | null; at: Date }>`
     select s.name, s.token_expires_at as expires_at, coalesce((
       select y.finished_at from ade_syncs y where y.ade_server_id = s.id and y.state = 'succeeded'

@@ -27,6 +27,3 @@ export interface AdeDeps {
   /** Says whose the devices are (`org_magic`). */
   instanceId: string
 }
-
-/** The database or a transaction on it. */
-export type Reader = Db['kysely']

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import type { Db, Tx } from '../../db/index.ts'
+import type { Db, Queries, Tx } from '../../db/index.ts'
 import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -14,15 +14,7 @@ import {
   type Certificate,
   type Identity,
 } from '../../protocol/x509/index.ts'
-import {
-  findSigner,
-  listCas,
-  lockAuthority,
-  saveCa,
-  saveSigner,
-  type Queries,
-  type StoredCa,
-} from './store.ts'
+import { findSigner, listCas, lockAuthority, saveCa, saveSigner, type StoredCa } from './store.ts'
 
 /** Long enough that the CA outlives the phones; another one can take over at any time before. */
 const CA_DAYS = 3650

@@ -1,4 +1,4 @@
-import type { Tx } from '../../db/index.ts'
+import type { Queries, Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import {
   listBindings,
@@ -9,7 +9,6 @@ import {
   saveBinding,
   saveUse,
   voidChallengesOf,
-  type Queries,
 } from './store.ts'
 import type { Binding } from './types.ts'
 

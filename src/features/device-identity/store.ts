@@ -1,10 +1,6 @@
-import { sql, type Kysely } from 'kysely'
-import type { Tx } from '../../db/index.ts'
-import type { Database } from '../../db/tables/index.ts'
+import { sql } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import type { Binding, IssuedCertificate, NewChallenge } from './types.ts'
-
-/** A connection or a transaction. */
-export type Queries = Kysely<Database>
 
 /** Serialises processes that start at once and would each make a CA; an arbitrary number that nothing else locks. */
 const AUTHORITY_LOCK = 7_203_008

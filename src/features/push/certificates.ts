@@ -1,4 +1,4 @@
-import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import { afterCommit, type Db, type Queries, type Tx } from '../../db/index.ts'
 import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -71,7 +71,7 @@ export function createPushCertificates(deps: {
   return {
     store: put,
     /** The certificate that new enrollments get; null when there is none, or it has expired. */
-    async current(reader: store.Reader = db.kysely): Promise<{ topic: string; not_after: Date } | null> {
+    async current(reader: Queries = db.kysely): Promise<{ topic: string; not_after: Date } | null> {
       const row = await store.findInUse(reader)
       if (row === undefined || row.not_after <= clock.now()) return null
       return { topic: row.topic, not_after: row.not_after }

@@ -1,12 +1,9 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { sql, type Selectable } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import type { PushCertificatesTable } from '../../db/tables/push.ts'
 
 /** Pushes a second that go out when a certificate works again. */
 const RELEASE_PER_SECOND = 500
-
-/** The database, or a transaction on it. */
-export type Reader = Kysely<Database> | Tx
 
 /** A row of `push_certificates`. */
 type PushCertificateRow = Selectable<PushCertificatesTable>
@@ -34,7 +31,7 @@ export async function lockCertificates(trx: Tx): Promise<void> {
 
 /** All certificates in the order of their topics, at most `limit`, after `after`. */
 export function listCertificates(
-  db: Reader,
+  db: Queries,
   query: { after?: string | undefined; limit: number },
 ): Promise<PushCertificate[]> {
   return db
@@ -47,7 +44,7 @@ export function listCertificates(
 }
 
 /** The certificate of a topic. */
-export function findCertificate(db: Reader, topic: string): Promise<PushCertificate | undefined> {
+export function findCertificate(db: Queries, topic: string): Promise<PushCertificate | undefined> {
   return db
     .selectFrom('push_certificates')
     .select(SHOWN_COLUMNS)
@@ -56,7 +53,7 @@ export function findCertificate(db: Reader, topic: string): Promise<PushCertific
 }
 
 /** The certificate that new enrollments get. */
-export function findInUse(db: Reader): Promise<PushCertificate | undefined> {
+export function findInUse(db: Queries): Promise<PushCertificate | undefined> {
   return db
     .selectFrom('push_certificates')
     .select(SHOWN_COLUMNS)
@@ -66,7 +63,7 @@ export function findInUse(db: Reader): Promise<PushCertificate | undefined> {
 
 /** The certificate of a topic with its sealed key. */
 export function findKeyPair(
-  db: Reader,
+  db: Queries,
   topic: string,
 ): Promise<Pick<PushCertificateRow, 'version' | 'certificate' | 'private_key'> | undefined> {
   return db
@@ -78,7 +75,7 @@ export function findKeyPair(
 
 /** What the sender must know of each topic before it sends. */
 export function findSendingState(
-  db: Reader,
+  db: Queries,
 ): Promise<Pick<PushCertificateRow, 'topic' | 'version' | 'not_after' | 'rejected_reason'>[]> {
   return db
     .selectFrom('push_certificates')
@@ -188,7 +185,7 @@ export async function deleteNeeds(trx: Tx, ids: readonly string[]): Promise<void
 }
 
 /** Claims up to `limit` needs that are due and that no living process is sending, the oldest first. */
-export async function claimDue(db: Reader, at: Date, until: Date, limit: number): Promise<Claim[]> {
+export async function claimDue(db: Queries, at: Date, until: Date, limit: number): Promise<Claim[]> {
   const { rows } = await sql<{ id: string; attempts: number }>`
     update push_needs n set claimed_until = ${until}::timestamptz
     from (
@@ -203,7 +200,7 @@ export async function claimDue(db: Reader, at: Date, until: Date, limit: number)
 }
 
 /** Claims one need that is held for a topic, to try whether it works again. */
-export async function claimHeld(db: Reader, topic: string, at: Date, until: Date): Promise<Claim[]> {
+export async function claimHeld(db: Queries, topic: string, at: Date, until: Date): Promise<Claim[]> {
   const { rows } = await sql<{ id: string; attempts: number }>`
     update push_needs n set claimed_until = ${until}::timestamptz, held_topic = null,
       due_at = least(n.due_at, ${at}::timestamptz)
@@ -216,7 +213,7 @@ export async function claimHeld(db: Reader, topic: string, at: Date, until: Date
 }
 
 /** Claims the needs of these enrollments whatever their state, making those that are not there. */
-export async function claimNow(db: Reader, ids: readonly string[], at: Date, until: Date): Promise<Claim[]> {
+export async function claimNow(db: Queries, ids: readonly string[], at: Date, until: Date): Promise<Claim[]> {
   const { rows } = await sql<{ id: string; attempts: number }>`
     insert into push_needs (enrollment_id, due_at, claimed_until, created_at)
     select id, ${at}::timestamptz, ${until}::timestamptz, ${at}::timestamptz
@@ -301,7 +298,7 @@ export async function releaseHeld(trx: Tx, topic: string, at: Date): Promise<num
 }
 
 /** When the next need is due that waits for its time or for the end of another process's claim; undefined for none. */
-export async function nextDue(db: Reader): Promise<Date | undefined> {
+export async function nextDue(db: Queries): Promise<Date | undefined> {
   const { rows } = await sql<{ at: Date | null }>`
     select min(greatest(due_at, coalesce(claimed_until, due_at))) as at from (
       select due_at, claimed_until from push_needs
@@ -311,7 +308,7 @@ export async function nextDue(db: Reader): Promise<Date | undefined> {
 }
 
 /** Deletes up to `limit` needs that Apple accepted before a time and whose devices never came; returns how many. */
-export async function deletePushedBefore(db: Reader, before: Date, limit: number): Promise<number> {
+export async function deletePushedBefore(db: Queries, before: Date, limit: number): Promise<number> {
   const { rows } = await sql<{ id: string }>`
     delete from push_needs where enrollment_id in (
       select enrollment_id from push_needs where pushed_at < ${before}::timestamptz limit ${limit}

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
 import type { HttpClient, UpstreamAnswer, UpstreamRequest } from '../../kernel/http-client.ts'
 import { withoutFinalSlashes } from '../../kernel/urls.ts'
-import { asRecord } from './answer-values.ts'
+import { parseRecord } from '../../kernel/records.ts'
 import { appleCodeOf } from './error-code.ts'
 import { AdeError, errorOf, errorOfFailure } from './error.ts'
 import { signOAuth, type OAuthCredentials } from './oauth.ts'
@@ -123,12 +123,7 @@ function isSessionOver({ status, body }: UpstreamAnswer): boolean {
 }
 
 function sessionToken(answer: UpstreamAnswer): string {
-  let token: unknown
-  try {
-    token = asRecord(JSON.parse(answer.body.toString('utf8')))?.['auth_session_token']
-  } catch {
-    token = undefined
-  }
+  const token = parseRecord(answer.body.toString('utf8'))?.['auth_session_token']
   if (typeof token === 'string' && token.length <= MAX_SESSION && /^[!-~]+$/.test(token)) return token
   throw new AdeError('malformed_answer', 'GET /session: the answer holds no session token.', {
     status: answer.status,

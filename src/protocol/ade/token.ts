@@ -1,7 +1,8 @@
 import { AppError } from '../../kernel/errors.ts'
+import { parseRecord } from '../../kernel/records.ts'
 import { envelop, openEnvelope, unwrapKey, type ContentCipher } from '../cms/index.ts'
 import { createLeaf, validity, type Certificate, type HashName, type Identity } from '../x509/index.ts'
-import { asRecord, parseTime } from './answer-values.ts'
+import { parseTime } from './answer-values.ts'
 import { extractMessage } from './token-file.ts'
 
 /** Apple's server token: the credentials of one MDM server of Apple's portal. */
@@ -109,12 +110,7 @@ function readToken(content: Buffer): ServerToken {
   const marker = whole.indexOf(MARKER)
   const text = (marker === -1 ? whole : whole.slice(marker)).replace(/[\r\n]+[ \t]*/g, '')
   const json = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1)
-  let fields: Record<string, unknown> | undefined
-  try {
-    fields = asRecord(JSON.parse(json))
-  } catch {
-    fields = undefined
-  }
+  const fields = parseRecord(json)
   if (fields === undefined)
     throw new AppError('token_not_smime', 'The server token file holds no JSON object.')
   return pickToken(fields)

@@ -1,3 +1,5 @@
+import { parseRecord } from '../../kernel/records.ts'
+
 /** What an answer of Apple, or the lack of one, means for the sender. */
 export type ApnsOutcome =
   /** Apple took it, which does not say that the device got it. */
@@ -58,20 +60,11 @@ export function endsConnection(outcome: ApnsOutcome): boolean {
 }
 
 function parseBody(body: string): { reason: string | undefined; timestamp: Date | null } {
-  const answer = body.length > MAX_ANSWER_CHARS ? undefined : parseObject(body)
+  const answer = body.length > MAX_ANSWER_CHARS ? undefined : parseRecord(body)
   const { reason, timestamp } = answer ?? {}
   const isTime = typeof timestamp === 'number' && timestamp > 0 && timestamp < 8.64e15
   return {
     reason: typeof reason === 'string' && REASON.test(reason) ? reason : undefined,
     timestamp: isTime ? new Date(timestamp) : null,
-  }
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
   }
 }

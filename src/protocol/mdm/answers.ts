@@ -5,11 +5,6 @@ export function buildGetBootstrapTokenResponse(token: Uint8Array | undefined): B
   return Buffer.from(writePlist({ BootstrapToken: token ?? new Uint8Array() }))
 }
 
-/** The answer to GetToken. */
-export function buildGetTokenResponse(tokenData: Uint8Array): Buffer<ArrayBuffer> {
-  return Buffer.from(writePlist({ TokenData: tokenData }))
-}
-
 /** The answer to a first UserAuthenticate. An empty challenge accepts the user without a password. */
 export function buildUserAuthenticateChallenge(challenge: string): Buffer<ArrayBuffer> {
   return Buffer.from(writePlist({ DigestChallenge: challenge }))

@@ -1,6 +1,5 @@
 export {
   buildGetBootstrapTokenResponse,
-  buildGetTokenResponse,
   buildReturnToServiceRefusal,
   buildUserAuthenticateChallenge,
 } from './answers.ts'

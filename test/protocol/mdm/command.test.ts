@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest'
 import {
   buildCommand,
   buildGetBootstrapTokenResponse,
-  buildGetTokenResponse,
   buildReturnToServiceRefusal,
   buildUserAuthenticateChallenge,
   fromJson,
@@ -148,7 +147,6 @@ test('answers', () => {
   const read = (bytes: Buffer) => plain(parse(bytes.toString()))
   expect(read(buildGetBootstrapTokenResponse(Buffer.from([1])))).toEqual({ BootstrapToken: 'data 01' })
   expect(read(buildGetBootstrapTokenResponse(undefined))).toEqual({ BootstrapToken: 'data ' })
-  expect(read(buildGetTokenResponse(Buffer.from('jwt')))).toEqual({ TokenData: 'data 6a7774' })
   expect(read(buildUserAuthenticateChallenge(''))).toEqual({ DigestChallenge: '' })
   expect(read(buildReturnToServiceRefusal())).toEqual({ ReturnToService: { Enabled: false } })
 })

@@ -1,9 +1,7 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
-import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
+import { sql, type Selectable } from 'kysely'
+import { withoutNul, type Queries, type Tx } from '../../../db/index.ts'
 import type { AdeCallsTable, AdeProfilesTable } from '../../../db/tables/ade.ts'
 import { LIVE } from '../devices/store.ts'
-
-type Reader = Kysely<Database> | Tx
 
 /** What a policy is at Apple on one server. */
 export type ProfileRow = Selectable<AdeProfilesTable>
@@ -17,13 +15,13 @@ const UNSETTLED = sql`d.assignment_state in ('pending', 'throttled', 'failed') a
 // Profiles
 
 /** What is known at Apple of the policies of a server. */
-export function listProfiles(db: Reader, serverId: string): Promise<ProfileRow[]> {
+export function listProfiles(db: Queries, serverId: string): Promise<ProfileRow[]> {
   return db.selectFrom('ade_profiles').selectAll().where('ade_server_id', '=', serverId).execute()
 }
 
 /** The row of a policy and server, made with `key` when there is none. */
 export async function ensureProfile(
-  db: Reader,
+  db: Queries,
   place: { serverId: string; policyId: string; key: string },
 ): Promise<ProfileRow> {
   await db
@@ -41,7 +39,7 @@ export async function ensureProfile(
 
 /** The policy and server that an address belongs to. */
 export function findByKey(
-  db: Reader,
+  db: Queries,
   key: string,
 ): Promise<{ policy_id: string; ade_server_id: string } | undefined> {
   return db
@@ -53,7 +51,7 @@ export function findByKey(
 
 /** Writes columns of a row. */
 export async function noteProfile(
-  db: Reader,
+  db: Queries,
   { ade_server_id, policy_id }: Pick<ProfileRow, 'ade_server_id' | 'policy_id'>,
   columns: Partial<Omit<ProfileRow, 'ade_server_id' | 'policy_id' | 'key'>>,
 ): Promise<void> {
@@ -67,7 +65,7 @@ export async function noteProfile(
 
 /** Marks devices of a policy as to be looked at again, at most `limit` of them; how many those were. */
 export async function markPending(
-  db: Reader,
+  db: Queries,
   place: { serverId: string; policyId: string; limit: number },
 ): Promise<number> {
   const result = await sql`
@@ -84,7 +82,7 @@ export async function markPending(
 // Devices that are to be assigned
 
 /** The policies whose devices wait and are due; null among them: those that are to have none. */
-export async function duePolicies(db: Reader, serverId: string, now: Date): Promise<(string | null)[]> {
+export async function duePolicies(db: Queries, serverId: string, now: Date): Promise<(string | null)[]> {
   const { rows } = await sql<{ policy_id: string | null }>`
     select distinct d.policy_id from ade_devices d
     where d.ade_server_id = ${serverId} and ${UNSETTLED}
@@ -93,7 +91,7 @@ export async function duePolicies(db: Reader, serverId: string, now: Date): Prom
 }
 
 /** Whether a server has something to be done at Apple, or to be found out. */
-export async function hasWork(db: Reader, serverId: string, now: Date): Promise<boolean> {
+export async function hasWork(db: Queries, serverId: string, now: Date): Promise<boolean> {
   const { rows } = await sql<{ has_work: boolean }>`
     select exists (select 1 from ade_calls where ade_server_id = ${serverId})
       or exists (select 1 from ade_devices d where d.ade_server_id = ${serverId} and ${UNSETTLED}
@@ -103,7 +101,7 @@ export async function hasWork(db: Reader, serverId: string, now: Date): Promise<
 
 /** Serial numbers of a policy (null: of none) that wait and are due. */
 export async function takeDue(
-  db: Reader,
+  db: Queries,
   place: { serverId: string; policyId: string | null; now: Date; limit: number },
 ): Promise<string[]> {
   const { rows } = await sql<{ serial_number: string }>`
@@ -119,7 +117,7 @@ export async function takeDue(
  * asked for is waited out first, or it would be forgotten before the next policy comes.
  */
 export async function settle(
-  db: Reader,
+  db: Queries,
   place: { serverId: string; policyId: string | null; profileUuid: string | null; now: Date },
 ): Promise<number> {
   const isRight =
@@ -181,7 +179,7 @@ export async function noteOutcomes(
 }
 
 /** How often the assignment of each of these has failed. */
-export async function failuresOf(db: Reader, serials: readonly string[]): Promise<Map<string, number>> {
+export async function failuresOf(db: Queries, serials: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await sql<{ serial_number: string; assignment_attempts: number }>`
     select serial_number, assignment_attempts from ade_devices
     where serial_number = any(${serials}::text[])`.execute(db)
@@ -205,7 +203,7 @@ export async function noteSeen(
 // Calls
 
 /** The change of a server that may or may not have been made. */
-export function findCall(db: Reader, serverId: string): Promise<CallRow | undefined> {
+export function findCall(db: Queries, serverId: string): Promise<CallRow | undefined> {
   return db.selectFrom('ade_calls').selectAll().where('ade_server_id', '=', serverId).executeTakeFirst()
 }
 
@@ -230,7 +228,7 @@ export async function deleteCall(trx: Tx, serverId: string): Promise<void> {
 
 /** A serial number that was asked for, with the policy it has; undefined columns: it is not live, or not known. */
 export async function findLive(
-  db: Reader,
+  db: Queries,
   serials: readonly string[],
 ): Promise<Map<string, { policyId: string | null; live: boolean }>> {
   const { rows } = await sql<{ serial_number: string; policy_id: string | null; live: boolean }>`

@@ -1,10 +1,10 @@
 import { serialNumberOf } from '../../../kernel/serial-number.ts'
-import type { Tx } from '../../../db/index.ts'
+import type { Queries, Tx } from '../../../db/index.ts'
 import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { decodeCursor, page, type Page } from '../../../kernel/paging.ts'
-import type { AdeDeps, Reader } from '../deps.ts'
+import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as store from './store.ts'
 
@@ -20,7 +20,7 @@ export function createAdeDevices(
 ) {
   const { db, clock, events, apple } = deps
 
-  async function get(serial: string, reader: Reader = db.kysely): Promise<ListedDevice> {
+  async function get(serial: string, reader: Queries = db.kysely): Promise<ListedDevice> {
     const device = await store.findDevice(reader, serial)
     if (device === undefined) throw noDevice()
     const [listed] = await withOthers([device], reader)
@@ -28,7 +28,7 @@ export function createAdeDevices(
     return listed
   }
 
-  async function withOthers(found: readonly store.AdeDevice[], reader: Reader): Promise<ListedDevice[]> {
+  async function withOthers(found: readonly store.AdeDevice[], reader: Queries): Promise<ListedDevice[]> {
     const serials = found.map(({ serial_number }) => serial_number)
     const others = await deps.devices.enrolledOtherwise(reader, serials)
     return found.map((device) => ({ ...device, other_enrollments: others.get(device.serial_number) ?? [] }))

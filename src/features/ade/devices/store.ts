@@ -1,9 +1,7 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
+import { sql, type Selectable } from 'kysely'
 import { serialNumberOf } from '../../../kernel/serial-number.ts'
-import { beginsWith, withoutNul, type Database, type Tx } from '../../../db/index.ts'
+import { beginsWith, withoutNul, type Queries, type Tx } from '../../../db/index.ts'
 import type { AdeDevicesTable } from '../../../db/tables/ade.ts'
-
-type Reader = Kysely<Database> | Tx
 
 /** Where a serial number stands; derived from its times, the latest fact counting. */
 type AdeDeviceState =
@@ -45,7 +43,7 @@ export const STATE = sql<AdeDeviceState>`case
 /** Whether Apple counts a row `d` as ours. */
 export const LIVE = sql<boolean>`(d.released_at is null and d.removed_at is null and d.ade_server_id is not null)`
 
-function selectDevices(db: Reader) {
+function selectDevices(db: Queries) {
   return db
     .selectFrom('ade_devices as d')
     .leftJoin('ade_profiles as p', (join) =>
@@ -58,12 +56,12 @@ function selectDevices(db: Reader) {
 }
 
 /** One serial number. */
-export function findDevice(db: Reader, serial: string): Promise<AdeDevice | undefined> {
+export function findDevice(db: Queries, serial: string): Promise<AdeDevice | undefined> {
   return selectDevices(db).where('d.serial_number', '=', canonical(serial)).executeTakeFirst()
 }
 
 /** Serial numbers in their order, after `after`. */
-export function listDevices(db: Reader, query: DeviceQuery): Promise<AdeDevice[]> {
+export function listDevices(db: Queries, query: DeviceQuery): Promise<AdeDevice[]> {
   let select = selectDevices(db)
     .where(beginsWith(['d.serial_number', 'd.description'], query.search))
     .orderBy('d.serial_number')
@@ -152,7 +150,7 @@ export async function takeUnjudged(
 }
 
 /** How many live serial numbers each server has. */
-export async function countLive(db: Reader, serverIds: readonly string[]): Promise<Map<string, number>> {
+export async function countLive(db: Queries, serverIds: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await sql<{ id: string; count: number }>`
     select d.ade_server_id as id, count(*) as count from ade_devices d
     where d.ade_server_id = any(${serverIds}::text[]) and ${LIVE} group by 1`.execute(db)

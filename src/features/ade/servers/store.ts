@@ -1,8 +1,6 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
-import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
+import { sql, type Selectable } from 'kysely'
+import { withoutNul, type Queries, type Tx } from '../../../db/index.ts'
 import type { AdeServersTable } from '../../../db/tables/ade.ts'
-
-type Reader = Kysely<Database> | Tx
 
 /** A row of `ade_servers`, sealed secrets included. */
 export type ServerRow = Selectable<AdeServersTable>
@@ -25,7 +23,7 @@ export function insertServer(
 }
 
 /** The server with this id. */
-export function findServer(db: Reader, id: string): Promise<ServerRow | undefined> {
+export function findServer(db: Queries, id: string): Promise<ServerRow | undefined> {
   return db.selectFrom('ade_servers').selectAll().where('id', '=', withoutNul(id)).executeTakeFirst()
 }
 
@@ -41,7 +39,7 @@ export function lockServer(trx: Tx, id: string): Promise<ServerRow | undefined> 
 
 /** Servers by id, after `after`. */
 export function listServers(
-  db: Reader,
+  db: Queries,
   query: { after?: string | undefined; limit: number },
 ): Promise<ServerRow[]> {
   const select = db.selectFrom('ade_servers').selectAll().orderBy('id').limit(query.limit)
@@ -49,7 +47,7 @@ export function listServers(
 }
 
 /** Every server that has a token. */
-export function findServersWithToken(db: Reader): Promise<ServerRow[]> {
+export function findServersWithToken(db: Queries): Promise<ServerRow[]> {
   return db.selectFrom('ade_servers').selectAll().where('token', 'is not', null).orderBy('id').execute()
 }
 
@@ -64,7 +62,7 @@ export function changeServer(trx: Tx, id: string, columns: ServerChange, now: Da
 }
 
 /** Writes what the program itself finds out, under the same version. */
-export async function noteServer(db: Reader, id: string, columns: ServerChange): Promise<void> {
+export async function noteServer(db: Queries, id: string, columns: ServerChange): Promise<void> {
   await db.updateTable('ade_servers').set(withoutNul(columns)).where('id', '=', id).execute()
 }
 
@@ -89,7 +87,7 @@ export async function setStopped(
 }
 
 /** Keeps everyone from calling Apple for this server before `until`; a later time that is known stays. */
-export async function pause(db: Reader, id: string, until: Date): Promise<void> {
+export async function pause(db: Queries, id: string, until: Date): Promise<void> {
   await sql`
     update ade_servers set paused_until = greatest(paused_until, ${until}::timestamptz) where id = ${id}`.execute(
     db,
@@ -109,7 +107,7 @@ export async function setWarned(trx: Tx, server: ServerRow, days: number): Promi
 }
 
 /** Leaves what is held for this public URL to whoever comes; another process that has it takes it again. */
-export async function leaveAddress(db: Reader, address: string, now: Date): Promise<void> {
+export async function leaveAddress(db: Queries, address: string, now: Date): Promise<void> {
   await db
     .updateTable('ade_servers')
     .set({ address_until: now })

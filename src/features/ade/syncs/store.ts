@@ -1,9 +1,7 @@
-import type { Kysely, Selectable } from 'kysely'
-import { withoutNul, type Database, type Tx } from '../../../db/index.ts'
+import type { Selectable } from 'kysely'
+import { withoutNul, type Queries, type Tx } from '../../../db/index.ts'
 import type { AdeSyncsTable } from '../../../db/tables/ade.ts'
 import type { PageCounts } from './pages-store.ts'
-
-type Reader = Kysely<Database> | Tx
 
 /** A run of a sync. */
 export type SyncRun = Selectable<AdeSyncsTable>
@@ -33,7 +31,7 @@ export function insertRun(
 }
 
 /** A run of a server. */
-export function findRun(db: Reader, serverId: string, id: string): Promise<SyncRun | undefined> {
+export function findRun(db: Queries, serverId: string, id: string): Promise<SyncRun | undefined> {
   return db
     .selectFrom('ade_syncs')
     .selectAll()
@@ -44,7 +42,7 @@ export function findRun(db: Reader, serverId: string, id: string): Promise<SyncR
 
 /** Runs of a server, newest first, older than `before`. */
 export function listRuns(
-  db: Reader,
+  db: Queries,
   query: { serverId: string; before?: string | undefined; limit: number },
 ): Promise<SyncRun[]> {
   const select = db
@@ -57,7 +55,7 @@ export function listRuns(
 }
 
 /** The newest run of each of these servers. */
-export async function findLastRuns(db: Reader, serverIds: readonly string[]): Promise<Map<string, SyncRun>> {
+export async function findLastRuns(db: Queries, serverIds: readonly string[]): Promise<Map<string, SyncRun>> {
   if (serverIds.length === 0) return new Map()
   const rows = await db
     .selectFrom('ade_syncs')
@@ -73,7 +71,7 @@ export async function findLastRuns(db: Reader, serverIds: readonly string[]): Pr
 }
 
 /** Running runs whose time is over: of one server, or of all. */
-export function findOverdue(db: Reader, now: Date, serverId?: string): Promise<SyncRun[]> {
+export function findOverdue(db: Queries, now: Date, serverId?: string): Promise<SyncRun[]> {
   const select = db
     .selectFrom('ade_syncs')
     .selectAll()
@@ -83,7 +81,10 @@ export function findOverdue(db: Reader, now: Date, serverId?: string): Promise<S
 }
 
 /** Takes over runs whose process seems to be dead. */
-export function adoptRuns(db: Reader, claim: { worker: string; now: Date; until: Date }): Promise<SyncRun[]> {
+export function adoptRuns(
+  db: Queries,
+  claim: { worker: string; now: Date; until: Date },
+): Promise<SyncRun[]> {
   return db
     .updateTable('ade_syncs')
     .set({ worker: claim.worker, worker_until: claim.until })
@@ -145,7 +146,7 @@ export function endRun(
 }
 
 /** The running run of a server. */
-export function findRunning(db: Reader, serverId: string): Promise<SyncRun | undefined> {
+export function findRunning(db: Queries, serverId: string): Promise<SyncRun | undefined> {
   return db
     .selectFrom('ade_syncs')
     .selectAll()
