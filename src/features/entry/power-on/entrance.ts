@@ -136,30 +136,43 @@ export function createEntrance(deps: EntryDeps) {
 
     /** Writes down a visit and what was decided; with `isGranted`, a challenge for the profile is made. */
     record(visit: Visit, decision: Decision, isGranted = false): Promise<Recorded> {
-      const { machine, checked } = visit
-      const refusal = checked.refusal === undefined ? decision.refusal : { ...checked.refusal, ends: true }
-      const granted: NewStep[] = isGranted ? [{ step: 'profile', outcome: 'passed' }] : []
-      const contact: Contact = {
-        attempt: {
-          way: visit.way,
-          serial_number: machine.serial,
-          udid: machine.udid,
-          policy_id: visit.policy.id,
-          deadline: addTime(deps.clock.now(), ATTEMPT_MINUTES, 'minute'),
-        },
-        machineInfoHash: machine.hash,
-        isAnswer: decision.isAnswer ?? false,
-        isReplayed: visit.isReplayed,
-        ...(decision.facts && { facts: decision.facts }),
-        checks: checked.steps,
-        steps: [...(decision.steps ?? []), ...granted],
-        ...(refusal && { refusal }),
-        request_id: visit.requestId,
-      }
-      const { open, recent, isOurs } = visit
-      const provenUdid =
-        machine.isProven && isOurs && checked.refusal === undefined ? machine.udid : undefined
-      return record({ contact, open, recent, isOurs, provenUdid, isGranted })
+      const { machine, checked, open, recent, isOurs } = visit
+      const contact = contactOf(visit, decision, { isGranted, now: deps.clock.now() })
+      const isProven = machine.isProven && isOurs && checked.refusal === undefined
+      return record({
+        contact,
+        open,
+        recent,
+        isOurs,
+        provenUdid: isProven ? machine.udid : undefined,
+        isGranted,
+      })
     },
+  }
+}
+
+function contactOf(
+  { way, machine, policy, checked, isReplayed, requestId }: Visit,
+  decision: Decision,
+  { isGranted, now }: { isGranted: boolean; now: Date },
+): Contact {
+  const refusal = checked.refusal === undefined ? decision.refusal : { ...checked.refusal, ends: true }
+  const granted: NewStep[] = isGranted ? [{ step: 'profile', outcome: 'passed' }] : []
+  return {
+    attempt: {
+      way,
+      serial_number: machine.serial,
+      udid: machine.udid,
+      policy_id: policy.id,
+      deadline: addTime(now, ATTEMPT_MINUTES, 'minute'),
+    },
+    machineInfoHash: machine.hash,
+    isAnswer: decision.isAnswer ?? false,
+    isReplayed,
+    ...(decision.facts && { facts: decision.facts }),
+    checks: checked.steps,
+    steps: [...(decision.steps ?? []), ...granted],
+    ...(refusal && { refusal }),
+    request_id: requestId,
   }
 }
