@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { Db } from '../../db/index.ts'
+import type { Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
 import { page, pageOf, pageQuery } from '../../kernel/paging.ts'
@@ -25,13 +26,15 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 /** Devices, and the parameters of the command. */
 const MAX_VALUES = MOST_DEVICES + 20_000
 
-/** `/commands`. */
-export function commandsApi(deps: {
+interface CommandsApiDeps {
   db: Db
   commands: Commands
   devices: Devices
-}): FastifyPluginAsyncTypebox {
-  const { db, commands, devices } = deps
+}
+
+/** `/commands`. */
+export function commandsApi(deps: CommandsApiDeps): FastifyPluginAsyncTypebox {
+  const { commands } = deps
   return async (app) => {
     app.post(
       '/commands',
@@ -47,14 +50,7 @@ export function commandsApi(deps: {
         },
       },
       async (request, reply) => {
-        const command = readCommand(request.body)
-        await checkTargets(devices, db, command.targets)
-        if (request.body.dry_run)
-          return reply.code(202).send({ ...renderNew(command, request.act), deliveries: [] })
-        await db.transaction((trx) => commands.enqueue(trx, request.act, command))
-        // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
-        const { plist: _, ...told } = await show(commands, command.uuid)
-        return reply.code(202).send(told)
+        return reply.code(202).send(await queue(deps, request.act, request.body))
       },
     )
 
@@ -127,6 +123,16 @@ export function commandsApi(deps: {
       },
     )
   }
+}
+
+async function queue({ db, commands, devices }: CommandsApiDeps, act: Act, body: CommandWanted) {
+  const command = readCommand(body)
+  await checkTargets(devices, db, command.targets)
+  if (body.dry_run) return { ...renderNew(command, act), deliveries: [] }
+  await db.transaction((trx) => commands.enqueue(trx, act, command))
+  // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
+  const { plist: _, ...told } = await show(commands, command.uuid)
+  return told
 }
 
 async function checkTargets(devices: Devices, db: Db, ids: readonly string[]): Promise<void> {
