@@ -2,31 +2,24 @@ import type { ChannelIdentity } from '../../protocol/mdm/index.ts'
 import { findCaller } from './caller.ts'
 import { authenticate } from './check-in/authenticate.ts'
 import { createTokenUpdates } from './check-in/token-update.ts'
-import { bootstrapToken, checkOut, setBootstrapToken } from './channel-messages.ts'
+import { createChannelMessages } from './channel-messages.ts'
 import type { PublishedEvent } from '../events/index.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
-import { openToken } from './messages.ts'
 
 /** How a device gets in, stays in and leaves. */
 export type Enrollment = ReturnType<typeof createEnrollment>
 
 /** The life of an enrollment, from Authenticate to its end. */
 export function createEnrollment(deps: EnrollmentDeps) {
-  const { secretBox } = deps
   const tokenUpdates = createTokenUpdates(deps)
   return {
+    ...createChannelMessages(deps),
     authenticate: (message: Parameters<typeof authenticate>[1], from: Sender) =>
       authenticate(deps, message, from),
     tokenUpdate: tokenUpdates.tokenUpdate,
-    checkOut: (id: string, from: Sender) => checkOut(deps, id, from),
-    setBootstrapToken: (id: string, token: Uint8Array | undefined, from: Sender) =>
-      setBootstrapToken(deps, id, token, from),
-    bootstrapToken: (id: string) => bootstrapToken(deps, id),
-    /** An UnlockToken from how it is kept. */
-    openUnlockToken: (id: string, sealed: Buffer) => openToken(secretBox, id, 'unlock', sealed),
     /** See `findCaller`. */
     findCaller: (from: Pick<Sender, 'fingerprint' | 'requestId'>, identity: ChannelIdentity) =>
       deps.db.transaction((trx) => findCaller(trx, deps, from, identity)),

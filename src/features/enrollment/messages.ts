@@ -1,31 +1,22 @@
+import type { Tx } from '../../db/index.ts'
 import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
+import type { EnrollmentDeps, Sender } from './deps.ts'
 
 /** A check-in message as it is kept: sealed, because it holds push and unlock tokens. */
 export function sealMessage(box: SecretBox, enrollmentId: string, raw: Uint8Array): Buffer {
   return box.seal(raw, SEALED_FOR.checkinMessage(enrollmentId))
 }
 
-/** A token of a device (UnlockToken, BootstrapToken) as it is kept. */
-export function sealToken(
-  box: SecretBox,
-  enrollmentId: string,
-  kind: 'unlock' | 'bootstrap',
-  token: Uint8Array,
-): Buffer {
-  return box.seal(token, contextOf(enrollmentId, kind))
-}
-
-/** The reverse of `sealToken`. */
-export function openToken(
-  box: SecretBox,
-  enrollmentId: string,
-  kind: 'unlock' | 'bootstrap',
-  sealed: Buffer,
-): Buffer {
-  return box.open(sealed, contextOf(enrollmentId, kind))
-}
-
-function contextOf(enrollmentId: string, kind: 'unlock' | 'bootstrap'): string {
-  return kind === 'unlock' ? SEALED_FOR.unlockToken(enrollmentId) : SEALED_FOR.bootstrapToken(enrollmentId)
+/** Keeps a check-in message of a device as it came; see `Devices.keepMessage`. */
+export async function keepMessage(
+  trx: Tx,
+  { clock, devices, secretBox }: Pick<EnrollmentDeps, 'clock' | 'devices' | 'secretBox'>,
+  id: string,
+  type: string,
+  from: Sender,
+): Promise<void> {
+  const raw = sealMessage(secretBox, id, from.raw)
+  const message = { enrollment_id: id, message_type: type, received_at: clock.now(), raw }
+  await devices.keepMessage(trx, message, from.digest)
 }

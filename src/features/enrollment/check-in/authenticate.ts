@@ -4,12 +4,11 @@ import { actOfServer } from '../../../kernel/act.ts'
 import { addTime } from '../../../kernel/clock.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { NewStep } from '../../attempts/index.ts'
-import { rowIds, spaceOf, type Enrollment } from '../../devices/index.ts'
+import { HALF_ENROLLED_MINUTES, rowIds, spaceOf, type Enrollment } from '../../devices/index.ts'
 import { bindingOf } from '../caller.ts'
 import type { EnrollmentDeps, Sender } from '../deps.ts'
 import { endEnrollment } from '../end.ts'
-import { HALF_ENROLLED_MINUTES } from '../../devices/index.ts'
-import { sealMessage } from '../messages.ts'
+import { keepMessage, sealMessage } from '../messages.ts'
 import { mayReplace, tellTakeoverRefused } from '../takeover.ts'
 import { refused, type Verdict } from '../verdict.ts'
 import { isAutomated } from '../../entry/index.ts'
@@ -291,12 +290,6 @@ async function updateOwn(
   const change = { ...factsOf(message), unregistered_at: null, updated_at: now }
   await deps.devices.updateEnrollment(trx, enrollment.id, change)
   await deps.identity.noteUse(trx, enrollment.id, from.fingerprint)
-  const kept = {
-    enrollment_id: enrollment.id,
-    message_type: message.messageType,
-    received_at: now,
-    raw: sealMessage(deps.secretBox, enrollment.id, from.raw),
-  }
-  await deps.devices.keepMessage(trx, kept, from.digest)
+  await keepMessage(trx, deps, enrollment.id, message.messageType, from)
   return undefined
 }

@@ -1,3 +1,4 @@
+import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
 import { writeTokens, type TokenOutcome, type TokenWrite } from '../../../db/statements/token-update.ts'
 import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
@@ -6,7 +7,7 @@ import { toldBy } from '../../events/index.ts'
 import { findSpeaker } from '../caller.ts'
 import type { EnrollmentDeps, Sender } from '../deps.ts'
 import { refused, type Refused, type Verdict } from '../verdict.ts'
-import { sealMessage, sealToken } from '../messages.ts'
+import { sealMessage } from '../messages.ts'
 import { userChannel } from './user-channel.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
@@ -43,7 +44,7 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
       topic: message.topic,
       pushToken: Buffer.from(message.token),
       pushMagic: message.pushMagic,
-      unlockToken: unlockToken ? sealToken(deps.secretBox, id, 'unlock', unlockToken) : null,
+      unlockToken: unlockToken ? deps.secretBox.seal(unlockToken, SEALED_FOR.unlockToken(id)) : null,
       awaitingConfiguration: message.awaitingConfiguration ?? null,
       notOnConsole: message.notOnConsole ?? null,
       raw: sealMessage(deps.secretBox, id, from.raw),
