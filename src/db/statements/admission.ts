@@ -1,6 +1,6 @@
 import { sql, type Selectable } from 'kysely'
 import type { Tx } from '../transaction.ts'
-import type { AttemptsTables } from '../tables/attempts.ts'
+import type { AttemptRow } from '../tables/attempts.ts'
 import type { DeviceIdentityTables } from '../tables/device-identity.ts'
 import type { EnrollmentsTable } from '../tables/devices.ts'
 import { withoutNul } from '../values.ts'
@@ -26,7 +26,7 @@ interface Introduction {
 
 /** By what a device comes in: the attempt of its certificate, locked, and what decides about it. */
 export interface Arrival {
-  attempt: Selectable<AttemptsTables['enrollment_attempts']>
+  attempt: AttemptRow
   /** Devices of this id, in either space, that are or were here. */
   namesakes: Pick<Selectable<EnrollmentsTable>, 'id' | 'type'>[]
   /** Whether enrollments of the serial number under another UDID are to end. */
@@ -47,7 +47,7 @@ export async function lockArrival(
   fingerprint: Buffer,
   { rowIds, serials, topic }: Introduction,
 ): Promise<Arrival | undefined> {
-  type Row = Selectable<AttemptsTables['enrollment_attempts']> & {
+  type Row = AttemptRow & {
     bindings: Certificate[]
     knows_topic: boolean
     group_ids: string[]

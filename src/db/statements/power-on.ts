@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
 import { addTime } from '../../kernel/clock.ts'
 import type { Db } from '../database.ts'
-import type { AttemptsTables } from '../tables/attempts.ts'
+import type { AttemptRow } from '../tables/attempts.ts'
 import type { DeviceIdentityTables } from '../tables/device-identity.ts'
 import type { EnrollmentPoliciesTable } from '../tables/enrollment-policies.ts'
 import { jsonText } from '../values.ts'
@@ -32,16 +32,14 @@ export interface Assignment {
   removed_at: Date | null
 }
 
-type Attempt = Selectable<AttemptsTables['enrollment_attempts']>
-
 /** The attempt that is in progress; `version` is another after each change of its row. */
 type OpenAttempt = Pick<
-  Attempt,
+  AttemptRow,
   'id' | 'way' | 'serial_number' | 'udid' | 'user_id' | 'user_name' | 'policy_id' | 'enrollment_id'
 > & { has_profile: boolean; has_certificate: boolean; version: string }
 
 /** The newest attempt with the same signed words within the last hour, and what came of it last. */
-type RecentAttempt = Pick<Attempt, 'id' | 'outcome' | 'reason'> & {
+type RecentAttempt = Pick<AttemptRow, 'id' | 'outcome' | 'reason'> & {
   step: string
   step_outcome: 'passed' | 'refused'
 }

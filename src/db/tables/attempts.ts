@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, Selectable } from 'kysely'
 
 /** One try of one device to enrol. */
 interface EnrollmentAttemptsTable {
@@ -33,6 +33,11 @@ interface EnrollmentAttemptStepsTable {
   machine_info_hash: Buffer | null
   detail: ColumnType<Record<string, unknown>, string, never>
 }
+
+/** An attempt as it is kept. */
+export type AttemptRow = Selectable<EnrollmentAttemptsTable>
+/** A line of the timeline as it is kept. */
+export type AttemptStepRow = Selectable<EnrollmentAttemptStepsTable>
 
 export interface AttemptsTables {
   enrollment_attempts: EnrollmentAttemptsTable

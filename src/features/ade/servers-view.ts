@@ -1,3 +1,4 @@
+import { datesOf } from '../../kernel/schema.ts'
 import type { AdeDeps } from './deps.ts'
 import { countLive } from './devices/store.ts'
 import { findLastRuns } from './syncs/store.ts'
@@ -31,7 +32,6 @@ export async function showServers(
     default_policy_id: server.default_policy_id,
     device_count: counts.get(server.id) ?? 0,
     sync: showSyncs(server, runs.get(server.id), clock.now()),
-    created_at: server.created_at.toISOString(),
-    updated_at: server.updated_at.toISOString(),
+    ...datesOf(server),
   }))
 }

@@ -1,3 +1,4 @@
+import type { AttemptRow, AttemptStepRow } from '../../db/tables/attempts.ts'
 import type { EventData, NewEvent, RefusalDetail } from '../events/index.ts'
 import type { ReasonCode } from './reasons.ts'
 
@@ -139,30 +140,7 @@ export interface AttemptFacts {
 }
 
 /** An attempt as it is kept. */
-export interface Attempt {
-  id: string
-  way: Way
-  outcome: Outcome
-  reason: string | null
-  serial_number: string | null
-  udid: string | null
-  user_id: string | null
-  user_name: string | null
-  policy_id: string | null
-  link_id: string | null
-  enrollment_id: string | null
-  deadline: Date
-  closed_at: Date | null
-  created_at: Date
-  updated_at: Date
-}
+export type Attempt = AttemptRow
 
-/** A line of the timeline as it is kept. */
-export interface TimelineStep {
-  at: Date
-  step: string
-  outcome: 'passed' | 'refused'
-  reason: string | null
-  user_name: string | null
-  detail: Record<string, unknown>
-}
+/** A line of the timeline as it is told. */
+export type TimelineStep = Pick<AttemptStepRow, 'at' | 'step' | 'outcome' | 'reason' | 'user_name' | 'detail'>

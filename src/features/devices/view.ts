@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { dates, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import { dates, datesOf, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import type { Enrollment } from './store.ts'
 
 /** A device as lists show it. */
@@ -121,7 +121,6 @@ export function renderDevice(row: Enrollment, userName: string | null) {
       last_push_at: iso(row.last_push_at),
       last_push_result: row.last_push_result,
     },
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
+    ...datesOf(row),
   } as const
 }

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { LINE_PATTERN } from '../../kernel/names.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { appleIdParam, dates, text, textOrNull, time } from '../../kernel/schema.ts'
+import { appleIdParam, dates, datesOf, text, textOrNull, time } from '../../kernel/schema.ts'
 import type { PushCertificates } from './certificates.ts'
 import type { Upload } from './read-certificate.ts'
 import type { PushCertificate } from './store.ts'
@@ -164,7 +164,6 @@ function render(row: PushCertificate) {
     apple_id: row.apple_id,
     in_use: row.in_use,
     rejected_reason: row.rejected_reason,
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
+    ...datesOf(row),
   }
 }

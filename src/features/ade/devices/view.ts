@@ -1,3 +1,4 @@
+import { datesOf } from '../../../kernel/schema.ts'
 import { isSameUuid } from '../../../protocol/ade/index.ts'
 import type { DeviceView } from './schema.ts'
 import type { ListedDevice } from './devices.ts'
@@ -43,8 +44,7 @@ export function showDevice(device: ListedDevice): DeviceView {
     blocked_at: iso(device.blocked_at),
     released_at: iso(device.released_at),
     removed_at: iso(device.removed_at),
-    created_at: device.created_at.toISOString(),
-    updated_at: device.updated_at.toISOString(),
+    ...datesOf(device),
   }
 }
 
