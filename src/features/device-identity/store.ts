@@ -1,25 +1,16 @@
 import { sql } from 'kysely'
 import type { Queries, Tx } from '../../db/index.ts'
+import type { DeviceIdentityTables } from '../../db/tables/device-identity.ts'
 import type { Binding, IssuedCertificate, NewChallenge } from './types.ts'
 
 /** Serialises processes that start at once and would each make a CA; an arbitrary number that nothing else locks. */
 const AUTHORITY_LOCK = 7_203_008
 
 /** A CA as it is kept; `private_key` is sealed. */
-export interface StoredCa {
-  id: string
-  certificate: Buffer
-  private_key: Buffer | null
-  created_at: Date
-}
+export type StoredCa = DeviceIdentityTables['device_cas']
 
 /** A profile signer as it is kept; `private_key` is sealed. */
-interface StoredSigner {
-  ca_id: string
-  certificate: Buffer
-  private_key: Buffer
-  created_at: Date
-}
+type StoredSigner = DeviceIdentityTables['profile_signers']
 
 /** Waits until no other process makes or imports a CA. */
 export async function lockAuthority(trx: Tx): Promise<void> {

@@ -35,6 +35,8 @@ const storedSchema = Type.Intersect(
   { title: 'StoredPushCertificate', description: 'The certificate as it was stored.' },
 )
 
+const pemSchema = Type.Unknown({ description: 'Certificate and key in PEM, one after the other.' })
+
 const pkcs12Schema = Type.Object(
   {
     pkcs12: Type.String({ minLength: 1, description: 'The file in base64.' }),
@@ -77,14 +79,7 @@ export function pushCertificatesApi(deps: {
           }),
           body: {
             content: {
-              ...Object.fromEntries(
-                PEM_TYPES.map((type) => [
-                  type,
-                  {
-                    schema: Type.Unknown({ description: 'Certificate and key in PEM, one after the other.' }),
-                  },
-                ]),
-              ),
+              ...Object.fromEntries(PEM_TYPES.map((type) => [type, { schema: pemSchema }])),
               'application/json': { schema: pkcs12Schema },
             },
           },

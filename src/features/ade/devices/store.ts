@@ -1,4 +1,4 @@
-import { sql, type Selectable } from 'kysely'
+import { sql, type RawBuilder, type Selectable } from 'kysely'
 import { serialNumberOf } from '../../../kernel/serial-number.ts'
 import { beginsWith, withoutNul, type Queries, type Tx } from '../../../db/index.ts'
 import type { AdeDevicesTable } from '../../../db/tables/ade.ts'
@@ -108,20 +108,20 @@ export async function setReleased(trx: Tx, serial: string, now: Date): Promise<v
 }
 
 /** Marks serial numbers as no longer assigned to us; how many of them were. */
-export async function setRemoved(trx: Tx, serials: readonly string[], now: Date): Promise<number> {
-  const result = await sql`
-    update ade_devices d set removed_at = ${now}, assignment_state = null, assignment_retry_at = null,
-      assignment_error = null, updated_at = ${now}
-    where d.serial_number = any(${serials}::text[]) and ${LIVE}`.execute(trx)
-  return Number(result.numAffectedRows ?? 0n)
+export function setRemoved(trx: Tx, serials: readonly string[], now: Date): Promise<number> {
+  return removeWhere(trx, sql`d.serial_number = any(${serials}::text[])`, now)
 }
 
 /** Marks every serial number of a server as no longer assigned to us; how many those are. */
-export async function removeAllOf(trx: Tx, serverId: string, now: Date): Promise<number> {
+export function removeAllOf(trx: Tx, serverId: string, now: Date): Promise<number> {
+  return removeWhere(trx, sql`d.ade_server_id = ${serverId}`, now)
+}
+
+async function removeWhere(trx: Tx, isMeant: RawBuilder<unknown>, now: Date): Promise<number> {
   const result = await sql`
     update ade_devices d set removed_at = ${now}, assignment_state = null, assignment_retry_at = null,
       assignment_error = null, updated_at = ${now}
-    where d.ade_server_id = ${serverId} and ${LIVE}`.execute(trx)
+    where ${isMeant} and ${LIVE}`.execute(trx)
   return Number(result.numAffectedRows ?? 0n)
 }
 

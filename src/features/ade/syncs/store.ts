@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import type { Insertable, Selectable } from 'kysely'
 import { withoutNul, type Queries, type Tx } from '../../../db/index.ts'
 import type { AdeSyncsTable } from '../../../db/tables/ade.ts'
 import type { PageCounts } from './pages-store.ts'
@@ -7,21 +7,7 @@ import type { PageCounts } from './pages-store.ts'
 export type SyncRun = Selectable<AdeSyncsTable>
 
 /** Adds a run; undefined when one of the server is running. */
-export function insertRun(
-  trx: Tx,
-  run: Pick<
-    SyncRun,
-    | 'id'
-    | 'ade_server_id'
-    | 'kind'
-    | 'state'
-    | 'trigger'
-    | 'started_at'
-    | 'ends_by'
-    | 'worker'
-    | 'worker_until'
-  >,
-): Promise<SyncRun | undefined> {
+export function insertRun(trx: Tx, run: Insertable<AdeSyncsTable>): Promise<SyncRun | undefined> {
   return trx
     .insertInto('ade_syncs')
     .values(run)
