@@ -11,7 +11,7 @@ export interface Outage {
   served(): void
 }
 
-/** Makes the teller for the database that this configuration leads to. */
+/** Of the database that this configuration leads to; it is not connected to here. */
 export function createOutage(config: PoolConfig, log: Log): Outage {
   // The driver reads addresses in all their forms.
   const { host, port } = new Client(config)

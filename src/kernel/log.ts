@@ -24,7 +24,7 @@ const CENSORED: ReadonlySet<string> = new Set([
   'private_key',
 ])
 
-/** Makes the logger. `pretty` is for people at a terminal; `destination` is for tests. */
+/** Lines as JSON to standard output. `pretty` is for people at a terminal; `destination` is for tests. */
 export function createLog(options: {
   level: string
   pretty?: boolean

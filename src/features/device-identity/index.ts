@@ -22,7 +22,7 @@ const UNWRAP_THREADS = 1
 /** The device CA, its SCEP service, and the table that says which certificate is which enrollment. */
 export type DeviceIdentity = ReturnType<typeof createDeviceIdentity>
 
-/** Makes the device identity door; `authority.ready()` must have ended before a device is served. */
+/** The door of the slice; `authority.ready()` must have ended before a device is served. */
 export function createDeviceIdentity(deps: {
   db: Db
   clock: Clock

@@ -37,7 +37,7 @@ interface PushDeps {
 /** Waking devices through Apple, and the certificates for that. */
 export type Push = ReturnType<typeof createPush>
 
-/** Makes the push door. */
+/** The door of the slice; `close` is called before the database is closed. */
 export function createPush(deps: PushDeps) {
   const { clock, wakePerSecond = WAKE_PER_SECOND, random = Math.random } = deps
   const topics = createTopics(deps)

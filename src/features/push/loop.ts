@@ -1,5 +1,5 @@
 import type { Db } from '../../db/index.ts'
-import { addTime, type Clock } from '../../kernel/clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { createPassLoop } from '../../kernel/pass-loop.ts'
 import type { Sender } from './sender.ts'
@@ -8,19 +8,12 @@ import type { Topics } from './topics.ts'
 
 /** Requests of the same moment go out together. */
 const DEBOUNCE_MS = 10
-/** Longer than a push can take with its waiting and its tries, so that nobody takes over what is still being sent. */
-const CLAIM_SECONDS = 120
 const CLAIM_BATCH = 500
 const MAX_IN_FLIGHT = 1_000
 const SHORTEST_SLEEP_MS = 50
 const LONGEST_SLEEP_MS = 60_000
 /** A slow answer must not keep the job from looking for what others have asked for. */
 const LONGEST_RUN_MS = 2_000
-
-/** When a claim made at `now` runs out. */
-export function claimEnd(now: Date): Date {
-  return addTime(now, CLAIM_SECONDS, 'second')
-}
 
 /** Takes what is due to the sender: when woken, when the next need falls due, and when the job table says. */
 export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topics; sender: Sender }) {
@@ -42,7 +35,7 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
       const limit = Math.min(CLAIM_BATCH, MAX_IN_FLIGHT - sender.inFlight.size)
       if (limit <= 0 || loop.isClosed()) return
       const now = clock.now()
-      const sending = await sender.claimAndSend(() => store.claimDue(db.kysely, now, claimEnd(now), limit))
+      const sending = await sender.claimAndSend(() => store.claimDue(db.kysely, now, limit))
       if (sending.size > 0) watch(sending)
       if (sending.size < limit) return
     }
@@ -60,9 +53,7 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
     await topics.keepFresh()
     for (const topic of topics.takeProbes()) {
       const now = clock.now()
-      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now, claimEnd(now)), {
-        probe: topic,
-      })
+      await sender.claimAndSend(() => store.claimHeld(db.kysely, topic.topic, now), { probe: topic })
     }
   }
 

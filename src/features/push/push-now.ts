@@ -1,7 +1,6 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Devices } from '../devices/index.ts'
-import { claimEnd } from './loop.ts'
 import type { Sender } from './sender.ts'
 import * as store from './store.ts'
 import { hasToken, isReachable, type Verdict } from './verdict.ts'
@@ -51,8 +50,7 @@ export async function pushNow(
     async () => {
       for (const [id, verdict] of sender.inFlight) if (reachable.has(id)) sending.set(id, verdict)
       const rest = [...reachable].filter((id) => !sending.has(id))
-      const now = clock.now()
-      return rest.length === 0 ? [] : store.claimNow(db.kysely, rest, now, claimEnd(now))
+      return rest.length === 0 ? [] : store.claimNow(db.kysely, rest, clock.now())
     },
     { evenIfGone },
   )

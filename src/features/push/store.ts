@@ -1,7 +1,10 @@
 import { sql, type Selectable } from 'kysely'
 import type { Queries, Tx } from '../../db/index.ts'
 import type { PushCertificatesTable } from '../../db/tables/push.ts'
+import { addTime } from '../../kernel/clock.ts'
 
+/** Longer than a push can take with its waiting and its tries, so that nobody takes over what is still being sent. */
+const CLAIM_SECONDS = 120
 /** Pushes a second that go out when a certificate works again. */
 const RELEASE_PER_SECOND = 500
 
@@ -184,8 +187,13 @@ export async function deleteNeeds(trx: Tx, ids: readonly string[]): Promise<void
   await sql`delete from push_needs where enrollment_id = any(${ids}::text[])`.execute(trx)
 }
 
+function claimEnd(at: Date): Date {
+  return addTime(at, CLAIM_SECONDS, 'second')
+}
+
 /** Claims up to `limit` needs that are due and that no living process is sending, the oldest first. */
-export async function claimDue(db: Queries, at: Date, until: Date, limit: number): Promise<Claim[]> {
+export async function claimDue(db: Queries, at: Date, limit: number): Promise<Claim[]> {
+  const until = claimEnd(at)
   const { rows } = await sql<{ id: string; attempts: number }>`
     update push_needs n set claimed_until = ${until}::timestamptz
     from (
@@ -200,7 +208,8 @@ export async function claimDue(db: Queries, at: Date, until: Date, limit: number
 }
 
 /** Claims one need that is held for a topic, to try whether it works again. */
-export async function claimHeld(db: Queries, topic: string, at: Date, until: Date): Promise<Claim[]> {
+export async function claimHeld(db: Queries, topic: string, at: Date): Promise<Claim[]> {
+  const until = claimEnd(at)
   const { rows } = await sql<{ id: string; attempts: number }>`
     update push_needs n set claimed_until = ${until}::timestamptz, held_topic = null,
       due_at = least(n.due_at, ${at}::timestamptz)
@@ -213,7 +222,8 @@ export async function claimHeld(db: Queries, topic: string, at: Date, until: Dat
 }
 
 /** Claims the needs of these enrollments whatever their state, making those that are not there. */
-export async function claimNow(db: Queries, ids: readonly string[], at: Date, until: Date): Promise<Claim[]> {
+export async function claimNow(db: Queries, ids: readonly string[], at: Date): Promise<Claim[]> {
+  const until = claimEnd(at)
   const { rows } = await sql<{ id: string; attempts: number }>`
     insert into push_needs (enrollment_id, due_at, claimed_until, created_at)
     select id, ${at}::timestamptz, ${until}::timestamptz, ${at}::timestamptz

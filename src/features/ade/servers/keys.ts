@@ -11,7 +11,7 @@ interface StoredKey {
   privateKey: Buffer
 }
 
-/** Makes a token key pair for a server. */
+/** A new token key pair for a server, whose name stands in the certificate. */
 export async function newTokenKey(options: {
   name: string
   now: Date
