@@ -51,7 +51,7 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     const phone = await enrolled(prompt, { person: person('ada') })
     const { udid, serialNumber } = phone.facts
     const first = await world.attemptOf(phone)
-    await phone.poll()
+    await world.introduced(phone.device)
     const before = await at.state(udid)
     for (const user_name of ['mallory', null, 'ada']) {
       world.clock.advance(6_000)

@@ -26,7 +26,7 @@ describeEachEngine('somebody who has read the code', (database) => {
     mallorys = await at.link({ user_name: 'mallory', uses: 1000 })
     victim = world.device()
     expect((await victim.enroll({ url: await at.link({ user_name: 'ada' }) })).enrolled).toBe(true)
-    await victim.poll()
+    await world.introduced(victim)
     channel = (await victim.signIn({ UserID: 'USER-1', UserShortName: 'ada' })).channel
     await world.api('POST', '/commands', {
       request_type: 'ProfileList',
