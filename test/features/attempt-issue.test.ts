@@ -25,8 +25,10 @@ describeEachEngine('recording certificates of attempts', (database) => {
     },
     detail: { certificate_serial_number: '0102' },
     data: {
-      ...{ certificate_serial_number: '0102', not_after: '2031-01-01T00:00:00Z' },
-      ...{ transaction_id: 'T\0X', renewal: false },
+      certificate_serial_number: '0102',
+      not_after: '2031-01-01T00:00:00Z',
+      transaction_id: 'T\0X',
+      renewal: false,
     },
   })
   const take = async (challenges: string[]) =>

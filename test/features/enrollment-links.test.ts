@@ -23,13 +23,15 @@ describeEachEngine('enrollment links', (database) => {
     server = await identityServer(database())
     await server.users.create(
       {
-        ...{ user_name: 'Ada', display_name: 'Ada', email: null, password: null, device_limit: null },
-        ...{
-          enrollment_manager: false,
-          disabled: false,
-          must_change_password: false,
-          password_expires_at: null,
-        },
+        user_name: 'Ada',
+        display_name: 'Ada',
+        email: null,
+        password: null,
+        device_limit: null,
+        enrollment_manager: false,
+        disabled: false,
+        must_change_password: false,
+        password_expires_at: null,
       },
       ACT,
     )

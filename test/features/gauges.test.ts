@@ -11,7 +11,8 @@ function world(count: () => Promise<{ enrolled: number; unenrolled: number }>) {
   const metrics = createMetrics('1.2.3')
   let asked = 0
   fillGauges({
-    ...{ clock, metrics },
+    clock,
+    metrics,
     db: { kysely: {}, connections: () => ({ busy: 1, idle: 2, waiting: 3 }) } as unknown as Deps['db'],
     devices: {
       countByState() {

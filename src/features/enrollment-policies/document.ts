@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../../kernel/errors.ts'
 import { withDefaults } from './defaults.ts'
 import { POLICY, type PolicyFields } from './schema.ts'
@@ -44,15 +45,7 @@ export function differences(before: PolicyFields, after: PolicyFields): string[]
       ...Object.entries(ade).map(([name, value]): [string, unknown] => [`ade.${name}`, value]),
     ])
   const old = flat(before)
-  return [...flat(after)].filter(([name, value]) => !isSame(old.get(name), value)).map(([name]) => name)
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
-}
-
-/** The database does not keep the order of an object's members. */
-function sorted(value: unknown): unknown {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return isObject ? Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)) : value
+  return [...flat(after)]
+    .filter(([name, value]) => !isDeepStrictEqual(old.get(name), value))
+    .map(([name]) => name)
 }
