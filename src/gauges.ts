@@ -4,7 +4,7 @@ import type { Commands } from './features/commands/index.ts'
 import type { Devices } from './features/devices/index.ts'
 import type { Subscriptions } from './features/events/index.ts'
 import type { Push } from './features/push/index.ts'
-import type { Clock } from './kernel/clock.ts'
+import { inTime, type Clock } from './kernel/clock.ts'
 import type { Metrics } from './kernel/metrics.ts'
 
 /** How old numbers from the database may be: they cost a look at every device. */
@@ -81,8 +81,6 @@ export function fillGauges(deps: {
   metrics.onRender(async () => {
     for (const [state, count] of Object.entries(db.connections())) gauges.databasePool.set({ state }, count)
     if (clock.now().getTime() - readAt < FRESH_MS) return
-    let undo = (): void => undefined
-    const late = new Promise<void>((resolve) => (undo = clock.after(WAIT_MS, resolve)))
-    await Promise.race([refresh(), late]).finally(() => undo())
+    await inTime(clock, WAIT_MS, refresh(), undefined)
   })
 }

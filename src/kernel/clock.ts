@@ -22,3 +22,10 @@ const MS_PER = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000
 export function addTime(from: Date, amount: number, unit: keyof typeof MS_PER): Date {
   return new Date(from.getTime() + amount * MS_PER[unit])
 }
+
+/** What `work` comes to, or `otherwise` when that takes longer than `ms` milliseconds; `work` then goes on by itself. */
+export function inTime<T>(clock: Clock, ms: number, work: Promise<T>, otherwise: T): Promise<T> {
+  const late = Promise.withResolvers<T>()
+  const stop = clock.after(ms, () => late.resolve(otherwise))
+  return Promise.race([work, late.promise]).finally(stop)
+}

@@ -1,5 +1,5 @@
 import type { Db } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { inTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { createPassLoop } from '../../kernel/pass-loop.ts'
 import type { Sender } from './sender.ts'
@@ -73,9 +73,7 @@ export function createLoop(deps: { db: Db; clock: Clock; log: Log; topics: Topic
      */
     async run(): Promise<void> {
       await loop.run()
-      const waited = Promise.withResolvers<void>()
-      const stop = clock.after(LONGEST_RUN_MS, waited.resolve)
-      await Promise.race([sender.settled(), waited.promise]).finally(stop)
+      await inTime(clock, LONGEST_RUN_MS, sender.settled(), undefined)
     },
     /** Takes nothing more, and waits for what is under way. */
     async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Db } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { inTime, type Clock } from '../../kernel/clock.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Sender } from './sender.ts'
 import * as store from './store.ts'
@@ -10,6 +10,8 @@ const LONGEST_ANSWER_MS = 10_000
 const LONGEST_ASK_MS = 2_000
 /** Said of an id that nobody has, or that has not sent its token; in NanoMDM's words. */
 export const NO_PUSH_DATA = 'push data missing for id'
+
+const NO_ANSWER_YET: PushNowResult = { error: 'no answer yet, the push goes on by itself' }
 
 /** What came of a push that someone waited for: Apple's id (`result`), or in words why there is none (`error`). */
 export interface PushNowResult {
@@ -58,21 +60,9 @@ export async function pushNow(
   const answers = unique.map(async (id): Promise<[string, PushNowResult]> => {
     const verdict = sending.get(id)
     if (verdict === undefined) return [id, { error: NO_PUSH_DATA }]
-    return [id, await inTime(verdict, clock, longestMs)]
+    return [id, await inTime(clock, longestMs, verdict.then(toResult), NO_ANSWER_YET)]
   })
   return new Map(await Promise.all(answers))
-}
-
-async function inTime(verdict: Promise<Verdict>, clock: Clock, longestMs: number): Promise<PushNowResult> {
-  const waiting = Promise.withResolvers<PushNowResult>()
-  const stop = clock.after(longestMs, () =>
-    waiting.resolve({ error: 'no answer yet, the push goes on by itself' }),
-  )
-  try {
-    return await Promise.race([verdict.then(toResult), waiting.promise])
-  } finally {
-    stop()
-  }
 }
 
 function toResult({ apnsId, result, settlement }: Verdict): PushNowResult {

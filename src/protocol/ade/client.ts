@@ -54,45 +54,38 @@ export interface AdeClient {
 export function createAdeClient(options: SessionOptions): AdeClient {
   const call = createCaller(options)
   const assign = createAssign(call)
+  const post = <T>(path: string, body: object, more: CallOptions | undefined, read: (value: unknown) => T) =>
+    call({ method: 'POST', path, body, ...more }, read)
   return {
     account: (more) => call({ method: 'GET', path: '/account', ...more }, readAccount),
     fetchDevices: ({ cursor, limit }, more) =>
-      call(
-        { method: 'POST', path: '/server/devices', body: { limit, ...(cursor && { cursor }) }, ...more },
-        (value) => readPage(value, { isFetch: true }),
+      post('/server/devices', { limit, ...(cursor && { cursor }) }, more, (value) =>
+        readPage(value, { isFetch: true }),
       ),
     syncDevices: ({ cursor, limit }, more) =>
-      call({ method: 'POST', path: '/devices/sync', body: { cursor, limit }, ...more }, (value) =>
-        readPage(value, { isFetch: false }),
-      ),
-    deviceDetails: async (serials, more) =>
-      call({ method: 'POST', path: '/devices', body: { devices: atMost(serials) }, ...more }, readDetails),
+      post('/devices/sync', { cursor, limit }, more, (value) => readPage(value, { isFetch: false })),
+    deviceDetails: async (serials, more) => post('/devices', { devices: atMost(serials) }, more, readDetails),
     defineProfile: (profile, more) =>
-      call({ method: 'POST', path: '/profile', body: profile, ...more }, (value) => ({
+      post('/profile', profile, more, (value) => ({
         profileUuid: readProfileUuid(value),
         ...readNamedAssignment(value),
       })),
-    getProfile: (profileUuid, more) =>
-      call(
-        {
-          method: 'GET',
-          path: `/profile?profile_uuid=${encodeURIComponent(profileUuid)}`,
-          namesProfile: true,
-          ...more,
-        },
-        (value) => ({ profileUuid: readProfileUuid(value), profile: asRecord(value) ?? {} }),
-      ),
+    getProfile(profileUuid, more) {
+      const path = `/profile?profile_uuid=${encodeURIComponent(profileUuid)}`
+      return call({ method: 'GET', path, namesProfile: true, ...more }, (value) => ({
+        profileUuid: readProfileUuid(value),
+        profile: asRecord(value) ?? {},
+      }))
+    },
     assignProfile: assign,
-    removeProfile: async (serials, more) =>
-      call(
-        { method: 'DELETE', path: '/profile/devices', body: { devices: atMost(serials) }, ...more },
-        (value) => readResults(value, serials),
-      ),
+    async removeProfile(serials, more) {
+      const body = { devices: atMost(serials) }
+      return call({ method: 'DELETE', path: '/profile/devices', body, ...more }, (value) =>
+        readResults(value, serials),
+      )
+    },
     disown: async (serials, more) =>
-      call(
-        { method: 'POST', path: '/devices/disown', body: { devices: atMost(serials) }, ...more },
-        (value) => readResults(value, serials),
-      ),
+      post('/devices/disown', { devices: atMost(serials) }, more, (value) => readResults(value, serials)),
   }
 }
 
