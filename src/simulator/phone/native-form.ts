@@ -1,7 +1,7 @@
 import { compareVersions } from '../../protocol/ade/index.ts'
 import { checkProfileType } from '../device/profiles/enrollment-profile.ts'
 import { ConnectionLost, type HttpAnswer } from '../wire/device-http.ts'
-import { genericScreen, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
+import { end, genericScreen, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
 import { checkNoProfile, checkSilence } from './silence.ts'
 import { readUpdateDemand } from './software-update.ts'
 
@@ -114,13 +114,4 @@ function refusal(
     report('retry_after_missing', REQUEST_NAME)
   else if (!FORESEEN_STATUSES.includes(status)) report('unexpected_status', `${REQUEST_NAME}: ${status}`)
   return end(status >= 500 ? 'stuck' : 'refused', genericScreen(steps), status, typed)
-}
-
-function end(
-  kind: 'refused' | 'stuck',
-  screen: string,
-  httpStatus: number | undefined,
-  { tries }: { tries: number },
-): ProfileEnd {
-  return { kind, screen, httpStatus, signInTries: tries }
 }

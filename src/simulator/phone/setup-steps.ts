@@ -17,6 +17,16 @@ export type ProfileEnd =
       signInTries: number
     }
 
+/** An end without a profile, after `tries` passwords. */
+export function end(
+  kind: 'refused' | 'stuck',
+  screen: string,
+  httpStatus: number | undefined,
+  { tries }: { tries: number },
+): ProfileEnd {
+  return { kind, screen, httpStatus, signInTries: tries }
+}
+
 /** What the steps before the profile need of their phone. */
 export interface PhoneSteps {
   http: DeviceHttp

@@ -5,7 +5,7 @@ import { ConnectionLost } from '../wire/device-http.ts'
 import { createBrowser, type Browser, type Page } from './browser/browser.ts'
 import { domainOf } from './browser/cookies.ts'
 import type { Field, Form, PageContent } from './browser/page-content.ts'
-import { genericScreen, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
+import { end, genericScreen, type PhoneSteps, type ProfileEnd } from './setup-steps.ts'
 import { checkSilence } from './silence.ts'
 
 const MAX_PAGES = 30
@@ -46,23 +46,22 @@ export async function askOnPages(
   } catch (error) {
     const isKnown = error instanceof ConnectionLost || error instanceof AppError
     if (!isKnown) throw error
-    const { last, tries } = progress
-    return { kind: 'stuck', screen: genericScreen(steps), httpStatus: last?.status, signInTries: tries }
+    return end('stuck', genericScreen(steps), progress.last?.status, progress)
   }
 }
 
-function takeProfile(steps: PhoneSteps, webUrl: string, page: Page, { tries }: Progress): ProfileEnd {
+function takeProfile(steps: PhoneSteps, webUrl: string, page: Page, progress: Progress): ProfileEnd {
   const { report } = steps
   if (page.status !== 200) {
     report('profile_with_refusal', `a profile with status ${page.status}`)
-    return { kind: 'stuck', screen: genericScreen(steps), httpStatus: page.status, signInTries: tries }
+    return end('stuck', genericScreen(steps), page.status, progress)
   }
   const [from, to] = [new URL(webUrl).hostname, page.url.hostname]
   if (domainOf(from) !== domainOf(to)) {
     report('profile_host', `the profile comes from ${to}, the web view began at ${from}`)
-    return { kind: 'stuck', screen: 'Invalid Profile', httpStatus: 200, signInTries: tries }
+    return end('stuck', 'Invalid Profile', 200, progress)
   }
-  return { kind: 'profile', bytes: page.body, signInTries: tries }
+  return { kind: 'profile', bytes: page.body, signInTries: progress.tries }
 }
 
 /** The person reads the page and goes on; undefined when there is nothing to do any more. */
@@ -130,15 +129,10 @@ function kindOf({ type, autocomplete, name }: Field): 'user' | 'password' | 'cod
 }
 
 /** The page where it ended: a form that came back, or one that explains. */
-function endAt(steps: PhoneSteps, page: Page, { tries }: Progress): ProfileEnd {
-  const { status, content } = page
+function endAt(steps: PhoneSteps, { status, content }: Page, progress: Progress): ProfileEnd {
   const isRefused = status < 500 && (content !== undefined || status === 403)
-  return {
-    kind: isRefused ? 'refused' : 'stuck',
-    screen: content === undefined ? genericScreen(steps) : describe(content),
-    httpStatus: status,
-    signInTries: tries,
-  }
+  const screen = content === undefined ? genericScreen(steps) : describe(content)
+  return end(isRefused ? 'refused' : 'stuck', screen, status, progress)
 }
 
 function describe({ title, heading, alert, text }: PageContent): string {
