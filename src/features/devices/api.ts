@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import type { Db } from '../../db/index.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { decodeCursor, encodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
@@ -110,19 +110,22 @@ function one(app: App, deps: Deps): void {
   )
 }
 
+/** What is said of a list that belongs to one device. */
+function listOf<T extends TSchema & { title?: string }>(item: T, summary: string, description: string) {
+  const [querystring, response] = [Type.Object(pageQuery), { 200: pageOf(item) }]
+  return { tags: TAGS, summary, description, params, querystring, response }
+}
+
 function timeline(app: App, deps: Deps): void {
   app.get(
     '/devices/:id/timeline',
     {
       config: { role: 'viewer' },
-      schema: {
-        tags: TAGS,
-        summary: 'What happened to a device, oldest first',
-        description: 'Its events and those of the attempt by which it enrolled.',
-        params,
-        querystring: Type.Object(pageQuery),
-        response: { 200: pageOf(eventSchema) },
-      },
+      schema: listOf(
+        eventSchema,
+        'What happened to a device, oldest first',
+        'Its events and those of the attempt by which it enrolled.',
+      ),
     },
     async (request) => {
       const device = await known(deps, request.params.id)
@@ -149,14 +152,7 @@ function inventoryLists(app: App, deps: Deps): void {
       `/devices/:id/${url}`,
       {
         config: { role: 'viewer' },
-        schema: {
-          tags: TAGS,
-          summary,
-          description: 'Empty until the device has been asked and has answered.',
-          params,
-          querystring: Type.Object(pageQuery),
-          response: { 200: pageOf(told) },
-        },
+        schema: listOf(told, summary, 'Empty until the device has been asked and has answered.'),
       },
       async (request) => {
         const device = await known(deps, request.params.id)
