@@ -1,4 +1,4 @@
-import { dropPartitions, ensurePartitions, maintainEmbedded, refreshStatistics, type Db } from './db/index.ts'
+import { maintainEmbedded, refreshStatistics, type Db } from './db/index.ts'
 import type { Ade } from './features/ade/index.ts'
 import type { Attempts, Strangers } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
@@ -12,17 +12,14 @@ import type { Push } from './features/push/index.ts'
 import type { SetupRelease } from './features/setup-release/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import type { Signin } from './features/signin/index.ts'
-import { addTime, type Clock } from './kernel/clock.ts'
+import type { Clock } from './kernel/clock.ts'
 import type { Job } from './kernel/loops.ts'
 import type { Reseal } from './reseal.ts'
+import { deleteOld, makePartitions } from './retention.ts'
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-
-/** Months for which partitions are made in advance. */
-const MONTHS_AHEAD = 3
-const PARTITIONED = ['delivery_history', 'checkin_messages'] as const
 
 /** What the background loops work with. */
 interface JobDeps {
@@ -71,26 +68,9 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'warn_of_server_tokens', every: HOUR, run: ade.sweepExpiry },
     { name: 'delete_old_challenges', every: HOUR, run: identity.deleteOldChallenges },
     { name: 'delete_idempotency_keys', every: HOUR, run: deps.idempotencyKeys.expire },
-    { name: 'retention', every: HOUR, run: () => retention(deps) },
+    { name: 'retention', every: HOUR, run: () => deleteOld(deps) },
     { name: 'partitions', every: 6 * HOUR, run: () => makePartitions(db, deps.clock) },
     { name: 'refresh_statistics', every: 2 * SECOND, run: () => refreshStatistics(db) },
     { name: 'maintain_embedded', every: 2 * MINUTE, run: () => maintainEmbedded(db) },
   ]
-}
-
-/** Makes the partitions of this month and the next ones; also called before the server takes its first request. */
-export async function makePartitions(db: Db, clock: Clock): Promise<void> {
-  for (const table of PARTITIONED)
-    await ensurePartitions(db, table, { now: clock.now(), ahead: MONTHS_AHEAD })
-}
-
-async function retention(deps: JobDeps): Promise<void> {
-  const { db, clock } = deps
-  const settings = await deps.settings.get()
-  const ago = (days: number) => addTime(clock.now(), -days, 'day')
-  await dropPartitions(db, 'delivery_history', ago(settings.command_history_days))
-  await dropPartitions(db, 'checkin_messages', ago(settings.checkin_message_days))
-  await deps.commands.forget(settings.command_history_days)
-  await deps.events.expire(settings.event_days)
-  await deps.attempts.deleteOld(settings.attempt_days)
 }

@@ -2,7 +2,10 @@ import type { Selectable } from 'kysely'
 import type { Db } from '../database.ts'
 import type { DeviceIdentityTables } from '../tables/device-identity.ts'
 import { withoutNul } from '../values.ts'
-import { batchStatement } from './batch.ts'
+import { batchStatement } from './statement.ts'
+
+/** Certificates recorded by one statement. */
+export const TAKINGS_AT_ONCE = 64
 
 /** A challenge as it is kept. */
 type ChallengeRow = Omit<Selectable<DeviceIdentityTables['scep_challenges']>, 'created_at'>

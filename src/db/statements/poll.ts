@@ -1,7 +1,10 @@
 import type { Db } from '../database.ts'
-import { batchStatement, byPlace } from './batch.ts'
+import { batchStatement, byPlace } from './statement.ts'
 import { CALLER } from './caller.ts'
 import { AFTER_SENT, afterNotNow } from './push-again.ts'
+
+/** Polls in one statement. */
+export const POLLS_AT_ONCE = 128
 
 // The statement that carries nearly all of the traffic, for a whole batch of requests: a poll must cost one round trip and one
 // commit, whoever's rows it touches.

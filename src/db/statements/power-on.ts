@@ -6,6 +6,12 @@ import type { DeviceIdentityTables } from '../tables/device-identity.ts'
 import type { EnrollmentPoliciesTable } from '../tables/enrollment-policies.ts'
 import { jsonText } from '../values.ts'
 
+/** Visits at power-on written in one statement. */
+export const VISITS_AT_ONCE = 32
+
+/** Devices looked up in one statement. */
+export const LOOK_UPS_AT_ONCE = 64
+
 /**
  * What is read and written of devices at power-on, for a whole batch of them. The statements name tables of several slices, as
  * what a contact costs is mostly their number.

@@ -1,7 +1,10 @@
 import type { Db } from '../database.ts'
 import type { EnrollmentsTable } from '../tables/devices.ts'
-import { batchStatement, byPlace } from './batch.ts'
+import { batchStatement, byPlace } from './statement.ts'
 import { CALLER } from './caller.ts'
+
+/** TokenUpdates in one statement. */
+export const TOKENS_AT_ONCE = 128
 
 /** A TokenUpdate, ready for the statement. */
 export interface TokenWrite {

@@ -1,5 +1,5 @@
 import { createGroupCommit, type Db } from '../../db/index.ts'
-import { takeChallenges, type Taken, type Taking } from '../../db/statements/issue.ts'
+import { takeChallenges, type Taken, type Taking, TAKINGS_AT_ONCE } from '../../db/statements/issue.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -15,9 +15,6 @@ import { checkRequest } from './request-check.ts'
 import { createSigning, type Signed } from './signing.ts'
 import { useChallenge } from './store.ts'
 import type { Challenge, Identified } from './types.ts'
-
-/** Certificates recorded by one statement. */
-const ISSUE_BATCH = 64
 
 const WORTHLESS_CHALLENGE = {
   challenge_invalid: 'the challenge was not given out, or counts no longer',
@@ -198,7 +195,7 @@ function createTakings({
       const at = clock.now()
       return takeChallenges(db, takings, { at, deadline: addTime(at, ATTEMPT_MINUTES, 'minute') })
     },
-    maxBatch: ISSUE_BATCH,
+    maxBatch: TAKINGS_AT_ONCE,
   })
 
   /** In one statement with others that come at this time. */

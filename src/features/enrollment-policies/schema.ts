@@ -1,4 +1,4 @@
-import { type Static, type TBoolean, type TOptional, type TString, Type } from 'typebox'
+import { type Static, type TString } from 'typebox'
 import { parseCertificate } from '../../protocol/x509/index.ts'
 import {
   certificate,
@@ -13,6 +13,7 @@ import {
   WORD_LENGTH,
 } from './kinds-schema.ts'
 import { type Field, field, object } from './field-schema.ts'
+import { PANES } from './panes-schema.ts'
 
 /** How long a device waits in Setup Assistant at most, where its policy does not say. */
 const DEADLINE_MINUTES = 15
@@ -21,20 +22,6 @@ const LONGEST_DEADLINE_MINUTES = 1440
 const MAX_CERTIFICATES = 10
 const EMAIL = /^[^\s@]+@[^\s@]+$/
 const OS_VERSION = /^\d{1,3}(\.\d{1,3}){0,3}$/
-
-/** The panes of Setup Assistant that a policy shows or hides. A hidden `restore` hides all of its ways. */
-const PANES = {
-  passcode: pane('Passcode.', 'Passcode'),
-  location_services: pane('Location services.', 'Location'),
-  restore: pane('Restore.', 'Restore', 'Android', 'DeviceToDeviceMigration'),
-  apple_id: pane('Apple Account.', 'AppleID'),
-  terms_and_conditions: pane('Terms and conditions.', 'TOS'),
-  touch_id: pane('Touch ID and Face ID.', 'Biometric'),
-  apple_pay: pane('Apple Pay.', 'Payment'),
-  zoom: pane('Zoom.', 'Zoom'),
-  siri: pane('Siri.', 'Siri'),
-  diagnostics: pane('Diagnostics.', 'Diagnostics'),
-}
 
 /** What a policy says of automated enrollment. Limits are Apple's, or ours where Apple has none. */
 const FIELDS_OF_ADE = {
@@ -183,13 +170,6 @@ export function configurationDeadlineMinutes(policy: {
   ade: Pick<AdeSettings, 'configuration_deadline_minutes'>
 }): number {
   return policy.ade.configuration_deadline_minutes ?? DEADLINE_MINUTES
-}
-
-function pane(description: string, ...skipKeys: string[]): Field<TOptional<TBoolean>> {
-  const kind = flag(description)
-  return field({ ...kind, schema: Type.Optional(kind.schema) }, true, {
-    profile: (isShown) => ({ skip_setup_items: isShown ? [] : skipKeys }),
-  })
 }
 
 function shown(

@@ -34,7 +34,7 @@ interface Grant {
   user: { id: string; name: string } | undefined
 }
 
-const MAX_BATCH = 64
+const LINKS_AT_ONCE = 64
 const LANES = { postgres: 2, embedded: 1 } as const
 
 /**
@@ -48,7 +48,7 @@ export function createLinkFetch(deps: LinkFetchDeps) {
   const batches = createGroupCommit<Grant, string>({
     key: ({ attemptId }) => attemptId,
     run: (grants) => db.transaction((trx) => identity.newLinkChallenges(trx, grants)),
-    maxBatch: MAX_BATCH,
+    maxBatch: LINKS_AT_ONCE,
     lanes: LANES[db.kind],
   })
 

@@ -6,6 +6,7 @@ import {
   runPolls,
   type Poll,
   type PollOutcome,
+  POLLS_AT_ONCE,
 } from '../../db/statements/poll.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
@@ -16,8 +17,6 @@ import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused } from '../enrollment/index.ts'
 import { toldBy, type Events } from '../events/index.ts'
 
-/** Polls in one statement. */
-const MAX_BATCH = 128
 /** Statements in flight; on the embedded database there is one connection, so a second would only wait. */
 const LANES = { postgres: 2, embedded: 1 } as const
 /** A message beyond this size does not share its statement with others, who would wait for its bytes. */
@@ -46,7 +45,7 @@ export function createConnect(deps: ConnectDeps) {
       metrics.batchSize.observe({ statement: 'poll' }, polls.length)
       return runPolls(db, polls, clock.now())
     },
-    maxBatch: MAX_BATCH,
+    maxBatch: POLLS_AT_ONCE,
     lanes: LANES[db.kind],
   })
 

@@ -12,8 +12,8 @@ import type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } fr
 import { AdeError, errorOf } from './error.ts'
 import { createSession, type SessionOptions, type SessionRequest } from './session.ts'
 
-/** Most serial numbers in one call. */
-export const SERIALS_PER_CALL = 1000
+/** The most serial numbers that Apple takes in one call. */
+const MOST_SERIALS = 1000
 
 /** An ADE profile as Apple takes it; its keys are Apple's. */
 type AdeProfile = Readonly<Record<string, unknown>>
@@ -143,8 +143,6 @@ function parse(body: Buffer): unknown {
 }
 
 function atMost(serials: readonly string[]): readonly string[] {
-  if (serials.length <= SERIALS_PER_CALL) return serials
-  throw new RangeError(
-    `${serials.length} serial numbers in one call, at most ${SERIALS_PER_CALL} are allowed`,
-  )
+  if (serials.length <= MOST_SERIALS) return serials
+  throw new RangeError(`${serials.length} serial numbers in one call, at most ${MOST_SERIALS} are allowed`)
 }

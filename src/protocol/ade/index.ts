@@ -1,6 +1,6 @@
 export { isSameUuid } from './answer-values.ts'
 export type { AdeDevice, DevicePage, DeviceResult } from './answers.ts'
-export { createAdeClient, SERIALS_PER_CALL, type AdeClient } from './client.ts'
+export { createAdeClient, type AdeClient } from './client.ts'
 export { AdeError, type AdeErrorKind } from './error.ts'
 export { createMachineInfoTrust, type MachineInfoTrust } from './machine-info-trust.ts'
 export { readMachineInfo, readMachineInfoHeader, signMachineInfo, type MachineInfo } from './machine-info.ts'

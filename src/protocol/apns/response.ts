@@ -1,4 +1,5 @@
 import { parseRecord } from '../../kernel/records.ts'
+import { CONFIG_ERRORS, CONNECTION_ENDS, TOKEN_BAD } from './reasons.ts'
 
 /** What an answer of Apple, or the lack of one, means for the sender. */
 export type ApnsOutcome =
@@ -22,20 +23,6 @@ const AT_ONCE_MS = 1_000
 /** An answer is read no further; a longer one says nothing. */
 export const MAX_ANSWER_CHARS = 4096
 const REASON = /^[A-Za-z][A-Za-z0-9]{0,63}$/
-
-const TOKEN_BAD = new Set(['BadDeviceToken', 'DeviceTokenNotForTopic'])
-const CONFIG_ERRORS = new Set([
-  'BadTopic',
-  'MissingTopic',
-  'TopicDisallowed',
-  'BadCertificate',
-  'BadCertificateEnvironment',
-  'Forbidden',
-  'ExpiredProviderToken',
-  'InvalidProviderToken',
-  'MissingProviderToken',
-])
-const CONNECTION_ENDS = new Set(['IdleTimeout', 'Shutdown'])
 
 /**
  * Reads an answer (Apple: "Handling notification responses from APNs"). Reasons that are not known count by the class

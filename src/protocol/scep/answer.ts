@@ -3,7 +3,7 @@ import { octetString, printableString, utf8String } from '../asn1/index.ts'
 import { degenerate, envelop, signData, type AttributeInput, type ContentCipher } from '../cms/index.ts'
 import type { Certificate, Identity } from '../x509/index.ts'
 import type { Answerable, PkiMessage } from './message.ts'
-import { FAIL_INFO, MESSAGE_TYPES, PKI_STATUS, SCEP_OID } from './vocabulary.ts'
+import { CAPABILITIES, FAIL_INFO, MESSAGE_TYPES, PKI_STATUS, SCEP_OID } from './vocabulary.ts'
 import type { FailInfo, PkiStatus } from './vocabulary.ts'
 
 const SENDER_NONCE_BYTES = 16
@@ -45,8 +45,7 @@ export async function buildFailure(options: {
 
 /** The answer to GetCACaps (RFC 8894, section 3.5.2). */
 export function caCapabilities(options: { sha1: boolean }): string {
-  const keywords = ['Renewal', 'SHA-256', 'SHA-512', 'AES', 'DES3', 'SCEPStandard', 'POSTPKIOperation']
-  return [...keywords, ...(options.sha1 ? ['SHA-1'] : [])].join('\n') + '\n'
+  return [...CAPABILITIES, ...(options.sha1 ? ['SHA-1'] : [])].join('\n') + '\n'
 }
 
 /** The answer to GetCACert (RFC 8894, section 4.2): one certificate as it is, several as a certs-only message. */

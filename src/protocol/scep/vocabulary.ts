@@ -32,6 +32,17 @@ export const FAIL_INFO = {
   badCertId: '4',
 } as const
 
+/** What a server can do (section 3.5.2): its digests and ciphers among it. */
+export const CAPABILITIES = [
+  'Renewal',
+  'SHA-256',
+  'SHA-512',
+  'AES',
+  'DES3',
+  'SCEPStandard',
+  'POSTPKIOperation',
+] as const
+
 /** The type of a message; `unknown` for a number that no edition of the standard has. */
 export type MessageType = keyof typeof MESSAGE_TYPES | 'unknown'
 

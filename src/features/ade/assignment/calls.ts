@@ -6,6 +6,9 @@ import type { Apple } from '../servers/apple.ts'
 import * as servers from '../servers/store.ts'
 import * as store from './store.ts'
 
+/** Serial numbers in one call; Apple takes no more (`AdeClient`). */
+export const SERIALS_PER_CALL = 1000
+
 /** Apple may or may not have done what it was asked. */
 const UNCLEAR: readonly AdeErrorKind[] = ['unavailable', 'malformed_answer']
 

@@ -1,6 +1,11 @@
 import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
-import { writeTokens, type TokenOutcome, type TokenWrite } from '../../../db/statements/token-update.ts'
+import {
+  writeTokens,
+  type TokenOutcome,
+  type TokenWrite,
+  TOKENS_AT_ONCE,
+} from '../../../db/statements/token-update.ts'
 import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
 import { MOST_MESSAGE_BYTES, type Enrollment } from '../../devices/index.ts'
 import { toldBy } from '../../events/index.ts'
@@ -19,8 +24,6 @@ interface Channel {
   type: Enrollment['type']
 }
 
-const MAX_BATCH = 128
-
 /** Makes what takes TokenUpdates: the first of a device makes its enrollment complete, later ones bring new tokens. */
 export function createTokenUpdates(deps: EnrollmentDeps) {
   const { db, clock, metrics } = deps
@@ -30,7 +33,7 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
       metrics.batchSize.observe({ statement: 'token_update' }, batch.length)
       return writeTokens(db, batch, MOST_MESSAGE_BYTES, clock.now())
     },
-    maxBatch: MAX_BATCH,
+    maxBatch: TOKENS_AT_ONCE,
   })
 
   async function write(channel: Channel, message: TokenUpdateMessage, from: Sender): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
-import { lookUp, type Assignment, type Question } from '../../../db/statements/power-on.ts'
+import { lookUp, type Assignment, type Question, LOOK_UPS_AT_ONCE } from '../../../db/statements/power-on.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import { adeWithDefaults, type Policy } from '../../enrollment-policies/index.ts'
@@ -23,7 +23,6 @@ export interface Known {
   topic: string | null
 }
 
-const MAX_BATCH = 64
 const LANES = 1
 
 export interface KnownDeps {
@@ -67,7 +66,7 @@ export function createKnown({ db, clock }: KnownDeps) {
   const batches = createGroupCommit<Question & { id: number }, Known>({
     key: ({ id }) => String(id),
     run: look,
-    maxBatch: MAX_BATCH,
+    maxBatch: LOOK_UPS_AT_ONCE,
     lanes: LANES,
   })
   return (question: Question): Promise<Known> => batches.submit({ id: count++, ...question })

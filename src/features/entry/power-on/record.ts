@@ -1,5 +1,5 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
-import { writeContacts, type Writing } from '../../../db/statements/power-on.ts'
+import { writeContacts, type Writing, VISITS_AT_ONCE } from '../../../db/statements/power-on.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import type { Attempts, Contact, ContactPlan, OpenAttempt, RecentContact } from '../../attempts/index.ts'
@@ -27,7 +27,6 @@ export interface Recorded {
   challenge: string | null
 }
 
-const MAX_BATCH = 32
 const LANES = 1
 /** Each failed try means that another contact of the same device came first, in another process but for the first one. */
 const MAX_TRIES = 20
@@ -80,7 +79,7 @@ export function createRecorder(
   const batches = createGroupCommit<Entry, Recorded | undefined>({
     key: serialOf,
     run: write,
-    maxBatch: MAX_BATCH,
+    maxBatch: VISITS_AT_ONCE,
     lanes: LANES,
   })
 
