@@ -13,6 +13,7 @@ describeEachEngine('what a server tells of itself', (database) => {
       const policy = await world.policy()
       const [phone, other] = await world.phones(policy, {}, {})
       expect(await phone!.powerOn()).toMatchObject({ outcome: 'enrolled' })
+      await world.introduced(phone!.device)
       const metrics = async () => {
         world.clock.advance(FRESH_MS)
         const answer = await fetch(`${world.url}/metrics`, {

@@ -236,11 +236,15 @@ export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<s
   return new Set(rows.map((row) => row.id))
 }
 
-/** Devices that said that they wait in Setup Assistant, by id from after `after`. */
-export async function awaitingIds(db: Reader, query: { after: string; limit: number }): Promise<string[]> {
+/** Devices that said before a time that they wait in Setup Assistant, by id from after `after`. */
+export async function awaitingIds(
+  db: Reader,
+  query: { before: Date; after: string; limit: number },
+): Promise<string[]> {
   const rows = await liveDevices(db)
     .select('id')
     .where(sql<boolean>`awaiting_configuration`)
+    .where('token_updated_at', '<=', query.before)
     .where('id', '>', query.after)
     .orderBy('id')
     .limit(query.limit)

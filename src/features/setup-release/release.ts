@@ -12,6 +12,8 @@ import type { Events, EventType, PublishedEvent } from '../events/index.ts'
 import * as store from './store.ts'
 
 const PAGE = 500
+/** What a device has said is followed in less than a second; what was not by then is not told of. */
+const FORGOTTEN_AFTER_SECONDS = 60
 /** The pause after a DeviceConfigured that failed doubles with each. */
 const FIRST_PAUSE_SECONDS = 15
 /** So long after a DeviceConfigured at most it is looked at again, whatever was told of it. */
@@ -181,12 +183,13 @@ async function released(trx: Tx, deps: ReleaseDeps, owed: store.Release, device:
 
 /** What a device says again and again is not told each time, also not that it waits. */
 async function findForgotten(deps: ReleaseDeps): Promise<void> {
-  const { db, devices } = deps
+  const { db, clock, devices } = deps
+  const before = addTime(clock.now(), -FORGOTTEN_AFTER_SECONDS, 'second')
   for (let after = ''; ;) {
-    const waiting = await devices.awaitingIds(db.kysely, { after, limit: PAGE })
+    const waiting = await devices.awaitingIds(db.kysely, { before, after, limit: PAGE })
     const forgotten = waiting.length === 0 ? [] : await store.withoutRelease(db.kysely, waiting)
     for (const id of forgotten) {
-      await owe(deps, id, { at: deps.clock.now() })
+      await owe(deps, id, { at: clock.now() })
       await goOn(deps, id)
     }
     const last = waiting.at(-1)
