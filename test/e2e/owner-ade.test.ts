@@ -32,6 +32,7 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     const phone = await world.phone(policy, wishes)
     expect((await phone.powerOn()).outcome).toBe('enrolled')
     await phone.idle()
+    await world.introduced(phone.device)
     return phone
   }
   /** A phone that Apple would activate as the one with this serial number. */
@@ -51,7 +52,6 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     const phone = await enrolled(prompt, { person: person('ada') })
     const { udid, serialNumber } = phone.facts
     const first = await world.attemptOf(phone)
-    await world.introduced(phone.device)
     const before = await at.state(udid)
     for (const user_name of ['mallory', null, 'ada']) {
       world.clock.advance(6_000)

@@ -1,7 +1,7 @@
 import type { Assignment } from '../../../db/statements/power-on.ts'
 import type { NewStep, ReasonCode, StepName } from '../../attempts/index.ts'
 import type { RefusalDetail } from '../../events/index.ts'
-import type { EntryPolicy, Known } from './known.ts'
+import type { EntryPolicy, Known } from './record.ts'
 import type { Machine } from './machine.ts'
 import { meetsMinimum } from './os-version.ts'
 

@@ -1,4 +1,3 @@
-import type { Clock } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { MachineInfoTrust } from '../../../protocol/ade/index.ts'
 import type { Attempts, Strangers } from '../../attempts/index.ts'
@@ -8,13 +7,11 @@ import type { Push } from '../../push/index.ts'
 import type { Settings } from '../../settings/index.ts'
 import type { Signin } from '../../signin/index.ts'
 import type { Users } from '../../users/index.ts'
-import type { KnownDeps } from './known.ts'
 import type { PersonDeps } from './person.ts'
 import type { RecordDeps } from './record.ts'
 
 /** What the ways in at power-on and at the enrollment page are made of. */
-export interface EntryDeps extends KnownDeps, PersonDeps {
-  clock: Clock
+export interface EntryDeps extends PersonDeps, Pick<RecordDeps, 'db' | 'clock'> {
   log: Log
   events: Pick<Events, 'announce'>
   attempts: RecordDeps['attempts'] &

@@ -11,9 +11,8 @@ import type {
 } from '../../attempts/index.ts'
 import { checkDevice, type Checked, type StepRefusal } from './checks.ts'
 import type { EntryDeps } from './deps.ts'
-import { createKnown, type EntryPolicy } from './known.ts'
 import { createMachineReader, type Machine } from './machine.ts'
-import { createRecorder, type Recorded } from './record.ts'
+import { createKnown, createRecorder, type EntryPolicy, type Recorded } from './record.ts'
 
 /** Addresses that exist, one a policy and ADE server, about 0.1 kB each. */
 const REMEMBERED_ADDRESSES = 1_000

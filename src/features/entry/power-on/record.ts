@@ -1,10 +1,87 @@
 import { createGroupCommit, type Db } from '../../../db/index.ts'
-import { writeContacts, type Writing, VISITS_AT_ONCE } from '../../../db/statements/power-on.ts'
+import {
+  lookUp,
+  LOOK_UPS_AT_ONCE,
+  VISITS_AT_ONCE,
+  writeContacts,
+  type Assignment,
+  type Question,
+  type Writing,
+} from '../../../db/statements/power-on.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import type { Attempts, Contact, ContactPlan, OpenAttempt, RecentContact } from '../../attempts/index.ts'
 import type { DeviceIdentity } from '../../device-identity/index.ts'
+import { adeWithDefaults, type Policy } from '../../enrollment-policies/index.ts'
 import type { Events } from '../../events/index.ts'
+
+const LANES = 1
+
+/** The policy of an address. */
+export type EntryPolicy = Omit<Policy, 'created_at' | 'updated_at'>
+
+/** What is known here of a device that has come. */
+export interface Known {
+  /** Undefined for an address that is not ours. */
+  policy: EntryPolicy | undefined
+  adeServerId: string | undefined
+  assignment: Assignment | undefined
+  /** The attempt that the device has in progress. */
+  open: OpenAttempt | undefined
+  /** The attempt in which it said the same within the last hour. */
+  recent: RecentContact | undefined
+  /** Whether the same words have opened an enrollment that is alive. */
+  isReplayed: boolean
+  /** Of the push certificate in use; null without a valid one. */
+  topic: string | null
+}
+
+interface KnownDeps {
+  db: Db
+  clock: Clock
+}
+
+/** The look-up: devices that come at the same time are looked up together, by one statement for all of them. */
+export function createKnown({ db, clock }: KnownDeps) {
+  let count = 0
+
+  async function look(questions: Question[]): Promise<Known[]> {
+    const found = await lookUp(db, questions, clock.now())
+    const policies = new Map(
+      found.flatMap(({ policy }) =>
+        policy ? [[policy.id, { ...policy, ade: adeWithDefaults(policy.ade) }]] : [],
+      ),
+    )
+    return found.map(
+      ({
+        address_policy_id,
+        address_server_id,
+        is_known,
+        open,
+        recent,
+        is_replayed,
+        topic,
+        ...assignment
+      }) => ({
+        policy: policies.get(address_policy_id ?? ''),
+        adeServerId: address_server_id ?? undefined,
+        assignment: is_known ? assignment : undefined,
+        open: open ?? undefined,
+        recent: recent ?? undefined,
+        isReplayed: is_replayed,
+        topic,
+      }),
+    )
+  }
+
+  const batches = createGroupCommit<Question & { id: number }, Known>({
+    key: ({ id }) => String(id),
+    run: look,
+    maxBatch: LOOK_UPS_AT_ONCE,
+    lanes: LANES,
+  })
+  return (question: Question): Promise<Known> => batches.submit({ id: count++, ...question })
+}
 
 /** What is to be written of a contact. */
 interface Entry {
@@ -27,13 +104,10 @@ export interface Recorded {
   challenge: string | null
 }
 
-const LANES = 1
 /** Each failed try means that another contact of the same device came first, in another process but for the first one. */
 const MAX_TRIES = 20
 
-export interface RecordDeps {
-  db: Db
-  clock: Clock
+export interface RecordDeps extends KnownDeps {
   events: Pick<Events, 'announce'>
   attempts: Pick<Attempts, 'planContact'>
   identity: Pick<DeviceIdentity, 'makeChallenges'>
