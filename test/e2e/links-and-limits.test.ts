@@ -158,7 +158,7 @@ describeEachEngine('links and limits', (database) => {
     const second = world.device()
     expect((await second.enroll({ url })).enrolled).toBe(true)
     await isRefused()
-    await second.poll()
+    await world.introduced(second)
     await world.api('POST', `/devices/${second.facts.udid}/unenroll`)
     await isRefused()
     expect((await second.poll()).end).toBe('removed')

@@ -54,6 +54,7 @@ describe('the place of a device, wanted by many at two servers on one database',
   ])('of many who come at once after %s one gets the place', async (_, open) => {
     const device = worlds[0].device()
     await device.enroll({ url: await at.link({ user_name: 'ada' }) })
+    await worlds[0].introduced(device)
     // Each of another user, or the second would be the same person as the first.
     const urls = await Promise.all(
       Array.from({ length: 8 }, async (_each, n) => {
@@ -103,6 +104,7 @@ describe('the place of a device, wanted by many at two servers on one database',
   test('a refusal at one server and a contact at the other: Apple’s word does not outlive the contact', async () => {
     const device = worlds[0].device()
     await device.enroll({ url: await at.link({ user_name: 'ada' }) })
+    await worlds[0].introduced(device)
     const others = await at.link({ user_name: 'mallory' })
     const { push_token } = await database.kysely
       .selectFrom('enrollments')
