@@ -1,20 +1,13 @@
 import { AppError } from '../kernel/errors.ts'
+import { wordSet } from '../kernel/words.ts'
 import { reasonOf } from './outage.ts'
 
 /** Operator intervention: the server is stopping, has crashed or does not take connections yet. */
 const SERVER_GONE = new Set(['57P01', '57P02', '57P03', '53300'])
-const NETWORK_GONE = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOENT',
-])
+const NETWORK_GONE = wordSet(`
+  ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH
+  ENOENT
+`)
 const DRIVER_GONE =
   /^(Connection terminated|timeout exceeded when trying to connect|Client (has encountered a connection error|was closed)|Cannot use a pool after calling end)/
 /** serialization_failure and deadlock_detected: the same transaction may well succeed when it is run again. */

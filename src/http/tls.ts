@@ -4,20 +4,15 @@ import type { ServerOptions } from 'node:https'
 import type { Server } from 'node:tls'
 import { readCertificateAndKey } from '../config/pem-files.ts'
 import type { Log } from '../kernel/log.ts'
+import { words } from '../kernel/words.ts'
 
 const POLL_INTERVAL_MS = 5_000
 /** Of TLS 1.3 all; of TLS 1.2 those with forward secrecy and authenticated encryption, as Apple's ATS asks for. */
-const CIPHERS = [
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
-  'TLS_AES_128_GCM_SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-].join(':')
+const CIPHERS = words(`
+  TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256 TLS_AES_128_GCM_SHA256
+  ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-ECDSA-CHACHA20-POLY1305
+  ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-RSA-AES128-GCM-SHA256
+`).join(':')
 
 /** Where certificate and key are, in PEM. */
 type TlsFiles = { readonly certFile: string; readonly keyFile: string }

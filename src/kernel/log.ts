@@ -1,5 +1,6 @@
 import { pino, type DestinationStream, type LogFn, type Logger } from 'pino'
 import { AppError } from './errors.ts'
+import { wordSet } from './words.ts'
 
 /**
  * The logger of the program: pino, JSON lines. Fields as in the contract: `event`, `reason`, `enrollment_id`,
@@ -9,20 +10,10 @@ import { AppError } from './errors.ts'
 export type Log = Logger
 
 /** Names under which a secret could slip in, at the top level or one level down. */
-const CENSORED: ReadonlySet<string> = new Set([
-  'authorization',
-  'cookie',
-  'password',
-  'secret',
-  'token',
-  'challenge',
-  'push_magic',
-  'PushMagic',
-  'Token',
-  'UnlockToken',
-  'BootstrapToken',
-  'private_key',
-])
+const CENSORED = wordSet(`
+  authorization cookie password secret token challenge push_magic PushMagic Token UnlockToken
+  BootstrapToken private_key
+`)
 
 /** Lines as JSON to standard output. `pretty` is for people at a terminal; `destination` is for tests. */
 export function createLog(options: {

@@ -1,4 +1,5 @@
 import { appleUuidOf } from '../../kernel/ids.ts'
+import { words } from '../../kernel/words.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { PublishedEvent } from '../events/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
@@ -10,30 +11,12 @@ const SECOND_PUSH_SECONDS = 60
  * What is asked of every device once it is enrolled (Apple's DeviceInformation queries that any device answers). IMEI and
  * MEID are in ServiceSubscriptions since iOS 14, and at the top for those before it. None of what OS 27 has removed.
  */
-const FIRST_QUERIES = [
-  'UDID',
-  'SerialNumber',
-  'DeviceName',
-  'Model',
-  'ModelName',
-  'ModelNumber',
-  'ProductName',
-  'OSVersion',
-  'BuildVersion',
-  'IsSupervised',
-  'DeviceCapacity',
-  'AvailableDeviceCapacity',
-  'BatteryLevel',
-  'ServiceSubscriptions',
-  'IMEI',
-  'MEID',
-  'WiFiMAC',
-  'BluetoothMAC',
-  'IsCloudBackupEnabled',
-  'IsActivationLockEnabled',
-  'IsMDMLostModeEnabled',
-  'AwaitingConfiguration',
-]
+const FIRST_QUERIES = words(`
+  UDID SerialNumber DeviceName Model ModelName ModelNumber ProductName OSVersion BuildVersion
+  IsSupervised DeviceCapacity AvailableDeviceCapacity BatteryLevel ServiceSubscriptions IMEI MEID
+  WiFiMAC BluetoothMAC IsCloudBackupEnabled IsActivationLockEnabled IsMDMLostModeEnabled
+  AwaitingConfiguration
+`)
 
 /** Subscription on `device.enrolled`: a device is asked what it is. */
 export function takeFirstSteps(deps: EnrollmentDeps, enrolled: readonly PublishedEvent[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { words } from '../../kernel/words.ts'
 
 /** What an OAuth 1.0a request is signed with. */
 export interface OAuthCredentials {
@@ -75,14 +76,9 @@ export function verifyOAuth(
 
 type Pair = readonly [name: string, value: string]
 
-const REQUIRED = [
-  'oauth_consumer_key',
-  'oauth_token',
-  'oauth_signature_method',
-  'oauth_signature',
-  'oauth_timestamp',
-  'oauth_nonce',
-]
+const REQUIRED = words(`
+  oauth_consumer_key oauth_token oauth_signature_method oauth_signature oauth_timestamp oauth_nonce
+`)
 
 function refused(problem: string): OAuthProblem {
   return { ok: false, status: 401, problem }

@@ -1,3 +1,4 @@
+import { wordSet } from '../../kernel/words.ts'
 import { resolveReference } from './xml-text.ts'
 
 /** Where the reader of damaged documents stands. */
@@ -21,19 +22,7 @@ export interface Tag {
 }
 
 const REPLACEMENT = '\ufffd'
-const ELEMENTS: ReadonlySet<string> = new Set([
-  'plist',
-  'dict',
-  'array',
-  'key',
-  'string',
-  'integer',
-  'real',
-  'date',
-  'data',
-  'true',
-  'false',
-])
+const ELEMENTS = wordSet('plist dict array key string integer real date data true false')
 /** Longest name of an element, and longest reference, that is looked at. */
 const LONGEST_ELEMENT_NAME = 32
 const LONGEST_REFERENCE = 16

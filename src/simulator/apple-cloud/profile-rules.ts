@@ -1,4 +1,5 @@
 import { isLoopbackHost } from '../../kernel/loopback.ts'
+import { words } from '../../kernel/words.ts'
 import { parseCertificate } from '../../protocol/x509/index.ts'
 
 type Content = Readonly<Record<string, unknown>>
@@ -17,17 +18,10 @@ const TEXTS: Readonly<Record<string, readonly [max: number, code: string]>> = {
 const URLS = ['url', 'configuration_web_url']
 const CERTIFICATES = ['anchor_certs', 'supervising_host_certs']
 const TEXT_LISTS = ['skip_setup_items', 'devices', ...CERTIFICATES]
-const FLAGS = [
-  'allow_pairing',
-  'is_supervised',
-  'is_mandatory',
-  'is_mdm_removable',
-  'await_device_configured',
-  'is_multi_user',
-  'auto_advance_setup',
-  'do_not_use_profile_from_backup',
-  'is_return_to_service',
-]
+const FLAGS = words(`
+  allow_pairing is_supervised is_mandatory is_mdm_removable await_device_configured is_multi_user
+  auto_advance_setup do_not_use_profile_from_backup is_return_to_service
+`)
 const LOCALES: Readonly<Record<string, RegExp>> = { language: /^[a-z]{2,3}$/, region: /^[A-Z]{2}$/ }
 const KNOWN = new Set([...Object.keys(TEXTS), ...URLS, ...TEXT_LISTS, ...FLAGS, ...Object.keys(LOCALES)])
 

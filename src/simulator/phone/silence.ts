@@ -1,32 +1,16 @@
+import { wordSet } from '../../kernel/words.ts'
 import { PROFILE_TYPE } from '../device/profiles/enrollment-profile.ts'
 import type { HttpAnswer } from '../wire/device-http.ts'
 import { mediaType } from '../wire/strict-reading.ts'
 import type { ReportViolation } from '../wire/violations.ts'
 
 /** Headers that every server sends, whatever it answers. */
-const NEUTRAL = new Set([
-  'date',
-  'connection',
-  'keep-alive',
-  'content-length',
-  'server',
-  'vary',
-  'via',
-  'cache-control',
-  'strict-transport-security',
-  'content-security-policy',
-  'x-content-type-options',
-  'referrer-policy',
-  'x-frame-options',
-  'permissions-policy',
-  'cross-origin-opener-policy',
-  'cross-origin-resource-policy',
-  'cross-origin-embedder-policy',
-  'x-dns-prefetch-control',
-  'x-permitted-cross-domain-policies',
-  'x-download-options',
-  'x-xss-protection',
-])
+const NEUTRAL = wordSet(`
+  date connection keep-alive content-length server vary via cache-control strict-transport-security
+  content-security-policy x-content-type-options referrer-policy x-frame-options permissions-policy
+  cross-origin-opener-policy cross-origin-resource-policy cross-origin-embedder-policy
+  x-dns-prefetch-control x-permitted-cross-domain-policies x-download-options x-xss-protection
+`)
 const HINT =
   /limit|reason|block|refus|deni|reject|serial|user|polic|error|code|device|exceed|unknown|assign|detail|count|quota/i
 

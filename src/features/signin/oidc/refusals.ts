@@ -1,22 +1,17 @@
 import { AuthorizationResponseError, ResponseBodyError } from 'openid-client'
 import { AppError } from '../../../kernel/errors.ts'
 import { UpstreamError } from '../../../kernel/upstream-error.ts'
+import { wordSet } from '../../../kernel/words.ts'
 import { type SignInRefusal, refuse } from '../result.ts'
 
 const MAX_TEXT = 200
 const MAX_CAUSES = 5
 
 /** The provider's own troubles (RFC 6749, section 4.1.2.1), and what says that we are set up wrongly there. */
-const ABOUT_THE_PROVIDER = new Set([
-  'server_error',
-  'temporarily_unavailable',
-  'invalid_request',
-  'invalid_client',
-  'unauthorized_client',
-  'unsupported_response_type',
-  'invalid_scope',
-  'unsupported_grant_type',
-])
+const ABOUT_THE_PROVIDER = wordSet(`
+  server_error temporarily_unavailable invalid_request invalid_client unauthorized_client
+  unsupported_response_type invalid_scope unsupported_grant_type
+`)
 
 /** What openid-client finds wrong with an answer, by its code. */
 const CODES: Record<string, [SignInRefusal['reason'], string]> = {
