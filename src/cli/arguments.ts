@@ -5,16 +5,7 @@ import { suggestion } from './suggest.ts'
 import { UsageError, type Input, type Verb, type VerbArgument, type VerbOption } from './verb.ts'
 
 /** Options that every verb has. */
-export interface CommonOptions {
-  help: boolean
-  all: boolean
-  /** How long to wait for what was started, in milliseconds; undefined = not at all. */
-  waitMs: number | undefined
-  output: 'json' | 'table'
-  url: string | undefined
-  token: string | undefined
-  tokenFile: string | undefined
-}
+export type CommonOptions = ReturnType<typeof readCommon>
 
 type Given = Record<string, string | boolean | (string | boolean)[] | undefined>
 
@@ -97,13 +88,14 @@ function explain(error: unknown, args: readonly string[], names: readonly string
   )}`
 }
 
-function readCommon(values: Given, verb: Verb): CommonOptions {
+function readCommon(values: Given, verb: Verb) {
   const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined)
-  const output = text('output') ?? 'table'
-  if (output !== 'json' && output !== 'table') throw new UsageError('--output is json or table', verb)
+  const output = (['json', 'table'] as const).find((each) => each === (text('output') ?? 'table'))
+  if (output === undefined) throw new UsageError('--output is json or table', verb)
   return {
     help: values['help'] === true,
     all: values['all'] === true,
+    /** How long to wait for what was started, in milliseconds; undefined = not at all. */
     waitMs: readWait(text('wait'), verb),
     output,
     url: text('url'),

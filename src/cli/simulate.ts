@@ -11,25 +11,7 @@ import { UsageError } from './verb.ts'
 import { simulate as verb } from './verbs/index.ts'
 
 /** What `firstboot simulate` was asked to do. */
-interface SimulateOptions {
-  devices: number
-  links: readonly string[]
-  folder: string
-  apnsHost: string
-  apnsPort: number
-  ade: boolean
-  adePort: number
-  caFile: string | undefined
-  setup: boolean
-  apnsOnly: boolean
-  once: boolean
-  seed: string
-  concurrency: number
-  apps: number
-  notNow: number
-  fail: number
-  asleep: number
-}
+type SimulateOptions = ReturnType<typeof readSimulateOptions>
 
 /** What a simulation needs from around it. */
 export interface SimulateDeps {
@@ -48,7 +30,7 @@ const POLL_MS = 1_000
 const LINK_HOURS = 24
 
 /** Options with their defaults; throws UsageError for values that make no sense. */
-export function readSimulateOptions(given: Readonly<Record<string, unknown>>): SimulateOptions {
+export function readSimulateOptions(given: Readonly<Record<string, unknown>>) {
   const number = (name: string, fallback: number, min: number, max: number) => {
     const value = given[name] ?? fallback
     if (typeof value === 'number' && value >= min && value <= max) return value

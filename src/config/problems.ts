@@ -18,23 +18,18 @@ export class ConfigError extends Error {
 }
 
 /** Collects problems while settings are read one by one. */
-export type Reader = {
-  /** The setting's value; `fallback` when it is unset or, with a problem noted, when `parse` throws. */
-  read<T, F>(variable: Variable, parse: (text: string) => T, fallback: F): T | F
-  has(variable: Variable): boolean
-  note(variable: string, message: string): void
-  readonly problems: readonly Problem[]
-}
+export type Reader = ReturnType<typeof createReader>
 
 /** A reader of `env` with no problems yet. */
-export function createReader(env: Env): Reader {
+export function createReader(env: Env) {
   const problems: Problem[] = []
   const note = (variable: string, message: string) => void problems.push({ variable, message })
   return {
     problems,
     note,
-    has: (variable) => env.values[variable] !== undefined,
-    read(variable, parse, fallback) {
+    has: (variable: Variable) => env.values[variable] !== undefined,
+    /** The setting's value; `fallback` when it is unset or, with a problem noted, when `parse` throws. */
+    read<T, F>(variable: Variable, parse: (text: string) => T, fallback: F): T | F {
       const text = env.values[variable]
       if (text === undefined) return fallback
       try {

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
-import type { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { fsyncFolder, fsyncTree } from './embedded-files.ts'
 import { createEngineStream, type EngineReceiver, type EngineSession } from './embedded-stream.ts'
@@ -23,16 +22,6 @@ export type FromEngine =
   | { kind: 'stats'; fsyncs: number }
   | { kind: 'closed' }
 
-/** The embedded database of one data folder. */
-type Embedded = {
-  /** A stream for the `pg` driver. The engine has one session: the driver may open one connection at a time. */
-  connect(): Duplex
-  /** How many fsyncs the database asked for since it was opened. */
-  fsyncCount(): Promise<number>
-  /** Writes a checkpoint, ends the worker thread and frees the folder. */
-  close(): Promise<void>
-}
-
 type Engine = {
   post(message: ToEngine): void
   next(kind: FromEngine['kind']): Promise<FromEngine>
@@ -47,7 +36,7 @@ export async function openEmbedded(
   dataDir: string,
   settings: readonly string[] = [],
   onCreate = (): void => undefined,
-): Promise<Embedded> {
+) {
   const folder = join(dataDir, 'database')
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(folder)
@@ -92,13 +81,16 @@ export async function openEmbedded(
   }
 
   return {
+    /** A stream for the `pg` driver. The engine has one session: the driver may open one connection at a time. */
     connect: () => createEngineStream(openSession),
+    /** How many fsyncs the database asked for since it was opened. */
     async fsyncCount() {
       const { post, next } = await (engine ??= start())
       post({ kind: 'stats' })
       const answer = await next('stats')
       return answer.kind === 'stats' ? answer.fsyncs : 0
     },
+    /** Writes a checkpoint, ends the worker thread and frees the folder. */
     async close() {
       const running = await engine?.catch(() => undefined)
       running?.post({ kind: 'close' })

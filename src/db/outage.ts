@@ -4,15 +4,10 @@ import type { Log } from '../kernel/log.ts'
 const TELL_EVERY_MS = 60_000
 
 /** Tells of a lost database once, once a minute while it stays away, and once when it is back. */
-export interface Outage {
-  /** Where the database is, for messages: `host:port`. */
-  readonly where: string
-  failed(error: unknown): void
-  served(): void
-}
+export type Outage = ReturnType<typeof createOutage>
 
 /** Of the database that this configuration leads to; it is not connected to here. */
-export function createOutage(config: PoolConfig, log: Log): Outage {
+export function createOutage(config: PoolConfig, log: Log) {
   // The driver reads addresses in all their forms.
   const { host, port } = new Client(config)
   const where = config.stream === undefined ? `${host}:${port}` : 'the data folder'
@@ -25,8 +20,9 @@ export function createOutage(config: PoolConfig, log: Log): Outage {
   }
 
   return {
+    /** Where the database is, for messages: `host:port`. */
     where,
-    failed(error) {
+    failed(error: unknown): void {
       if (since === undefined) {
         since = performance.now()
         tell('database.lost', error, `the database at ${where} cannot be reached: ${reasonOf(error)}`)
@@ -35,7 +31,7 @@ export function createOutage(config: PoolConfig, log: Log): Outage {
         tell('database.still_lost', error, `the database at ${where} has not been reached for ${minutes} min`)
       }
     },
-    served() {
+    served(): void {
       if (since === undefined) return
       const seconds = Math.round((performance.now() - since) / 1_000)
       since = undefined

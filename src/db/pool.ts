@@ -1,4 +1,4 @@
-import type { PostgresPool, PostgresPoolClient } from 'kysely'
+import type { PostgresPoolClient } from 'kysely'
 import { Pool, type PoolClient, type PoolConfig } from 'pg'
 import type { Log } from '../kernel/log.ts'
 import { AppError } from '../kernel/errors.ts'
@@ -23,20 +23,11 @@ export function createPool(config: PoolConfig, log: Log): Pool {
   return pool
 }
 
-/** The ways to the database: the driver's pool, with errors translated and an orderly end. */
-type GuardedPool = {
-  forKysely: PostgresPool
-  /** Runs a statement that the server prepares once per connection and name. */
-  prepared<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]>
-  /** Lets what has begun finish, refuses what comes, and closes the connections. */
-  end(): Promise<void>
-}
-
 /**
- * Wraps the driver's pool; `outage` hears how each call fared. At the end the driver would leave those who wait for a connection
- * unanswered, hence the count of them here.
+ * The ways to the database: the driver's pool, with errors translated and an orderly end; `outage` hears how each call fared.
+ * At the end the driver would leave those who wait for a connection unanswered, hence the count of them here.
  */
-export function guardPool(pool: Pool, outage: Outage): GuardedPool {
+export function guardPool(pool: Pool, outage: Outage) {
   const known = new WeakMap<PoolClient, PostgresPoolClient>()
   let waiting = 0
   let isEnding = false
@@ -66,6 +57,7 @@ export function guardPool(pool: Pool, outage: Outage): GuardedPool {
     return wrapped
   }
 
+  /** Lets what has begun finish, refuses what comes, and closes the connections. */
   async function end(): Promise<void> {
     isEnding = true
     await new Promise<void>((resolve) => {
@@ -77,7 +69,9 @@ export function guardPool(pool: Pool, outage: Outage): GuardedPool {
 
   return {
     forKysely: { connect, end, options: pool.options },
-    prepared: (name, text, values) => guarded(async () => (await pool.query({ name, text, values })).rows),
+    /** Runs a statement that the server prepares once per connection and name. */
+    prepared: <Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> =>
+      guarded(async () => (await pool.query({ name, text, values })).rows),
     end,
   }
 }

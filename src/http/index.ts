@@ -60,21 +60,10 @@ export type HttpDeps = {
 }
 
 /** The running HTTP side. */
-export type Http = {
-  /** What devices reach. */
-  main: FastifyInstance
-  /** What operators reach; the same as `main` unless they have a listener of their own. */
-  operator: FastifyInstance
-  /** Binds the listeners; answers their addresses. */
-  listen(): Promise<{ main: string; operator: string }>
-  /** Takes the TLS files as they are now. */
-  reloadTls(): void
-  /** Takes no new connections, answers what runs (at most `boundMs`, default 10 s), then ends. `/readyz` says 503 meanwhile. */
-  close(boundMs?: number): Promise<void>
-}
+export type Http = Awaited<ReturnType<typeof createHttp>>
 
 /** Builds the listeners and their scopes. Throws when a route is not as it must be. */
-export async function createHttp(deps: HttpDeps): Promise<Http> {
+export async function createHttp(deps: HttpDeps) {
   const { config, log, clock } = deps
   let draining = false
   const trusts = createTrust(config.trustedProxies)
@@ -131,16 +120,21 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
   let tls: ReturnType<typeof watchTls> | undefined
 
   return {
+    /** What devices reach. */
     main,
+    /** What operators reach; the same as `main` unless they have a listener of their own. */
     operator,
+    /** Binds the listeners; answers their addresses. */
     async listen() {
       const first = await listen(main, config.listener)
       const second = config.operatorListener ? await listen(operator, config.operatorListener) : first
       if (config.tls) tls = watchTls(config.tls, servers, log, deps.tlsPollIntervalMs)
       return { main: first, operator: second }
     },
+    /** Takes the TLS files as they are now. */
     reloadTls: () => tls?.reload(),
-    async close(boundMs) {
+    /** Takes no new connections, answers what runs (at most `boundMs`, default 10 s), then ends. `/readyz` says 503 meanwhile. */
+    async close(boundMs?: number) {
       draining = true
       tls?.stop()
       await Promise.all(apps.map((app) => drain(app, clock, boundMs)))

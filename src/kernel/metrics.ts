@@ -1,46 +1,14 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
-/** Numbers of the moment. */
-interface Gauges {
-  devices: Gauge<'state'>
-  commands: Gauge<'state'>
-  adeDevices: Gauge<'state'>
-  adeAssignments: Gauge<'state'>
-  adeLastSync: Gauge
-  databasePool: Gauge<'state'>
-  expiresIn: Gauge<'kind' | 'name'>
-  subscriptionLag: Gauge<'subscription'>
-  subscriptionStuck: Gauge<'subscription'>
-}
-
 /** Everything that is counted. Labels are of low cardinality: never a device, a user or a serial number. */
-export interface Metrics {
-  /** The Prometheus text of all metrics, and its content type. */
-  render(): Promise<{ body: string; contentType: string }>
-  /** Events by type and reason. */
-  events: Counter<'type' | 'reason'>
-  /** Requests answered, by scope, route and status. */
-  requests: Histogram<'scope' | 'route' | 'status'>
-  /** Pushes by outcome (`accepted` or the reason of the refusal). */
-  pushes: Counter<'result'>
-  /** Seconds from a push that Apple accepted to the next contact of the device. */
-  pushToContact: Histogram
-  /** Requests in one group commit. */
-  batchSize: Histogram<'statement'>
-  /** Numbers of the moment, read when they are asked for. */
-  gauges: Gauges
-  /** Is called before the metrics are rendered, which waits for it. */
-  onRender(refresh: () => Promise<void>): void
-  /** Runs of background jobs by name and outcome. */
-  jobs: Counter<'job' | 'outcome'>
-}
+export type Metrics = ReturnType<typeof createMetrics>
 
 const LATENCY = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 const MINUTES = [1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400]
 
 /** Makes the registry with the metrics above and those of the Node process. `version` is that of the program. */
-export function createMetrics(version = ''): Metrics {
+export function createMetrics(version = '') {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
@@ -57,11 +25,14 @@ export function createMetrics(version = ''): Metrics {
   gauge('firstboot_build_info', 'The version that runs; always 1.', 'version').set({ version }, 1)
   let refresh = (): Promise<void> => Promise.resolve()
   return {
+    /** The Prometheus text of all metrics, and its content type. */
     async render() {
       await refresh()
       return { body: await registry.metrics(), contentType: registry.contentType }
     },
-    onRender: (given) => void (refresh = given),
+    /** Is called before the metrics are rendered, which waits for it. */
+    onRender: (given: () => Promise<void>) => void (refresh = given),
+    /** Numbers of the moment, read when they are asked for. */
     gauges: {
       devices: gauge('firstboot_devices', 'Devices by state.', 'state'),
       commands: gauge('firstboot_commands', 'Commands that wait, by state, one for each device.', 'state'),
@@ -97,12 +68,14 @@ export function createMetrics(version = ''): Metrics {
         'subscription',
       ),
     },
+    /** Events by type and reason. */
     events: counter(
       'firstboot_events_total',
       'Events by type and reason; one that stands for several devices counts each of them.',
       'type',
       'reason',
     ),
+    /** Requests answered, by scope, route and status. */
     requests: histogram(
       'firstboot_request_duration_seconds',
       'Time to answer a request.',
@@ -111,13 +84,17 @@ export function createMetrics(version = ''): Metrics {
       'route',
       'status',
     ),
+    /** Pushes by outcome (`accepted` or the reason of the refusal). */
     pushes: counter('firstboot_pushes_total', 'Pushes by result.', 'result'),
+    /** Seconds from a push that Apple accepted to the next contact of the device. */
     pushToContact: histogram(
       'firstboot_push_to_contact_seconds',
       'Time from an accepted push to the next contact of the device.',
       MINUTES,
     ),
+    /** Requests in one group commit. */
     batchSize: histogram('firstboot_batch_size', 'Requests in one group commit.', BATCH_SIZES, 'statement'),
+    /** Runs of background jobs by name and outcome. */
     jobs: counter('firstboot_job_runs_total', 'Runs of background jobs.', 'job', 'outcome'),
   }
 }

@@ -1,21 +1,8 @@
 import type { Clock } from './clock.ts'
 
-/** Work that is done in passes, of which there is never more than one at a time in this process. */
-interface PassLoop {
-  /** Has a pass made soon; many wakes of the same moment make one. */
-  wake(): void
-  /**
-   * Has a pass made that begins after this call: now, or right after the one that is under way. Resolves when no more is
-   * asked for; rejects when a pass fails.
-   */
-  run(): Promise<void>
-  /** Whether the loop is closed, so that a pass leaves the rest of its work. */
-  isClosed(): boolean
-  /** Begins no pass any more, and waits for the one under way. */
-  close(): Promise<void>
-}
-
-/** A loop at rest. */
+/**
+ * Work that is done in passes, of which there is never more than one at a time in this process. At first the loop is at rest.
+ */
 export function createPassLoop(options: {
   clock: Clock
   /** Milliseconds from a wake to its pass. */
@@ -26,7 +13,7 @@ export function createPassLoop(options: {
   nextIn?: () => Promise<number | undefined>
   /** Told why a pass failed that nobody waits for. */
   onFailure: (error: unknown) => void
-}): PassLoop {
+}) {
   const { clock, debounceMs, pass, nextIn, onFailure } = options
   let running: Promise<void> | undefined
   let isAgain = false
@@ -34,6 +21,7 @@ export function createPassLoop(options: {
   let cancelWake: (() => void) | undefined
   let cancelNext: (() => void) | undefined
 
+  /** Has a pass made soon; many wakes of the same moment make one. */
   function wake(): void {
     if (isClosed) return
     cancelWake ??= clock.after(debounceMs, () => {
@@ -61,6 +49,10 @@ export function createPassLoop(options: {
     }
   }
 
+  /**
+   * Has a pass made that begins after this call: now, or right after the one that is under way. Resolves when no more is
+   * asked for; rejects when a pass fails.
+   */
   function run(): Promise<void> {
     isAgain = true
     return (running ??= passes())
@@ -69,7 +61,9 @@ export function createPassLoop(options: {
   return {
     wake,
     run,
+    /** Whether the loop is closed, so that a pass leaves the rest of its work. */
     isClosed: () => isClosed,
+    /** Begins no pass any more, and waits for the one under way. */
     async close() {
       isClosed = true
       cancelWake?.()

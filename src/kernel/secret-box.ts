@@ -23,18 +23,7 @@ const HEADER_BYTES = 1 + KEY_ID_BYTES
 const CIPHERTEXT_AT = HEADER_BYTES + BOX_NONCE_BYTES
 
 /** Seals secrets at rest with AES-256-GCM. */
-export type SecretBox = {
-  /** `context` says what the secret is and whose, e.g. `push_certificates.key:<topic>`; it is needed to open again. */
-  seal(plain: Uint8Array, context: string): Buffer
-  /** Throws AppError `internal` for a key we do not have, another context, or a record that was changed. */
-  open(sealed: Uint8Array, context: string): Buffer
-  /** A keyed hash (HMAC-SHA-256): of what is counted and not to be known from the database. Another one for another key. */
-  mac(text: string): Buffer
-  /** Whether it was sealed with another key than the present one. */
-  needsReseal(sealed: Uint8Array): boolean
-  /** The first bytes of everything that the present key seals, and of nothing else. */
-  readonly header: Buffer
-}
+export type SecretBox = ReturnType<typeof createSecretBox>
 
 function keyIdOf(key: Uint8Array): Buffer {
   return createHash('sha256')
@@ -56,7 +45,7 @@ function headerOf(sealed: Uint8Array): Buffer {
 }
 
 /** A box that seals with `key` and opens what `key` or `previous` sealed; both are 32 bytes. */
-export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array | null }): SecretBox {
+export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array | null }) {
   const known = [keys.key, ...(keys.previous ? [keys.previous] : [])].map((key) => {
     if (key.length !== BOX_KEY_BYTES)
       throw new AppError('internal', `A secret key must have ${BOX_KEY_BYTES} bytes.`)
@@ -66,13 +55,15 @@ export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array |
   const current = createSecretKey(keys.key)
   const currentHeader = Buffer.concat([Buffer.of(BOX_VERSION), keyIdOf(keys.key)])
   return {
-    seal(plain, context) {
+    /** `context` says what the secret is and whose, e.g. `push_certificates.key:<topic>`; it is needed to open again. */
+    seal(plain: Uint8Array, context: string): Buffer {
       const nonce = randomBytes(BOX_NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', current, nonce, { authTagLength: TAG_BYTES })
       cipher.setAAD(additionalData(currentHeader, context))
       return Buffer.concat([currentHeader, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
     },
-    open(sealed, context) {
+    /** Throws AppError `internal` for a key we do not have, another context, or a record that was changed. */
+    open(sealed: Uint8Array, context: string): Buffer {
       const header = headerOf(sealed)
       const key = known.find(({ id }) => header.subarray(1).equals(id))?.key
       if (key === undefined) {
@@ -83,8 +74,12 @@ export function createSecretBox(keys: { key: Uint8Array; previous?: Uint8Array |
       }
       return decrypt(key, header, sealed, context)
     },
-    mac: (text) => createHmac('sha256', current).update('firstboot secret box, mac\0').update(text).digest(),
-    needsReseal: (sealed) => !headerOf(sealed).equals(currentHeader),
+    /** A keyed hash (HMAC-SHA-256): of what is counted and not to be known from the database. Another one for another key. */
+    mac: (text: string): Buffer =>
+      createHmac('sha256', current).update('firstboot secret box, mac\0').update(text).digest(),
+    /** Whether it was sealed with another key than the present one. */
+    needsReseal: (sealed: Uint8Array) => !headerOf(sealed).equals(currentHeader),
+    /** The first bytes of everything that the present key seals, and of nothing else. */
     header: currentHeader,
   }
 }

@@ -13,15 +13,7 @@ const MAX_WAITING_BYTES = 256 * 1024 * 1024
 const IDLE_THREAD_MS = 2_000
 
 /** A fixed number of worker threads that run one task each at a time. */
-export interface ThreadPool {
-  /**
-   * Runs the task (a structured-cloneable value) and gives the handler's result. Rejects with the handler's error
-   * (an AppError keeps its code), with `internal` when the thread dies, `overloaded` when too many wait.
-   */
-  run<T>(task: unknown, options?: TaskOptions): Promise<T>
-  /** Ends the threads; what has not finished is rejected as `overloaded`. */
-  close(): Promise<void>
-}
+export type ThreadPool = ReturnType<typeof createThreadPool>
 
 /** How a task goes to its thread. */
 interface TaskOptions {
@@ -53,7 +45,7 @@ export function createThreadPool(options: {
   maxWaiting?: number
   limits?: ResourceLimits
   clock?: Clock
-}): ThreadPool {
+}) {
   const { script, size, maxWaiting = MAX_WAITING, limits, clock = systemClock } = options
   const lanes = createLanes()
   /** The one that worked last is taken first, so that those that are not needed end. */
@@ -120,6 +112,10 @@ export function createThreadPool(options: {
   }
 
   return {
+    /**
+     * Runs the task (a structured-cloneable value) and gives the handler's result. Rejects with the handler's error
+     * (an AppError keeps its code), with `internal` when the thread dies, `overloaded` when too many wait.
+     */
     async run<T>(task: unknown, { transfer = [], lane = '', bytes = 0 }: TaskOptions = {}): Promise<T> {
       if (closed) throw isClosed()
       if (lanes.waiting() >= maxWaiting || lanes.bytes() + bytes > MAX_WAITING_BYTES)
@@ -129,6 +125,7 @@ export function createThreadPool(options: {
         dispatch()
       })
     },
+    /** Ends the threads; what has not finished is rejected as `overloaded`. */
     async close() {
       closed = true
       for (const job of [...lanes.clear(), ...busy.values()]) job.reject(isClosed())

@@ -9,6 +9,7 @@ interface EnrollmentLinksTable {
   uses: number
   used: Generated<number>
   expires_at: Date
+  /** The static group that its devices join. */
   group_id: string | null
   revoked_at: Date | null
   created_at: Date

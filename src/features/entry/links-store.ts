@@ -1,26 +1,10 @@
-import type { Kysely } from 'kysely'
-import { withoutNul, type Tx } from '../../db/index.ts'
+import type { Selectable } from 'kysely'
+import { withoutNul, type Queries, type Tx } from '../../db/index.ts'
 import { takingUse } from '../../db/statements/link-use.ts'
-import type { Database } from '../../db/tables/index.ts'
-
-/** A connection or a transaction. */
-export type Queries = Kysely<Database>
+import type { EntryTables } from '../../db/tables/entry.ts'
 
 /** An enrollment link as it is kept: the key sealed, and hashed for the look-up. */
-export interface StoredLink {
-  id: string
-  key_hash: Buffer
-  key_sealed: Buffer
-  user_id: string | null
-  /** The static group that its devices join. */
-  group_id: string | null
-  uses: number
-  used: number
-  expires_at: Date
-  revoked_at: Date | null
-  created_at: Date
-  updated_at: Date
-}
+export type StoredLink = Selectable<EntryTables['enrollment_links']>
 
 /** Adds a link. */
 export async function insertLink(trx: Tx, link: StoredLink): Promise<void> {

@@ -1,4 +1,4 @@
-import { withoutNul, type Db, type Tx } from '../../db/index.ts'
+import { withoutNul, type Db, type Queries, type Tx } from '../../db/index.ts'
 import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
@@ -15,7 +15,6 @@ import {
   listLinks,
   revokeLink,
   takeUse,
-  type Queries,
   type StoredLink,
 } from './links-store.ts'
 
@@ -26,17 +25,9 @@ const KEY_BYTES = 24
 type LinkRefusal = 'link_used_up' | 'link_expired' | 'link_revoked'
 
 /** An enrollment link as administrators see it; whoever has `url` can enrol a device. */
-export interface EnrollmentLink {
-  id: string
+export type EnrollmentLink = Omit<StoredLink, 'key_hash' | 'key_sealed' | 'user_id'> & {
   url: string
-  uses: number
-  used: number
   user_name: string | null
-  group_id: string | null
-  expires_at: Date
-  revoked_at: Date | null
-  created_at: Date
-  updated_at: Date
 }
 
 /** What a new link is asked to be; by default good for one device and seven days. */

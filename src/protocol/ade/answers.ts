@@ -2,7 +2,7 @@ import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { asRecord, MalformedValue, readerOf } from './answer-values.ts'
 
 /** GET /account; all of it is advice. */
-export interface AdeAccount {
+interface AdeAccount {
   readonly serverName: string | undefined
   readonly serverUuid: string | undefined
   /** The Apple ID of the administrator. */
@@ -57,7 +57,7 @@ export interface DeviceResult {
 }
 
 /** Results of an assignment, one for each serial number asked for. */
-export interface AssignAnswer {
+interface AssignAnswer {
   readonly devices: ReadonlyMap<string, DeviceResult>
   /** When throttled ones may be tried again. */
   readonly retryAfterSeconds: number | undefined

@@ -8,7 +8,6 @@ import {
   readProfileUuid,
   readResults,
 } from './answers.ts'
-import type { AdeAccount, AdeDevice, AssignAnswer, DevicePage, DeviceResult } from './answers.ts'
 import { AdeError, errorOf } from './error.ts'
 import { createSession, type SessionOptions, type SessionRequest } from './session.ts'
 
@@ -28,63 +27,48 @@ interface CallOptions {
  * when needed and, when it ended, once more for each call; nothing else is tried again here. More than 1,000 serial numbers
  * in a call are a RangeError.
  */
-export interface AdeClient {
-  account(options?: CallOptions): Promise<AdeAccount>
-  /** Devices from the beginning, or from a cursor. */
-  fetchDevices(page: { cursor?: string; limit: number }, options?: CallOptions): Promise<DevicePage>
-  /** Changes since a cursor. */
-  syncDevices(page: { cursor: string; limit: number }, options?: CallOptions): Promise<DevicePage>
-  deviceDetails(
-    serials: readonly string[],
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, DeviceResult & { readonly device?: AdeDevice }>>
-  /** Makes a profile, which no call can change or delete afterwards, and assigns it to the `devices` in it. */
-  defineProfile(profile: AdeProfile, options?: CallOptions): Promise<AssignAnswer & { profileUuid: string }>
-  getProfile(
-    profileUuid: string,
-    options?: CallOptions,
-  ): Promise<{ profileUuid: string; profile: AdeProfile }>
-  assignProfile(profileUuid: string, serials: readonly string[], options?: CallOptions): Promise<AssignAnswer>
-  removeProfile(serials: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, DeviceResult>>
-  /** Releases devices from the organisation, for good. */
-  disown(serials: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, DeviceResult>>
-}
+export type AdeClient = ReturnType<typeof createAdeClient>
 
 /** Makes a client for one server token. `http` bounds time and size of the answers. */
-export function createAdeClient(options: SessionOptions): AdeClient {
+export function createAdeClient(options: SessionOptions) {
   const call = createCaller(options)
   const assign = createAssign(call)
   const post = <T>(path: string, body: object, more: CallOptions | undefined, read: (value: unknown) => T) =>
     call({ method: 'POST', path, body, ...more }, read)
   return {
-    account: (more) => call({ method: 'GET', path: '/account', ...more }, readAccount),
-    fetchDevices: ({ cursor, limit }, more) =>
+    account: (more?: CallOptions) => call({ method: 'GET', path: '/account', ...more }, readAccount),
+    /** Devices from the beginning, or from a cursor. */
+    fetchDevices: ({ cursor, limit }: { cursor?: string; limit: number }, more?: CallOptions) =>
       post('/server/devices', { limit, ...(cursor && { cursor }) }, more, (value) =>
         readPage(value, { isFetch: true }),
       ),
-    syncDevices: ({ cursor, limit }, more) =>
+    /** Changes since a cursor. */
+    syncDevices: ({ cursor, limit }: { cursor: string; limit: number }, more?: CallOptions) =>
       post('/devices/sync', { cursor, limit }, more, (value) => readPage(value, { isFetch: false })),
-    deviceDetails: async (serials, more) => post('/devices', { devices: atMost(serials) }, more, readDetails),
-    defineProfile: (profile, more) =>
+    deviceDetails: async (serials: readonly string[], more?: CallOptions) =>
+      post('/devices', { devices: atMost(serials) }, more, readDetails),
+    /** Makes a profile, which no call can change or delete afterwards, and assigns it to the `devices` in it. */
+    defineProfile: (profile: AdeProfile, more?: CallOptions) =>
       post('/profile', profile, more, (value) => ({
         profileUuid: readProfileUuid(value),
         ...readNamedAssignment(value),
       })),
-    getProfile(profileUuid, more) {
+    getProfile(profileUuid: string, more?: CallOptions) {
       const path = `/profile?profile_uuid=${encodeURIComponent(profileUuid)}`
       return call({ method: 'GET', path, namesProfile: true, ...more }, (value) => ({
         profileUuid: readProfileUuid(value),
-        profile: asRecord(value) ?? {},
+        profile: (asRecord(value) ?? {}) as AdeProfile,
       }))
     },
     assignProfile: assign,
-    async removeProfile(serials, more) {
+    async removeProfile(serials: readonly string[], more?: CallOptions) {
       const body = { devices: atMost(serials) }
       return call({ method: 'DELETE', path: '/profile/devices', body, ...more }, (value) =>
         readResults(value, serials),
       )
     },
-    disown: async (serials, more) =>
+    /** Releases devices from the organisation, for good. */
+    disown: async (serials: readonly string[], more?: CallOptions) =>
       post('/devices/disown', { devices: atMost(serials) }, more, (value) => readResults(value, serials)),
   }
 }
@@ -114,9 +98,9 @@ function createCaller(options: SessionOptions): Call {
 }
 
 /** Apple documents POST; its simulator and older servers take PUT alone, and say so with 405. */
-function createAssign(call: Call): AdeClient['assignProfile'] {
+function createAssign(call: Call) {
   let method: 'POST' | 'PUT' = 'POST'
-  return async (profileUuid, serials, more) => {
+  return async (profileUuid: string, serials: readonly string[], more?: CallOptions) => {
     const body = { profile_uuid: profileUuid, devices: atMost(serials) }
     const used = method
     const attempt = (as: 'POST' | 'PUT') =>

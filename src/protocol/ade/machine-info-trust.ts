@@ -14,12 +14,7 @@ type TrustVerdict =
   | { readonly accepted: boolean; readonly trusted: false; readonly reason: string }
 
 /** Judges signers of MachineInfo. */
-export interface MachineInfoTrust {
-  /** False under `off`: whom it calls trusted may be anyone. */
-  isLooking: boolean
-  /** `certificates`: DER, as they came with the message. */
-  judge(signer: Certificate, certificates: readonly Uint8Array[]): Promise<TrustVerdict>
-}
+export type MachineInfoTrust = ReturnType<typeof createMachineInfoTrust>
 
 /**
  * Makes a judge: trusted is who has a certificate from Apple's device CA, which the message itself carries and which is
@@ -33,7 +28,7 @@ export function createMachineInfoTrust(options: {
   caCertificates?: readonly Certificate[]
   pinned?: string
   remember?: number
-}): MachineInfoTrust {
+}) {
   const { mode, caCertificates = [], pinned = APPLE_IPHONE_DEVICE_CA, remember = 0 } = options
   let apple: Certificate | undefined
   const trusted = new Set<string>()
@@ -48,8 +43,10 @@ export function createMachineInfoTrust(options: {
   }
 
   return {
+    /** False under `off`: whom it calls trusted may be anyone. */
     isLooking: mode !== 'off',
-    async judge(signer, certificates) {
+    /** `certificates`: DER, as they came with the message. */
+    async judge(signer: Certificate, certificates: readonly Uint8Array[]): Promise<TrustVerdict> {
       if (mode === 'off' || trusted.has(signer.fingerprint)) return { accepted: true, trusted: true }
       const others = certificates.filter((der) => !signer.der.equals(der))
       const reason = await problemOf(signer, others, () => [...caCertificates, ...pinnedAmong(others)])

@@ -26,31 +26,13 @@ export interface ConnectionOptions {
 }
 
 /** One HTTP/2 connection that Apple has greeted with its SETTINGS. */
-export interface ApnsConnection {
-  /** Whether new streams may be opened. */
-  usable(): boolean
-  /** How many more streams Apple lets us open now. */
-  room(): number
-  /** Sends a request; rejects with a TransportError when there is no answer. */
-  send(request: ApnsRequest, timeoutMs: number): Promise<ApnsAnswer>
-  /** Set when Apple said in its GOAWAY what it dislikes. */
-  farewell(): ApnsOutcome | undefined
-  /** Requests answered so far. */
-  answered(): number
-  /** Opens no more streams and ends when the open ones have. */
-  close(): void
-  /** Resolves when the connection has ended. */
-  ended: Promise<void>
-}
+export type ApnsConnection = Awaited<ReturnType<typeof openConnection>>
 
 /**
  * Connects with TLS 1.2 or newer and ALPN h2, and waits for the server's SETTINGS. `onChange` is called whenever room
  * or usability may have changed. Rejects with a TransportError.
  */
-export async function openConnection(
-  options: ConnectionOptions,
-  onChange: () => void,
-): Promise<ApnsConnection> {
+export async function openConnection(options: ConnectionOptions, onChange: () => void) {
   const { session, failure } = await connect(options)
   const { clock } = options
   const state = { open: 0, answered: 0, usable: true, lastUsed: clock.now().getTime() }
@@ -74,6 +56,7 @@ export async function openConnection(
   const stopPings = keepAlive(session, clock, () => state.lastUsed)
   void ended.then(stopPings)
 
+  /** Sends a request; rejects with a TransportError when there is no answer. */
   async function send(request: ApnsRequest, timeoutMs: number): Promise<ApnsAnswer> {
     const answeredBefore = state.answered
     state.open += 1
@@ -94,15 +77,21 @@ export async function openConnection(
   }
 
   return {
+    /** Whether new streams may be opened. */
     usable: () => state.usable && !session.closed && !session.destroyed,
+    /** How many more streams Apple lets us open now. */
     room: () => (session.remoteSettings?.maxConcurrentStreams ?? 1) - state.open,
     send,
+    /** Set when Apple said in its GOAWAY what it dislikes. */
     farewell: () => farewell,
+    /** Requests answered so far. */
     answered: () => state.answered,
+    /** Opens no more streams and ends when the open ones have. */
     close() {
       state.usable = false
       if (!session.closed && !session.destroyed) session.close()
     },
+    /** Resolves when the connection has ended. */
     ended,
   }
 }

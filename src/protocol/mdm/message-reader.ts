@@ -12,17 +12,7 @@ const LARGEST_INLINE_LIST = 32 * 1024
 export const messageWorkerScript = new URL(`message-worker${extname(import.meta.filename)}`, import.meta.url)
 
 /** Reads messages: small ones at once, large ones on another thread, to which they move (see `ReadBody.returned`). */
-export interface MessageReader {
-  /**
-   * Throws as `parseResult` does; rejects with an `UnreadableMessage` in its place, and with `overloaded` when too many large
-   * ones wait. Those of one `sender` wait for each other, and others no longer than for one of them.
-   */
-  readResult(body: Uint8Array, sender: string): ReadResult | Promise<ReadResult>
-  /** The same for check-ins, as `parseCheckin`. */
-  readCheckin(body: Uint8Array, sender: string): ReadCheckin | Promise<ReadCheckin>
-  /** A part of a packed list of JSON, see `readPackedList`. */
-  readList(packed: Uint8Array, page: { offset: number; limit: number }): ListPage | Promise<ListPage>
-}
+export type MessageReader = ReturnType<typeof createMessageReader>
 
 /** A refusal of a message that was moved to another thread, with the body that came back. */
 export class UnreadableMessage extends AppError {
@@ -38,7 +28,7 @@ export class UnreadableMessage extends AppError {
 const LISTS = 'lists'
 
 /** Makes a reader over threads that run `messageWorkerScript`. */
-export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageReader {
+export function createMessageReader(threads: Pick<ThreadPool, 'run'>) {
   async function readElsewhere<T extends object>(
     kind: 'result' | 'checkin',
     given: Uint8Array,
@@ -53,11 +43,17 @@ export function createMessageReader(threads: Pick<ThreadPool, 'run'>): MessageRe
     throw new UnreadableMessage(problem.code, problem.message, returned as Buffer)
   }
   return {
-    readResult: (body, sender) =>
+    /**
+     * Throws as `parseResult` does; rejects with an `UnreadableMessage` in its place, and with `overloaded` when too many large
+     * ones wait. Those of one `sender` wait for each other, and others no longer than for one of them.
+     */
+    readResult: (body: Uint8Array, sender: string) =>
       body.length <= LARGEST_INLINE ? readResult(body) : readElsewhere<ReadResult>('result', body, sender),
-    readCheckin: (body, sender) =>
+    /** The same for check-ins, as `parseCheckin`. */
+    readCheckin: (body: Uint8Array, sender: string) =>
       body.length <= LARGEST_INLINE ? readCheckin(body) : readElsewhere<ReadCheckin>('checkin', body, sender),
-    readList: (packed, { offset, limit }) =>
+    /** A part of a packed list of JSON, see `readPackedList`. */
+    readList: (packed: Uint8Array, { offset, limit }: { offset: number; limit: number }) =>
       packed.length <= LARGEST_INLINE_LIST
         ? readPackedList(packed, offset, limit)
         : threads.run<ListPage>({ kind: 'list', packed, offset, limit } satisfies MessageTask, {

@@ -15,10 +15,7 @@ export type Reply =
   | { kind: 'refused'; status: number }
 
 /** Sends a device's MDM messages, signed, and judges the answers. */
-export interface Contact {
-  checkIn(message: PlistDict): Promise<Reply>
-  connect(message: PlistDict): Promise<Reply>
-}
+export type Contact = ReturnType<typeof createContact>
 
 const CHECK_IN_TYPE = 'application/x-apple-aspen-mdm-checkin'
 const CONNECT_TYPE = 'application/x-apple-aspen-mdm; charset=UTF-8'
@@ -33,7 +30,7 @@ export function createContact(deps: {
   isMac: boolean
   tls: boolean
   report: ReportViolation
-}): Contact {
+}) {
   const { http, present, isMac, tls, report } = deps
 
   async function put(url: string, contentType: string, message: PlistDict): Promise<Reply> {
@@ -60,8 +57,8 @@ export function createContact(deps: {
   }
 
   return {
-    checkIn: (message) => put(present().profile.checkInUrl, CHECK_IN_TYPE, message),
-    connect: (message) => put(present().profile.serverUrl, CONNECT_TYPE, message),
+    checkIn: (message: PlistDict) => put(present().profile.checkInUrl, CHECK_IN_TYPE, message),
+    connect: (message: PlistDict) => put(present().profile.serverUrl, CONNECT_TYPE, message),
   }
 }
 

@@ -1,33 +1,27 @@
 import { systemClock, type Clock } from '../../kernel/clock.ts'
 import type { PlistDict } from '../../protocol/plist/index.ts'
-import type { Identity } from '../../protocol/x509/index.ts'
-import type { DeviceFacts } from '../device-facts.ts'
 import type { KeyPool } from '../key-pool.ts'
 import type { DeviceHttp } from '../wire/device-http.ts'
-import type { ReportViolation, Violation } from '../wire/violations.ts'
+import { watchViolations, type Violation } from '../wire/violations.ts'
 import { createChannel, type Channel, type Push } from './channel.ts'
 import type { CheckInMessage } from './check-in-messages.ts'
-import type { CheckInAnswer } from './check-in.ts'
 import { createDecider } from './commands/decider.ts'
-import type { CommandResult } from './commands/ledger.ts'
 import { createMood, type MoodOptions } from './commands/mood.ts'
 import { createContact } from './contact.ts'
 import { runEnrollment, type EnrollmentOutcome, type EnrollmentSource } from './enrollment.ts'
-import type { EnrollmentProfile } from './profiles/enrollment-profile.ts'
 import { judgePush } from './push-watch.ts'
 import { createReporting, type ReportingOptions } from './reporting.ts'
 import { runSession, type SessionReport } from './session.ts'
 import {
   adopt,
-  channelsOf,
   createState,
   endEnrollment,
   forgetAll,
   presentOf,
+  pushSituationOf,
   tellAll,
   viewOf,
 } from './state.ts'
-import type { DeviceStatus } from './state.ts'
 
 /** What makes a fake device; only facts, http, random and keys are needed. */
 export interface DeviceOptions extends ReportingOptions {
@@ -49,44 +43,14 @@ export interface DeviceOptions extends ReportingOptions {
 }
 
 /** A fake device. One call at a time, as a device does one thing at a time. */
-export interface Device {
-  readonly facts: DeviceFacts
-  status(): DeviceStatus
-  /** The present enrollment profile and identity; undefined before the first enrollment. */
-  profile(): EnrollmentProfile | undefined
-  identity(): Identity | undefined
-  violations(): readonly Violation[]
-  /** The commands of a channel (the device's by default) and what was said to them. */
-  results(channel?: Channel): readonly CommandResult[]
-  channels(): readonly Channel[]
-  /** Enrols, or enrols again: new certificate, new token, everything else forgotten. */
-  enroll(source: EnrollmentSource): Promise<EnrollmentOutcome>
-  /** One session on the device's channel, or a user's. */
-  poll(channel?: Channel): Promise<SessionReport>
-  /** Judges a push; gives the channel that it wakes. */
-  receivePush(push: Push): Channel | undefined
-  /** Sends TokenUpdate with a new token and magic; `withUnlockToken: false` leaves that one out. */
-  updateToken(options?: { channel?: Channel; withUnlockToken?: boolean }): Promise<CheckInAnswer>
-  /** A user signs in: the TokenUpdate of a user channel. `keys` are UserID, UserShortName, ... */
-  signIn(keys: PlistDict): Promise<{ channel: Channel; answer: CheckInAnswer }>
-  /** Any other check-in message, such as SetBootstrapToken; the device's ids are added. */
-  checkIn(message: CheckInMessage, channel?: Channel): Promise<CheckInAnswer>
-  checkOut(): Promise<CheckInAnswer>
-  /** The owner takes the profile away without network: nothing is sent. */
-  forget(): void
-}
+export type Device = ReturnType<typeof createDevice>
 
 /** Makes a device as it comes out of its box. */
-export function createDevice(options: DeviceOptions): Device {
+export function createDevice(options: DeviceOptions) {
   const { facts, http, random, keys, clock = systemClock, patience = 0 } = options
-  const seen: Violation[] = []
   const state = createState(facts, options.enrollmentId)
   const { own, users, profiles } = state
-  const report: ReportViolation = (kind, detail) => {
-    const violation = { kind, at: clock.now(), serialNumber: facts.serialNumber, detail }
-    seen.push(violation)
-    options.onViolation?.(violation)
-  }
+  const { seen, report } = watchViolations(facts.serialNumber, clock, options.onViolation)
   const means = { http, clock, random, keys, report }
   const contact = createContact({
     http,
@@ -112,6 +76,7 @@ export function createDevice(options: DeviceOptions): Device {
     setConfigured: () => void (state.awaiting = false),
   })
 
+  /** One session on the device's channel, or a user's. */
   async function poll(channel = own): Promise<SessionReport> {
     if (state.untold !== undefined) await reporting.updateToken(state.untold)
     const { kind, ids, ledger } = channel
@@ -124,6 +89,7 @@ export function createDevice(options: DeviceOptions): Device {
     return session
   }
 
+  /** Enrols, or enrols again: new certificate, new token, everything else forgotten. */
   async function enroll(source: EnrollmentSource): Promise<EnrollmentOutcome> {
     forgetAll(state)
     state.awaiting = options.awaitConfiguration ?? false
@@ -151,27 +117,31 @@ export function createDevice(options: DeviceOptions): Device {
   return {
     facts,
     status: () => state.status,
+    /** The present enrollment profile and identity; undefined before the first enrollment. */
     profile: () => state.enrollment?.profile,
     identity: () => state.enrollment?.identity,
     violations: () => seen,
-    channels: () => [own, ...users],
+    channels: () => [own, ...users] as const,
+    /** The commands of a channel (the device's by default) and what was said to them. */
     results: (channel = own) => channel.ledger.all(),
     enroll,
     poll,
-    receivePush(push) {
-      const { enrollment, status } = state
-      const [topic, removed] = [enrollment?.profile.topic, status === 'removed']
-      return judgePush(push, { channels: channelsOf(state), topic, removed, now: clock.now() }, report)
-    },
-    updateToken: ({ channel = own, withUnlockToken } = {}) => reporting.updateToken(channel, withUnlockToken),
-    async signIn(userKeys) {
+    /** Judges a push; gives the channel that it wakes. */
+    receivePush: (push: Push) => judgePush(push, pushSituationOf(state, clock.now()), report),
+    /** Sends TokenUpdate with a new token and magic; `withUnlockToken: false` leaves that one out. */
+    updateToken: (asked: { channel?: Channel; withUnlockToken?: boolean } = {}) =>
+      reporting.updateToken(asked.channel ?? own, asked.withUnlockToken),
+    /** A user signs in: the TokenUpdate of a user channel. `userKeys` are UserID, UserShortName, ... */
+    async signIn(userKeys: PlistDict) {
       const channel = createChannel('user', { ...state.ids, ...userKeys })
       const answer = await reporting.updateToken(channel)
       if (answer.kind === 'ok') users.push(channel)
       return { channel, answer }
     },
-    checkIn: (message, channel = own) => reporting.send({ ...message, ...channel.ids }),
+    /** Any other check-in message, such as SetBootstrapToken; the device's ids are added. */
+    checkIn: (message: CheckInMessage, channel = own) => reporting.send({ ...message, ...channel.ids }),
     checkOut: reporting.checkOut,
+    /** The owner takes the profile away without network: nothing is sent. */
     forget: () => endEnrollment(state, 'removed'),
   }
 }

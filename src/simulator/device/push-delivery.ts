@@ -8,15 +8,10 @@ export interface PushSource {
 }
 
 /** Brings the pushes of a fake APNs to phones. */
-export interface PushDelivery {
-  /** From now on, pushes to this token (lower-case hex) go there. */
-  register(token: string, receive: (push: Push) => void): void
-  /** How many pushes went to tokens that nobody ever gave. */
-  strays(): number
-}
+export type PushDelivery = ReturnType<typeof deliverPushes>
 
 /** Listens to a fake APNs on behalf of many phones. */
-export function deliverPushes(apns: PushSource): PushDelivery {
+export function deliverPushes(apns: PushSource) {
   const receivers = new Map<string, (push: Push) => void>()
   let strays = 0
   apns.onPush((token, magic) => {
@@ -24,5 +19,10 @@ export function deliverPushes(apns: PushSource): PushDelivery {
     if (receive === undefined) strays += 1
     else receive({ token, magic, topic: apns.pushes?.at(-1)?.topic })
   })
-  return { register: (token, receive) => void receivers.set(token, receive), strays: () => strays }
+  return {
+    /** From now on, pushes to this token (lower-case hex) go there. */
+    register: (token: string, receive: (push: Push) => void) => void receivers.set(token, receive),
+    /** How many pushes went to tokens that nobody ever gave. */
+    strays: () => strays,
+  }
 }

@@ -1,17 +1,9 @@
 import type { ReportViolation } from '../wire/violations.ts'
 import type { Channel, Push } from './channel.ts'
+import type { PushSituation } from './state.ts'
 
 /** A push that was under way when the device changed its mind is nobody's fault. */
 const UNDER_WAY_MS = 5_000
-
-/** What a device is at the moment, as far as pushes are concerned. */
-interface PushSituation {
-  channels: readonly Channel[]
-  topic: string | undefined
-  /** It checked out, or was told that it is not managed. */
-  removed: boolean
-  now: Date
-}
 
 /**
  * Judges a push and says which channel it wakes; undefined when it wakes none. A token that the server knows to be

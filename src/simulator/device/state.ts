@@ -9,7 +9,7 @@ import type { InstalledProfiles } from './commands/profile-commands.ts'
 import type { EnrollmentProfile } from './profiles/enrollment-profile.ts'
 
 /** `removed`: it checked out, or was told that it is not managed. */
-export type DeviceStatus = 'new' | 'enrolled' | 'removed' | 'erased'
+type DeviceStatus = 'new' | 'enrolled' | 'removed' | 'erased'
 
 /** What changes in the life of a device. */
 export interface DeviceState {
@@ -61,8 +61,20 @@ export function adopt(state: DeviceState, profile: EnrollmentProfile, identity: 
 }
 
 /** All channels that a push may be for, of enrollments that are over too. */
-export function channelsOf({ own, users, past }: DeviceState): Channel[] {
+function channelsOf({ own, users, past }: DeviceState): Channel[] {
   return [own, ...users, ...past]
+}
+
+/**
+ * What a device is at the moment, as far as pushes are concerned; `removed`: it checked out, or was told that it is not
+ * managed.
+ */
+export type PushSituation = ReturnType<typeof pushSituationOf>
+
+/** Of the moment. */
+export function pushSituationOf(state: DeviceState, now: Date) {
+  const topic = state.enrollment?.profile.topic
+  return { channels: channelsOf(state), topic, removed: state.status === 'removed', now }
 }
 
 /** The enrollment is over; `told`: when the server learnt of it, if it did. */

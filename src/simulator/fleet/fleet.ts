@@ -1,6 +1,5 @@
 import { systemClock, type Clock } from '../../kernel/clock.ts'
 import type { Channel } from '../device/channel.ts'
-import type { Device } from '../device/device.ts'
 import type { EnrollmentSource } from '../device/enrollment.ts'
 import type { PushSource } from '../device/push-delivery.ts'
 import type { SessionReport } from '../device/session.ts'
@@ -32,24 +31,13 @@ export interface FleetOptions extends MembersOptions {
 }
 
 /** Many devices. */
-export interface Fleet {
-  readonly devices: readonly Device[]
-  readonly counter: FleetCounter
-  /** Enrols every device; resolves when each is enrolled or refused for good. */
-  enroll(): Promise<void>
-  /** Makes all devices poll, as if they had been pushed. */
-  pollAll(): void
-  /** Resolves when nothing has happened and nothing was planned for `quietMs`. */
-  quiet(quietMs: number): Promise<void>
-  /** No device does anything any more; what runs is finished. */
-  stop(): Promise<void>
-}
+export type Fleet = ReturnType<typeof createFleet>
 
 /** Tries after which a device that finds no server gives up enrolling. */
 const MAX_TRIES = 100
 
 /** Makes a fleet; nothing happens before `enroll`. */
-export function createFleet(options: FleetOptions): Fleet {
+export function createFleet(options: FleetOptions) {
   const { clock = systemClock, asleep = 0, tokenChange = 0 } = options
   const { retryMs = 2_000, selfPollMs = 10_000, restartMs = 5_000, sleepMs = 10_000 } = options
   const limit = createLimiter(options.concurrency ?? 16)
@@ -100,7 +88,7 @@ export function createFleet(options: FleetOptions): Fleet {
     member.asleep = true
     plan(member.random, ms, () => {
       member.asleep = false
-      wake(member, member.device.channels()[0]!)
+      wake(member, member.device.channels()[0])
     })
   }
 
@@ -135,9 +123,12 @@ export function createFleet(options: FleetOptions): Fleet {
   return {
     devices: members.map(({ device }) => device),
     counter,
+    /** Enrols every device; resolves when each is enrolled or refused for good. */
     enroll: async () => void (await Promise.all(members.map(enrollOne))),
-    pollAll: () => members.forEach((member) => wake(member, member.device.channels()[0]!)),
+    /** Makes all devices poll, as if they had been pushed. */
+    pollAll: () => members.forEach((member) => wake(member, member.device.channels()[0])),
     quiet,
+    /** No device does anything any more; what runs is finished. */
     async stop() {
       stopped = true
       await Promise.all(members.map(async ({ running }) => running))

@@ -1,14 +1,11 @@
 import { systemClock } from '../../kernel/clock.ts'
 import type { ActivationProfile } from '../apple-cloud/organization.ts'
-import type { DeviceFacts } from '../device-facts.ts'
-import type { Channel, Push } from '../device/channel.ts'
-import { createDevice, type Device, type DeviceOptions } from '../device/device.ts'
+import { createDevice, type DeviceOptions } from '../device/device.ts'
 import type { EnrollmentOutcome } from '../device/enrollment.ts'
 import type { PushDelivery } from '../device/push-delivery.ts'
-import type { SessionReport } from '../device/session.ts'
 import type { Person } from '../person.ts'
 import { createDeviceHttp, type DeviceHttp, type HttpAnswer } from '../wire/device-http.ts'
-import type { ReportViolation, Violation } from '../wire/violations.ts'
+import { watchViolations, type ReportViolation } from '../wire/violations.ts'
 import { planOfPage, readActivation, type SetupPlan } from './activation.ts'
 import { createMachineInfo, type MachineInfoOptions } from './machine-info.ts'
 import { createManagedLife } from './managed-life.ts'
@@ -51,26 +48,7 @@ interface PowerOnResult {
 }
 
 /** A phone that goes through Setup Assistant and is a managed device from then on. */
-export interface Phone {
-  /** Its OS version changes with an update. */
-  readonly facts: DeviceFacts
-  /** The managed device that it becomes. */
-  readonly device: Device
-  /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. By its person, or somebody else. */
-  powerOn(somebodyElse?: Person): Promise<PowerOnResult>
-  /** Set up already, it is enrolled by its person: in a browser, from this address to the profile. */
-  enrollOnPage(url: string, person: Person): Promise<PowerOnResult>
-  /** All content and settings: nothing is sent. */
-  erase(): void
-  receivePush(push: Push): void
-  /** A session with the server, after those that were asked for before. */
-  poll(channel?: Channel): Promise<SessionReport>
-  /** Resolves when nothing is going on. */
-  idle(): Promise<void>
-  violations(): readonly Violation[]
-  /** Errors of the simulator itself; none, if it is right. */
-  faults(): readonly string[]
-}
+export type Phone = ReturnType<typeof createPhone>
 
 const CONFIGURATION_PATIENCE_MS = 20 * 60_000
 const HOME = 'Home Screen'
@@ -86,19 +64,13 @@ const NOTHING_DONE: PowerOnResult = {
 }
 
 /** Makes a phone as it comes out of its box. */
-export function createPhone(options: PhoneOptions): Phone {
+export function createPhone(options: PhoneOptions) {
   const { clock = systemClock, newestOs, activate, pushes } = options
   const facts = { ...options.facts }
-  const seen: Violation[] = []
   let plan: SetupPlan | undefined
   let lastAnswer: HttpAnswer | undefined
 
-  const keep = (violation: Violation) => {
-    seen.push(violation)
-    options.onViolation?.(violation)
-  }
-  const report: ReportViolation = (kind, detail) =>
-    keep({ kind, at: clock.now(), serialNumber: facts.serialNumber, detail })
+  const { seen, keep, report } = watchViolations(facts.serialNumber, clock, options.onViolation)
   const http = watch(options.http, (answer) => (lastAnswer = answer))
   const device = createDevice({
     ...options,
@@ -150,18 +122,26 @@ export function createPhone(options: PhoneOptions): Phone {
   }
 
   return {
+    /** Its OS version changes with an update. */
     facts,
+    /** The managed device that it becomes. */
     device,
+    /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. By its person, or somebody else. */
     async powerOn(person = options.person) {
       const profile = await activate(facts.serialNumber)
       return profile === undefined ? NOTHING_DONE : setUp(readActivation(profile), person, true)
     },
-    enrollOnPage: (url, person) => setUp(planOfPage(url), person, false),
+    /** Set up already, it is enrolled by its person: in a browser, from this address to the profile. */
+    enrollOnPage: (url: string, person: Person) => setUp(planOfPage(url), person, false),
     receivePush: life.receivePush,
+    /** A session with the server, after those that were asked for before. */
     poll: life.poll,
+    /** All content and settings: nothing is sent. */
     erase: () => device.forget(),
+    /** Resolves when nothing is going on. */
     idle: life.idle,
     violations: () => seen,
+    /** Errors of the simulator itself; none, if it is right. */
     faults: life.faults,
   }
 }

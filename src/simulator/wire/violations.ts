@@ -1,3 +1,5 @@
+import type { Clock } from '../../kernel/clock.ts'
+
 /** Ways in which a server breaks Apple's protocol, as a device sees them. */
 export type ViolationKind =
   /** A 401 to an MDM request: the device takes it as "you are not managed" and removes the profile. */
@@ -55,3 +57,18 @@ export interface Violation {
 
 /** Called for every breach. */
 export type ReportViolation = (kind: ViolationKind, detail: string) => void
+
+/** Keeps the breaches that one device sees, oldest first, and tells `onViolation` of each. */
+export function watchViolations(
+  serialNumber: string,
+  clock: Clock,
+  onViolation: ((violation: Violation) => void) | undefined,
+) {
+  const kept: Violation[] = []
+  const keep = (violation: Violation) => {
+    kept.push(violation)
+    onViolation?.(violation)
+  }
+  const report: ReportViolation = (kind, detail) => keep({ kind, at: clock.now(), serialNumber, detail })
+  return { seen: kept as readonly Violation[], keep, report }
+}

@@ -21,16 +21,11 @@ export interface Machine {
   isProven: boolean
 }
 
-/** Reads what devices say of themselves at power-on, and judges who signed it. Refuses `message_invalid`. */
-interface MachineReader {
-  /** The body of the POST. */
-  fromBody(body: unknown): Promise<Machine>
-  /** The header `x-apple-aspen-deviceinfo` of the web view. */
-  fromHeader(header: string): Promise<Machine>
-}
-
-/** The reader of MachineInfo. A signer that is not trusted is logged; whether it counts is up to the mode of `trust`. */
-export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log }): MachineReader {
+/**
+ * Reads what devices say of themselves at power-on, and judges who signed it. Refuses `message_invalid`. A signer that is not
+ * trusted is logged; whether it counts is up to the mode of `trust`.
+ */
+export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log }) {
   const verify = createSignatureVerifier({ cacheSize: READY_SIGNERS })
 
   async function judge(message: ReturnType<typeof readMachineInfo>): Promise<Machine> {
@@ -56,10 +51,12 @@ export function createMachineReader(deps: { trust: MachineInfoTrust; log: Log })
   }
 
   return {
-    async fromBody(body) {
+    /** The body of the POST. */
+    async fromBody(body: unknown) {
       if (!Buffer.isBuffer(body)) throw new AppError('message_invalid', 'MachineInfo: there is no body')
       return judge(readMachineInfo(body, verify))
     },
-    fromHeader: async (header) => judge(readMachineInfoHeader(header, verify)),
+    /** The header `x-apple-aspen-deviceinfo` of the web view. */
+    fromHeader: async (header: string) => judge(readMachineInfoHeader(header, verify)),
   }
 }

@@ -18,12 +18,7 @@ export interface Page extends HttpAnswer {
 }
 
 /** A web view: cookies, redirects, forms; no script. Refuses `message_invalid` when it cannot go on. */
-export interface Browser {
-  /** Opens an address as its first one, with headers that go there alone. */
-  open(url: string, headers?: Readonly<Record<string, string>>): Promise<Page>
-  follow(page: Page, href: string): Promise<Page>
-  submit(page: Page, form: Form): Promise<Page>
-}
+export type Browser = ReturnType<typeof createBrowser>
 
 interface Visit {
   url: URL
@@ -41,7 +36,7 @@ const USER_AGENT =
 const REDIRECTS = [301, 302, 303, 307, 308]
 
 /** A fresh web view, without cookies. */
-export function createBrowser(deps: { http: DeviceHttp; clock: Clock; report: ReportViolation }): Browser {
+export function createBrowser(deps: { http: DeviceHttp; clock: Clock; report: ReportViolation }) {
   const { http, clock, report } = deps
   const jar = createCookieJar(clock)
 
@@ -99,11 +94,12 @@ export function createBrowser(deps: { http: DeviceHttp; clock: Clock; report: Re
   }
 
   return {
-    open: (url, headers = {}) =>
+    /** Opens an address as its first one, with headers that go there alone. */
+    open: (url: string, headers: Readonly<Record<string, string>> = {}) =>
       visit({ url: new URL(url), method: 'GET', headers, from: undefined, isForm: false }),
-    follow: (from, href) =>
+    follow: (from: Page, href: string) =>
       visit({ url: resolve(href, from.url), method: 'GET', headers: {}, from, isForm: false }),
-    submit(from, form) {
+    submit(from: Page, form: Form) {
       const url = resolve(form.action, from.url)
       const pairs = [...form.fields, ...(form.button === undefined ? [] : [form.button])]
       const data = new URLSearchParams(
