@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../../db/index.ts'
+import type { Db, Queries, Tx } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Events, NewEvent } from '../events/index.ts'
 import { planContact } from './contacts.ts'
@@ -14,7 +14,6 @@ import {
   lockAttempt,
   updateFacts,
   type AttemptQuery,
-  type Queries,
 } from './store.ts'
 import type {
   Attempt,

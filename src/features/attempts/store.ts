@@ -1,11 +1,7 @@
-import { sql, type Kysely } from 'kysely'
+import { sql } from 'kysely'
 import { serialNumberOf } from '../../kernel/serial-number.ts'
-import { beginsWith, jsonText, within, withoutNul, type Tx } from '../../db/index.ts'
-import type { Database } from '../../db/tables/index.ts'
+import { beginsWith, jsonText, within, withoutNul, type Queries, type Tx } from '../../db/index.ts'
 import type { Attempt, AttemptFacts, NewStep, Outcome, TimelineStep } from './types.ts'
-
-/** A connection or a transaction. */
-export type Queries = Kysely<Database>
 
 /** What a list of attempts is narrowed by; `before` is the id after which the page starts (newest first). */
 export interface AttemptQuery {

@@ -1,10 +1,8 @@
-import { sql, type Kysely } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
-
-type Reader = Kysely<Database> | Tx
+import { sql } from 'kysely'
+import type { Queries } from '../../db/index.ts'
 
 /** How many devices are in each state. */
-export async function countByState(db: Reader): Promise<{ enrolled: number; unenrolled: number }> {
+export async function countByState(db: Queries): Promise<{ enrolled: number; unenrolled: number }> {
   const { rows } = await sql<{ enrolled: number; unenrolled: number }>`
     select count(*) filter (where unenrolled_at is null and token_update_tally > 0) as enrolled,
       count(*) filter (where unenrolled_at is not null or token_update_tally = 0) as unenrolled

@@ -1,5 +1,5 @@
-import { sql, type Kysely } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { sql } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import { isRowOf, rowIds, spaceOf } from './ids.ts'
 import type { Enrollment } from './store.ts'
 
@@ -58,7 +58,7 @@ export async function lockHolders(
  * or serial number.
  */
 export async function countPlaces(
-  db: Kysely<Database> | Tx,
+  db: Queries,
   userId: string,
   options: {
     halfSince: Date
@@ -97,7 +97,7 @@ export async function noteAsked(trx: Tx, id: string, at: Date, seconds: number):
 }
 
 /** Notes that a device was heard of, whom Apple had said to be gone. */
-export async function noteAlive(db: Kysely<Database> | Tx, id: string): Promise<void> {
+export async function noteAlive(db: Queries, id: string): Promise<void> {
   await db
     .updateTable('enrollments')
     .set({ unregistered_at: null })
@@ -120,7 +120,7 @@ export async function unseenChannels(
 
 /** Live devices that give one of these serial numbers and came by a link or the page, by serial number. */
 export async function enrolledOtherwise(
-  db: Kysely<Database> | Tx,
+  db: Queries,
   serials: readonly string[],
 ): Promise<Map<string, string[]>> {
   const { rows } = await sql<{ serial_number: string; ids: string[] }>`

@@ -1,20 +1,18 @@
-import { sql, type Kysely, type Selectable, type Updateable } from 'kysely'
+import { sql, type Selectable, type Updateable } from 'kysely'
 import { serialNumberOf } from '../../kernel/serial-number.ts'
-import { beginsWith, within, type Database, type Tx } from '../../db/index.ts'
+import { beginsWith, within, type Queries, type Tx } from '../../db/index.ts'
 import type { EnrollmentsTable } from '../../db/tables/devices.ts'
 
 /** A row of `enrollments`. */
 export type Enrollment = Selectable<EnrollmentsTable>
-type Reader = Kysely<Database> | Tx
-
-const withId = (db: Reader, id: string) =>
+const withId = (db: Queries, id: string) =>
   db
     .selectFrom('enrollments')
     .selectAll()
     .where(sql<boolean>`lower(id) = lower(${id})`)
 
 /** The enrollment with that id, in whatever case it is spelled. */
-export function findEnrollment(db: Reader, id: string): Promise<Enrollment | undefined> {
+export function findEnrollment(db: Queries, id: string): Promise<Enrollment | undefined> {
   return withId(db, id).executeTakeFirst()
 }
 
@@ -24,10 +22,10 @@ export function lockEnrollment(trx: Tx, id: string): Promise<Enrollment | undefi
 }
 
 /** Channels that have not ended. */
-const live = (db: Reader) => db.selectFrom('enrollments').where('unenrolled_at', 'is', null)
+const live = (db: Queries) => db.selectFrom('enrollments').where('unenrolled_at', 'is', null)
 
 /** Devices that have not ended. */
-const liveDevices = (db: Reader) => live(db).where('parent_id', 'is', null)
+const liveDevices = (db: Queries) => live(db).where('parent_id', 'is', null)
 
 /** Adds an enrollment; nothing where the id is taken already (told by `false`). */
 export async function insertEnrollment(
@@ -62,7 +60,7 @@ export async function deleteUserChannels(trx: Tx, deviceId: string): Promise<str
 }
 
 /** The ids of a device's user channels. */
-export async function userChannelIds(db: Reader, deviceId: string): Promise<string[]> {
+export async function userChannelIds(db: Queries, deviceId: string): Promise<string[]> {
   const rows = await db.selectFrom('enrollments').select('id').where('parent_id', '=', deviceId).execute()
   return rows.map((row) => row.id)
 }
@@ -121,7 +119,7 @@ export function lockHalfEnrolled(trx: Tx, before: Date, limit: number): Promise<
 }
 
 /** Notes when enrollments were last heard of, in one statement; an older time never replaces a newer one. */
-export async function markSeen(db: Reader, seen: ReadonlyMap<string, Date>): Promise<void> {
+export async function markSeen(db: Queries, seen: ReadonlyMap<string, Date>): Promise<void> {
   const ids = [...seen.keys()].toSorted()
   await sql`
     update enrollments e set last_seen_at = s.at
@@ -136,7 +134,7 @@ export type PushTarget = Pick<
 >
 
 /** The live channels among `ids`, as a push needs them. */
-export function findPushTargets(db: Reader, ids: readonly string[]): Promise<PushTarget[]> {
+export function findPushTargets(db: Queries, ids: readonly string[]): Promise<PushTarget[]> {
   return live(db)
     .select(['id', 'push_token', 'push_magic', 'topic', 'push_state', 'token_updated_at', 'serial_number'])
     .where(sql<boolean>`id = any(${ids}::text[])`)
@@ -157,7 +155,7 @@ export interface PushRecord {
 }
 
 /** Writes down what came of pushes, in one statement. */
-export async function recordPushes(db: Reader, records: readonly PushRecord[]): Promise<void> {
+export async function recordPushes(db: Queries, records: readonly PushRecord[]): Promise<void> {
   await sql`
     update enrollments e set last_push_at = r.at, last_push_result = r.result,
       push_state = case when r.gone and e.push_token = r.token and e.token_updated_at <= r.at
@@ -193,7 +191,7 @@ interface DeviceFilter {
 const IS_ENROLLED = sql<boolean>`(e.unenrolled_at is null and e.token_update_tally > 0)`
 
 /** Enrollments by id. */
-export function listDevices(db: Reader, filter: DeviceFilter): Promise<Enrollment[]> {
+export function listDevices(db: Queries, filter: DeviceFilter): Promise<Enrollment[]> {
   let query = db
     .selectFrom('enrollments as e')
     .selectAll('e')
@@ -215,7 +213,7 @@ export function listDevices(db: Reader, filter: DeviceFilter): Promise<Enrollmen
 
 /** The newest answer of a kind: deflated JSON and when it came. */
 export function findInventory(
-  db: Reader,
+  db: Queries,
   id: string,
   kind: string,
 ): Promise<{ data: Buffer; received_at: Date } | undefined> {
@@ -228,7 +226,7 @@ export function findInventory(
 }
 
 /** Which of these enrollments exist and are live. */
-export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<string>> {
+export async function liveIds(db: Queries, ids: readonly string[]): Promise<Set<string>> {
   const rows = await live(db)
     .select('id')
     .where(sql<boolean>`id = any(${ids}::text[])`)
@@ -238,7 +236,7 @@ export async function liveIds(db: Reader, ids: readonly string[]): Promise<Set<s
 
 /** Devices that said before a time that they wait in Setup Assistant, by id from after `after`. */
 export async function awaitingIds(
-  db: Reader,
+  db: Queries,
   query: { before: Date; after: string; limit: number },
 ): Promise<string[]> {
   const rows = await liveDevices(db)
@@ -268,7 +266,7 @@ export type DeviceName = Pick<Enrollment, 'id' | 'serial_number' | 'device_name'
 const NAME_COLUMNS = ['id', 'serial_number', 'device_name'] as const
 
 /** The device channels among `ids`, in whatever case they are spelled, live or not. */
-export function findDeviceNames(db: Reader, ids: readonly string[]): Promise<DeviceName[]> {
+export function findDeviceNames(db: Queries, ids: readonly string[]): Promise<DeviceName[]> {
   const keys = ids.map((id) => id.toLowerCase())
   return db
     .selectFrom('enrollments')
@@ -280,7 +278,7 @@ export function findDeviceNames(db: Reader, ids: readonly string[]): Promise<Dev
 
 /** The live devices of a policy (from Authenticate to their end) by id, from after `after`. */
 export function listByPolicy(
-  db: Reader,
+  db: Queries,
   policyId: string,
   query: { limit: number; after: string | undefined },
 ): Promise<DeviceName[]> {
@@ -294,7 +292,7 @@ export function listByPolicy(
 }
 
 /** How many live devices each of these policies has; those without any are left out. */
-export async function countByPolicy(db: Reader, policyIds: readonly string[]): Promise<Map<string, number>> {
+export async function countByPolicy(db: Queries, policyIds: readonly string[]): Promise<Map<string, number>> {
   const rows = await liveDevices(db)
     .select((eb) => ['policy_id', eb.fn.countAll<number>().as('count')])
     .where(sql<boolean>`policy_id = any(${policyIds}::text[])`)
@@ -315,7 +313,7 @@ interface EnrollmentQuery {
 }
 
 /** Enrollments by id, for NanoMDM's enrollment query. */
-export function queryEnrollments(db: Reader, query: EnrollmentQuery): Promise<Enrollment[]> {
+export function queryEnrollments(db: Queries, query: EnrollmentQuery): Promise<Enrollment[]> {
   let select = db.selectFrom('enrollments as e').selectAll('e').orderBy('e.id')
   if (query.ids?.length) select = select.where(sql<boolean>`e.id = any(${query.ids}::text[])`)
   if (query.serials?.length)

@@ -1,4 +1,4 @@
-import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { type Db, type Queries, type Tx, isUniqueViolation } from '../../db/index.ts'
 import { serialNumbersWith, serversGiving } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -10,7 +10,6 @@ import type { Groups } from '../groups/index.ts'
 import { differences, patched, problemsOf, refuse, tidy } from './document.ts'
 import { type SignInSources, createReferences } from './references.ts'
 import {
-  type Queries,
   deletePolicy,
   findPolicy,
   holdPolicy,

@@ -1,11 +1,8 @@
-import type { Kysely, Selectable } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import type { Selectable } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import type { EnrollmentPoliciesTable } from '../../db/tables/enrollment-policies.ts'
 import { adeWithDefaults } from './defaults.ts'
 import type { Policy, PolicyFields } from './schema.ts'
-
-/** A connection or a transaction. */
-export type Queries = Kysely<Database>
 
 /** Adds a policy; undefined when its name is taken. */
 export async function insertPolicy(

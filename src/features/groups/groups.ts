@@ -1,4 +1,4 @@
-import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { type Db, type Queries, type Tx, isUniqueViolation } from '../../db/index.ts'
 import { policiesNaming } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -12,7 +12,6 @@ import { createPolicyGroups, isPolicyGroupName } from './policy-groups.ts'
 import {
   type Group,
   type GroupQuery,
-  type Queries,
   countMembers,
   deleteGroup,
   findGroup,

@@ -1,9 +1,6 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { sql, type Selectable } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import type { GroupsTable } from '../../db/tables/groups.ts'
-
-/** A connection or a transaction. */
-export type Queries = Kysely<Database>
 
 /** A set of devices. `policy_id` is the owner of a dynamic one, whose members are those of that policy. */
 export type Group = Selectable<GroupsTable>

@@ -1,11 +1,9 @@
-import { type Kysely, type Selectable, sql } from 'kysely'
-import { jsonText, type Database, type Db, type Tx } from '../../db/index.ts'
+import { type Selectable, sql } from 'kysely'
+import { jsonText, type Db, type Queries, type Tx } from '../../db/index.ts'
 import type { ApiTokensTable, IdempotencyKeysTable } from '../../db/tables/operators.ts'
 
 /** An API token without its secret, which nobody has. */
 export type ApiToken = Omit<Selectable<ApiTokensTable>, 'secret_hash' | 'from_setting'>
-
-type Executor = Kysely<Database>
 
 const COLUMNS = [
   'id',
@@ -19,7 +17,7 @@ const COLUMNS = [
 ] as const
 
 /** The token with this hash, if it has not expired at `now`. */
-export function findValidToken(db: Executor, secretHash: Buffer, now: Date): Promise<ApiToken | undefined> {
+export function findValidToken(db: Queries, secretHash: Buffer, now: Date): Promise<ApiToken | undefined> {
   return db
     .selectFrom('api_tokens')
     .select(COLUMNS)
@@ -29,12 +27,12 @@ export function findValidToken(db: Executor, secretHash: Buffer, now: Date): Pro
 }
 
 /** One token by its id. */
-export function findToken(db: Executor, id: string): Promise<ApiToken | undefined> {
+export function findToken(db: Queries, id: string): Promise<ApiToken | undefined> {
   return db.selectFrom('api_tokens').select(COLUMNS).where('id', '=', id).executeTakeFirst()
 }
 
 /** Tokens by id, so oldest first, from after `afterId`. */
-export function listTokens(db: Executor, limit: number, afterId: string | undefined): Promise<ApiToken[]> {
+export function listTokens(db: Queries, limit: number, afterId: string | undefined): Promise<ApiToken[]> {
   return db
     .selectFrom('api_tokens')
     .select(COLUMNS)
@@ -103,7 +101,7 @@ export async function deleteToken(trx: Tx, id: string): Promise<void> {
 }
 
 /** Notes when tokens were last used, all in one statement; times never go back. */
-export async function noteUses(db: Executor, uses: ReadonlyMap<string, Date>): Promise<void> {
+export async function noteUses(db: Queries, uses: ReadonlyMap<string, Date>): Promise<void> {
   const ids = [...uses.keys()]
   const times = [...uses.values()]
   await sql`
@@ -114,7 +112,7 @@ export async function noteUses(db: Executor, uses: ReadonlyMap<string, Date>): P
 
 /** Starts an entry; undefined when there is one. */
 export async function startKey(
-  db: Executor,
+  db: Queries,
   entry: { token_id: string; key: string; request_hash: Buffer; started_at: Date },
 ): Promise<boolean> {
   const rows = await db
@@ -128,7 +126,7 @@ export async function startKey(
 
 /** The entry of a token and key. */
 export function findKey(
-  db: Executor,
+  db: Queries,
   tokenId: string,
   key: string,
 ): Promise<Selectable<IdempotencyKeysTable> | undefined> {
@@ -142,7 +140,7 @@ export function findKey(
 
 /** Starts an old entry anew, unless someone else was quicker. */
 export async function restartKey(
-  db: Executor,
+  db: Queries,
   entry: { token_id: string; key: string; request_hash: Buffer; started_at: Date },
   oldStart: Date,
 ): Promise<boolean> {
@@ -159,7 +157,7 @@ export async function restartKey(
 
 /** Keeps the answer of an entry that was started at `startedAt`. */
 export async function answerKey(
-  db: Executor,
+  db: Queries,
   entry: { tokenId: string; key: string; startedAt: Date },
   answer: { status: number; headers: Record<string, string>; body: string },
 ): Promise<void> {
@@ -174,7 +172,7 @@ export async function answerKey(
 
 /** Forgets an entry that was started at `startedAt` and has no answer. */
 export async function deleteUnanswered(
-  db: Executor,
+  db: Queries,
   entry: { tokenId: string; key: string; startedAt: Date },
 ): Promise<void> {
   await db

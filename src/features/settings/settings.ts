@@ -1,10 +1,10 @@
-import type { Db, Tx } from '../../db/index.ts'
+import type { Db, Queries, Tx } from '../../db/index.ts'
 import { holdSourceKind } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Events } from '../events/index.ts'
-import { type Executor, type SettingsRow, lockSettings, readSettings, writeSettings } from './store.ts'
+import { type SettingsRow, lockSettings, readSettings, writeSettings } from './store.ts'
 import { type Overrides, type Settings, type SettingsPatch, withDefaults } from './schema.ts'
 
 /** What another process changed is seen at most this much later. */
@@ -41,7 +41,7 @@ export function createSettings(deps: { db: Db; clock: Clock; events: Pick<Events
      * The settings, at most 2 s old; a change in this process is seen at once. Inside a transaction hand over its
      * `trx`: the embedded database has one connection.
      */
-    async get(executor: Executor = db.kysely): Promise<Settings> {
+    async get(executor: Queries = db.kysely): Promise<Settings> {
       const now = clock.now().getTime()
       if (cached !== undefined && cached.until > now) return cached.settings
       return remember(await readSettings(executor), now)

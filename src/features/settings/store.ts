@@ -1,9 +1,6 @@
-import { sql, type Kysely } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { sql } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import type { Overrides } from './schema.ts'
-
-/** The database, or a transaction of it. */
-export type Executor = Kysely<Database>
 
 /** The one row. */
 export type SettingsRow = { values: Overrides; version: number; created_at: Date; updated_at: Date }
@@ -11,7 +8,7 @@ export type SettingsRow = { values: Overrides; version: number; created_at: Date
 const COLUMNS = ['values', 'version', 'created_at', 'updated_at'] as const
 
 /** Reads the row. */
-export function readSettings(db: Executor): Promise<SettingsRow> {
+export function readSettings(db: Queries): Promise<SettingsRow> {
   return db.selectFrom('settings').select(COLUMNS).executeTakeFirstOrThrow()
 }
 

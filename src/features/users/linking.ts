@@ -1,4 +1,4 @@
-import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { type Db, type Queries, type Tx, isUniqueViolation } from '../../db/index.ts'
 import { actOfServer } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -8,7 +8,6 @@ import { userChanged, userFact } from './facts.ts'
 import { MAX_DISPLAY_NAME, isEmail, isUserName, userNameKey } from './names.ts'
 import {
   type Candidate,
-  type Executor,
   type SignIn,
   type User,
   type UserColumns,
@@ -46,7 +45,7 @@ export function createLinking(deps: { db: Db; clock: Clock; events: Pick<Events,
 
   /** The name decides only where the source's own name for the person is not known yet. */
   async function standingOf(
-    executor: Executor,
+    executor: Queries,
     { sign_in, user_name }: Person,
     rules: LinkingRules,
     { lock = false } = {},

@@ -1,5 +1,5 @@
-import type { Kysely, Selectable } from 'kysely'
-import { beginsWith, type Database, type Tx, withoutNul } from '../../db/index.ts'
+import type { Selectable } from 'kysely'
+import { beginsWith, type Queries, type Tx, withoutNul } from '../../db/index.ts'
 import type { UsersTable } from '../../db/tables/users.ts'
 
 type Row = Selectable<UsersTable>
@@ -9,9 +9,6 @@ export type User = Omit<Row, 'user_name_key' | 'password_hash'>
 
 /** What a change writes. */
 export type UserColumns = Omit<Row, 'id' | 'version' | 'created_at' | 'updated_at'>
-
-/** The database, or a transaction of it. */
-export type Executor = Kysely<Database>
 
 const COLUMNS = [
   'id',
@@ -31,12 +28,12 @@ const COLUMNS = [
 ] as const
 
 /** The user with this id. */
-export function findUser(db: Executor, id: string): Promise<User | undefined> {
+export function findUser(db: Queries, id: string): Promise<User | undefined> {
   return byId(db, id).executeTakeFirst()
 }
 
 /** The user whose name has this key. */
-export function findUserByKey(db: Executor, key: string): Promise<User | undefined> {
+export function findUserByKey(db: Queries, key: string): Promise<User | undefined> {
   return db
     .selectFrom('users')
     .select(COLUMNS)
@@ -48,7 +45,7 @@ export function findUserByKey(db: Executor, key: string): Promise<User | undefin
 export type SignIn = { source_id: string; subject: string }
 
 /** The user who is this one of the source. */
-export function findUserBySignIn(db: Executor, { source_id, subject }: SignIn): Promise<User | undefined> {
+export function findUserBySignIn(db: Queries, { source_id, subject }: SignIn): Promise<User | undefined> {
   return db
     .selectFrom('users')
     .select(COLUMNS)
@@ -62,7 +59,7 @@ export type Candidate = User & { has_password: boolean }
 
 /** The user whose name has this key; with `lock` kept from being changed by others until the transaction ends. */
 export function findCandidate(
-  db: Executor,
+  db: Queries,
   key: string,
   { lock }: { lock: boolean },
 ): Promise<Candidate | undefined> {
@@ -86,14 +83,14 @@ export async function forgetSubjects(trx: Tx, sourceId: string, now: Date): Prom
 }
 
 /** The names of these users, by id. */
-export async function findUserNames(db: Executor, ids: readonly string[]): Promise<Map<string, string>> {
+export async function findUserNames(db: Queries, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
   const rows = await db.selectFrom('users').select(['id', 'user_name']).where('id', 'in', ids).execute()
   return new Map(rows.map((row) => [row.id, row.user_name]))
 }
 
 /** The form in which the user's password is kept; null when there is none, or no such user. */
-export async function findPasswordHash(db: Executor, id: string): Promise<string | null> {
+export async function findPasswordHash(db: Queries, id: string): Promise<string | null> {
   const row = await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst()
   return row?.password_hash ?? null
 }
@@ -105,7 +102,7 @@ export function lockUser(trx: Tx, id: string): Promise<User | undefined> {
 
 /** Users in the order of their keys, from after `after`; with `key` the one it belongs to. */
 export function listUsers(
-  db: Executor,
+  db: Queries,
   query: { limit: number; after: string | undefined; key: string | undefined; search: string | undefined },
 ): Promise<(User & { user_name_key: string })[]> {
   return db
@@ -144,6 +141,6 @@ export async function deleteUser(trx: Tx, id: string): Promise<void> {
   await trx.deleteFrom('users').where('id', '=', id).execute()
 }
 
-function byId(db: Executor, id: string) {
+function byId(db: Queries, id: string) {
   return db.selectFrom('users').select(COLUMNS).where('id', '=', withoutNul(id))
 }

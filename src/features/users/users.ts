@@ -1,4 +1,4 @@
-import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { type Db, type Queries, type Tx, isUniqueViolation } from '../../db/index.ts'
 import { holdSourceKind, liveDevicesOf } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -13,7 +13,6 @@ import { createLinking } from './linking.ts'
 import { subjectAt, userNameKey } from './names.ts'
 import { createPasswords } from './passwords.ts'
 import {
-  type Executor,
   type SignIn,
   type User,
   type UserColumns,
@@ -116,18 +115,18 @@ export function createUsers(deps: UsersDeps) {
       return passwords.match(password, kept, turn)
     },
     /** The user with this id, if there is one. */
-    find: (executor: Executor, id: string) => findUser(executor, id),
+    find: (executor: Queries, id: string) => findUser(executor, id),
     /** The user of this name, whatever its spelling. */
-    findByName: (executor: Executor, userName: string) => findUserByKey(executor, userNameKey(userName)),
+    findByName: (executor: Queries, userName: string) => findUserByKey(executor, userNameKey(userName)),
     /** The names of these users, by id. */
-    namesOf: (executor: Executor, ids: readonly string[]) => findUserNames(executor, ids),
+    namesOf: (executor: Queries, ids: readonly string[]) => findUserNames(executor, ids),
     /** The user, locked until the transaction ends: for counting devices against the limit. */
     lock: (trx: Tx, id: string) => lockUser(trx, id),
     /**
      * How many devices the user may have: their own limit, else the default one; null = any number. Inside a transaction
      * `executor` must be its `trx`: the embedded database has one connection.
      */
-    async limitOf(user: Pick<User, 'device_limit'>, executor: Executor): Promise<number | null> {
+    async limitOf(user: Pick<User, 'device_limit'>, executor: Queries): Promise<number | null> {
       return user.device_limit ?? (await deps.settings.get(executor)).default_device_limit
     },
     /** Throws AppError `not_found`. */

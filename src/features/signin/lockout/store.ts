@@ -1,14 +1,12 @@
-import { type Kysely, type Selectable, sql } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
+import { type Selectable, sql } from 'kysely'
+import type { Queries, Tx } from '../../../db/index.ts'
 import type { SignInFailuresTable } from '../../../db/tables/signin.ts'
-
-type Executor = Kysely<Database>
 
 /** The failures of a subject. */
 export type Failures = Selectable<SignInFailuresTable>
 
 /** What is counted of these subjects. */
-export function findFailures(db: Executor, subjects: readonly string[]): Promise<Failures[]> {
+export function findFailures(db: Queries, subjects: readonly string[]): Promise<Failures[]> {
   return db.selectFrom('sign_in_failures').selectAll().where('subject', 'in', subjects).execute()
 }
 
@@ -50,11 +48,11 @@ export async function lockSubject(trx: Tx, subject: string, until: Date): Promis
 }
 
 /** Forgets the failures of a subject. */
-export async function forgetFailures(db: Executor, subject: string): Promise<void> {
+export async function forgetFailures(db: Queries, subject: string): Promise<void> {
   await db.deleteFrom('sign_in_failures').where('subject', '=', subject).execute()
 }
 
 /** Forgets what counts no more: of windows that started before `time`. */
-export async function deleteFailuresBefore(db: Executor, time: Date): Promise<void> {
+export async function deleteFailuresBefore(db: Queries, time: Date): Promise<void> {
   await db.deleteFrom('sign_in_failures').where('window_started_at', '<', time).execute()
 }

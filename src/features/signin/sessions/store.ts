@@ -1,17 +1,16 @@
-import type { Kysely, Selectable } from 'kysely'
-import type { Database, Tx } from '../../../db/index.ts'
+import type { Selectable } from 'kysely'
+import type { Queries, Tx } from '../../../db/index.ts'
 import type { WebSessionsTable } from '../../../db/tables/signin.ts'
 
-type Executor = Kysely<Database>
 type Row = Selectable<WebSessionsTable>
 
 /** Keeps a session. */
-export async function insertSession(db: Executor, row: Row): Promise<void> {
+export async function insertSession(db: Queries, row: Row): Promise<void> {
   await db.insertInto('web_sessions').values(row).execute()
 }
 
 /** The session with this hash, if it has not expired at `now`. */
-export function findSession(db: Executor, idHash: Buffer, now: Date): Promise<Row | undefined> {
+export function findSession(db: Queries, idHash: Buffer, now: Date): Promise<Row | undefined> {
   return alive(db, idHash, now).executeTakeFirst()
 }
 
@@ -26,15 +25,15 @@ export async function writeState(trx: Tx, idHash: Buffer, state: Buffer): Promis
 }
 
 /** Forgets a session. */
-export async function deleteSession(db: Executor, idHash: Buffer): Promise<void> {
+export async function deleteSession(db: Queries, idHash: Buffer): Promise<void> {
   await db.deleteFrom('web_sessions').where('id_hash', '=', idHash).execute()
 }
 
 /** Forgets sessions that have expired at `now`. */
-export async function deleteExpiredSessions(db: Executor, now: Date): Promise<void> {
+export async function deleteExpiredSessions(db: Queries, now: Date): Promise<void> {
   await db.deleteFrom('web_sessions').where('expires_at', '<=', now).execute()
 }
 
-function alive(db: Executor, idHash: Buffer, now: Date) {
+function alive(db: Queries, idHash: Buffer, now: Date) {
   return db.selectFrom('web_sessions').selectAll().where('id_hash', '=', idHash).where('expires_at', '>', now)
 }

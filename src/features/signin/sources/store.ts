@@ -1,9 +1,7 @@
-import type { Kysely, Selectable } from 'kysely'
-import { type Database, jsonText, type Tx, withoutNul } from '../../../db/index.ts'
+import type { Selectable } from 'kysely'
+import { jsonText, type Queries, type Tx, withoutNul } from '../../../db/index.ts'
 import type { SignInSourcesTable } from '../../../db/tables/signin.ts'
 import type { Source } from './types.ts'
-
-type Executor = Kysely<Database>
 
 /** What a change writes; a secret that is left out stays. */
 type SourceColumns = {
@@ -29,7 +27,7 @@ const COLUMNS = [
 type Row = Omit<Selectable<SignInSourcesTable>, 'client_secret'>
 
 /** The source with this id. */
-export async function findSource(db: Executor, id: string): Promise<Source | undefined> {
+export async function findSource(db: Queries, id: string): Promise<Source | undefined> {
   const row = await byId(db, id).executeTakeFirst()
   return row && toSource(row)
 }
@@ -47,7 +45,7 @@ export async function lockSource(trx: Tx, id: string): Promise<Source | undefine
 }
 
 /** Sources by name, from after `after`. */
-export async function listSources(db: Executor, limit: number, after: string | undefined): Promise<Source[]> {
+export async function listSources(db: Queries, limit: number, after: string | undefined): Promise<Source[]> {
   const rows = await db
     .selectFrom('sign_in_sources')
     .select(COLUMNS)
@@ -95,12 +93,12 @@ export async function deleteSource(trx: Tx, id: string): Promise<void> {
 }
 
 /** The sealed client secret of a source. */
-export async function findClientSecret(db: Executor, id: string): Promise<Buffer | null> {
+export async function findClientSecret(db: Queries, id: string): Promise<Buffer | null> {
   const query = db.selectFrom('sign_in_sources').select('client_secret').where('id', '=', withoutNul(id))
   return (await query.executeTakeFirst())?.client_secret ?? null
 }
 
-function byId(db: Executor, id: string) {
+function byId(db: Queries, id: string) {
   return db.selectFrom('sign_in_sources').select(COLUMNS).where('id', '=', withoutNul(id))
 }
 
