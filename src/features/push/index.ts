@@ -1,16 +1,11 @@
-import { afterCommit, type Db, type Tx } from '../../db/index.ts'
-import type { Clock } from '../../kernel/clock.ts'
-import type { Log } from '../../kernel/log.ts'
-import type { Metrics } from '../../kernel/metrics.ts'
+import { afterCommit, type Tx } from '../../db/index.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
-import type { Devices } from '../devices/index.ts'
-import type { Events } from '../events/index.ts'
 import { createPushCertificates } from './certificates.ts'
 import { sweepExpiry } from './expiry.ts'
 import { createLoop } from './loop.ts'
 import { ask, pushNow, type PushNowResult } from './push-now.ts'
 import { spread, writeNeeds } from './requests.ts'
-import { createSender } from './sender.ts'
+import { createSender, type SenderDeps } from './sender.ts'
 import { deleteNeeds, findSendingState } from './store.ts'
 import { createTopics, type PushService } from './topics.ts'
 
@@ -21,13 +16,7 @@ export { NO_PUSH_DATA } from './push-now.ts'
 const WAKE_PER_SECOND = 500
 
 /** What pushing is made of. `wakePerSecond` paces large requests; `random` gives numbers from 0 to 1. */
-interface PushDeps {
-  db: Db
-  clock: Clock
-  log: Log
-  metrics: Metrics
-  events: Pick<Events, 'emit'>
-  devices: Pick<Devices, 'pushTargets' | 'recordPushes'>
+interface PushDeps extends Omit<SenderDeps, 'topics' | 'random'> {
   box: SecretBox
   service: PushService
   wakePerSecond?: number

@@ -16,7 +16,7 @@ const RECORD_BATCH = 500
 const TELL_DELAYS_EVERY_MS = 60_000
 
 /** What a sender is made of; `random` gives numbers from 0 to 1. */
-interface SenderDeps {
+export interface SenderDeps {
   db: Db
   clock: Clock
   log: Log

@@ -3,14 +3,11 @@ import { parseRecord } from '../../kernel/records.ts'
 import { envelop, openEnvelope, unwrapKey, type ContentCipher } from '../cms/index.ts'
 import { createLeaf, validity, type Certificate, type HashName, type Identity } from '../x509/index.ts'
 import { parseTime } from './answer-values.ts'
+import type { OAuthCredentials } from './oauth.ts'
 import { extractMessage } from './token-file.ts'
 
 /** Apple's server token: the credentials of one MDM server of Apple's portal. */
-export interface ServerToken {
-  readonly consumerKey: string
-  readonly consumerSecret: string
-  readonly accessToken: string
-  readonly accessSecret: string
+export interface ServerToken extends OAuthCredentials {
   readonly expiresAt: Date
 }
 

@@ -9,24 +9,7 @@ export type InventoryKind =
   'device_information' | 'security_info' | 'installed_applications' | 'profiles' | 'certificates'
 
 /** The answers to DeviceInformation that are worth a column; those that did not come are left out. */
-export interface DeviceFacts {
-  deviceName?: string
-  osVersion?: string
-  supplementalOsVersionExtra?: string
-  buildVersion?: string
-  supplementalBuildVersion?: string
-  productName?: string
-  modelName?: string
-  model?: string
-  modelNumber?: string
-  serialNumber?: string
-  udid?: string
-  imei?: string
-  meid?: string
-  wifiMac?: string
-  bluetoothMac?: string
-  isSupervised?: boolean
-}
+type DeviceFacts = Partial<Record<keyof typeof FACTS, string>> & { isSupervised?: boolean }
 
 /** One result as inventory. `data` has Apple's names; for DeviceInformation, `facts` are the promoted answers. */
 export interface Inventory {
@@ -51,7 +34,7 @@ const FACTS = {
   meid: 'MEID',
   wifiMac: 'WiFiMAC',
   bluetoothMac: 'BluetoothMAC',
-} as const satisfies Partial<Record<keyof DeviceFacts, string>>
+} as const
 
 /**
  * The inventory in a result message, told by the keys that are there, as a result need not name its RequestType;

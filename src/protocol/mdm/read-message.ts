@@ -1,10 +1,9 @@
 import { hash } from 'node:crypto'
 import { parseCheckin } from './checkin.ts'
 import type { CheckinMessage } from './checkin-types.ts'
-import type { ChannelIdentity } from './identity.ts'
-import { extractInventory, type DeviceFacts, type Inventory, type InventoryKind } from './inventory.ts'
+import { extractInventory, type Inventory } from './inventory.ts'
 import { packBytes } from './pack.ts'
-import { parseResult, type ResultStatus } from './result.ts'
+import { parseResult, type CommandResult } from './result.ts'
 
 /** Largest body, in bytes, that is read on the calling thread: a millisecond or two. */
 export const LARGEST_INLINE = 256 * 1024
@@ -18,23 +17,15 @@ interface ReadBody {
 }
 
 /** Inventory whose data is packed JSON. */
-interface ReadInventory {
-  kind: InventoryKind
-  facts?: DeviceFacts
+interface ReadInventory extends Omit<Inventory, 'data'> {
   /** See `packBytes`. */
   packed: Buffer<ArrayBuffer>
 }
 
 /** A message to the command endpoint, in a form that is cheap to hand from one thread to another. */
-export interface ReadResult extends ReadBody {
-  status: ResultStatus
-  commandUuid?: string
-  requestType?: string
+export interface ReadResult extends ReadBody, Omit<CommandResult, 'raw' | 'errorChain'> {
   /** JSON of an `ErrorChainItem[]`. */
   errorChain?: string
-  identity: ChannelIdentity
-  /** What could not be read, where that is not the whole. */
-  unreadable?: string
   /** What an acknowledged result tells about the device. */
   inventory?: ReadInventory
 }

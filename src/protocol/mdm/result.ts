@@ -12,7 +12,7 @@ const LONGEST_DESCRIPTION = 4096
 const LONGEST_STATUS = 64
 
 /** The status of a command message. */
-export type ResultStatus = (typeof RESULT_STATUSES)[number]
+type ResultStatus = (typeof RESULT_STATUSES)[number]
 
 /** What says in an error chain that it is our word, not the device's. */
 const OUR_DOMAIN = 'Firstboot'
@@ -27,7 +27,7 @@ interface ErrorChainItem {
 }
 
 /** What a device sends to the command endpoint: `Idle` asks for work, the others answer a command. */
-interface CommandResult {
+export interface CommandResult {
   /** One that nobody knows is an Error, whose chain begins with what the device has said. */
   status: ResultStatus
   /** Always there unless Idle. */

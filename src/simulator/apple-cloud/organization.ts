@@ -68,6 +68,14 @@ export interface AppleServer {
 export type Organization = ReturnType<typeof createOrganization>
 
 const TOKEN_DAYS = 365
+/** Of a device with no server and no profile. */
+const UNASSIGNED = {
+  server: undefined,
+  profileStatus: 'empty',
+  profileUuid: undefined,
+  profileAssignedAt: undefined,
+  profilePushedAt: undefined,
+} as const
 
 /** An organisation without servers and devices. */
 export function createOrganization(name: string, clock: Clock) {
@@ -84,11 +92,7 @@ export function createOrganization(name: string, clock: Clock) {
 
   function leave(device: AppleDevice): void {
     note('deleted', device)
-    device.server = undefined
-    device.profileStatus = 'empty'
-    device.profileUuid = undefined
-    device.profileAssignedAt = undefined
-    device.profilePushedAt = undefined
+    Object.assign(device, UNASSIGNED)
   }
 
   /** Refuses `not_found`. */
@@ -127,7 +131,11 @@ export function createOrganization(name: string, clock: Clock) {
     },
     /** Brings a device into the organisation, or takes the one that is there; assigned to that server from now on. */
     place(facts: AppleDeviceFacts, server: AppleServer | undefined): AppleDevice {
-      const device = devices.get(facts.serialNumber) ?? newDevice(facts, clock.now())
+      const device: AppleDevice = devices.get(facts.serialNumber) ?? {
+        facts,
+        assignedAt: clock.now(),
+        ...UNASSIGNED,
+      }
       devices.set(facts.serialNumber, device)
       if (device.server === server) return device
       leave(device)
@@ -166,17 +174,5 @@ function newCredentials(): OAuthCredentials {
     consumerSecret: secret('CS'),
     accessToken: secret('AT'),
     accessSecret: secret('AS'),
-  }
-}
-
-function newDevice(facts: AppleDeviceFacts, now: Date): AppleDevice {
-  return {
-    facts,
-    server: undefined,
-    assignedAt: now,
-    profileStatus: 'empty',
-    profileUuid: undefined,
-    profileAssignedAt: undefined,
-    profilePushedAt: undefined,
   }
 }

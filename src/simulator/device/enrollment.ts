@@ -1,18 +1,15 @@
-import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { PlistDict } from '../../protocol/plist/index.ts'
 import type { Identity } from '../../protocol/x509/index.ts'
 import type { DeviceFacts } from '../device-facts.ts'
 import type { KeyPool } from '../key-pool.ts'
-import type { Random } from '../random.ts'
-import { ConnectionLost, MalformedHttp, type DeviceHttp } from '../wire/device-http.ts'
-import type { ReportViolation } from '../wire/violations.ts'
+import { ConnectionLost, MalformedHttp } from '../wire/device-http.ts'
 import { renewPush, type Channel } from './channel.ts'
 import { authenticateMessage, tokenUpdateMessage } from './check-in-messages.ts'
 import type { Contact, Reply } from './contact.ts'
 import { checkProfileType, readEnrollmentProfile } from './profiles/enrollment-profile.ts'
 import type { EnrollmentProfile } from './profiles/enrollment-profile.ts'
-import { requestCertificate } from './scep/client.ts'
+import { requestCertificate, type ScepDeps } from './scep/client.ts'
 
 /** Where the enrollment profile comes from. */
 export type EnrollmentSource = { url: string } | { profile: Uint8Array }
@@ -28,15 +25,11 @@ export type EnrollmentOutcome =
     }
 
 /** What the steps of an enrollment need of their device. */
-interface EnrollmentDeps {
-  http: DeviceHttp
-  clock: Clock
-  random: Random
+interface EnrollmentDeps extends ScepDeps {
   keys: KeyPool
   facts: DeviceFacts
   channel: Channel
   contact: Contact
-  report: ReportViolation
   /** Sends a message again that often, a second later each time, while nobody answers. */
   patience: number
   /** From now on the device talks as this. */

@@ -3,44 +3,31 @@ import type { EnrollmentOutcome } from '../device/enrollment.ts'
 import type { SessionReport } from '../device/session.ts'
 import type { Violation } from '../wire/violations.ts'
 
-/** What a fleet has been through so far. */
-interface FleetStats {
-  enrolled: number
-  /** Enrollments that ended otherwise, by `step: reason`. */
-  refused: Record<string, number>
-  sessions: number
-  /** Results that the server acknowledged. */
-  results: Record<Answer['status'], number>
-  /** Sessions, messages and enrollments cut short because the server was away or busy. */
-  lost: number
-  pushes: number
-  /** Milliseconds from a push to the end of the session that it caused. */
-  pushToAnswer: number[]
-  removed: number
-  erased: number
-  /** Errors of the simulator itself; none, if it is right. */
-  faults: string[]
-}
-
 /** Counts what happens in a fleet. */
 export type FleetCounter = ReturnType<typeof createFleetCounter>
 
 /** An empty counter. */
 export function createFleetCounter() {
   const violations: Violation[] = []
-  const stats: FleetStats = {
+  const stats = {
     enrolled: 0,
-    refused: {},
+    /** Enrollments that ended otherwise, by `step: reason`. */
+    refused: {} as Record<string, number>,
     sessions: 0,
+    /** Results that the server acknowledged. */
     results: { Acknowledged: 0, Error: 0, CommandFormatError: 0, NotNow: 0 },
+    /** Sessions, messages and enrollments cut short because the server was away or busy. */
     lost: 0,
     pushes: 0,
-    pushToAnswer: [],
+    /** Milliseconds from a push to the end of the session that it caused. */
+    pushToAnswer: [] as number[],
     removed: 0,
     erased: 0,
-    faults: [],
+    /** Errors of the simulator itself; none, if it is right. */
+    faults: [] as string[],
   }
   return {
+    /** What the fleet has been through so far. */
     stats,
     violations,
     enrollment(outcome: EnrollmentOutcome) {

@@ -3,15 +3,7 @@ import { openSigned } from '../../wire/signing.ts'
 import { dictOf, refuse, textOf, uuidOf } from '../../wire/strict-reading.ts'
 
 /** A configuration profile of any content. */
-export interface Configuration {
-  identifier: string
-  uuid: string
-  displayName: string
-  organization: string | undefined
-  removalDisallowed: boolean
-  signed: boolean
-  payloads: readonly PlistDict[]
-}
+export type Configuration = ReturnType<typeof readConfiguration>
 
 const TOP = 'the profile'
 
@@ -19,7 +11,7 @@ const TOP = 'the profile'
  * Reads a .mobileconfig, plain or CMS-signed, and checks what every payload must have.
  * https://developer.apple.com/documentation/devicemanagement/toplevel
  */
-export function readConfiguration(bytes: Uint8Array, now: Date): Configuration {
+export function readConfiguration(bytes: Uint8Array, now: Date) {
   const signed = bytes[0] === 0x30
   const content = signed ? openSigned(bytes, now) : bytes
   const top = dictOf(parsePlist(content), TOP)

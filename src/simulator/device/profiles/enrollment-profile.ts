@@ -9,20 +9,11 @@ import {
   urlOf,
   uuidOf,
 } from '../../wire/strict-reading.ts'
-import { readScepSettings, type ScepSettings } from '../scep/settings.ts'
+import { readScepSettings } from '../scep/settings.ts'
 import { readConfiguration, type Configuration } from './configuration.ts'
 
 /** What a device keeps of the profile that enrols it. */
-export interface EnrollmentProfile {
-  configuration: Configuration
-  scep: ScepSettings
-  topic: string
-  serverUrl: string
-  checkInUrl: string
-  accessRights: number
-  checkOutWhenRemoved: boolean
-  capabilities: readonly string[]
-}
+export type EnrollmentProfile = ReturnType<typeof readEnrollmentProfile>
 
 /** The media type of configuration profiles. */
 export const PROFILE_TYPE = 'application/x-apple-aspen-config'
@@ -49,7 +40,7 @@ export function checkProfileType(contentType: string | undefined): void {
  * Refuses `message_invalid` (or a code of the codecs) with the part that is wrong.
  * https://developer.apple.com/documentation/devicemanagement/mdm
  */
-export function readEnrollmentProfile(bytes: Uint8Array, now: Date): EnrollmentProfile {
+export function readEnrollmentProfile(bytes: Uint8Array, now: Date) {
   const configuration = readConfiguration(bytes, now)
   if (!configuration.signed) refuse('the enrollment profile is not signed')
   const { payloads } = configuration

@@ -2,23 +2,14 @@ import type { PlistDict, PlistValue } from '../../../protocol/plist/index.ts'
 import { refuse, textOf, urlOf } from '../../wire/strict-reading.ts'
 
 /** A SCEP payload's settings. https://developer.apple.com/documentation/devicemanagement/scep */
-export interface ScepSettings {
-  url: string
-  name: string | undefined
-  challenge: string
-  /** Pairs of attribute type (short name or dotted OID) and value, in order. */
-  subject: readonly (readonly [string, string])[]
-  keyUsage: readonly ('digitalSignature' | 'keyEncipherment')[]
-  caFingerprint: Buffer | undefined
-  retries: number
-}
+export type ScepSettings = ReturnType<typeof readScepSettings>
 
 const WHERE = 'com.apple.security.scep'
 const FINGERPRINT_SIZES = [16, 20, 32]
 const DEFAULT_RETRIES = 3
 
 /** Reads the `PayloadContent` of a SCEP payload; refuses `message_invalid` with the key that is wrong. */
-export function readScepSettings(content: PlistDict): ScepSettings {
+export function readScepSettings(content: PlistDict) {
   if (content['Key Type'] !== undefined && content['Key Type'] !== 'RSA')
     refuse(`${WHERE}: Key Type is not RSA`)
   if (content['Keysize'] !== 2048) refuse(`${WHERE}: Keysize is not 2048`)
@@ -26,6 +17,7 @@ export function readScepSettings(content: PlistDict): ScepSettings {
     url: urlOf(content, 'URL', WHERE, true),
     name: content['Name'] === undefined ? undefined : textOf(content, 'Name', WHERE),
     challenge: textOf(content, 'Challenge', WHERE),
+    /** Pairs of attribute type (short name or dotted OID) and value, in order. */
     subject: readSubject(content['Subject'] ?? []),
     keyUsage: readKeyUsage(content['Key Usage'] ?? 0),
     caFingerprint: readFingerprint(content['CAFingerprint']),
