@@ -3,7 +3,7 @@ import type { Claims } from './result.ts'
 import { NS } from './vocabulary.ts'
 
 const IDENTITY = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims'
-const UPN_CLAIMS = ['http://schemas.xmlsoap.org/claims/UPN_CLAIMS', `${IDENTITY}/upn`]
+const UPN_CLAIMS = ['http://schemas.xmlsoap.org/claims/UPN', `${IDENTITY}/upn`]
 const EMAIL_CLAIMS = [`${IDENTITY}/emailaddress`, 'http://schemas.xmlsoap.org/claims/EmailAddress']
 const DISPLAY_NAME_CLAIMS = [
   'http://schemas.microsoft.com/identity/claims/displayname',
