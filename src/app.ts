@@ -163,7 +163,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ['policy.created', 'policy.updated', 'policy.deleted'],
     async () => ade.policyChanged(),
   )
-  const mdm = createMdmEndpoints({ ...parts, reader, enrollment })
+  const mdm = createMdmEndpoints({ ...parts, reader, enrollment, setupRelease })
   await identity.authority.ready()
   await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
 
@@ -245,6 +245,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await loops.stop()
     await events.close()
     await subscriptions.close()
+    await setupRelease.close()
     await ade.close()
     apple.close()
     signin.close()

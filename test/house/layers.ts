@@ -39,7 +39,15 @@ export const FEATURES: Record<string, readonly string[]> = {
     'entry',
   ],
   'setup-release': ['events', 'attempts', 'devices', 'commands', 'enrollment-policies', 'enrollment'],
-  'mdm-endpoints': ['events', 'settings', 'devices', 'commands', 'device-identity', 'enrollment'],
+  'mdm-endpoints': [
+    'events',
+    'settings',
+    'devices',
+    'commands',
+    'device-identity',
+    'enrollment',
+    'setup-release',
+  ],
   status: ['devices', 'commands', 'ade'],
   nanomdm: ['events', 'devices', 'push', 'commands'],
 }

@@ -122,8 +122,8 @@ with input as materialized (
     case when u.is_first then u.attempt_id end as attempt_id,
     jsonb_build_object('tally', u.tally)
       || case u.tally when 1 then jsonb_build_object('type', u.type) else '{}' end
-      || case when u.is_first or (u.is_device and u.awaiting)
-        then jsonb_build_object('awaiting_configuration', coalesce(u.awaiting, false)) else '{}' end as told_data
+      || case when u.is_first then jsonb_build_object('awaiting_configuration', coalesce(u.awaiting, false))
+        else '{}' end as told_data
   from (select *, is_device and tally = 1 as is_first from updated) u left join closed c on c.n = u.n
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, user_name, attempt_id, data)

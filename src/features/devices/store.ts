@@ -234,7 +234,7 @@ export async function liveIds(db: Queries, ids: readonly string[]): Promise<Set<
   return new Set(rows.map((row) => row.id))
 }
 
-/** Devices that said before a time that they wait in Setup Assistant, by id from after `after`. */
+/** Devices that enrolled before a time and say that they wait in Setup Assistant, by id from after `after`. */
 export async function awaitingIds(
   db: Queries,
   query: { before: Date; after: string; limit: number },
@@ -242,7 +242,7 @@ export async function awaitingIds(
   const rows = await liveDevices(db)
     .select('id')
     .where(sql<boolean>`awaiting_configuration`)
-    .where('token_updated_at', '<=', query.before)
+    .where('enrolled_at', '<=', query.before)
     .where('id', '>', query.after)
     .orderBy('id')
     .limit(query.limit)

@@ -16,6 +16,7 @@ import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused } from '../enrollment/index.ts'
 import { toldBy, type Events } from '../events/index.ts'
+import type { SetupRelease } from '../setup-release/index.ts'
 
 /** Statements in flight; on the embedded database there is one connection, so a second would only wait. */
 const LANES = { postgres: 2, embedded: 1 } as const
@@ -31,6 +32,7 @@ interface ConnectDeps {
   commands: Pick<Commands, 'openBody'>
   identity: DeviceIdentity
   enrollment: Pick<Enrollment, 'findCaller' | 'finishRemoval'>
+  setupRelease: Pick<SetupRelease, 'commandEnded'>
 }
 
 /** The next command's plist, an empty answer, or a refusal. */
@@ -95,6 +97,7 @@ export function createConnect(deps: ConnectDeps) {
       serial_number,
       request_id: requestId,
     })
+    deps.setupRelease.commandEnded(finished_purpose, told_data['request_type'])
     if (finished_purpose === 'unenroll' && told_type === 'command.acknowledged')
       await deps.enrollment.finishRemoval(poll.enrollmentId)
   }

@@ -2,6 +2,8 @@ import type { Db, Tx } from '../../db/index.ts'
 import { actOfServer } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { newAppleUuid } from '../../kernel/ids.ts'
+import type { Log } from '../../kernel/log.ts'
+import { createPassLoop } from '../../kernel/pass-loop.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { Attempts } from '../attempts/index.ts'
 import type { Commands } from '../commands/index.ts'
@@ -12,21 +14,17 @@ import type { Events, EventType, PublishedEvent } from '../events/index.ts'
 import * as store from './store.ts'
 
 const PAGE = 500
-/** What a device has said is followed in less than a second; what was not by then is not told of. */
+/** What a device says when it enrols is followed in less than a second; what was not by then is not told of. */
 const FORGOTTEN_AFTER_SECONDS = 60
+/** Commands that end in the same moment are looked at together. */
+const DEBOUNCE_MS = 100
 /** The pause after a DeviceConfigured that failed doubles with each. */
 const FIRST_PAUSE_SECONDS = 15
-/** So long after a DeviceConfigured at most it is looked at again, whatever was told of it. */
 const LONGEST_PAUSE_SECONDS = 3_600
 
-/** What a release goes on with: a device waits, one of its commands has ended, or it has left. */
+/** How a release begins, and what ends it before its time. */
 export const RELEASE_FACTS = [
   'device.enrolled',
-  'device.token_updated',
-  'command.acknowledged',
-  'command.failed',
-  'command.cancelled',
-  'command.expired',
   'device.checked_out',
   'device.unenrolled',
 ] as const satisfies readonly EventType[]
@@ -35,10 +33,11 @@ export const RELEASE_FACTS = [
 interface ReleaseDeps {
   db: Db
   clock: Clock
+  log: Log
   events: Pick<Events, 'emit'>
   attempts: Pick<Attempts, 'step'>
   devices: Pick<Devices, 'awaitingIds' | 'lockEnrollment' | 'updateEnrollment'>
-  commands: Pick<Commands, 'enqueue' | 'stateOf'>
+  commands: Pick<Commands, 'enqueue' | 'stateOf' | 'unfinishedAmong'>
   policies: Pick<EnrollmentPolicies, 'find'>
 }
 
@@ -47,33 +46,56 @@ export type SetupRelease = ReturnType<typeof createSetupRelease>
 
 /** A device that waits is let go when its first commands are done, at the latest at a stored deadline. */
 export function createSetupRelease(deps: ReleaseDeps) {
+  const { db, clock, log } = deps
+  const passes = createPassLoop({
+    clock,
+    debounceMs: DEBOUNCE_MS,
+    async pass() {
+      await findForgotten(deps)
+      await goOnWithAll(deps)
+    },
+    onFailure: (error) =>
+      log.error({ event: 'release.pass_failed', err: error }, 'releases could not be gone on with'),
+  })
+
   return {
     /** Subscription on `RELEASE_FACTS`. */
     async follow(facts: readonly PublishedEvent[]): Promise<void> {
       for (const fact of facts) if (fact.data['awaiting_configuration'] === true) await remember(deps, fact)
       const ids = new Set(facts.flatMap(({ enrollment_id: id }) => id ?? []))
-      for (const id of await store.owedAmong(deps.db.kysely, [...ids])) await goOn(deps, id)
+      for (const id of await store.owedAmong(db.kysely, [...ids])) await goOn(deps, id)
     },
-    /** Job: goes on with what is due, and finds devices that wait and were not told of. */
-    async run(): Promise<void> {
-      await findForgotten(deps)
-      for (let after = ''; ;) {
-        const due = await store.listDue(deps.db.kysely, { now: deps.clock.now(), after, limit: PAGE })
-        for (const id of due) await goOn(deps, id)
-        const last = due.at(-1)
-        if (last === undefined || due.length < PAGE) return
-        after = last
-      }
+    /** A command of a device has ended: soon goes on with the releases, if it may be one for which a device waits. */
+    commandEnded(purpose: string | null, requestType: unknown): void {
+      if (purpose === 'inventory' || requestType === 'DeviceConfigured') passes.wake()
     },
+    /** Job: goes on with what is owed, and finds devices that wait and were not told of. */
+    run: passes.run,
+    close: passes.close,
   }
 }
 
-/** Owes a device its release that has said that it waits: with its first TokenUpdate, which has it asked something, or later. */
-function remember(deps: ReleaseDeps, said: PublishedEvent): Promise<void> {
-  if (said.enrollment_id === null) return Promise.resolve()
-  return said.type === 'device.enrolled'
-    ? owe(deps, said.enrollment_id, { at: said.at, command_uuids: firstCommandsOf(said) })
-    : owe(deps, said.enrollment_id, { at: said.at })
+/** Goes on with what is owed where something has happened: the commands have ended, or the deadline has come. */
+async function goOnWithAll(deps: ReleaseDeps): Promise<void> {
+  for (let after = ''; ;) {
+    const now = deps.clock.now()
+    const owed = await store.listOwed(deps.db.kysely, { now, after, limit: PAGE })
+    const waitsFor = owed.flatMap(({ enrollment_id, configured_uuid, command_uuids }) =>
+      (configured_uuid === null ? command_uuids : [configured_uuid]).map((uuid) => ({ enrollment_id, uuid })),
+    )
+    const unfinished = await deps.commands.unfinishedAmong(waitsFor)
+    for (const { enrollment_id: id, configured_uuid, deadline } of owed)
+      if (!unfinished.has(id) || (configured_uuid === null && deadline <= now)) await goOn(deps, id)
+    const last = owed.at(-1)
+    if (last === undefined || owed.length < PAGE) return
+    after = last.enrollment_id
+  }
+}
+
+/** Owes a device its release that has said with its first TokenUpdate that it waits; that has it asked something, too. */
+async function remember(deps: ReleaseDeps, said: PublishedEvent): Promise<void> {
+  const { enrollment_id: id, at } = said
+  if (id !== null) await owe(deps, id, { at, command_uuids: firstCommandsOf(said) })
 }
 
 function owe(
@@ -143,25 +165,18 @@ async function send(
     targets: [id],
     priority: reason === 'deadline' ? 'high' : 'normal',
   })
-  const retry_at = addTime(deps.clock.now(), LONGEST_PAUSE_SECONDS, 'second')
-  await store.update(trx, id, { configured_uuid: uuid, reason, retry_at })
+  await store.update(trx, id, { configured_uuid: uuid, reason, retry_at: null })
 }
 
 /** Takes note of what the device said to DeviceConfigured. */
 async function settle(trx: Tx, deps: ReleaseDeps, owed: store.Release, device: Enrollment): Promise<void> {
   const { enrollment_id: id, configured_uuid: uuid, tries } = owed
   const state = await deps.commands.stateOf(trx, id, uuid ?? '')
+  if (state === 'pending') return
   if (state === 'acknowledged') return released(trx, deps, owed, device)
-  const pause =
-    state === 'pending'
-      ? LONGEST_PAUSE_SECONDS
-      : Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(tries, 10))
+  const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(tries, 10))
   const retry_at = addTime(deps.clock.now(), pause, 'second')
-  await store.update(
-    trx,
-    id,
-    state === 'pending' ? { retry_at } : { configured_uuid: null, tries: tries + 1, retry_at },
-  )
+  await store.update(trx, id, { configured_uuid: null, tries: tries + 1, retry_at })
 }
 
 async function released(trx: Tx, deps: ReleaseDeps, owed: store.Release, device: Enrollment): Promise<void> {
@@ -181,7 +196,7 @@ async function released(trx: Tx, deps: ReleaseDeps, owed: store.Release, device:
   })
 }
 
-/** What a device says again and again is not told each time, also not that it waits. */
+/** A device may say later that it waits, in a message of which nobody is told. */
 async function findForgotten(deps: ReleaseDeps): Promise<void> {
   const { db, clock, devices } = deps
   const before = addTime(clock.now(), -FORGOTTEN_AFTER_SECONDS, 'second')

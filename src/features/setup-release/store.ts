@@ -1,8 +1,6 @@
-import { sql, type Kysely, type Selectable, type Updateable } from 'kysely'
-import type { Database, Tx } from '../../db/index.ts'
+import { sql, type Selectable, type Updateable } from 'kysely'
+import type { Queries, Tx } from '../../db/index.ts'
 import type { SetupReleasesTable } from '../../db/tables/setup-release.ts'
-
-type Reader = Kysely<Database> | Tx
 
 /** A device that is owed its release. */
 export type Release = Selectable<SetupReleasesTable>
@@ -26,25 +24,24 @@ export async function forget(trx: Tx, enrollmentId: string): Promise<void> {
   await trx.deleteFrom('setup_releases').where('enrollment_id', '=', enrollmentId).execute()
 }
 
-/** A page of the devices whose release is due by its deadline or its next try, by id from after `after`. */
-export async function listDue(
-  db: Reader,
+/** A page of what is owed, by enrollment, from after `after`; leaves out what may not be tried again yet. */
+export function listOwed(
+  db: Queries,
   query: { now: Date; after: string; limit: number },
-): Promise<string[]> {
-  const rows = await db
+): Promise<Release[]> {
+  return db
     .selectFrom('setup_releases')
-    .select('enrollment_id')
+    .selectAll()
     .where('released_at', 'is', null)
     .where('enrollment_id', '>', query.after)
-    .where((eb) => eb(eb.fn.coalesce('retry_at', 'deadline'), '<=', query.now))
+    .where((eb) => eb.or([eb('retry_at', 'is', null), eb('retry_at', '<=', query.now)]))
     .orderBy('enrollment_id')
     .limit(query.limit)
     .execute()
-  return rows.map(({ enrollment_id }) => enrollment_id)
 }
 
 /** Those of these devices that are owed their release. */
-export async function owedAmong(db: Reader, ids: readonly string[]): Promise<string[]> {
+export async function owedAmong(db: Queries, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
   const { rows } = await sql<{ id: string }>`
     select enrollment_id as id from setup_releases
@@ -83,7 +80,7 @@ export async function update(
 }
 
 /** Those of these devices to which nothing is owed. */
-export async function withoutRelease(db: Reader, ids: readonly string[]): Promise<string[]> {
+export async function withoutRelease(db: Queries, ids: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from unnest(${ids}::text[]) as t (id)
     where not exists (select 1 from setup_releases r where r.enrollment_id = t.id and r.released_at is null)`.execute(
