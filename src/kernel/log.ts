@@ -10,10 +10,9 @@ import { wordSet } from './words.ts'
 export type Log = Logger
 
 /** Names under which a secret could slip in, at the top level or one level down. */
-const CENSORED = wordSet(`
-  authorization cookie password secret token challenge push_magic PushMagic Token UnlockToken
-  BootstrapToken private_key
-`)
+const CENSORED = wordSet('authorization cookie password secret challenge push_magic PushMagic private_key')
+/** So are those of tokens, whatever they open. */
+const isToken = (name: string) => name === 'token' || name.endsWith('Token')
 
 /** Lines as JSON to standard output. `pretty` is for people at a terminal; `destination` is for tests. */
 export function createLog(options: {
@@ -46,7 +45,7 @@ function censor(fields: Record<string, unknown>, depth = 0): Record<string, unkn
   for (const name in fields) {
     const value = fields[name]
     const isLooked = depth === 0 && name !== 'err' && isNested(value)
-    const clean = CENSORED.has(name) ? '[secret]' : isLooked ? censor(value, 1) : value
+    const clean = CENSORED.has(name) || isToken(name) ? '[secret]' : isLooked ? censor(value, 1) : value
     if (clean === value) continue
     if (result === fields) result = { ...fields }
     result[name] = clean

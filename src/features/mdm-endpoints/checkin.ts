@@ -1,11 +1,7 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import {
-  buildGetBootstrapTokenResponse,
-  buildReturnToServiceRefusal,
-  buildUserAuthenticateChallenge,
-  type ReadCheckin,
-} from '../../protocol/mdm/index.ts'
+import type { ReadCheckin } from '../../protocol/mdm/index.ts'
+import { writePlist, type WritablePlist } from '../../protocol/plist/index.ts'
 import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused, type Verdict } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
@@ -52,7 +48,8 @@ export function createCheckin(deps: CheckinDeps) {
         return EMPTY
       case 'GetBootstrapToken': {
         const token = await deps.enrollment.bootstrapToken(caller.id)
-        return { status: 200, body: buildGetBootstrapTokenResponse(token) }
+        // Without a stored token the data is empty, which is not an error.
+        return { status: 200, body: plist({ BootstrapToken: token ?? new Uint8Array() }) }
       }
       case 'UserAuthenticate':
         return userAuthenticate(message.digestResponse !== undefined)
@@ -61,14 +58,19 @@ export function createCheckin(deps: CheckinDeps) {
       case 'DeclarativeManagement':
         return { status: 404, body: null, reason: 'declarations_not_managed' }
       case 'ReturnToService':
-        return { status: 200, body: buildReturnToServiceRefusal(), reason: 'return_to_service_refused' }
+        return {
+          status: 200,
+          body: plist({ ReturnToService: { Enabled: false } }),
+          reason: 'return_to_service_refused',
+        }
     }
   }
 
   async function userAuthenticate(isSecond: boolean): Promise<CheckinAnswer> {
     const { user_authenticate: how } = await deps.settings.get()
     if (how === 'refuse') return { status: 410, body: null, reason: 'user_not_managed' }
-    return isSecond ? EMPTY : { status: 200, body: buildUserAuthenticateChallenge('') }
+    // An empty challenge accepts the user without a password.
+    return isSecond ? EMPTY : { status: 200, body: plist({ DigestChallenge: '' }) }
   }
 
   function checkin({ message }: Pick<ReadCheckin, 'message'>, from: From): Promise<CheckinAnswer> {
@@ -86,6 +88,10 @@ export function createCheckin(deps: CheckinDeps) {
 }
 
 type EnrolledMessage = Exclude<ReadCheckin['message'], { messageType: 'Authenticate' | 'TokenUpdate' }>
+
+function plist(answer: Record<string, WritablePlist>): Buffer {
+  return Buffer.from(writePlist(answer))
+}
 
 /** A network user of a Mac has no channel before TokenUpdate, so UserAuthenticate speaks for its device. */
 function senderOf(message: EnrolledMessage): EnrolledMessage['identity'] {

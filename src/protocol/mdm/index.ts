@@ -1,10 +1,4 @@
-export {
-  buildGetBootstrapTokenResponse,
-  buildReturnToServiceRefusal,
-  buildUserAuthenticateChallenge,
-} from './answers.ts'
-export { parseCheckin } from './checkin.ts'
-export type * from './checkin-types.ts'
+export { parseCheckin, type Authenticate, type TokenUpdate } from './checkin.ts'
 export { buildCommand, parseCommand } from './command.ts'
 export { markDataKeys } from './data-keys.ts'
 export type { ChannelIdentity } from './identity.ts'

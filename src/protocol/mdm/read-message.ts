@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
-import { parseCheckin } from './checkin.ts'
-import type { CheckinMessage } from './checkin-types.ts'
+import { parseCheckin, type CheckinMessage } from './checkin.ts'
 import { extractInventory, type Inventory } from './inventory.ts'
 import { packBytes } from './pack.ts'
 import { parseResult, type CommandResult } from './result.ts'

@@ -138,7 +138,7 @@ export function createDevice(options: DeviceOptions) {
       if (answer.kind === 'ok') users.push(channel)
       return { channel, answer }
     },
-    /** Any other check-in message, such as SetBootstrapToken; the device's ids are added. */
+    /** Any other check-in message; the device's ids are added. */
     checkIn: (message: CheckInMessage, channel = own) => reporting.send({ ...message, ...channel.ids }),
     checkOut: reporting.checkOut,
     /** The owner takes the profile away without network: nothing is sent. */

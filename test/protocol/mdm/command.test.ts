@@ -1,15 +1,7 @@
 import * as fc from 'fast-check'
 import { parse } from 'plist'
 import { describe, expect, test } from 'vitest'
-import {
-  buildCommand,
-  buildGetBootstrapTokenResponse,
-  buildReturnToServiceRefusal,
-  buildUserAuthenticateChallenge,
-  fromJson,
-  parseCommand,
-  toJson,
-} from '../../../src/protocol/mdm/index.ts'
+import { buildCommand, fromJson, parseCommand, toJson } from '../../../src/protocol/mdm/index.ts'
 import { parsePlist, writePlist } from '../../../src/protocol/plist/index.ts'
 import type { WritablePlist } from '../../../src/protocol/plist/index.ts'
 import { refusal } from '../../support/refusal.ts'
@@ -141,12 +133,4 @@ test('JSON survives the way to a property list and back', () => {
     }),
     { numRuns: 200 },
   )
-})
-
-test('answers', () => {
-  const read = (bytes: Buffer) => plain(parse(bytes.toString()))
-  expect(read(buildGetBootstrapTokenResponse(Buffer.from([1])))).toEqual({ BootstrapToken: 'data 01' })
-  expect(read(buildGetBootstrapTokenResponse(undefined))).toEqual({ BootstrapToken: 'data ' })
-  expect(read(buildUserAuthenticateChallenge(''))).toEqual({ DigestChallenge: '' })
-  expect(read(buildReturnToServiceRefusal())).toEqual({ ReturnToService: { Enabled: false } })
 })
