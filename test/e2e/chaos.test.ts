@@ -101,7 +101,7 @@ async function compare(db: Db, fleet: Fleet, uuids: string[]): Promise<void> {
   for (const device of fleet.devices) {
     const { udid } = device.facts
     const row = byId.get(udid)
-    const { push, confirmed } = device.channels()[0]!
+    const { push, confirmed } = device.channels()[0]
     expect(confirmed).toBe(true)
     expect(row?.push_token?.toString('hex')).toBe(push?.token.toString('hex'))
     expect(row?.unenrolled_at).toBeNull()

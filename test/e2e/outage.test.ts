@@ -148,7 +148,7 @@ test('the server works on after all that, and pushes what was waiting', async ()
   world.clock.advance(5_000)
   await proxy.restore()
   await expect.poll(ready).toBe(200)
-  const token = device.channels()[0]!.push!.token.toString('hex')
+  const token = device.channels()[0].push!.token.toString('hex')
   const pushes = world.apns.pushes.filter((push) => push.token === token).length
   await world.api('POST', '/commands', { request_type: 'DeviceLock', device_ids: [device.facts.udid] })
   await expect

@@ -15,7 +15,7 @@ describeEachEngine('pushes', (database) => {
   })
   afterAll(() => world.close())
 
-  const tokenOf = (device: Device) => device.channels()[0]!.push!.token.toString('hex')
+  const tokenOf = (device: Device) => device.channels()[0].push!.token.toString('hex')
   const pushesTo = (token: string) => world.apns.pushes.filter((push) => push.token === token)
   const accepted = (token: string) => pushesTo(token).filter(({ status }) => status === 200).length
   const send = async (device: Device, fields: Record<string, unknown> = {}) => {

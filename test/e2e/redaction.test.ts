@@ -71,8 +71,8 @@ describeEachEngine('secrets', (database) => {
       challenge: challenges[0],
       linkKey: new URL(link.url).pathname.split('/').at(-1),
       adminToken: ADMIN_TOKEN,
-      firstToken: device.channels()[0]!.push!.token.toString('latin1'),
-      firstMagic: device.channels()[0]!.push!.magic,
+      firstToken: device.channels()[0].push!.token.toString('latin1'),
+      firstMagic: device.channels()[0].push!.magic,
     })
 
     const send = (keys: Record<string, never> | Parameters<typeof checkIn>[2]) => checkIn(world, device, keys)

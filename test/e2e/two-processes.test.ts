@@ -130,7 +130,7 @@ test('a push certificate that one server stored is used by the other', async () 
 
 test('a push that one server could not send is sent by another when that one is gone', async () => {
   const device = await enrolled()
-  const token = device.channels()[0]!.push!.token.toString('hex')
+  const token = device.channels()[0].push!.token.toString('hex')
   const answers = (status: number) =>
     one.apns.pushes.filter((push) => push.token === token && push.status === status).length
   const before = answers(200)

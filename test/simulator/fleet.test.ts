@@ -24,7 +24,7 @@ function fleetOf(size: number, options: Partial<FleetOptions> = {}): Fleet & { p
     ...options,
   })
   const push = (index: number) => {
-    const { token, magic } = fleet.devices[index]!.channels()[0]!.push!
+    const { token, magic } = fleet.devices[index]!.channels()[0].push!
     for (const listener of listeners) listener(token.toString('hex'), magic)
   }
   return { ...fleet, push }
