@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests of pure code, which need no database. */
-const pure = ['test/*.test.ts', 'test/{config,house,kernel,protocol,simulator}/**/*.test.ts']
+const pure = [
+  'test/*.test.ts',
+  'test/{config,house,kernel,protocol,simulator}/**/*.test.ts',
+  'test/features/rollout/*.property.test.ts',
+]
 
 export default defineConfig({
   test: {

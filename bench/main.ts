@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchAttacks } from './attack/index.ts'
+import { benchDelivery } from './delivery.ts'
 import { benchPaired } from './paired.ts'
 import { benchRatios } from './ratios.ts'
 
@@ -14,6 +15,9 @@ npm run bench -- paired <folder of another checkout> [--database embedded] [--ro
 
 npm run bench -- attack [--database embedded] [--seconds 20] [--only name]
   An honest device while strangers do their worst, one kind at a time; 10 minutes at most.
+
+npm run bench -- delivery
+  What groups deliver, on PostgreSQL: a change for 100,000 devices, regrouping, phones that get things; 10 minutes at most.
 `
 
 const { values, positionals } = parseArgs({
@@ -35,6 +39,7 @@ try {
   else if (what === 'paired' && argument !== undefined)
     await benchPaired({ other: path.resolve(argument), engine, rounds: Number(values.rounds), only, folder })
   else if (what === 'attack') await benchAttacks({ engine, seconds: Number(values.seconds), only, folder })
+  else if (what === 'delivery') await benchDelivery(folder)
   else if (what === undefined || what === 'postgres' || what === 'embedded')
     await benchRatios(folder, what, argument)
   else {

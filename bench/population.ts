@@ -4,6 +4,7 @@ import { signData } from '../src/protocol/cms/index.ts'
 import { writePlist } from '../src/protocol/plist/index.ts'
 import {
   createApnsCertificates,
+  type ApnsCertificates,
   createDevice,
   createDeviceHttp,
   createKeyPool,
@@ -51,8 +52,11 @@ function typeOf(body: object | string): string {
 }
 
 /** Gives a new server a push certificate and an enrollment link of very many uses. */
-export async function prepare(server: ServerProcess): Promise<{ linkPath: string; topic: string }> {
-  const certificates = await createApnsCertificates(new Date())
+export async function prepare(
+  server: ServerProcess,
+  given?: ApnsCertificates,
+): Promise<{ linkPath: string; topic: string }> {
+  const certificates = given ?? (await createApnsCertificates(new Date()))
   const topic = 'com.apple.mgmt.External.be9c0000-0000-4000-8000-000000000001'
   const push = await certificates.pushCertificate(topic)
   await api(server, 'PUT', '/push-certificates', push.certificate + push.key)

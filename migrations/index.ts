@@ -23,6 +23,18 @@ import * as serialNumbers from './0022_serial_numbers.ts'
 import * as boundedByDevice from './0024_bounded_by_device.ts'
 import * as acts from './0025_acts.ts'
 import * as subscriptions from './0026_subscriptions.ts'
+import * as answers from './0027_answers.ts'
+import * as groupsByRule from './0028_groups_by_rule.ts'
+import * as inventory from './0029_inventory.ts'
+import * as typedCommands from './0030_typed_commands.ts'
+import * as profilesAndSecrets from './0031_profiles_and_secrets.ts'
+import * as apps from './0032_apps.ts'
+import * as deliveries from './0033_deliveries.ts'
+import * as rollouts from './0034_rollouts.ts'
+import * as releases from './0035_releases.ts'
+import * as authenticatesAgain from './0036_authenticates_again.ts'
+import * as resumedRollouts from './0037_resumed_rollouts.ts'
+import * as unheardCommands from './0038_unheard_commands.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -50,4 +62,16 @@ export const migrations: Record<string, Migration> = {
   '0024_bounded_by_device': boundedByDevice,
   '0025_acts': acts,
   '0026_subscriptions': subscriptions,
+  '0027_answers': answers,
+  '0028_groups_by_rule': groupsByRule,
+  '0029_inventory': inventory,
+  '0030_typed_commands': typedCommands,
+  '0031_profiles_and_secrets': profilesAndSecrets,
+  '0032_apps': apps,
+  '0033_deliveries': deliveries,
+  '0034_rollouts': rollouts,
+  '0035_releases': releases,
+  '0036_authenticates_again': authenticatesAgain,
+  '0037_resumed_rollouts': resumedRollouts,
+  '0038_unheard_commands': unheardCommands,
 }

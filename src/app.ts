@@ -3,7 +3,7 @@ import type { Secrets } from './config/secrets.ts'
 import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
 import { adeApi, createAde } from './features/ade/index.ts'
 import { attemptsApi, createAttempts, createStrangers, explainReason } from './features/attempts/index.ts'
-import { commandsApi, createCommands, deviceCommandsApi } from './features/commands/index.ts'
+import { commandsApi, commandTypesApi, createCommands, deviceCommandsApi } from './features/commands/index.ts'
 import { createDeviceIdentity } from './features/device-identity/index.ts'
 import { createDevices, devicesApi } from './features/devices/index.ts'
 import {
@@ -11,14 +11,40 @@ import {
   enrollmentPoliciesApi,
   type EnrollmentPolicies,
 } from './features/enrollment-policies/index.ts'
-import { createEnrollment, enrollmentApi } from './features/enrollment/index.ts'
-import { createLinks, entryRoutes, linkRoutes, linksApi } from './features/entry/index.ts'
+import {
+  ACT_FACTS,
+  actsApi,
+  createEnrollment,
+  enrollmentApi,
+  NAMING_FACTS,
+} from './features/enrollment/index.ts'
+import { createLinks, entryRoutes, linkRoutes, linksApi, profileIdentifier } from './features/entry/index.ts'
 import { createEvents, createSubscriptions, eventsApi } from './features/events/index.ts'
-import { createGroups, groupsApi, type Groups } from './features/groups/index.ts'
+import { createGroups, GROUP_FACTS, groupsApi, type Groups } from './features/groups/index.ts'
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
+import { createInventory, INVENTORY_FACTS } from './features/inventory/index.ts'
 import { nanomdmApi } from './features/nanomdm/index.ts'
 import { apiTokensApi, createIdempotencyKeys, createOperators } from './features/operators/index.ts'
 import { createPush, pushCertificatesApi } from './features/push/index.ts'
+import {
+  appRoutes,
+  appsApi,
+  createApps,
+  createPackageFiles,
+  createPackages,
+  contentsApi,
+  createContents,
+  createDeliveries,
+  createPredictions,
+  createProfilesAndSecrets,
+  createRollouts,
+  DELIVERY_FACTS,
+  deliveriesApi,
+  predictionsApi,
+  rolloutsApi,
+  profilesApi,
+  secretsApi,
+} from './features/rollout/index.ts'
 import { createSetupRelease, RELEASE_FACTS } from './features/setup-release/index.ts'
 import { createSettings, openInstance, resealInstance, settingsApi } from './features/settings/index.ts'
 import { createSignin, signinApi, type Signin } from './features/signin/index.ts'
@@ -36,6 +62,7 @@ import { createSecretBox } from './kernel/secret-box.ts'
 import { createThreadPool } from './kernel/threads.ts'
 import { createMachineInfoTrust } from './protocol/ade/index.ts'
 import { createMessageReader, messageWorkerScript } from './protocol/mdm/index.ts'
+import { createIpaReader, ipaWorkerScript } from './protocol/ipa/index.ts'
 import { createReseal } from './reseal.ts'
 import { makePartitions } from './retention.ts'
 import { parseCertificate, readPem } from './protocol/x509/index.ts'
@@ -45,13 +72,14 @@ import { version } from './version.ts'
 const READER_THREADS = 1
 /** Megabytes for a reader thread: many times what the largest list of apps takes, and no more for what is made to grow. */
 const READER_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 }
+/** The same for the thread that reads packages: an Info.plist has some kilobytes, the list of an archive's files some megabytes. */
+const IPA_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 }
 /** Apple may take as long for a page of serial numbers as a sync has in all; such a page has some hundred kilobytes. */
 const ADE_TIMEOUT_MS = 10 * 60_000
 const ADE_MAX_BYTES = 32 * 1024 * 1024
 /** Phones whose certificates were found to be Apple's and are not looked into again. */
 const TRUSTED_PHONES = 10_000
 const userAgent = `Firstboot/${version}`
-
 /** A running server. */
 export interface App {
   /** Where it listens. */
@@ -123,6 +151,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const service = { url: config.apns.url, ...(config.apns.caPem !== null && { ca: config.apns.caPem }) }
   const push = createPush({ ...base, events, devices, box: secretBox, service })
   const commands = createCommands({ ...base, events, devices, push })
+  const inventory = createInventory({ ...base, events, settings, devices, push, commands, reader })
+  commands.answers.follow('inventory', inventory.takeIn)
   const identity = createDeviceIdentity({ ...base, events, attempts, strangers, deviceCa: secrets.deviceCa })
   const signin: Signin = createSignin({ ...base, events, users, userAgent })
   const groups: Groups = createGroups({ ...base, events, devices })
@@ -135,6 +165,29 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     clock,
   })
   const ade = createAde({ ...base, events, policies, devices, http: apple, service: { url: config.ade.url } })
+  const ipaThreads = createThreadPool({ script: ipaWorkerScript, size: 1, limits: IPA_LIMITS })
+  const apps = createApps({ ...base, events })
+  const packages = createPackages({
+    ...base,
+    apps,
+    files: createPackageFiles({ dataDir: config.dataDir, instanceId }),
+    ipa: createIpaReader(ipaThreads),
+    limit: async () => (await settings.get()).package_max_bytes,
+  })
+  const profilesAndSecrets = createProfilesAndSecrets({
+    ...base,
+    events,
+    settings,
+    identity,
+    enrollmentIdentifier: profileIdentifier(instanceId),
+  })
+  const { profiles, secrets: secretValues } = profilesAndSecrets
+  const contents = createContents({ ...base, events, groups })
+  const shelves = { contents, profiles, apps, secrets: secretValues }
+  const deliveries = createDeliveries({ ...base, ...shelves, events, commands, inventory, devices })
+  const predictions = createPredictions({ ...base, contents, groups, devices })
+  const rollouts = createRollouts({ ...base, events, groups, profiles, apps })
+  commands.answers.follow('delivery', deliveries.engine.answered)
   const links = createLinks({ ...base, events, users, groups })
   const parts = {
     ...base,
@@ -146,17 +199,31 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     devices,
     push,
     commands,
+    inventory,
     identity,
     links,
     signin,
     groups,
     policies,
     ade,
+    apps,
+    packages,
+    profiles: profilesAndSecrets.profiles,
+    contents,
+    deliveries,
+    predictions,
+    rollouts,
   }
   const enrollment = createEnrollment(parts)
   const subscriptions = createSubscriptions({ ...base, events })
-  const setupRelease = createSetupRelease(parts)
+  const setupRelease = createSetupRelease({ ...parts, contents: deliveries })
+  await subscriptions.subscribe('groups', GROUP_FACTS, groups.membership.follow)
+  await subscriptions.subscribe('deliveries', DELIVERY_FACTS, deliveries.engine.follow)
   await subscriptions.subscribe('enrollment.first_steps', ['device.enrolled'], enrollment.takeFirstSteps)
+  await subscriptions.subscribe('inventory', INVENTORY_FACTS, inventory.follow)
+  await subscriptions.subscribe('enrollment.names', NAMING_FACTS, enrollment.followNames)
+  await subscriptions.subscribe('enrollment.acts', ACT_FACTS, enrollment.followForActs)
+  commands.answers.follow('act', enrollment.takeInActs)
   await subscriptions.subscribe('setup_release', RELEASE_FACTS, setupRelease.follow)
   await subscriptions.subscribe(
     'ade.policies',
@@ -184,18 +251,27 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     idempotencyKeys,
     ready,
     scopes: {
-      device: [mdm.routes, identity.routes],
+      device: [mdm.routes, identity.routes, appRoutes(parts)],
       enroll: [linkRoutes({ ...parts, currentTopic }), entryRoutes({ ...parts, trust })],
       operator: [
         devicesApi(parts),
         enrollmentApi(parts),
+        actsApi(parts),
         commandsApi(parts),
+        commandTypesApi(),
         deviceCommandsApi(parts),
         linksApi(parts),
         attemptsApi(parts),
         adeApi(parts),
         enrollmentPoliciesApi(parts),
         groupsApi(parts),
+        appsApi(parts),
+        contentsApi(parts),
+        deliveriesApi(parts),
+        predictionsApi(parts),
+        rolloutsApi(parts),
+        profilesApi(profilesAndSecrets),
+        secretsApi(profilesAndSecrets),
         signinApi(parts),
         pushCertificatesApi(push),
         usersApi(parts),
@@ -223,7 +299,15 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   fillGauges({ ...parts, subscriptions })
   const addresses = await http.listen()
   const loops = startLoops({
-    jobs: jobs({ ...parts, subscriptions, enrollment, setupRelease, idempotencyKeys, operators, reseal }),
+    jobs: jobs({
+      ...parts,
+      subscriptions,
+      enrollment,
+      setupRelease,
+      idempotencyKeys,
+      operators,
+      reseal,
+    }),
     clock,
     log,
     metrics,
@@ -245,6 +329,9 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await loops.stop()
     await events.close()
     await subscriptions.close()
+    await commands.answers.close()
+    await deliveries.engine.close()
+    await groups.membership.close()
     await setupRelease.close()
     await ade.close()
     apple.close()
@@ -254,8 +341,10 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await strangers.flush()
     await devices.flush()
     await operators.flushLastUsed()
+    await profilesAndSecrets.close()
     await identity.close()
     await threads.close()
+    await ipaThreads.close()
     await db.close()
   }
 

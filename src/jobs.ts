@@ -7,8 +7,11 @@ import type { Devices } from './features/devices/index.ts'
 import type { EnrollmentPolicies } from './features/enrollment-policies/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
 import type { Events, Subscriptions } from './features/events/index.ts'
+import type { Groups } from './features/groups/index.ts'
 import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
+import type { Inventory } from './features/inventory/index.ts'
 import type { Push } from './features/push/index.ts'
+import type { Deliveries, Packages, Rollouts } from './features/rollout/index.ts'
 import type { SetupRelease } from './features/setup-release/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import type { Signin } from './features/signin/index.ts'
@@ -34,10 +37,15 @@ interface JobDeps {
   commands: Commands
   identity: DeviceIdentity
   enrollment: Enrollment
+  inventory: Inventory
   setupRelease: SetupRelease
+  deliveries: Deliveries
+  rollouts: Rollouts
   devices: Devices
   policies: EnrollmentPolicies
+  groups: Groups
   ade: Ade
+  packages: Packages
   signin: Signin
   idempotencyKeys: IdempotencyKeys
   reseal: Reseal
@@ -50,12 +58,17 @@ export function jobs(deps: JobDeps): Job[] {
   return [
     { name: 'publish_events', every: 500, run: events.publish },
     { name: 'follow_events', every: 500, run: subscriptions.run },
+    { name: 'take_in_answers', every: SECOND, run: commands.answers.run },
+    { name: 'put_devices_into_groups', every: SECOND, run: deps.groups.membership.run },
     { name: 'send_pushes', every: SECOND, run: push.run },
     { name: 'sync_with_apple', every: 2 * SECOND, run: ade.runSyncs },
     { name: 'reconcile_with_apple', every: 2 * SECOND, run: ade.reconcile },
+    { name: 'deliver', every: SECOND, run: deps.deliveries.engine.run },
+    { name: 'judge_rollouts', every: 5 * SECOND, run: deps.rollouts.run },
     { name: 'release_from_setup', every: 5 * SECOND, run: deps.setupRelease.run },
     { name: 'judge_assignments', every: 2 * SECOND, run: enrollment.judgeAssignments },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
+    { name: 'ask_for_inventory', every: 30 * SECOND, run: deps.inventory.askDue },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
     { name: 'reseal', every: 10 * SECOND, run: deps.reseal.run },
     { name: 'seal_commands', every: HOUR, run: async () => void (await commands.sealPlain()) },
@@ -68,6 +81,7 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'warn_of_server_tokens', every: HOUR, run: ade.sweepExpiry },
     { name: 'delete_old_challenges', every: HOUR, run: identity.deleteOldChallenges },
     { name: 'delete_idempotency_keys', every: HOUR, run: deps.idempotencyKeys.expire },
+    { name: 'sweep_packages', every: HOUR, run: deps.packages.sweep },
     { name: 'retention', every: HOUR, run: () => deleteOld(deps) },
     { name: 'partitions', every: 6 * HOUR, run: () => makePartitions(db, deps.clock) },
     { name: 'refresh_statistics', every: 2 * SECOND, run: () => refreshStatistics(db) },

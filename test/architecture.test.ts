@@ -34,8 +34,8 @@ const DB = /^src\/db\//
 const KERNEL = /^src\/kernel\//
 
 /**
- * Which files of the product may name a library. One that is not here may not be used before it is decided where; pkijs,
- * asn1js and plist are none of these, but what the codecs are compared with in tests.
+ * Which files of the product may name a library. One that is not here may not be used before it is decided where;
+ * asn1js is none of these, but what codecs are compared with in tests.
  */
 const CONFINED: Record<string, RegExp> = {
   fastify: HTTP,
@@ -48,6 +48,9 @@ const CONFINED: Record<string, RegExp> = {
   pg: DB,
   '@electric-sql/pglite': DB,
   'node-forge': PROTOCOL,
+  pkijs: PROTOCOL,
+  plist: PROTOCOL,
+  yauzl: PROTOCOL,
   'http2-wrapper': /^src\/protocol\/apns\//,
   'openid-client': /^src\/features\/signin\//,
   pino: KERNEL,

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+import { writeFile } from 'node:fs/promises'
 import { isRecord } from '../kernel/records.ts'
 import type { CommonOptions } from './arguments.ts'
 import type { ApiCall, ApiClient } from './client.ts'
@@ -33,6 +35,7 @@ export async function runApiVerb(
     common.waitMs === undefined
       ? { answer: first, ok: true }
       : await waitFor(verb, { input, answer: first }, { api, forMs: common.waitMs, signal: deps.signal() })
+  if (Buffer.isBuffer(answer)) return { text: await keep(answer, common.to, verb), ok }
   return { text: render(verb, answer, common, deps.columns), ok: ok && !partial }
 }
 
@@ -53,16 +56,33 @@ async function buildCall(verb: Verb, input: Input): Promise<ApiCall> {
     path,
     query: input.query,
     body: body ?? (needsBody ? {} : undefined),
+    isFile: verb.isFile ?? false,
   }
   return verb.prepare === undefined ? call : verb.prepare(call, input, verb)
 }
 
+/** A file that was answered goes to where it is wanted, or, if it is text, is printed. */
+async function keep(bytes: Buffer, to: string | undefined, verb: Verb): Promise<string> {
+  if (to === undefined) {
+    if (!isUtf8(bytes)) throw new UsageError('what came is no text: say --to FILE', verb)
+    return visibleLines(bytes.toString())
+  }
+  try {
+    await writeFile(to, bytes)
+  } catch (error) {
+    throw new UsageError(`--to: ${error instanceof Error ? error.message : String(error)}`, verb)
+  }
+  return `${bytes.length} bytes are in ${to}.\n`
+}
+
 /** Follows the cursor to the end. A list with `after` gives a cursor at its end too. */
-async function readAll(call: ApiCall, parameter: 'cursor' | 'after', api: ApiClient): Promise<Page> {
+async function readAll(call: ApiCall, parameter: 'cursor' | 'after', api: ApiClient): Promise<unknown> {
   const items: unknown[] = []
   const query: Record<string, string> = { limit: LARGEST_PAGE, ...call.query }
   for (;;) {
-    const page = (await api({ ...call, query })) as Page
+    const page = await api({ ...call, query })
+    // A status lists devices only when it is asked for those in one state.
+    if (!isPage(page)) return page
     // One by one: a spread of some ten thousand would overflow the stack.
     for (const item of page.items) items.push(item)
     if (page.next_cursor === null || page.items.length === 0) return { items, next_cursor: page.next_cursor }
@@ -80,10 +100,15 @@ function render(
     return answer === undefined ? '' : `${visibleLines(JSON.stringify(answer, null, 2))}\n`
   if (answer === undefined || (verb.done !== undefined && !isPage(answer))) return `${verb.done ?? 'Done.'}\n`
   if (typeof answer === 'string') return visibleLines(answer.endsWith('\n') ? answer : `${answer}\n`)
-  if (!isPage(answer)) return formatRecord(answer as Record<string, unknown>, columns)
+  if (!isPage(answer) || verb.isRecord === true)
+    return formatRecord(answer as Record<string, unknown>, columns)
   const table = formatTable(answer.items, verb.columns, columns)
-  const more = verb.call?.paged === 'cursor' && answer.next_cursor !== null && !all
+  const more = verb.call?.paged === 'cursor' && isString(answer.next_cursor) && !all
   return more ? `${table}There are more: use --all.\n` : table
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 function isPage(value: unknown): value is Page {

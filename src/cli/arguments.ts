@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { openAsBlob } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { parseRecord } from '../kernel/records.ts'
 import { suggestion } from './suggest.ts'
@@ -59,6 +61,7 @@ function parse(verb: Verb, args: readonly string[]): { values: Given; positional
     'token-file': text,
     ...(verb.call?.paged === undefined ? {} : { all: flag }),
     ...(verb.progress === undefined ? {} : { wait: text }),
+    ...(verb.isFile === true ? { to: text } : {}),
   }
   const given = verb.progress === undefined ? [...args] : withSpan(args)
   try {
@@ -98,6 +101,8 @@ function readCommon(values: Given, verb: Verb) {
     /** How long to wait for what was started, in milliseconds; undefined = not at all. */
     waitMs: readWait(text('wait'), verb),
     output,
+    /** Where an answer that is a file is kept; undefined = it is printed. */
+    to: text('to'),
     url: text('url'),
     token: text('token'),
     tokenFile: text('token-file'),
@@ -158,6 +163,11 @@ async function convert(
       return time(given, now, -1) ?? fail(wrong('a time (2026-05-01T08:00:00Z, or 90m, 12h, 7d ago)'))
     case 'json':
       return parseRecord(given) ?? fail(wrong('a JSON object'))
+    case 'document': {
+      if (given.trimStart().startsWith('{')) return parseRecord(given) ?? fail(wrong('a JSON object'))
+      const content = (await readInputFile(given, name, verb)).toString()
+      return parseRecord(content) ?? fail(new UsageError(`--${name}: ${given} holds no JSON object`, verb))
+    }
     case 'base64_file':
       return (await readInputFile(given, name, verb)).toString('base64')
     case 'text_file':
@@ -168,14 +178,27 @@ async function convert(
   }
 }
 
-/** The content of a file that an option or argument names; a UsageError when it cannot be read. */
+/** The content of a file that an option or argument names (`-`: what comes in); a UsageError when it cannot be read. */
 export async function readInputFile(path: string, name: string, verb?: Verb): Promise<Buffer> {
   try {
-    return await readFile(path)
+    return path === '-' ? await buffer(process.stdin) : await readFile(path)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`${name}: ${reason}`, verb)
+    throw unreadable(error, name, verb)
   }
+}
+
+/** A file that is read while it is sent; a UsageError when it is none. */
+export async function openInputFile(path: string, name: string, verb?: Verb): Promise<Blob> {
+  try {
+    if (!(await stat(path)).isFile()) throw new Error(`${path} is no file`)
+    return await openAsBlob(path)
+  } catch (error) {
+    throw unreadable(error, name, verb)
+  }
+}
+
+function unreadable(error: unknown, name: string, verb: Verb | undefined): UsageError {
+  return new UsageError(`${name}: ${error instanceof Error ? error.message : String(error)}`, verb)
 }
 
 function integer(text: string): number | undefined {

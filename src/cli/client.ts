@@ -7,8 +7,11 @@ export interface ApiCall {
   /** Below `/api/v1`. */
   path: string
   query: Record<string, string>
+  /** Sent as JSON; bytes and files as they are, files piece by piece. */
   body?: unknown
   contentType?: string
+  /** The answer is a file: it is given as bytes. */
+  isFile?: boolean
 }
 
 /** A problem document of the server, or what stands in for it. */
@@ -18,7 +21,12 @@ export interface Problem {
   detail?: string
   code?: string
   request_id?: string
-  errors?: readonly { path: string; message: string }[]
+  /** What is wrong with fields, or at places of the body (RFC 6901). */
+  errors?: readonly ({ path: string; message: string } | { pointer: string; detail: string })[]
+  /** What names a thing that is in use. */
+  used_by?: readonly { kind: string; id: string; name: string }[]
+  /** The devices that a command does not suit. */
+  devices?: readonly { device_id: string; reasons: readonly string[]; details?: readonly string[] }[]
 }
 
 /** The server refused. */
@@ -58,16 +66,18 @@ export function createApiClient(options: { url: string; token: string; fetch?: t
     }
     if (body !== undefined) headers['content-type'] = contentType
     if (method === 'POST') headers['idempotency-key'] = randomUUID()
-    const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body)
+    const isRaw = body === undefined || body instanceof Uint8Array || body instanceof Blob
+    const payload = isRaw ? body : JSON.stringify(body)
     let response: Response
-    let text: string
+    let bytes: Buffer
     try {
       response = await send(target, { method, headers, ...(payload === undefined ? {} : { body: payload }) })
-      text = await response.text()
+      bytes = Buffer.from(await response.arrayBuffer())
     } catch (error) {
       throw new Unreachable(`${base} cannot be reached: ${reasonOf(error)}`, { cause: error })
     }
-    const value = parse(text)
+    if (response.ok && call.isFile === true) return bytes
+    const value = parse(new TextDecoder().decode(bytes))
     if (!response.ok) throw new ApiProblem(toProblem(response, value))
     return value
   }

@@ -13,6 +13,7 @@ const VALUES: Partial<Record<VerbOption['kind'], string>> = {
   past_time: 'TIME',
   text_file: 'FILE',
   base64_file: 'FILE',
+  document: 'JSON|FILE',
 }
 const VERSION = ['--version', 'show the version'] as const
 
@@ -39,6 +40,8 @@ export function helpOf(verb: Verb): string {
   const positionals = (verb.arguments ?? []).map(({ name, summary }) => [`<${name}>`, summary] as const)
   const program = verb.words[0] === 'serve' || verb.words[0] === 'migrate'
   const paging = verb.call?.paged === undefined ? [] : [['--all', 'every page, not only the first'] as const]
+  const keeping =
+    verb.isFile === true ? [['--to FILE', 'keep it there, instead of printing it'] as const] : []
   const waiting =
     verb.progress === undefined
       ? []
@@ -50,7 +53,7 @@ export function helpOf(verb: Verb): string {
     ...(positionals.length > 0 ? ['', 'Arguments:', ...aligned(positionals)] : []),
     '',
     'Options:',
-    ...aligned([...options, ...paging, ...waiting, ...(program ? [] : COMMON), HELP]),
+    ...aligned([...options, ...paging, ...keeping, ...waiting, ...(program ? [] : COMMON), HELP]),
     '',
   ].join('\n')
 }

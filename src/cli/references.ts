@@ -41,6 +41,9 @@ const LISTINGS: Readonly<Record<Thing, Listing>> = {
   'API token': { path: '/api-tokens', id: 'id', names: ['name'], searched: false },
   'sign-in source': { path: '/sign-in-sources', id: 'id', names: ['name'], searched: false },
   topic: { path: '/push-certificates', id: 'topic', names: [], searched: false },
+  profile: { path: '/profiles', id: 'id', names: ['name', 'identifier'], searched: false },
+  app: { path: '/apps', id: 'id', names: ['name', 'identifier'], searched: false },
+  rollout: { path: '/rollouts', id: 'id', names: [], searched: false },
 }
 
 /** UUIDs and the UDIDs of Apple's devices, with the user of a channel: nobody types part of a name that looks so. */

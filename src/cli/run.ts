@@ -2,10 +2,11 @@ import { isStartedByNpm, readEnv, type Env } from '../config/env.ts'
 import { whenParentEnds } from '../kernel/parent.ts'
 import { runApiVerb } from './api-verb.ts'
 import { readArguments, type CommonOptions } from './arguments.ts'
-import { ApiProblem, Unreachable, type Problem } from './client.ts'
+import { ApiProblem, Unreachable } from './client.ts'
 import { connect } from './connection.ts'
 import { follow } from './follow.ts'
 import { helpOf, overview } from './help.ts'
+import { formatProblem } from './problem.ts'
 import type { SimulateDeps } from './simulate.ts'
 import { formatStatus, readStatus } from './status.ts'
 import { suggestion } from './suggest.ts'
@@ -163,28 +164,4 @@ function showOverview(argv: readonly string[], deps: CliDeps): number {
   const next = group.flatMap((verb) => verb.words[1] ?? [])
   const meant = second === undefined ? '' : suggestion(second, next)
   throw new UsageError(`${first} needs one of: ${next.join(', ')}${meant}`)
-}
-
-/** A refusal in the words of the command line: options and arguments, where the API names fields. */
-function formatProblem(problem: Problem, verb: Verb | undefined): string {
-  const { status, title, detail, code, errors = [], request_id: requestId } = problem
-  const named = errors.map(({ path, message }) => ({ name: nameOf(path, verb), path, message }))
-  const isNamed = named.length > 0 && named.every(({ name }) => name !== undefined)
-  const lines = [
-    `${isNamed ? title : (detail ?? title)} (${[code, status].filter((part) => part !== undefined).join(', ')})`,
-    ...named.map(({ name, path, message }) => `  ${name ?? path}: ${message}`),
-    ...(requestId === undefined ? [] : [`request ${requestId}`]),
-  ]
-  return `${lines.join('\n')}\n`
-}
-
-/** What the command line calls a field; undefined where it has no name of its own for it. */
-function nameOf(path: string, verb: Verb | undefined): string | undefined {
-  const [field] = path.replace(/^\//, '').split(/[./]/, 1)
-  const option = Object.entries(verb?.options ?? {}).find(
-    ([name, { field: own }]) => (own ?? name.replaceAll('-', '_')) === field,
-  )
-  if (option !== undefined) return `--${option[0]}`
-  const argument = verb?.arguments?.find(({ name, field: own }) => (own ?? name) === field)
-  return argument === undefined ? undefined : `<${argument.name}>`
 }

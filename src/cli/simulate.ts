@@ -90,7 +90,12 @@ export async function simulate(deps: SimulateDeps): Promise<number> {
       concurrency: options.concurrency,
       asleep: options.asleep,
       source: (index) => ({ url: links[index % links.length] ?? '' }),
-      device: () => ({ appCount: options.apps, mood: { notNow: options.notNow, fail: options.fail } }),
+      device: () => ({
+        appCount: options.apps,
+        // Who holds them says yes, and a package is not fetched once more for each of them.
+        apps: { prompts: 'accept', download: 'head' },
+        mood: { notNow: options.notNow, fail: options.fail },
+      }),
     })
     await run(fleet, deps)
     const { text, ok } = summarize(fleet, breaches())

@@ -76,8 +76,12 @@ function formatMember(
   return `${indent}${key.padEnd(width)}${GAP}${plain(value)}`.trimEnd() + '\n'
 }
 
+/** What is at a path of members; of a list what is in each of its items. */
 function valueAt(row: unknown, member: string): unknown {
-  return member.split('.').reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), row)
+  return member.split('.').reduce<unknown>((value, key) => {
+    if (Array.isArray(value)) return value.map((each) => (isRecord(each) ? each[key] : undefined)).join(', ')
+    return isRecord(value) ? value[key] : undefined
+  }, row)
 }
 
 function plain(value: unknown): string {

@@ -18,6 +18,8 @@ type OptionKind =
   /** The same, a span being before now. */
   | 'past_time'
   | 'json'
+  /** A JSON object, or a file that holds one. */
+  | 'document'
   /** A file whose content is sent as base64. */
   | 'base64_file'
   /** A file that holds one line of text, such as a password. */
@@ -37,6 +39,9 @@ export type Thing =
   | 'API token'
   | 'sign-in source'
   | 'topic'
+  | 'profile'
+  | 'app'
+  | 'rollout'
 
 /** An option of a verb. */
 export interface VerbOption {
@@ -123,6 +128,10 @@ export interface Verb {
   columns?: Columns
   /** Printed when there is no answer to show. */
   done?: string
+  /** The answer is one thing, although it has `items`. */
+  isRecord?: boolean
+  /** The answer is a file; `--to FILE` says where it is kept. */
+  isFile?: boolean
   /** Changes the call where data alone does not say it. */
   prepare?: (call: ApiCall, input: Input, verb: Verb) => Promise<ApiCall>
   /** Whether part of what was asked for was refused, although the call as a whole was not. */

@@ -66,10 +66,16 @@ export type Db = {
 
 /**
  * Opens PostgreSQL at `url` or, without one, the embedded database in `dataDir` (made at the first start; AppError
- * `conflict` when another process uses it). PostgreSQL need not be there yet: `ping` tells.
+ * `conflict` when another process uses it). PostgreSQL need not be there yet: `ping` tells. An embedded one that is not `durable`
+ * outlives its process, not a power cut: that is for tests.
  */
-export async function openDatabase(options: { url?: string; dataDir: string; log: Log }): Promise<Db> {
-  const { url, log } = options
+export async function openDatabase(options: {
+  url?: string
+  dataDir: string
+  durable?: boolean
+  log: Log
+}): Promise<Db> {
+  const { url, log, durable = true } = options
   if (url !== undefined) {
     const configs = postgres(url)
     const general = createPool(configs.general, log)
@@ -82,7 +88,8 @@ export async function openDatabase(options: { url?: string; dataDir: string; log
     return assemble('postgres', { general, prepared, outage }, log, () => endWatches.forEach((end) => end()))
   }
 
-  const embedded = await openEmbedded(options.dataDir, BY_INDEX, () =>
+  const settings = durable ? BY_INDEX : [...BY_INDEX, 'fsync=off']
+  const embedded = await openEmbedded(options.dataDir, settings, () =>
     log.info(
       { event: 'database.creating' },
       'making the embedded database, which takes some seconds at the first start',

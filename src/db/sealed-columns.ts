@@ -19,7 +19,11 @@ export const SEALED_FOR = {
   unlockToken: (enrollmentId: string) => `enrollments.unlock_token:${enrollmentId}`,
   bootstrapToken: (enrollmentId: string) => `enrollments.bootstrap_token:${enrollmentId}`,
   checkinMessage: (enrollmentId: string) => `checkin_messages.raw:${enrollmentId}`,
+  deviceCode: (enrollmentId: string, kind: string) => `device_codes.code:${enrollmentId}:${kind}`,
+  contentsCommand: (id: string) => `group_contents.command:${id}`,
   commandBody: (uuid: string) => `commands.body:${uuid}`,
+  secret: (name: string) => `secrets.value:${name}`,
+  profileContent: (id: string, revision: number) => `profile_revisions.content:${id}:${revision}`,
 } as const
 
 /** Every column of sealed secrets. */
@@ -39,6 +43,12 @@ const SEALED_COLUMNS: readonly SealedColumn[] = [
   of('checkin_messages', 'raw', ['enrollment_id', 'received_at'], SEALED_FOR.checkinMessage, {
     from: ['enrollment_id'],
   }),
+  of('secrets', 'value', ['name'], SEALED_FOR.secret),
+  of('profile_revisions', 'content', ['profile_id', 'revision'], SEALED_FOR.profileContent),
+  of('device_codes', 'code', ['enrollment_id', 'kind', 'command_uuid'], SEALED_FOR.deviceCode, {
+    from: ['enrollment_id', 'kind'],
+  }),
+  of('group_contents', 'command', ['id'], SEALED_FOR.contentsCommand),
   // Those that a statement of ours writes hold no secret, and are as they are sent.
   of('commands', 'body', ['uuid'], SEALED_FOR.commandBody, { only: sql`get_byte(body, 0) = 1` }),
 ]

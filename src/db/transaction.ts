@@ -9,8 +9,10 @@ const MAX_TRANSACTION_TRIES = 5
 const LONGEST_RETRY_PAUSE_MS = 20
 
 type Effect = () => void
+type LastWork = () => Promise<void>
 
 const effects = new WeakMap<Tx, Effect[]>()
+const lastWork = new WeakMap<Tx, LastWork[]>()
 
 /**
  * Registers what is to happen once the transaction has committed (a wake-up, a count, a log line); after a rollback it
@@ -21,6 +23,14 @@ export function afterCommit(trx: Tx, effect: Effect): void {
   if (registered === undefined)
     throw new Error('afterCommit takes the transaction that Db.transaction() gave.')
   registered.push(effect)
+}
+
+/** Registers what a transaction does at its end, when all else is done. Throws as `afterCommit` does. */
+export function beforeCommit(trx: Tx, work: LastWork): void {
+  const registered = lastWork.get(trx)
+  if (registered === undefined)
+    throw new Error('beforeCommit takes the transaction that Db.transaction() gave.')
+  registered.push(work)
 }
 
 /**
@@ -55,9 +65,13 @@ async function runOnce<T>(
   work: (trx: Tx) => Promise<T>,
 ): Promise<{ result: T; registered: Effect[] }> {
   const registered: Effect[] = []
-  const result = await kysely.transaction().execute((trx) => {
+  const result = await kysely.transaction().execute(async (trx) => {
+    const last: LastWork[] = []
     effects.set(trx, registered)
-    return work(trx)
+    lastWork.set(trx, last)
+    const done = await work(trx)
+    for (const each of last) await each()
+    return done
   })
   return { result, registered }
 }

@@ -24,6 +24,10 @@ export function takeJson(app: FastifyInstance): void {
       }
     },
   )
+  app.addContentTypeParser('*', (request, _payload, done) => {
+    if (request.headers['content-length'] === '0') done(null, undefined)
+    else done(new AppError('unsupported_media_type'))
+  })
 }
 
 /** Takes bodies of any type as they are. */

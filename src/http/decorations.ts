@@ -27,6 +27,8 @@ declare module 'fastify' {
   }
 
   interface FastifyRequest {
+    /** Leaves the body of this request, whose sender is known, all the time that it takes. */
+    allowLongBody: () => void
     /** Who calls an operator route. */
     operator: Operator
     /** What an operator asks for with the request: the change that it makes, of the versions that If-Match names. */

@@ -42,6 +42,7 @@ function invalid(violations: readonly Violation[], context: string | undefined):
   const fields = violations.map(({ instancePath, message }) => ({
     path: pathOf(instancePath),
     message: message ?? 'is not valid',
+    pointer: context === 'body' ? instancePath : null,
   }))
   const [first] = fields
   const part =

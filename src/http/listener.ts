@@ -11,6 +11,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { AppError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
+import { boundBodies } from './body-deadlines.ts'
 import { toAppError } from './errors.ts'
 import { sendProblem } from './problem.ts'
 import type { TrustsPeer } from './proxies.ts'
@@ -20,7 +21,7 @@ import type { createRequestIds } from './request-ids.ts'
 export type Timeouts = {
   /** For all headers of a request. */
   headers: number
-  /** For a whole request, its body included. */
+  /** For a whole request, its body included, unless its route allows it more. */
   request: number
   /** An idle connection; longer than the 60 s of common load balancers, so that they close first. */
   keepAlive: number
@@ -66,7 +67,7 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
   const server = {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: timeouts.headers,
-    requestTimeout: timeouts.request,
+    requestTimeout: 0,
     connectionsCheckingInterval: timeouts.check,
   }
   const settings: FastifyServerOptions = {
@@ -75,7 +76,7 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
     requestIdHeader: false,
     trustProxy: (address: string) => trusts(address),
     keepAliveTimeout: timeouts.keepAlive,
-    requestTimeout: timeouts.request,
+    requestTimeout: 0,
     connectionTimeout: timeouts.silence,
     return503OnClosing: false,
     // Addresses that somebody put together have a slash too many now and then.
@@ -93,6 +94,11 @@ export function createListener(options: ListenerOptions, tls: ServerOptions | nu
       : (fastify({ ...(settings as object), https: { ...server, ...tls } }) as unknown as FastifyInstance)
   app.removeAllContentTypeParsers()
   app.decorateRequest('refusal', null)
+  boundBodies(app, {
+    ms: timeouts.request,
+    checkMs: timeouts.check,
+    onLate: (socket) => refuseConnection(log, tooSlow(), socket),
+  })
   app.addHook('onRequest', (request, _reply, done) => {
     const params = Object.values(request.params as Record<string, string>)
     const isLong = params.some(({ length }) => length > MAX_PARAM_LENGTH)
@@ -155,6 +161,15 @@ function refuseConnection(log: Log, error: ConnectionError, socket: Socket): voi
   )
   if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
   socket.destroySoon()
+}
+
+/** As Node tells of a request that took too long. */
+function tooSlow(): ConnectionError {
+  return Object.assign(new Error('Request timeout'), {
+    code: 'ERR_HTTP_REQUEST_TIMEOUT',
+    bytesParsed: 0,
+    rawPacket: { type: 'Buffer', data: [] },
+  })
 }
 
 /** Nothing can be sent before its end, so a polite good-bye would wait for ever. */

@@ -1,4 +1,5 @@
 import type { FastifySchemaCompiler } from 'fastify'
+import { Readable } from 'node:stream'
 import { type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -25,8 +26,8 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   const compiled = Compile(schema)
   const isText = httpPart === 'querystring' || httpPart === 'params'
   return (given: unknown) => {
-    // Bytes are for the route itself to judge; taking defaults would copy them into something else.
-    if (Buffer.isBuffer(given)) return { value: given }
+    // Bytes, and those still to come, are for the route itself to judge; taking defaults would copy them into something else.
+    if (Buffer.isBuffer(given) || given instanceof Readable) return { value: given }
     const value = complete(schema, given, isText)
     if (compiled.Check(value)) return { value }
     return { error: tidy(compiled.Errors(value)) as never }

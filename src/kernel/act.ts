@@ -6,7 +6,8 @@ export interface Actor {
 }
 
 /** By what way an act came. */
-type Via = 'api' | 'nanomdm' | 'cli' | 'page' | 'device' | 'job'
+const VIAS = ['api', 'nanomdm', 'cli', 'page', 'device', 'job'] as const
+type Via = (typeof VIAS)[number]
 
 /** A change that somebody asks for: who, by what way, in which request, and of which version of the thing. */
 export interface Act {
@@ -37,4 +38,9 @@ export function actOfServer(via: 'page' | 'device' | 'job' = 'job', request_id?:
     ...(request_id !== undefined && { request_id }),
     checkVersion: ANY_VERSION,
   }
+}
+
+/** The act of whoever is told to have made a change, for what follows from it later. */
+export function actAsTold({ by, via }: { by: Actor | null; via: string | null }): Act {
+  return { by, via: VIAS.find((each) => each === via) ?? 'job', makers: [], checkVersion: ANY_VERSION }
 }

@@ -14,6 +14,17 @@ const ERRORS = {
   scep_invalid: [400, 'The SCEP message is not valid.', 'info'],
   message_invalid: [400, 'The device message is not valid.', 'info'],
   command_invalid: [422, 'This is not a command that can be sent.', 'info'],
+  profile_invalid: [422, 'This is not a configuration profile that can be sent.', 'info'],
+  profile_encrypted: [422, 'The profile is encrypted.', 'info'],
+  profile_breaks_management: [
+    422,
+    'The profile would replace the management or the identity of its devices.',
+    'info',
+  ],
+  scope_changed: [422, 'The scope of the profile is another one than before.', 'info'],
+  command_unsuited: [422, 'The command does not suit the device.', 'info'],
+  not_in_lost_mode: [409, 'The device is not in lost mode.', 'info'],
+  unlock_token_missing: [409, 'The device has given no token that clears its passcode.', 'info'],
   push_certificate_invalid: [422, 'This is not a usable push certificate.', 'info'],
   push_certificate_expired: [422, 'The push certificate has expired.', 'info'],
   push_certificate_key_missing: [
@@ -35,6 +46,10 @@ const ERRORS = {
   token_of_another_server: [409, "The token is of another of Apple's servers than the one before.", 'info'],
   token_of_another_apple_id: [409, 'The token was made with another Apple ID than the one before.', 'info'],
   policy_not_for_ade: [422, 'The enrollment policy is not for automated enrollment (ade.enabled).', 'info'],
+  identifier_changed: [422, 'It has another identifier than the one before.', 'info'],
+  package_invalid: [422, 'This is not an app package (IPA) that can be hosted.', 'info'],
+  contents_invalid: [422, 'The group cannot deliver that.', 'info'],
+  rollout_running: [409, 'A rollout of this thing is open already.', 'info'],
   sync_running: [409, 'A sync of this server is running already.', 'info'],
   ade_failed: [502, 'Apple has not done what it was asked.', 'warn'],
   upstream_refused: [422, 'That address may not be called: https is needed, except on loopback.', 'info'],
@@ -44,6 +59,9 @@ const ERRORS = {
   not_found: [404, 'There is no such thing.', 'info'],
   method_not_allowed: [405, 'This address does not take that method.', 'info'],
   conflict: [409, 'That does not fit the present state.', 'info'],
+  in_use: [409, 'Something else names this.', 'info'],
+  template_invalid: [422, 'The text has a variable that it cannot have.', 'info'],
+  rule_invalid: [422, 'This is not a rule that a group can have.', 'info'],
   idempotency_key_in_use: [409, 'A request with this Idempotency-Key is still running.', 'info'],
   idempotency_key_reused: [422, 'This Idempotency-Key was used for another request.', 'info'],
   precondition_failed: [412, 'The resource was changed in the meantime.', 'info'],
@@ -73,22 +91,66 @@ export function describeError(code: ErrorCode): {
   return { status, text, level }
 }
 
+/** What is wrong at one place of a JSON body: an RFC 6901 pointer to it, and a sentence. */
+export interface Fault {
+  pointer: string
+  detail: string
+}
+
+/** What names a thing, and so keeps it from being deleted. */
+export interface UsedBy {
+  kind: string
+  id: string
+  name: string
+}
+
+/** A device for which a command is not, why, and the same in sentences. */
+interface UnsuitedDevice {
+  device_id: string
+  reasons: readonly string[]
+  details: readonly string[]
+}
+
+/** A bad part of a request. */
+interface BadField {
+  /** Its parts separated by dots. */
+  path: string
+  message: string
+  /** The place in the body (RFC 6901) where `path` does not tell it; null: it is not in the body. */
+  pointer?: string | null
+}
+
+/** What else is said of an error. */
+interface Details {
+  cause?: unknown
+  /** Each bad part of a request. */
+  fields?: readonly BadField[]
+  /** Each bad place of a body whose form is too rich for `fields`. */
+  faults?: readonly Fault[]
+  /** With `in_use`: by what. */
+  usedBy?: readonly UsedBy[]
+  /** With `command_unsuited`: which devices, and why. */
+  unsuited?: readonly UnsuitedDevice[]
+}
+
 /**
  * An error that is understood. `message` says in one sentence what is wrong; it may be shown to operators when the
- * status is below 500, and never holds a secret. `fields` names each bad part of a request body.
+ * status is below 500, and never holds a secret.
  */
 export class AppError extends Error {
   readonly code: ErrorCode
-  readonly fields: readonly { path: string; message: string }[]
+  readonly fields: NonNullable<Details['fields']>
+  readonly faults: readonly Fault[]
+  readonly usedBy: readonly UsedBy[]
+  readonly unsuited: readonly UnsuitedDevice[]
 
-  constructor(
-    code: ErrorCode,
-    message?: string,
-    options: { cause?: unknown; fields?: readonly { path: string; message: string }[] } = {},
-  ) {
-    super(message ?? describeError(code).text, options.cause === undefined ? {} : { cause: options.cause })
+  constructor(code: ErrorCode, message?: string, details: Details = {}) {
+    super(message ?? describeError(code).text, details.cause === undefined ? {} : { cause: details.cause })
     this.name = 'AppError'
     this.code = code
-    this.fields = options.fields ?? []
+    this.fields = details.fields ?? []
+    this.faults = details.faults ?? []
+    this.usedBy = details.usedBy ?? []
+    this.unsuited = details.unsuited ?? []
   }
 }

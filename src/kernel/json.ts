@@ -5,6 +5,11 @@ const MAX_JSON_DEPTH = 64
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
+/** A place in a JSON document (RFC 6901). */
+export function jsonPointer(path: readonly (string | number)[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
@@ -85,8 +90,8 @@ function faultOfText(text: string): Fault | undefined {
 }
 
 function refuse({ code, what, path }: Fault): never {
-  const clean = path.map((name) => name.replaceAll('\0', '\uFFFD').toWellFormed()).join('.')
+  const clean = path.map((name) => name.replaceAll('\0', '\uFFFD').toWellFormed())
   throw new AppError(code, `The body has ${what} in it.`, {
-    fields: [{ path: clean, message: `has ${what} in it` }],
+    fields: [{ path: clean.join('.'), message: `has ${what} in it`, pointer: jsonPointer(clean) }],
   })
 }

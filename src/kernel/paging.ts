@@ -65,8 +65,8 @@ export function decodeCursor<const S extends readonly Part[]>(
   return values as { [I in keyof S]: ValueOf<S[I]> }
 }
 
-/** Of a sort key: a text, a number, or a time, which stands in the cursor as RFC 3339 text. */
-type Part = 'string' | 'number' | 'time'
+/** Of a sort key: a text, a number, how many items come before (`offset`), or a time, which stands in the cursor as RFC 3339 text. */
+type Part = 'string' | 'number' | 'offset' | 'time'
 type ValueOf<P> = P extends 'string' ? string : P extends 'time' ? Date : number
 
 /**
@@ -92,12 +92,13 @@ function parse(cursor: string): unknown {
 /** Databases refuse U+0000 in text and times that they cannot hold, and numbers beyond 2^53 are not what they seem. */
 function isClean(part: unknown, type: Part): boolean {
   if (type === 'number') return Number.isSafeInteger(part)
+  if (type === 'offset') return Number.isSafeInteger(part) && Number(part) >= 0
   if (typeof part !== 'string') return false
   return type === 'time' ? parseTime(part) !== undefined : !part.includes('\0') && part.isWellFormed()
 }
 
 function badCursor(): AppError {
   return new AppError('invalid_request', 'The cursor is not one that this list gave.', {
-    fields: [{ path: 'cursor', message: 'is not a cursor of this list' }],
+    fields: [{ path: 'cursor', message: 'is not a cursor of this list', pointer: null }],
   })
 }

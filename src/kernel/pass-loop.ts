@@ -1,5 +1,7 @@
 import type { Clock } from './clock.ts'
 
+const LONGEST_REST_MS = 2_000
+
 /**
  * Work that is done in passes, of which there is never more than one at a time in this process. At first the loop is at rest.
  */
@@ -7,6 +9,8 @@ export function createPassLoop(options: {
   clock: Clock
   /** Milliseconds from a wake to its pass. */
   debounceMs: number
+  /** A wake waits so many times as long as the last pass took, so that a flow of work leaves that share of the time to others. */
+  rest?: number
   /** Does what there is to do. */
   pass: () => Promise<void>
   /** In how many milliseconds another pass is due, asked whenever none is wanted now; undefined when none is. */
@@ -14,17 +18,18 @@ export function createPassLoop(options: {
   /** Told why a pass failed that nobody waits for. */
   onFailure: (error: unknown) => void
 }) {
-  const { clock, debounceMs, pass, nextIn, onFailure } = options
+  const { clock, debounceMs, rest = 0, pass, nextIn, onFailure } = options
   let running: Promise<void> | undefined
   let isAgain = false
   let isClosed = false
+  let lastMs = 0
   let cancelWake: (() => void) | undefined
   let cancelNext: (() => void) | undefined
 
   /** Has a pass made soon; many wakes of the same moment make one. */
   function wake(): void {
     if (isClosed) return
-    cancelWake ??= clock.after(debounceMs, () => {
+    cancelWake ??= clock.after(Math.max(debounceMs, Math.min(rest * lastMs, LONGEST_REST_MS)), () => {
       cancelWake = undefined
       runInBackground()
     })
@@ -38,7 +43,9 @@ export function createPassLoop(options: {
     try {
       while (isAgain && !isClosed) {
         isAgain = false
+        const began = performance.now()
         await pass()
+        lastMs = performance.now() - began
         const next = isAgain || isClosed ? undefined : await nextIn?.()
         if (next === undefined || isClosed) continue
         cancelNext?.()

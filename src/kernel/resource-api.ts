@@ -18,6 +18,7 @@ interface Resource<
   New extends TSchema,
   Patch extends TSchema,
   Removal extends TObject,
+  Change extends TObject,
 > {
   /** Below `/api/v1`, with a slash. */
   path: string
@@ -31,7 +32,11 @@ interface Resource<
   list: Said & { query: Query; run: (query: Static<Query>) => Promise<Page<T>> }
   get: Said & { run: (id: string) => Promise<T> }
   /** A JSON merge patch. */
-  update: Said & { body: Patch; run: (id: string, patch: Static<Patch>, act: Act) => Promise<T> }
+  update: Said & {
+    body: Patch
+    query?: Change
+    run: (id: string, patch: Static<Patch>, act: Act, query: Static<Change>) => Promise<T>
+  }
   remove: Said & { query?: Removal; run: (id: string, act: Act, query: Static<Removal>) => Promise<void> }
   /** Schemas of bodies only describe them: what is run checks them. */
   takesAnyBody?: true
@@ -45,7 +50,8 @@ export function resourceApi<
   New extends TSchema,
   Patch extends TSchema,
   Removal extends TObject,
->(resource: Resource<T, View, Query, New, Patch, Removal>): FastifyPluginAsync {
+  Change extends TObject,
+>(resource: Resource<T, View, Query, New, Patch, Removal, Change>): FastifyPluginAsync {
   const { path, view, create, list, get, update, remove } = resource
   const params = idParam(resource.id)
   const said = ({ summary, description }: Said) => ({
@@ -96,10 +102,18 @@ export function resourceApi<
       {
         config: { role: 'admin', etag: true },
         ...checked,
-        schema: { ...said(update), params, body: update.body, response: { 200: view } },
+        schema: {
+          ...said(update),
+          params,
+          ...(update.query && { querystring: update.query }),
+          body: update.body,
+          response: { 200: view },
+        },
       },
-      async (request, reply) =>
-        tell(reply, await update.run(request.params.id, request.body as Static<Patch>, request.act)),
+      async (request, reply) => {
+        const [patch, query] = [request.body as Static<Patch>, request.query as Static<Change>]
+        return tell(reply, await update.run(request.params.id, patch, request.act, query))
+      },
     )
     app.delete<ById>(
       `${path}/:id`,

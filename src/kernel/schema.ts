@@ -89,3 +89,9 @@ export const appleIdParam = Type.Optional(
     description: 'The Apple ID with which it was made, to be remembered for its renewal.',
   }),
 )
+
+/** A hook before validation, for bodies of which nothing is needed: a request without one asks for the defaults. */
+export function takeNoBody(request: { body: unknown }, _reply: unknown, done: () => void): void {
+  request.body ??= {}
+  done()
+}

@@ -18,7 +18,7 @@ export interface CliHarness {
   url: string
   requests: SeenRequest[]
   /** The next answers, in order; then 204. */
-  replies: { status?: number; body?: unknown }[]
+  replies: { status?: number; body?: unknown; bytes?: Buffer }[]
   /** Runs one command line against the server, with a token. */
   run(argv: readonly string[], deps?: Partial<CliDeps>): Promise<{ code: number; out: string; err: string }>
 }
@@ -71,6 +71,7 @@ async function answer(
   harness.requests.push({ method, url, headers, body: Buffer.concat(chunks).toString() })
   const reply = harness.replies.shift() ?? { status: 204 }
   response.statusCode = reply.status ?? 200
+  if (reply.bytes !== undefined) return void response.end(reply.bytes)
   if (reply.body === undefined) return void response.end()
   response.setHeader(
     'content-type',

@@ -51,7 +51,7 @@ describe('wrong usage ends with 2 and says why', () => {
     [['devices', 'list', '--output', 'xml'], '--output is json or table'],
     [['devices', 'list', '--url', 'ftp://x'], '"ftp://x" is not an http or https address'],
     [['devices', 'list', '--token', 'a', '--token-file', 'b'], 'do not go together'],
-    [['commands', 'send', '--type', 'DeviceLock'], '--device is missing'],
+    [['commands', 'send', '--type', 'DeviceLock'], '--device or --group is missing'],
     [['commands', 'send', '--device', 'a'], '--type or --plist is missing'],
     [['commands', 'send', '--device', 'a', '--type', 'X', '--json', '[1]'], 'is not a JSON object'],
     [['commands', 'send', '--device', 'a', '--type', 'X', '--expires-at', 'soon'], 'is not a time'],

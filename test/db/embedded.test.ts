@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -13,6 +13,7 @@ import { expect, inject, onTestFinished, test } from 'vitest'
 import { openEmbedded } from '../../src/db/embedded.ts'
 import { migrateToLatest, openDatabase } from '../../src/db/index.ts'
 import type { Db } from '../../src/db/index.ts'
+import { copyEmbedded } from '../support/database.ts'
 
 const log = pino({ level: 'silent' })
 let lastFolder = 0
@@ -24,7 +25,7 @@ function newFolder(): string {
 /** A data folder with a migrated database and an empty table `notes (n)`. */
 async function preparedFolder(): Promise<string> {
   const dataDir = newFolder()
-  cpSync(inject('embeddedTemplate'), dataDir, { recursive: true })
+  copyEmbedded(dataDir)
   const db = await openDatabase({ dataDir, log })
   await sql`create table notes (n int8 primary key)`.execute(db.kysely)
   await db.close()

@@ -2,198 +2,13 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createApnsCertificates, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { ADMIN_TOKEN, TOPIC } from '../support/app.ts'
+import { CALLS, type Things } from '../support/calls.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { expectKnownData } from '../support/told-data.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
 const METHODS = new Set(['post', 'put', 'patch', 'delete'])
-
-/** What a call needs: things that were made for it, by the first part of their addresses. */
-type Things = Record<string, string>
-/** A call that does something, and the events that tell of it. */
-interface Call {
-  path: (things: Things) => string
-  body?: (things: Things) => unknown
-  tells: string[]
-}
-
-/** A good call of every route that changes something, in an order in which all of them work. */
-const CALLS: Readonly<Record<string, Call>> = {
-  'POST /users': {
-    path: () => '/users',
-    body: () => ({ user_name: 'ada' }),
-    tells: ['user.created'],
-  },
-  'PATCH /users/{id}': {
-    path: ({ users }) => `/users/${users}`,
-    body: () => ({ display_name: 'Ada' }),
-    tells: ['user.updated'],
-  },
-  'POST /groups': {
-    path: () => '/groups',
-    body: () => ({ name: 'Sales' }),
-    tells: ['group.created'],
-  },
-  'PATCH /groups/{id}': {
-    path: ({ groups }) => `/groups/${groups}`,
-    body: () => ({ name: 'Sale' }),
-    tells: ['group.updated'],
-  },
-  'POST /groups/{id}/members': {
-    path: ({ groups }) => `/groups/${groups}/members`,
-    body: ({ devices }) => ({ device_ids: [devices] }),
-    tells: ['group.updated'],
-  },
-  'DELETE /groups/{id}/members/{device_id}': {
-    path: ({ groups, devices }) => `/groups/${groups}/members/${devices}`,
-    tells: ['group.updated'],
-  },
-  'PUT /groups/{id}/members': {
-    path: ({ groups }) => `/groups/${groups}/members`,
-    body: ({ devices }) => ({ device_ids: [devices] }),
-    tells: ['group.updated'],
-  },
-  'DELETE /groups/{id}': { path: ({ groups }) => `/groups/${groups}`, tells: ['group.deleted'] },
-  'POST /enrollment-policies': {
-    path: () => '/enrollment-policies',
-    body: () => ({ name: 'Phones', ade: { enabled: true } }),
-    tells: ['policy.created', 'group.created'],
-  },
-  'PATCH /enrollment-policies/{id}': {
-    path: ({ 'enrollment-policies': id }) => `/enrollment-policies/${id}`,
-    body: () => ({ name: 'All phones' }),
-    tells: ['policy.updated', 'group.updated'],
-  },
-  'POST /enrollment-policies/{id}/unassign': {
-    path: ({ policy }) => `/enrollment-policies/${policy}/unassign`,
-    body: ({ serial }) => ({ serial_numbers: [serial] }),
-    tells: ['ade_device.policy_set'],
-  },
-  'POST /enrollment-policies/{id}/assign': {
-    path: ({ policy }) => `/enrollment-policies/${policy}/assign`,
-    body: ({ serial }) => ({ serial_numbers: [serial] }),
-    tells: ['ade_device.policy_set'],
-  },
-  'DELETE /enrollment-policies/{id}': {
-    path: ({ 'enrollment-policies': id }) => `/enrollment-policies/${id}`,
-    tells: ['policy.deleted', 'group.deleted'],
-  },
-  'PATCH /settings': {
-    path: () => '/settings',
-    body: () => ({ default_device_limit: 7 }),
-    tells: ['settings.changed'],
-  },
-  'POST /sign-in-sources': {
-    path: () => '/sign-in-sources',
-    body: () => ({ kind: 'ws_trust', name: 'Directory', url: 'https://127.0.0.1:9/' }),
-    tells: ['signin_source.created'],
-  },
-  'PATCH /sign-in-sources/{id}': {
-    path: ({ 'sign-in-sources': id }) => `/sign-in-sources/${id}`,
-    body: () => ({ name: 'The directory' }),
-    tells: ['signin_source.updated'],
-  },
-  'POST /sign-in-sources/{id}/test': {
-    path: ({ 'sign-in-sources': id }) => `/sign-in-sources/${id}/test`,
-    body: () => ({ user_name: 'ada', password: 'x' }),
-    tells: [],
-  },
-  'DELETE /sign-in-sources/{id}': {
-    path: ({ 'sign-in-sources': id }) => `/sign-in-sources/${id}`,
-    tells: ['signin_source.deleted'],
-  },
-  'POST /api-tokens': {
-    path: () => '/api-tokens',
-    body: () => ({ name: 'ci', role: 'viewer' }),
-    tells: ['api_token.created'],
-  },
-  'DELETE /api-tokens/{id}': {
-    path: ({ 'api-tokens': id }) => `/api-tokens/${id}`,
-    tells: ['api_token.deleted'],
-  },
-  'POST /enrollment-links': {
-    path: () => '/enrollment-links',
-    body: () => ({}),
-    tells: ['enrollment_link.created'],
-  },
-  'DELETE /enrollment-links/{id}': {
-    path: ({ 'enrollment-links': id }) => `/enrollment-links/${id}`,
-    tells: ['enrollment_link.revoked'],
-  },
-  'PUT /push-certificates': {
-    path: () => '/push-certificates',
-    body: ({ pem }) => pem,
-    tells: ['push_certificate.stored'],
-  },
-  'POST /ade-servers': {
-    path: () => '/ade-servers',
-    body: () => ({ name: 'Other' }),
-    tells: ['ade_server.created'],
-  },
-  'PATCH /ade-servers/{id}': {
-    path: ({ 'ade-servers': id }) => `/ade-servers/${id}`,
-    body: () => ({ name: 'Another' }),
-    tells: ['ade_server.updated'],
-  },
-  'POST /ade-servers/{id}/encryption-key': {
-    path: ({ 'ade-servers': id }) => `/ade-servers/${id}/encryption-key`,
-    tells: ['ade_server.updated'],
-  },
-  'PUT /ade-servers/{id}/default-policy': {
-    path: ({ 'ade-servers': id }) => `/ade-servers/${id}/default-policy`,
-    body: ({ policy }) => ({ policy_id: policy }),
-    tells: ['ade_server.updated'],
-  },
-  'PUT /ade-servers/{id}/token': {
-    path: ({ 'ade-servers': id }) => `/ade-servers/${id}/token?apple_id=admin@example.com`,
-    tells: ['ade_server.token_stored', 'ade_sync.started'],
-  },
-  'POST /ade-servers/{id}/syncs': {
-    path: ({ server }) => `/ade-servers/${server}/syncs`,
-    tells: ['ade_sync.started'],
-  },
-  'DELETE /ade-servers/{id}': {
-    path: ({ 'ade-servers': id }) => `/ade-servers/${id}?force=true`,
-    tells: ['ade_server.deleted'],
-  },
-  'POST /ade-devices/{serial_number}/block': {
-    path: ({ serial }) => `/ade-devices/${serial}/block`,
-    tells: ['ade_device.blocked'],
-  },
-  'POST /ade-devices/{serial_number}/unblock': {
-    path: ({ serial }) => `/ade-devices/${serial}/unblock`,
-    tells: ['ade_device.unblocked'],
-  },
-  'POST /ade-devices/{serial_number}/release': {
-    path: ({ serial }) => `/ade-devices/${serial}/release`,
-    body: ({ serial }) => ({ confirm: serial }),
-    tells: ['ade_device.released'],
-  },
-  'POST /commands': {
-    path: () => '/commands',
-    body: ({ devices }) => ({ request_type: 'ProfileList', device_ids: [devices] }),
-    tells: ['command.queued'],
-  },
-  'DELETE /commands/{uuid}': {
-    path: ({ commands }) => `/commands/${commands}`,
-    tells: ['command.cancelled'],
-  },
-  'POST /devices/{id}/push': { path: ({ devices }) => `/devices/${devices}/push`, tells: [] },
-  'POST /devices/{id}/allow-re-enrollment': {
-    path: ({ devices }) => `/devices/${devices}/allow-re-enrollment`,
-    tells: ['enrollment.re_enrollment_allowed'],
-  },
-  'POST /devices/{id}/unenroll': {
-    path: ({ devices }) => `/devices/${devices}/unenroll`,
-    tells: ['command.queued'],
-  },
-  'DELETE /devices/{id}': {
-    path: ({ devices }) => `/devices/${devices}?force=true`,
-    tells: ['device.unenrolled', 'device.deleted', 'command.cancelled'],
-  },
-  'DELETE /users/{id}': { path: ({ users }) => `/users/${users}`, tells: ['user.deleted'] },
-}
 
 describeEachEngine('who acted', (database) => {
   let world: AdeApp
@@ -205,6 +20,11 @@ describeEachEngine('who acted', (database) => {
     phone = await world.phone(policy)
     expect((await phone.powerOn()).outcome).toBe('enrolled')
     await phone.idle()
+    // The group of its policy follows from an event, which the calls below take away.
+    await world.until(
+      async () => (await world.api('GET', `/devices/${phone.facts.udid}/groups`)).body.items.length === 1,
+      100,
+    )
   }, 120_000)
   afterAll(() => world.close())
 
@@ -264,7 +84,7 @@ describeEachEngine('who acted', (database) => {
       ...{ devices: phone.facts.udid, serial: phone.facts.serialNumber, policy, server: world.serverId },
       pem: push.certificate + push.key,
     }
-    for (const [route, { path, body, tells }] of Object.entries(CALLS)) {
+    for (const [route, { path, body, tells, shows }] of Object.entries(CALLS)) {
       for (const table of ['event_outbox', 'events'] as const)
         await database().kysely.deleteFrom(table).execute()
       const isToken = route === 'PUT /ade-servers/{id}/token'
@@ -279,6 +99,7 @@ describeEachEngine('who acted', (database) => {
       const kind = path(things).split('/')[1]!
       if (route.split('/').length === 2 && route.startsWith('POST'))
         things[kind] = answer.body.id ?? answer.body.uuid
+      if (answer.body?.change_id !== undefined) things['changes'] = answer.body.change_id
       await expectKnownData(database())
       const told = await eventsSoFar()
       const own = told.filter((event) => event.via === 'api')
@@ -292,6 +113,14 @@ describeEachEngine('who acted', (database) => {
         route,
         [],
       ])
+      if (shows !== undefined)
+        await world.until(async () => {
+          await phone.poll()
+          const shown = (await world.api('GET', `/devices/${phone.facts.udid}`)).body
+          return Object.entries(shows).every(([key, value]) =>
+            expect.objectContaining(value).asymmetricMatch(shown[key]),
+          )
+        }, 100)
     }
   })
 })

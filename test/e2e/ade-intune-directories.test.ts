@@ -107,9 +107,10 @@ test('await_device_configured: a server that was restarted still owes the releas
   const policy = await first.policy({
     ade: { await_device_configured: true, configuration_deadline_minutes: 10 },
   })
-  // A phone that never answers its first command: nothing but the deadline can release it.
+  // A phone that is never ready for its first command: nothing but the deadline can release it.
   const phone = await first.phone(policy, {
     pushes: DEAF,
+    mood: { notNow: 1 },
     configurationPatienceMs: 60 * MINUTE,
   })
   const going = phone.powerOn()

@@ -246,13 +246,15 @@ describe('phones as in Intune', () => {
     const phone = await world.phone(policy)
     expect(await members(dynamic.id)).toEqual([])
     await phone.powerOn()
-    expect(await members(dynamic.id)).toEqual([phone.facts.udid])
     expect(await members(own.id)).toEqual([phone.facts.udid])
+    await world.until(async () => (await members(dynamic.id)).length > 0, 50)
+    expect(await members(dynamic.id)).toEqual([phone.facts.udid])
     await world.api('PATCH', `/enrollment-policies/${policy}`, { name: `${name} renamed` })
     const { body: renamed } = await world.api('GET', `/groups/${dynamic.id}`)
     expect(renamed.name).toBe(`EnrollmentProfile:${name} renamed`)
     await phone.device.checkOut()
-    expect([await members(dynamic.id), await members(own.id)]).toEqual([[], []])
+    await world.until(async () => (await members(dynamic.id)).length === 0, 50)
+    expect(await members(own.id)).toEqual([])
   })
 
   test('a changed policy tells of each device whether Apple has it and whether the device runs with it', async () => {

@@ -111,6 +111,7 @@ describeEachEngine('what a device can write', (database) => {
     const answer = async (QueryResponses: Record<string, WritablePlist>) => {
       const { body } = await world.api('POST', '/commands', {
         request_type: 'DeviceInformation',
+        command: { Queries: ['SerialNumber'] },
         device_ids: [udid],
       })
       await put({ Status: 'Acknowledged', CommandUUID: body.uuid as string, QueryResponses })

@@ -40,7 +40,12 @@ interface Shown {
 async function queue(server: ServerProcess, ids: string[], index: number): Promise<string> {
   const uuid = randomUUID()
   const RequestType = TYPES[index % TYPES.length]!
-  const keys = RequestType === 'DeviceInformation' ? { Queries: ['OSVersion'] } : { Settings: [] }
+  const keys =
+    RequestType === 'DeviceInformation'
+      ? { Queries: ['OSVersion'] }
+      : RequestType === 'Settings'
+        ? { Settings: [] }
+        : {}
   const plist = Buffer.from(writePlist({ CommandUUID: uuid, Command: { RequestType, ...keys } }))
   const body = { plist: plist.toString('base64'), device_ids: ids }
   const { status } = await server.api('POST', '/commands', body)

@@ -33,7 +33,9 @@ test(
     expect(code, output).toBe(0)
     const table = output.slice(output.indexOf('  Outcome'))
     const rows = [...table.matchAll(/^✓ (\w+) +([\d +]+\d) {2,}\S/gm)].map(([, outcome]) => outcome)
-    expect(new Set(rows)).toEqual(new Set(['enrolled', ...DEMO_REASONS]))
+    expect(new Set(rows)).toEqual(
+      new Set(['enrolled', 'delivered', 'rollout_halted', 'rolled_back', ...DEMO_REASONS]),
+    )
     expect(output).toContain('Nobody broke a protocol.')
     expect(output).not.toContain('✗')
     expect(readdirSync(folder.path).filter((name) => name.startsWith('firstboot'))).toEqual([])

@@ -210,6 +210,24 @@ describeEachEngine('what devices answer that is odd', (database) => {
     expect(await idle()).toBeUndefined()
   })
 
+  test('who follows a command hears at once that it ended with what nobody could read', async () => {
+    const { body } = await world.api('POST', `/devices/${device.facts.udid}/restart`)
+    for (let time = 0; time < 3; time++) {
+      expect(await idle()).toBe(body.command_uuid)
+      await put(Buffer.from('nonsense'))
+    }
+    const left = () =>
+      database()
+        .kysely.selectFrom('command_answers')
+        .where('command_uuid', '=', body.command_uuid)
+        .select('seq')
+        .execute()
+    expect(await left()).toHaveLength(1)
+    // Too soon for the job that is the net below.
+    world.clock.advance(200)
+    while ((await left()).length > 0) await world.settle()
+  })
+
   test('a NotNow is an answer: the command goes out at every Idle, as often as it takes', async () => {
     const uuid = await queue()
     for (let time = 0; time < 6; time++) {

@@ -95,7 +95,7 @@ describeEachEngine('odd values in the operator API', (database) => {
       ['sign-in-sources', { kind: 'ws_trust', name: 'Odd', url: 'https://127.0.0.1:9/' }],
       ['enrollment-links', {}],
       ['api-tokens', { name: 'odd', role: 'viewer' }],
-      ['commands', { request_type: 'DeviceInformation', device_ids: [device.facts.udid] }],
+      ['commands', { request_type: 'ProfileList', device_ids: [device.facts.udid] }],
     ]
     for (const [kind, body] of made) {
       const answer = await world.api('POST', `/${kind}`, body)
@@ -211,7 +211,7 @@ describeEachEngine('odd values in the operator API', (database) => {
 
   test('times and cursors that no database holds are refused by name', async () => {
     const device = things.get('devices') ?? ''
-    const command = { request_type: 'DeviceInformation', device_ids: [device] }
+    const command = { request_type: 'ProfileList', device_ids: [device] }
     for (const time of [
       '2027-12-31T23:59:60Z',
       '2027-02-30T00:00:00Z',

@@ -90,3 +90,68 @@ describeEachEngine('large bodies of operators', (database) => {
     },
   )
 })
+
+describeEachEngine('bodies of operators that are refused', (database) => {
+  let world: TestApp
+  beforeAll(async () => {
+    world = await startTestApp({ db: database() })
+  })
+  afterAll(() => world.close())
+
+  const profile = Buffer.from('no profile')
+  test.each<[method: string, path: string, body: unknown, ...pointers: string[]]>([
+    ['POST', '/groups', { kind: 'static', 'a/b.c': 1 }, '/a~1b.c', '/name'],
+    ['POST', '/groups', { name: 'EnrollmentProfile:x', kind: 'static' }, '/name'],
+    [
+      'POST',
+      '/groups',
+      { name: 'Rule', kind: 'dynamic', rule: { fact: 'colour', op: 'eq', value: 1 } },
+      '/rule/fact',
+    ],
+    ['POST', '/groups/preview', {}, '/rule'],
+    ['POST', '/profiles?name=a', profile, ''],
+    ['POST', '/apps', { kind: 'store', name: 'A' }, '/itunes_store_id'],
+    ['POST', '/apps', { kind: 'shop', name: 'A' }, '/kind'],
+    [
+      'POST',
+      '/apps',
+      { kind: 'store', name: 'A', itunes_store_id: 7, configuration: { 'a.b': [{ 'c/d': '{{nobody}}' }] } },
+      '/configuration/a.b/0/c~1d',
+    ],
+    [
+      'POST',
+      '/apps',
+      { kind: 'enterprise', name: 'A', manifest_url: 'http://example.org/' },
+      '/manifest_url',
+    ],
+    ['PUT', '/secrets/a', { value: 7 }, '/value'],
+    ['PUT', '/secrets/a', {}, '/value'],
+    ['POST', '/rollouts', { kind: 'profile', id: 'none', rings: [] }, '/rings'],
+    ['POST', '/rollouts', { kind: 'profile', id: 'none', rings: [{ percent: 10 }] }, '/id'],
+    ['POST', '/predictions', {}, '/device_id'],
+    ['POST', '/predictions', { serial_number: 7 }, '/serial_number'],
+    ['POST', '/commands', { device_ids: ['nobody'], request_type: 'DeviceLock' }, '/device_ids/0'],
+    ['POST', '/commands', { request_type: 'DeviceLock' }, '/device_ids'],
+    ['POST', '/commands', { device_ids: ['nobody'] }, '/request_type'],
+    ['POST', '/devices/nobody/rename', {}, '/device_name'],
+    ['POST', '/devices/nobody/lock', { pin: 7 }, '/pin'],
+    ['POST', '/devices/nobody/lock', [], ''],
+  ])('%s %s says where: %j', async (method, path, body, ...pointers) => {
+    const answer = await world.api(method, path, body)
+    expect([400, 422]).toContain(answer.status)
+    const told = answer.body.errors.map(({ pointer }: { pointer: string }) => pointer)
+    expect(told.toSorted()).toEqual(pointers)
+    for (const { detail } of answer.body.errors) expect(detail).toEqual(expect.any(String))
+  })
+
+  test('what is wrong outside of a body has no pointer into it', async () => {
+    const { status, body } = await world.api('GET', '/groups?cursor=x')
+    expect([status, body.errors]).toEqual([
+      400,
+      [{ path: 'cursor', message: 'is not a cursor of this list' }],
+    ])
+    const { body: limit } = await world.api('GET', '/groups?limit=x')
+    expect(limit.errors).toMatchObject([{ path: 'limit' }])
+    expect(limit.errors[0]).not.toHaveProperty('pointer')
+  })
+})

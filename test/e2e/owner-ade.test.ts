@@ -52,6 +52,13 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     const phone = await enrolled(prompt, { person: person('ada') })
     const { udid, serialNumber } = phone.facts
     const first = await world.attemptOf(phone)
+    // What follows from its enrolment is over: it has told the code that bypasses its Activation Lock, and nothing waits.
+    await world.until(
+      async () =>
+        phone.device.results().some(({ requestType }) => requestType === 'ActivationLockBypassCode') &&
+        (await at.state(udid)).pending.length === 0,
+      1_000,
+    )
     const before = await at.state(udid)
     for (const user_name of ['mallory', null, 'ada']) {
       world.clock.advance(6_000)

@@ -115,9 +115,10 @@ describeEachEngine('secrets', (database) => {
     const lock = { request_type: 'DeviceLock', ...ids, command: { PIN: SECRETS.pin } }
     // Whoever queues a command is shown it.
     await world.api('POST', '/commands', lock)
-    const rawCommand = { CommandUUID: 'raw-1', Command: { RequestType: 'Settings', Secret: SECRETS.raw } }
+    const Command = { RequestType: 'SetFirmwarePassword', NewPassword: SECRETS.raw }
+    const rawCommand = { CommandUUID: 'raw-1', Command }
     const plist = Buffer.from(writePlist(rawCommand)).toString('base64')
-    expect((await world.api('POST', '/commands', { plist, ...ids })).status).toBe(202)
+    expect((await world.api('POST', '/commands', { plist, ...ids, force: true })).status).toBe(202)
     await api('POST', '/commands', { plist: Buffer.from(SECRETS.raw).toString('base64'), ...ids })
     const result = {
       UDID: device.facts.udid,

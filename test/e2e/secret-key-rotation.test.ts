@@ -1,3 +1,4 @@
+import { mobileconfig } from '../support/mobileconfig.ts'
 import { expect, test } from 'vitest'
 import { sql } from 'kysely'
 import type { Db } from '../../src/db/index.ts'
@@ -24,8 +25,10 @@ const SEALED = [
   'enrollments.unlock_token',
   'idempotency_keys.body',
   'instance.secret_probe',
+  'profile_revisions.content',
   'profile_signers.private_key',
   'push_certificates.private_key',
+  'secrets.value',
   'sign_in_sources.client_secret',
   'web_sessions.state',
 ]
@@ -84,6 +87,8 @@ describeEachEngine('change of the secret key', (database) => {
     const lock = { request_type: 'DeviceLock', command: { PIN: '987654' }, device_ids: [udid] }
     expect((await before.api('POST', '/commands', { ...lock, priority: 'high' })).status).toBe(202)
     const link = await before.link()
+    expect((await before.api('PUT', '/secrets/psk', { value: 'of the network' })).status).toBe(200)
+    expect((await before.api('POST', '/profiles', Buffer.from(mobileconfig()))).status).toBe(201)
     const oidc = { issuer: 'https://login.example.com', client_id: 'x', client_secret: 'of the client' }
     expect((await before.api('POST', '/sign-in-sources', { kind: 'oidc', name: 'O', ...oidc })).status).toBe(
       201,

@@ -24,7 +24,9 @@ const program = path.join(project, 'node_modules/.bin/firstboot')
 const environment = Object.fromEntries(
   Object.entries(process.env)
     .filter(
-      ([name]) => !/^(npm_(package|lifecycle)_|npm_config_local_prefix|FIRSTBOOT_|NODE_|VITEST)/i.test(name),
+      ([name]) =>
+        name === 'NODE_EXTRA_CA_CERTS' ||
+        !/^(npm_(package|lifecycle)_|npm_config_local_prefix|FIRSTBOOT_|NODE_|VITEST)/i.test(name),
     )
     .map(([name, value]) => [name, name === 'PATH' ? withoutModules(value ?? '') : value]),
 )
@@ -67,7 +69,7 @@ test('the package holds the program and its papers, and neither sources nor test
     ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'package.json'].toSorted(),
   )
   const built = readdirSync(path.join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
-  expect(built.filter((name) => !/\.js(\.map)?$/.test(name) && path.extname(name) !== '')).toEqual([])
+  expect(built.filter((name) => !/\.(js(\.map)?|json)$/.test(name) && path.extname(name) !== '')).toEqual([])
   expect(built).toContain(path.join('src', 'main.js'))
 })
 

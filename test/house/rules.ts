@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { builtinModules, isBuiltin } from 'node:module'
 import path from 'node:path'
 import { ALL, type Source } from './source.ts'
@@ -82,7 +83,10 @@ export function idleGrants(imports: readonly Import[], slices: Record<string, re
 /** Imports of files that do not exist, or that are there for tests and measurements alone. */
 export function importedInVain(imports: readonly Import[], all: readonly Source[]): Import[] {
   const files = new Set(filesOf(all))
-  return imports.filter(({ target }) => !files.has(target) || /^(test|bench)\//.test(target))
+  const isThere = (target: string) =>
+    files.has(target) ||
+    (target.endsWith('.json') && existsSync(path.resolve(import.meta.dirname, '../..', target)))
+  return imports.filter(({ target }) => !isThere(target) || /^(test|bench)\//.test(target))
 }
 
 /** The files of one circle of imports, types included; empty when there is none. */

@@ -46,9 +46,11 @@ describe('JSON from outside', () => {
       }
     }
     expect(refused('{"a":{"b":["x","\\ud800"]}}')).toEqual([
-      { path: 'a.b.1', message: 'has an unpaired surrogate in it' },
+      { path: 'a.b.1', pointer: '/a/b/1', message: 'has an unpaired surrogate in it' },
     ])
-    expect(refused('{"a":{"b\\u0000":1}}')).toEqual([{ path: 'a.b\uFFFD', message: 'has a U+0000 in it' }])
+    expect(refused('{"a":{"b\\u0000":1}}')).toEqual([
+      { path: 'a.b\uFFFD', pointer: '/a/b\uFFFD', message: 'has a U+0000 in it' },
+    ])
   })
 
   test('values and names are counted before anything is made of them, not what stands in texts', () => {

@@ -47,6 +47,12 @@ describe('cursors', () => {
     })
   })
 
+  test('what comes before a page is counted from none', () => {
+    expect(decodeCursor(encodeCursor([0]), ['offset'])).toEqual([0])
+    for (const value of [-1, 0.5, 2 ** 53])
+      expect(refusal(() => decodeCursor(encodeCursor([value]), ['offset'])).code).toBe('invalid_request')
+  })
+
   test('never fails otherwise on random text', () => {
     fc.assert(
       fc.property(fc.base64String(), (text) => {

@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createPassLoop } from '../../src/kernel/pass-loop.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
-function world(options: { nextIn?: () => Promise<number | undefined> } = {}) {
+function world(options: { nextIn?: () => Promise<number | undefined>; rest?: number } = {}) {
   const clock = manualClock()
   const passes: PromiseWithResolvers<void>[] = []
   const failures: unknown[] = []
@@ -30,6 +30,26 @@ test('many wakes of a moment make one pass, after the pause', () => {
   expect(passes).toHaveLength(0)
   clock.advance(1)
   expect(passes).toHaveLength(1)
+})
+
+test.each([
+  ['a short one', 1, 10],
+  ['a long one', 50, 200],
+  ['one that took very long', 60_000, 2_000],
+])('after %s it rests in proportion before it is woken, at most two seconds', async (_what, took, pause) => {
+  const { clock, passes, loop } = world({ rest: 4 })
+  let now = 0
+  const spy = vi.spyOn(performance, 'now').mockImplementation(() => now)
+  onTestFinished(() => spy.mockRestore())
+  const first = loop.run()
+  now += took
+  passes[0]?.resolve()
+  await first
+  loop.wake()
+  clock.advance(pause - 1)
+  expect(passes).toHaveLength(1)
+  clock.advance(1)
+  expect(passes).toHaveLength(2)
 })
 
 test('who asks while a pass is under way is answered after one that began later; there are never two at once', async () => {

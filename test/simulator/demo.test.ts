@@ -10,7 +10,14 @@ import type { Try } from '../../src/simulator/demo/telling/telling.ts'
 const plain = createStyle(false)
 
 /** The acts as if all went as it has to. */
-const played: Played[] = ACTS.map((act) => ({ act, outcomes: act.expected, tries: [], isAsExpected: true }))
+const played: Played[] = ACTS.map((act) => ({
+  act,
+  outcomes: act.expected,
+  tries: [],
+  delivered: act.phone === 2 ? ['profile Wi-Fi', 'app Till'] : [],
+  isAsExpected: true,
+}))
+const rollout = { failed: [1, 2], halted: '2 of 2 phones of ring one failed', isRolledBack: true }
 
 const found = (reason: DemoReason): Try['findings'][number] => ({
   ...{ reason, text: 'Why.', detail: 'count 1, limit 1', attemptId: 'a' },
@@ -19,15 +26,23 @@ const found = (reason: DemoReason): Try['findings'][number] => ({
 test('there are 25 phones, and every reason is expected of one of them', () => {
   const phones = new Set(ACTS.map(({ phone }) => phone))
   expect([...phones].toSorted((a, b) => a - b)).toEqual(Array.from({ length: 25 }, (_, index) => index + 1))
-  expect(summarize(played, plain)).toMatchObject({ isComplete: true })
+  expect(summarize(played, rollout, plain)).toMatchObject({ isComplete: true })
 })
 
 test('the table shows what did not happen', () => {
   const without = played.filter(({ act }) => act.phone !== 8)
-  const { text, isComplete } = summarize(without, plain)
+  const { text, isComplete } = summarize(without, rollout, plain)
   expect(isComplete).toBe(false)
   expect(text).toMatch(/^✗ mfa_required .* did not happen$/m)
   expect(text.match(/^✗/gm)).toHaveLength(1)
+})
+
+test('the table shows what groups did not deliver, and a rollout that did not halt', () => {
+  const empty = played.map((each) => ({ ...each, delivered: [] }))
+  const { text, isComplete } = summarize(empty, undefined, plain)
+  expect(isComplete).toBe(false)
+  for (const outcome of ['delivered', 'rollout_halted', 'rolled_back'])
+    expect(text).toMatch(new RegExp(`^✗ ${outcome} .* did not happen$`, 'm'))
 })
 
 test('a try is told with the screen and the reason; the empty form alone is no news', () => {

@@ -5,6 +5,7 @@ import { createLimiter } from '../../src/simulator/fleet/limiter.ts'
 import { createMood } from '../../src/simulator/device/commands/mood.ts'
 import { createRandom } from '../../src/simulator/random.ts'
 import { testKey } from '../support/keys.ts'
+import { mobileconfig } from './configuration-world.ts'
 import { command, useStage } from './enrolled.ts'
 import { TOPIC } from './scripted-server.ts'
 
@@ -42,6 +43,23 @@ test('enrols all its devices, each one another, and answers pushes', async () =>
   expect(fleet.counter.stats).toMatchObject({ pushes: 1, sessions: 1, results: { Acknowledged: 1 } })
   expect(fleet.counter.stats.pushToAnswer).toHaveLength(1)
   expect(fleet.counter.violations).toEqual([])
+})
+
+test('its devices hold the same profile a single time', async () => {
+  const fleet = fleetOf(3)
+  await fleet.enroll()
+  const Payload = mobileconfig('ch.example.wifi')
+  const device = (index: number) => fleet.devices[index]!
+  for (const index of [0, 1, 2]) {
+    stage.server.queue.push(command(`P${index}`, 'InstallProfile', { Payload }))
+    fleet.push(index)
+    await fleet.quiet(1)
+  }
+  const kept = [0, 1, 2].map((index) => device(index).channels()[0].profiles.get('ch.example.wifi')?.stored)
+  expect(kept[0]).toBeDefined()
+  expect(new Set(kept).size).toBe(1)
+  device(1).person.removeProfile('ch.example.wifi')
+  expect([0, 1, 2].map((index) => device(index).view().profiles.length)).toEqual([2, 1, 2])
 })
 
 test('the same seed gives the same devices', () => {
@@ -120,7 +138,7 @@ test('a mood follows its script first, then its probabilities', () => {
   })
   expect([mood('Settings'), mood('Settings')]).toEqual(['Error', undefined])
   const counts = { NotNow: 0, Error: 0, CommandFormatError: 0, undefined: 0 }
-  for (let i = 0; i < 10_000; i++) counts[`${mood('Settings')}`]++
+  for (let i = 0; i < 10_000; i++) counts[`${mood('Settings') as 'NotNow' | 'Error' | undefined}`]++
   expect(counts.NotNow).toBeGreaterThan(1_800)
   expect(counts.NotNow).toBeLessThan(2_200)
   expect(counts.Error).toBeGreaterThan(850)

@@ -57,7 +57,7 @@ describe('profiles', () => {
       { PayloadIdentifier: 'ch.example.wifi', IsManaged: true },
     ])
     expect(stage.server.seen.find(({ message }) => message['CommandUUID'] === 'D')?.message).toMatchObject({
-      ErrorChain: [{ ErrorCode: 12013 }],
+      ErrorChain: [{ ErrorCode: 12075 }],
     })
   })
 

@@ -76,7 +76,7 @@ describe('out of the box', () => {
     await phone.powerOn()
     const before = phone.device.identity()?.certificate.fingerprint
     phone.erase()
-    expect(phone.device.status()).toBe('removed')
+    expect(phone.device.status()).toBe('erased')
     expect(await phone.powerOn()).toMatchObject({ outcome: 'enrolled' })
     expect(phone.device.identity()?.certificate.fingerprint).not.toBe(before)
   })
@@ -281,6 +281,38 @@ describe('software updates', () => {
   })
 })
 
+describe('erased by the server', () => {
+  const erase = async (phone: Phone, keys = {}) => {
+    stage.server.queue = [command('E', 'EraseDevice', keys)]
+    expect(await phone.poll()).toMatchObject({ end: 'erased' })
+  }
+
+  test('with Return to Service it enrols by the profile that came, without asking anybody', async () => {
+    const phone = await stage.phone()
+    expect(await phone.powerOn()).toMatchObject({ outcome: 'enrolled', way: 'native' })
+    const asked = stage.arrivals.length
+    const MDMProfileData = await stage.server.signedProfile()
+    await erase(phone, { ReturnToService: { Enabled: true, MDMProfileData } })
+    expect(await phone.powerOn()).toMatchObject({ outcome: 'enrolled', way: undefined })
+    expect(stage.arrivals).toHaveLength(asked)
+    expect(phone.device.status()).toBe('enrolled')
+  })
+
+  test('with one that is no profile it gets stuck', async () => {
+    const phone = await stage.phone()
+    await phone.powerOn()
+    await erase(phone, { ReturnToService: { Enabled: true, MDMProfileData: Buffer.from('no') } })
+    expect(await phone.powerOn()).toMatchObject({ outcome: 'stuck', screen: 'Invalid Profile' })
+  })
+
+  test('without it, its person enrols it as before', async () => {
+    const phone = await stage.phone()
+    await phone.powerOn()
+    await erase(phone)
+    expect(await phone.powerOn()).toMatchObject({ outcome: 'enrolled', way: 'native' })
+  })
+})
+
 describe('held in Setup Assistant', () => {
   const listeners: ((token: string, magic: string) => void)[] = []
   const pushes = deliverPushes({ onPush: (listener) => void listeners.push(listener) })
@@ -310,6 +342,19 @@ describe('held in Setup Assistant', () => {
     expect(phone.violations()).toEqual([])
     expect(phone.faults()).toEqual([])
     expect(pushes.strays()).toBe(0)
+  })
+
+  test('and goes on when the answer to DeviceConfigured got lost, which comes again', async () => {
+    const phone = await stage.phone({ await_device_configured: true })
+    const done = phone.powerOn()
+    await enrolled(phone)
+    phone.device.lose('before', 'DeviceConfigured')
+    stage.server.queue = [command('1', 'DeviceConfigured')]
+    await phone.poll()
+    stage.server.queue = [command('1', 'DeviceConfigured')]
+    await phone.poll()
+    expect(await done).toMatchObject({ outcome: 'enrolled', awaitedConfiguration: true })
+    expect(stage.server.seen.at(-1)?.message).toMatchObject({ CommandUUID: '1', Status: 'Error' })
   })
 
   test('or its patience ends', async () => {

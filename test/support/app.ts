@@ -49,7 +49,7 @@ export interface TestApp {
   device(options?: Partial<DeviceOptions>): Device
   /** One that is. */
   enrolled(options?: Partial<DeviceOptions>): Promise<Device>
-  /** Waits until a device that has enrolled was asked what it is, and has told it. */
+  /** Waits until a device that has enrolled was asked what it is, has told it, and all is done that follows from that. */
   introduced(device: Device): Promise<void>
   /** Moves the clock and lets the background jobs run, before and after. */
   pass(ms: number): Promise<void>
@@ -64,6 +64,10 @@ const certificates = createApnsCertificates(new Date())
 const SETTLED_TURNS = 5
 /** Of waiting for what follows from an enrolment, a tenth of a second each. */
 const MOST_ROUNDS = 1_000
+/** Rounds in which a device hears of nothing new when all is done. */
+const QUIET_ROUNDS = 3
+/** Rounds after which a device that has told what it is counts as introduced in any case. */
+const MOST_AFTER = 30
 let devices = 0
 
 /** Starts it. A second one on the same database is another process as far as the code can tell. */
@@ -112,14 +116,22 @@ export async function startTestApp(options: {
   const keys = createKeyPool(2, [testKey('device'), testKey('other')])
 
   const api: TestApp['api'] = async (method, path, body) => {
-    const type = typeof body === 'string' ? 'application/x-pem-file' : 'application/json'
+    const isBytes = body instanceof Uint8Array
+    const type =
+      typeof body === 'string'
+        ? 'application/x-pem-file'
+        : isBytes
+          ? 'application/octet-stream'
+          : 'application/json'
     const response = await fetch(`${url}/api/v1${path}`, {
       method,
       headers: {
         authorization: `Bearer ${ADMIN_TOKEN}`,
         ...(body !== undefined && { 'content-type': type }),
       },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body !== undefined && {
+        body: typeof body === 'string' ? body : isBytes ? new Uint8Array(body) : JSON.stringify(body),
+      }),
     })
     const text = await response.text()
     return { status: response.status, body: text === '' ? null : JSON.parse(text), headers: response.headers }
@@ -150,6 +162,19 @@ export async function startTestApp(options: {
     await settle()
     clock.advance(ms)
     await settle()
+  }
+
+  /** Whether all events are published, and it is known what a device is to have. */
+  async function isFollowed(id: string): Promise<boolean> {
+    const waiting = await db.kysely.selectFrom('event_outbox').select('seq').limit(1).execute()
+    const planned = await db.kysely
+      .selectFrom('events')
+      .select('id')
+      .where('enrollment_id', '=', id)
+      .where('type', '=', 'delivery.planned')
+      .limit(1)
+      .execute()
+    return waiting.length === 0 && planned.length > 0
   }
 
   const activity = () =>
@@ -187,11 +212,22 @@ export async function startTestApp(options: {
       return made
     },
     async introduced(of) {
-      const isIntroduced = () => of.results().some(({ requestType }) => requestType === 'DeviceInformation')
-      for (let round = 0; !isIntroduced(); round++) {
-        if (round === MOST_ROUNDS) throw new Error('the device was not asked what it is')
+      const { udid } = of.facts
+      // A supervised device is asked for the code that bypasses its Activation Lock as well.
+      const asked = ['DeviceInformation', ...(of.facts.supervised ? ['ActivationLockBypassCode'] : [])]
+      const isIntroduced = () =>
+        asked.every((type) => of.results().some(({ requestType }) => requestType === type))
+      let quiet = 0
+      let after = 0
+      for (let round = 0; quiet < QUIET_ROUNDS && after < MOST_AFTER; round++) {
+        if (round === MOST_ROUNDS) throw new Error(`the device was not asked what it is: ${udid}`)
+        const before = of.results().length
         await pass(100)
         await of.poll()
+        if (!isIntroduced()) continue
+        after += 1
+        const isQuiet = of.results().length === before && (await isFollowed(udid))
+        quiet = isQuiet ? quiet + 1 : 0
       }
       await pass(0)
     },

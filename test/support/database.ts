@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { cp, rm } from 'node:fs/promises'
+import { cpSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, inject, onTestFinished } from 'vitest'
@@ -78,10 +79,15 @@ function dropPostgres(name: string): Promise<void> {
   return administer(inject('postgresUrl'), `drop database if exists ${name} with (force)`)
 }
 
+/** A copy of the migrated embedded database; made at once, which takes a third of the time. */
+export function copyEmbedded(to: string): void {
+  cpSync(inject('embeddedTemplate'), to, { recursive: true })
+}
+
 async function cloneEmbedded(): Promise<TestDatabase> {
   const dataDir = join(inject('runFolder'), randomUUID())
-  await cp(inject('embeddedTemplate'), dataDir, { recursive: true })
-  const db = await openDatabase({ dataDir, log })
+  copyEmbedded(dataDir)
+  const db = await openDatabase({ dataDir, durable: false, log })
   return withCleanUp(db, { dataDir }, () => rm(dataDir, { recursive: true, force: true }))
 }
 

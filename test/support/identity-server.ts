@@ -28,7 +28,7 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
   const identity = createDeviceIdentity({ ...deps, attempts, strangers, deviceCa })
   await identity.authority.ready()
   const { users } = peopleOf(deps)
-  const groups = { find: async () => undefined }
+  const groups = { hold: async () => undefined }
   const links = createLinks({ ...deps, users, groups, publicUrl: PUBLIC_URL })
   const push: { topic: string | null } = { topic: TOPIC }
   const routes = linkRoutes({

@@ -1,4 +1,4 @@
-import type { ApiCall, ApiClient } from '../client.ts'
+import type { ApiCall } from '../client.ts'
 import type { Input, Verb } from '../verb.ts'
 import {
   callVerb,
@@ -10,6 +10,7 @@ import {
   timeOptions,
   UsageError,
 } from '../verb.ts'
+import { untilAnswered } from './progress.ts'
 
 const uuid = inPath('command', 'CommandUUID, or the beginning of it', 'uuid')
 
@@ -18,8 +19,13 @@ const sendOptions = {
     value: 'ID',
     field: 'device_ids',
     multiple: true,
-    required: true,
     of: 'device',
+  }),
+  group: inBody('text', 'all members of a group; repeat it for several', {
+    value: 'ID',
+    field: 'group_ids',
+    multiple: true,
+    of: 'group',
   }),
   type: inBody('text', 'RequestType, such as DeviceInformation', { field: 'request_type' }),
   json: inBody('json', 'its parameters as a JSON object', { field: 'command' }),
@@ -27,23 +33,8 @@ const sendOptions = {
   priority: inBody('text', 'low, normal or high', { choices: ['low', 'normal', 'high'] }),
   'not-before': inBody('time', 'not sent before'),
   'expires-at': inBody('time', 'not sent after'),
+  force: inBody('flag', 'send it to devices that it does not suit, too'),
   'dry-run': inBody('flag', 'check everything, queue nothing'),
-}
-
-const OVER = new Set(['acknowledged', 'error', 'format_error', 'expired', 'cancelled'])
-
-async function untilAnswered({ answer }: { answer: unknown }, api: ApiClient) {
-  const { uuid: sent } = answer as { uuid?: string | null }
-  // Nothing was queued by a dry run.
-  if (typeof sent !== 'string') return { outcome: 'ok' as const, answer }
-  const now = (await api({ method: 'GET', path: `/commands/${sent}`, query: {} })) as {
-    deliveries: { state: string }[]
-  }
-  const states = now.deliveries.map(({ state }) => state)
-  const isOver = states.every((state) => OVER.has(state))
-  const isWell = states.every((state) => state === 'acknowledged')
-  const outcome = isOver ? (isWell ? 'ok' : 'failed') : 'running'
-  return { outcome, answer: now } as const
 }
 
 /** Either a whole command or its type. */
@@ -52,6 +43,8 @@ async function checkSend(call: ApiCall, { body }: Input, verb: Verb): Promise<Ap
   if (whole && (body['request_type'] !== undefined || body['command'] !== undefined)) {
     throw new UsageError('--plist is a whole command: --type and --json do not go with it', verb)
   }
+  if (body['device_ids'] === undefined && body['group_ids'] === undefined)
+    throw new UsageError('--device or --group is missing', verb)
   if (!whole && body['request_type'] === undefined) throw new UsageError('--type or --plist is missing', verb)
   return call
 }
@@ -90,4 +83,19 @@ export const commandVerbs: readonly Verb[] = [
     arguments: [uuid],
     done: 'Cancelled where it had not been sent.',
   }),
+  listVerb(
+    'command-types list',
+    'List the commands that Apple’s schema has; --output json shows their keys too',
+    '/command-types',
+    {
+      TYPE: 'request_type',
+      IOS: 'platforms.ios.introduced',
+      MACOS: 'platforms.macos.introduced',
+      TVOS: 'platforms.tvos.introduced',
+      CHANNELS: 'channels',
+      SUPERVISED: 'supervised',
+      'REPLACED BY': 'replaced_by',
+    },
+    { options: { type: inQuery('text', 'only this RequestType', { field: 'request_type' }) } },
+  ),
 ]

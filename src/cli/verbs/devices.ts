@@ -66,6 +66,13 @@ export const deviceVerbs: readonly Verb[] = [
     { arguments: [id] },
   ),
   listVerb(
+    'devices groups',
+    'List the groups that a device is in',
+    '/devices/{id}/groups',
+    { ID: 'id', NAME: 'name', KIND: 'kind', ADDED: 'added_at' },
+    { arguments: [id] },
+  ),
+  listVerb(
     'devices profiles',
     'List the profiles that a device reported',
     '/devices/{id}/profiles',

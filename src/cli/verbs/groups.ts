@@ -1,4 +1,8 @@
-import { callVerb, inPath, listVerb, type Verb, type VerbArgument } from '../verb.ts'
+import type { ApiCall } from '../client.ts'
+import type { Input, Verb, VerbArgument } from '../verb.ts'
+import { callVerb, forVerb, inBody, inPath, inQuery, listVerb, UsageError } from '../verb.ts'
+import { statusVerb } from './deliveries.ts'
+import { untilChanged } from './progress.ts'
 
 const id = inPath('group', 'id or name of the group')
 const devices: VerbArgument = {
@@ -11,10 +15,31 @@ const devices: VerbArgument = {
 }
 const device = inPath('device', 'enrollment id, serial number or name', 'device_id')
 
+/** The contents as a document, or as the things that are named: profiles first. */
+async function addItems(call: ApiCall, { verb: given }: Input, verb: Verb): Promise<ApiCall> {
+  const { document, profile = [], app = [], critical = false } = given
+  const things = [
+    ...(profile as string[]).map((thing) => ({ kind: 'profile', id: thing, critical })),
+    ...(app as string[]).map((thing) => ({ kind: 'app', id: thing, critical })),
+  ]
+  if (document !== undefined && (things.length > 0 || critical === true))
+    throw new UsageError('--contents does not go with --profile, --app and --critical', verb)
+  if (document === undefined && things.length === 0)
+    throw new UsageError('--contents, --profile or --app is missing', verb)
+  return { ...call, body: document ?? { items: things } }
+}
+
+/** A group that follows a rule is a dynamic one. */
+async function addKind(call: ApiCall, { body }: Input): Promise<ApiCall> {
+  return { ...call, body: body['rule'] === undefined ? body : { kind: 'dynamic', ...body } }
+}
+
 /** Verbs about groups of devices. */
 export const groupVerbs: readonly Verb[] = [
-  callVerb('groups create', 'Make a static group', 'POST /groups', {
+  callVerb('groups create', 'Make a group, static or by a rule', 'POST /groups', {
     arguments: [{ name: 'name', summary: 'its name', to: 'body' }],
+    options: { rule: inBody('document', 'the rule from which its members follow') },
+    prepare: addKind,
   }),
   listVerb('groups list', 'List groups', '/groups', {
     ID: 'id',
@@ -23,10 +48,17 @@ export const groupVerbs: readonly Verb[] = [
     DEVICES: 'member_count',
   }),
   callVerb('groups get', 'Show a group', 'GET /groups/{id}', { arguments: [id] }),
-  callVerb('groups rename', 'Rename a static group', 'PATCH /groups/{id}', {
+  callVerb('groups preview', 'Show who would be in a group of a rule', 'POST /groups/preview', {
+    options: { rule: inBody('document', 'the rule', { required: true }) },
+  }),
+  callVerb('groups update', 'Change the name or the rule of a group', 'PATCH /groups/{id}', {
+    arguments: [id],
+    options: { name: inBody('text', 'another name'), rule: inBody('document', 'another rule') },
+  }),
+  callVerb('groups rename', 'Rename a group', 'PATCH /groups/{id}', {
     arguments: [id, { name: 'name', summary: 'the new name', to: 'body' }],
   }),
-  callVerb('groups delete', 'Delete a static group', 'DELETE /groups/{id}', {
+  callVerb('groups delete', 'Delete a group that nothing names', 'DELETE /groups/{id}', {
     arguments: [id],
     done: 'Deleted.',
   }),
@@ -57,4 +89,39 @@ export const groupVerbs: readonly Verb[] = [
       done: 'Taken out.',
     },
   ),
+  {
+    ...callVerb('groups contents', 'List what a group delivers', 'GET /groups/{id}/contents', {
+      arguments: [id],
+    }),
+    columns: {
+      KIND: 'kind',
+      ID: 'id',
+      CRITICAL: 'critical',
+      PRECEDENCE: 'precedence',
+      EXCLUDE: 'exclude',
+      COMMAND: 'request_type',
+    },
+  },
+  callVerb(
+    'groups put-contents',
+    'Write what a group delivers, in place of what it delivered before',
+    'PUT /groups/{id}/contents',
+    {
+      arguments: [id],
+      options: {
+        contents: forVerb('document', '{"items": [...]}, as the API takes it', { field: 'document' }),
+        profile: forVerb('text', 'a profile (id or name); repeat it for several', {
+          multiple: true,
+          of: 'profile',
+        }),
+        app: forVerb('text', 'an app (id or name); repeat it for several', { multiple: true, of: 'app' }),
+        critical: forVerb('flag', 'a phone in Setup Assistant waits for these'),
+        'dry-run': inQuery('flag', 'say what would change, and change nothing'),
+      },
+      prepare: addItems,
+      progress: untilChanged,
+      isRecord: true,
+    },
+  ),
+  statusVerb('groups', 'group'),
 ]

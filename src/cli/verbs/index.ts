@@ -1,14 +1,19 @@
 import type { Verb } from '../verb.ts'
+import { actVerbs } from './acts.ts'
 import { adeVerbs } from './ade.ts'
 import { administrationVerbs } from './administration.ts'
+import { appVerbs } from './apps.ts'
 import { commandVerbs } from './commands.ts'
+import { deliveryVerbs } from './deliveries.ts'
 import { deviceVerbs } from './devices.ts'
 import { enrollmentVerbs } from './enrollment.ts'
 import { eventVerbs } from './events.ts'
 import { groupVerbs } from './groups.ts'
 import { policyVerbs } from './policies.ts'
+import { profileVerbs } from './profiles.ts'
 import { migrate, serve, simulate, status } from './programs.ts'
 import { pushCertificateVerbs } from './push-certificates.ts'
+import { rolloutVerbs } from './rollouts.ts'
 import { signInVerbs } from './sign-in.ts'
 
 export { followEvents } from './events.ts'
@@ -21,10 +26,15 @@ export const VERBS: readonly Verb[] = [
   simulate,
   status,
   ...deviceVerbs,
+  ...actVerbs,
   ...commandVerbs,
   ...enrollmentVerbs,
   ...policyVerbs,
   ...groupVerbs,
+  ...profileVerbs,
+  ...appVerbs,
+  ...rolloutVerbs,
+  ...deliveryVerbs,
   ...adeVerbs,
   ...pushCertificateVerbs,
   ...signInVerbs,

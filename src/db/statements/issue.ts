@@ -14,7 +14,7 @@ type ChallengeRow = Omit<Selectable<DeviceIdentityTables['scep_challenges']>, 'c
 export async function findChallenge(db: Db, hash: Buffer): Promise<ChallengeRow | undefined> {
   const rows = await db.prepared<ChallengeRow>(
     'find_challenge',
-    `select hash, attempt_id, enrollment_id, serial_number, udid, way, link_id, user_id, user_name, public_key_hash,
+    `select hash, attempt_id, enrollment_id, serial_number, udid, way, link_id, policy_id, user_id, user_name, public_key_hash,
       certificate, voided_at, expires_at
     from scep_challenges where hash = $1`,
     [hash],
@@ -75,10 +75,11 @@ with input as materialized (
       select from issued_certificates x join enrollment_attempts a on a.id = x.attempt_id
       where x.attempt_id = c.attempt_id and a.user_id is distinct from c.user_id and c.user_id is not null
     )
-  returning i.n, i.place, c.hash, c.attempt_id, c.serial_number, c.way, c.link_id, c.user_id, c.user_name
+  returning i.n, i.place, c.hash, c.attempt_id, c.serial_number, c.way, c.link_id, c.policy_id, c.user_id, c.user_name
 ), begun as (
-  insert into enrollment_attempts (id, way, serial_number, user_id, user_name, link_id, deadline, created_at, updated_at)
-  select attempt_id, way, serial_number, user_id, user_name, link_id, ${given.deadline}, ${given.at}, ${given.at}
+  insert into enrollment_attempts (id, way, serial_number, user_id, user_name, link_id, policy_id, deadline, created_at,
+    updated_at)
+  select attempt_id, way, serial_number, user_id, user_name, link_id, policy_id, ${given.deadline}, ${given.at}, ${given.at}
   from taken where way is not null
   on conflict (id) do nothing
   returning id

@@ -1,3 +1,4 @@
+import type { EnrollmentsTable } from '../tables/devices.ts'
 import type { Db } from '../database.ts'
 import { batchStatement, byPlace } from './statement.ts'
 import { CALLER } from './caller.ts'
@@ -33,6 +34,20 @@ export interface PollOutcome {
   n: number
   next_uuid: string | null
   next_body: Buffer | null
+  /** What it is; null where nothing is next. */
+  next: {
+    type: string
+    /** What it means beyond itself. */
+    purpose: string | null
+    /** What of it the device may turn out to be unsuited for (protocol/mdm/schema). */
+    parts: unknown
+    /** What decides whether it suits the device, as it was known before this poll; null where nobody asks. */
+    suits:
+      | (Pick<EnrollmentsTable, 'type' | 'product_name' | 'os_version' | 'supervised' | 'way'> & {
+          is_over: boolean
+        })
+      | null
+  } | null
   serial_number: string | null
   /** The event that was written of the command that this ended, and what it was for; null when it ended none. */
   told_type: 'command.acknowledged' | 'command.failed' | null
@@ -45,10 +60,12 @@ export interface PollOutcome {
 
 /** How often a command goes out to which nothing comes back that can be read. */
 const MOST_SENDS = 3
+/** In place of Apple's domain of an error, of one that the server says. */
+export const SERVER_DOMAIN = 'Firstboot'
 /** The error chain of such a one. */
 const NO_ANSWER = JSON.stringify([
   {
-    ErrorDomain: 'Firstboot',
+    ErrorDomain: SERVER_DOMAIN,
     USEnglishDescription: `The command went out ${MOST_SENDS} times, and no answer to it could be read.`,
   },
 ])
@@ -72,6 +89,10 @@ const caller = (input: string, at: string) => `input as materialized (
     order by p.priority desc, p.seq limit 1
   ) p on true
 )`
+
+/** For whom the end of a command is, told by its purpose and by the kind of inventory that came (`CommandAnswersTable`). */
+const TOPIC = `case when purpose in ('delivery', 'act') then purpose
+  when kind is not null and status = 'Acknowledged' then 'inventory' end`
 
 /** The command that the answer of a device ends, or the want of an answer, and all that is kept of that. */
 const answer = (at: string) => `finished as (
@@ -98,6 +119,11 @@ const answer = (at: string) => `finished as (
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
   select told_type, ${at}, enrollment_id, serial_number, told_data from done
+), awaited as (
+  insert into command_answers (topic, enrollment_id, command_uuid, kind, state, at)
+  select ${TOPIC}, enrollment_id, command_uuid, kind,
+    case status when 'Acknowledged' then 'acknowledged' when 'Error' then 'error' else 'format_error' end, ${at}
+  from done where ${TOPIC} is not null
 ), kept as (
   insert into device_inventory (enrollment_id, kind, received_at, data)
   select enrollment_id, kind, ${at}, inventory from finished
@@ -133,6 +159,7 @@ const queue = (at: string) => `next as materialized (
     state = t.state,
     sent_at = case t.state when 'sent' then ${at} else p.sent_at end,
     sends = case t.state when 'sent' then p.sends + 1 when 'not_now' then 0 else p.sends end,
+    is_unheard = p.is_unheard or (t.state = 'sent' and p.sends > 0),
     not_now_count = p.not_now_count + case t.state when 'not_now' then 1 else 0 end,
     push_count = case t.state when 'not_now' then 0 else p.push_count end,
     push_at = case t.state
@@ -217,8 +244,13 @@ const poll = batchStatement<Poll, PollOutcome, 'at'>({
   given: { at: 'timestamptz' },
   text: (input, { at }) => `
 with ${[caller(input, at), answer(at), queue(at), device(at)].join(', ')}
-select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, d.told_type, d.told_data,
-  d.purpose as finished_purpose, h.pushed_at
+select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, case when m.uuid is not null then (
+    select jsonb_build_object('type', m.request_type, 'purpose', m.purpose, 'parts', m.parts,
+      'suits', case when not m.forced then jsonb_build_object('type', e.type,
+        'product_name', coalesce(u.product_name, e.product_name), 'os_version', coalesce(u.os_version, e.os_version),
+        'supervised', coalesce(u.supervised, e.supervised), 'way', coalesce(u.way, e.way), 'is_over', false) end)
+    from enrollments e left join enrollments u on u.id = e.parent_id where e.id = x.id) end as next,
+  d.told_type, d.told_data, d.purpose as finished_purpose, h.pushed_at
 from next x
 left join commands m on m.uuid = x.next_uuid
 left join done d on d.n = x.n
@@ -269,13 +301,16 @@ with last as materialized (
     sent_at, $4::timestamptz
   from finished
 ), done as materialized (
-  select f.enrollment_id, f.serial_number, 'command.failed' as told_type,
+  select f.enrollment_id, f.serial_number, f.command_uuid, m.purpose, 'command.failed' as told_type,
     jsonb_strip_nulls(jsonb_build_object('command_uuid', f.command_uuid, 'request_type', m.request_type,
       'status', 'Error', 'error_chain', '${NO_ANSWER}'::jsonb, 'unreadable', $3::text)) as told_data
   from finished f left join commands m on m.uuid = f.command_uuid
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, data)
   select told_type, $4::timestamptz, enrollment_id, serial_number, told_data from done
+), awaited as (
+  insert into command_answers (topic, enrollment_id, command_uuid, state, at)
+  select purpose, enrollment_id, command_uuid, 'error', $4::timestamptz from done where purpose in ('delivery', 'act')
 )
 select * from done`
 

@@ -39,6 +39,30 @@ export interface TokenOutcome {
   is_new_voice: boolean
 }
 
+/** Whether a DeviceConfigured is on its way to a device that is held. */
+const STILL_ASKED = `(r.generation = excluded.generation and exists (
+  select from pending_deliveries p where p.enrollment_id = r.enrollment_id and p.command_uuid = r.configured_uuid))`
+
+/**
+ * A device that says that it waits in Setup Assistant is held, from its first word of that on, until it was let go. What was held
+ * of an earlier enrollment counts no more; what says so again once it was let go, or has answered, is let go once more.
+ */
+const HELD = (
+  at: string,
+) => `insert into setup_releases as r (enrollment_id, generation, command_uuids, created_at, next_at)
+  select id, generation, case when tally > 1 then '{}'::text[] end, ${at}, ${at} from updated where awaiting and is_device
+  on conflict (enrollment_id) do update set generation = excluded.generation, released_at = null, next_at = excluded.next_at,
+    looks = 0,
+    created_at = case when r.generation = excluded.generation then r.created_at else excluded.created_at end,
+    deadline = case when r.generation = excluded.generation then r.deadline end,
+    command_uuids = case when r.generation = excluded.generation then r.command_uuids else excluded.command_uuids end,
+    is_retried = r.is_retried and r.generation = excluded.generation,
+    ${(['configured_uuid', 'reason'] as const)
+      .map((column) => `${column} = case when ${STILL_ASKED} then r.${column} end`)
+      .join(', ')},
+    missing = case when ${STILL_ASKED} then r.missing else '[]' end,
+    tries = case when ${STILL_ASKED} then r.tries else 0 end`
+
 /**
  * The generation is looked at twice, before and after a wait for the row: a device that says Authenticate at the same
  * moment with another certificate must not be completed with the tokens of before.
@@ -77,7 +101,7 @@ with input as materialized (
   update enrollments e set push_token = i.token, push_magic = i.magic,
     unlock_token = coalesce(i.unlock, e.unlock_token),
     awaiting_configuration = coalesce(i.awaiting, e.awaiting_configuration),
-    not_on_console = coalesce(i.not_on_console, e.not_on_console),
+    not_on_console = coalesce(i.not_on_console, e.not_on_console), authenticates_again = false,
     token_update_tally = e.token_update_tally + 1, token_updated_at = ${given.at},
     enrolled_at = coalesce(e.enrolled_at, ${given.at}),
     last_seen_at = case when e.token_update_tally = 0 then ${given.at} else e.last_seen_at end,
@@ -90,7 +114,7 @@ with input as materialized (
   from caller i
   where e.id = i.id and e.generation = i.generation and e.unenrolled_at is null and e.topic = i.topic
   returning i.n, e.id, e.type, e.serial_number, e.attempt_id, e.token_update_tally as tally,
-    e.parent_id, e.parent_id is null as is_device, e.way, i.awaiting, i.raw,
+    e.parent_id, e.parent_id is null as is_device, e.way, e.generation, i.awaiting, i.raw,
     i.is_new_voice, i.is_changed and e.message_bytes <= ${given.most_bytes} as is_news
 ), alive as (
   update enrollments e set unregistered_at = null
@@ -116,14 +140,16 @@ with input as materialized (
     order by serial_number
   ) e
   where d.serial_number = e.serial_number
+), held as (
+  ${HELD(given.at)}
 ), facts as materialized (
   select u.n, u.id, u.serial_number, c.user_name, u.is_news or u.is_first as is_kept,
     case when u.is_first then 'device.enrolled' else 'device.token_updated' end as told_type,
     case when u.is_first then u.attempt_id end as attempt_id,
     jsonb_build_object('tally', u.tally)
       || case u.tally when 1 then jsonb_build_object('type', u.type) else '{}' end
-      || case when u.is_first then jsonb_build_object('awaiting_configuration', coalesce(u.awaiting, false))
-        else '{}' end as told_data
+      || case when u.is_first or u.awaiting
+        then jsonb_build_object('awaiting_configuration', coalesce(u.awaiting, false)) else '{}' end as told_data
   from (select *, is_device and tally = 1 as is_first from updated) u left join closed c on c.n = u.n
 ), told as (
   insert into event_outbox (type, at, enrollment_id, serial_number, user_name, attempt_id, data)

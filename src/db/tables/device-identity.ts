@@ -29,6 +29,7 @@ interface ScepChallengesTable {
   /** With what an attempt begins that there is not yet (link, page), and whose device it is. */
   way: 'ade' | 'ade_web' | 'link' | 'page' | null
   link_id: string | null
+  policy_id: string | null
   user_id: string | null
   user_name: string | null
   public_key_hash: Buffer | null

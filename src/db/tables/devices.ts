@@ -23,6 +23,8 @@ export interface EnrollmentsTable {
   unlock_token: Buffer | null
   bootstrap_token: Buffer | null
   awaiting_configuration: Generated<boolean>
+  /** It has said Authenticate under the certificate in use since its last TokenUpdate. */
+  authenticates_again: Generated<boolean>
   not_on_console: boolean | null
   token_update_tally: Generated<number>
   generation: Generated<number>
@@ -44,8 +46,14 @@ export interface EnrollmentsTable {
   push_reason: string | null
   last_push_at: Date | null
   last_push_result: string | null
+  /** Since when it is in lost mode. */
+  lost_mode_since: Date | null
   /** When it acknowledged EraseDevice. */
   erased_at: Date | null
+  /** Where it said that it was when it was last asked, as JSON. */
+  location: string | null
+  /** What it shows in lost mode, from the acknowledged EnableLostMode until the acknowledged DisableLostMode, as JSON. */
+  lost_mode_wanted: string | null
   /** When its serial number came back under another UDID. */
   superseded_at: Date | null
   /** Since when Apple says that it is gone, unless it was heard of after that. */

@@ -9,6 +9,7 @@ export interface EnrollmentPoliciesTable {
   sign_in_source_id: string | null
   group_id: string | null
   ade: ColumnType<Record<string, unknown>, string, string>
+  device_name_template: string | null
   version: Generated<number>
   created_at: Date
   updated_at: Date

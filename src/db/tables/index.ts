@@ -4,11 +4,14 @@ import type { CommandsTables } from './commands.ts'
 import type { DeviceIdentityTables } from './device-identity.ts'
 import type { DevicesTables } from './devices.ts'
 import type { EnrollmentPoliciesTables } from './enrollment-policies.ts'
+import type { EnrollmentTables } from './enrollment.ts'
 import type { EntryTables } from './entry.ts'
 import type { EventsTables } from './events.ts'
 import type { GroupsTables } from './groups.ts'
+import type { InventoryTables } from './inventory.ts'
 import type { OperatorsTables } from './operators.ts'
 import type { PushTables } from './push.ts'
+import type { RolloutTables } from './rollout.ts'
 import type { SetupReleaseTables } from './setup-release.ts'
 import type { SettingsTables } from './settings.ts'
 import type { SigninTables } from './signin.ts'
@@ -25,10 +28,14 @@ export interface Database
     DevicesTables,
     PushTables,
     CommandsTables,
+    InventoryTables,
     DeviceIdentityTables,
+    EnrollmentTables,
     EntryTables,
+    EnrollmentTables,
     SetupReleaseTables,
     SigninTables,
     GroupsTables,
     EnrollmentPoliciesTables,
-    AdeTables {}
+    AdeTables,
+    RolloutTables {}

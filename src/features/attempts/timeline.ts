@@ -33,6 +33,7 @@ const FOLLOWS: Partial<Record<StepName, StepName>> = {
   certificate: 'authenticate',
   authenticate: 'token_update',
   token_update: 'configured',
+  release: 'configured',
 }
 
 /** The step that an abandoned attempt never came to, by the last one it passed. */

@@ -24,6 +24,7 @@ export const STEPS = [
   'certificate',
   'authenticate',
   'token_update',
+  'release',
   'configured',
   'unenroll',
 ] as const

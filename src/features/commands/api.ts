@@ -3,10 +3,8 @@ import { Type } from 'typebox'
 import type { Db } from '../../db/index.ts'
 import type { Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
-import { newAppleUuid } from '../../kernel/ids.ts'
 import { page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import { nothing, searchQuery, text, timesQuery } from '../../kernel/schema.ts'
-import { buildCommand, markDataKeys, parseCommand } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Commands } from './commands.ts'
 import type { NewCommand } from './queue.ts'
@@ -18,7 +16,9 @@ import {
   withDeliveries,
   type CommandWanted,
 } from './schema.ts'
+import { checkSuited, findTargets } from './targets.ts'
 import { beforeOf, renderCommand, renderNew, show } from './view.ts'
+import { readWanted } from './wanted.ts'
 
 const TAGS = ['Commands']
 /** A profile of 10 MB as base64, or as many devices. */
@@ -44,7 +44,8 @@ export function commandsApi(deps: CommandsApiDeps): FastifyPluginAsyncTypebox {
         schema: {
           tags: TAGS,
           summary: 'Queue a command for devices',
-          description: 'And wake them. All devices must be enrolled, else nothing is queued.',
+          description:
+            'And wake them. All devices must be enrolled, the command must be one of Apple’s schema (`/command-types`) and suit each of them, else nothing is queued.',
           body: newCommandSchema,
           response: { 202: withDeliveries },
         },
@@ -125,49 +126,14 @@ export function commandsApi(deps: CommandsApiDeps): FastifyPluginAsyncTypebox {
   }
 }
 
-async function queue({ db, commands, devices }: CommandsApiDeps, act: Act, body: CommandWanted) {
-  const command = readCommand(body)
-  await checkTargets(devices, db, command.targets)
-  if (body.dry_run) return { ...renderNew(command, act), deliveries: [] }
+async function queue(deps: CommandsApiDeps, act: Act, body: CommandWanted) {
+  const { db, commands } = deps
+  const { command: read, parts } = readWanted(body)
+  const command: NewCommand = { ...read, parts, targets: await findTargets(deps, body) }
+  const warnings = await checkSuited(deps, { ...command, parts }, command.targets)
+  if (body.dry_run) return { ...renderNew(command, act), deliveries: [], warnings }
   await db.transaction((trx) => commands.enqueue(trx, act, command))
   // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
   const { plist: _, ...told } = await show(commands, command.uuid)
-  return told
-}
-
-async function checkTargets(devices: Devices, db: Db, ids: readonly string[]): Promise<void> {
-  const live = await devices.liveIds(db.kysely, ids)
-  const fields = ids.flatMap((id, at) =>
-    live.has(id) ? [] : [{ path: `device_ids.${at}`, message: `${id} is not enrolled here` }],
-  )
-  if (fields.length > 0)
-    throw new AppError('invalid_request', fields[0]?.message, { fields: fields.slice(0, 100) })
-}
-
-function readCommand(body: CommandWanted): NewCommand {
-  const { not_before, expires_at } = body
-  if (not_before !== undefined && expires_at !== undefined && new Date(expires_at) <= new Date(not_before))
-    throw new AppError('invalid_request', 'expires_at is not after not_before.')
-  return {
-    ...readPlist(body),
-    targets: [...new Set(body.device_ids)],
-    ...(body.priority !== undefined && { priority: body.priority }),
-    ...(not_before !== undefined && { notBefore: new Date(not_before) }),
-    ...(expires_at !== undefined && { expiresAt: new Date(expires_at) }),
-  }
-}
-
-function readPlist(body: CommandWanted): Pick<NewCommand, 'uuid' | 'requestType' | 'body'> {
-  const { plist, command, request_type } = body
-  if ((plist === undefined) === (request_type === undefined))
-    throw new AppError('invalid_request', 'Give either request_type (and command), or plist.')
-  if (plist !== undefined) {
-    if (command !== undefined) throw new AppError('invalid_request', 'command does not go with plist.')
-    const bytes = Buffer.from(plist, 'base64')
-    const parsed = parseCommand(bytes)
-    return { uuid: parsed.uuid, requestType: parsed.requestType, body: bytes }
-  }
-  const type = request_type ?? ''
-  const uuid = newAppleUuid()
-  return { uuid, requestType: type, body: buildCommand(uuid, type, markDataKeys(type, command ?? {})) }
+  return { ...told, warnings }
 }

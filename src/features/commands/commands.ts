@@ -1,15 +1,20 @@
-import type { Db, Tx } from '../../db/index.ts'
+import type { Db, Queries, Tx } from '../../db/index.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
+import { answerOf, type Answer } from './answer.ts'
 import { openBody } from './bodies.ts'
 import { countPending } from './counts-store.ts'
+import { createAnswers } from './answers.ts'
 import * as queue from './queue.ts'
 import { sealPlain } from './seal-plain.ts'
 import * as store from './store.ts'
+
+type CancelAll = [trx: Tx, act: Act, ids: readonly string[], reason?: Parameters<typeof queue.cancelAll>[4]]
 
 /** The queue of commands, and what became of them. */
 export type Commands = ReturnType<typeof createCommands>
@@ -18,6 +23,7 @@ export type Commands = ReturnType<typeof createCommands>
 export function createCommands(deps: {
   db: Db
   clock: Clock
+  log: Log
   secretBox: SecretBox
   events: Pick<Events, 'emit'>
   devices: Pick<Devices, 'liveIds'>
@@ -26,13 +32,22 @@ export function createCommands(deps: {
   const { db, secretBox } = deps
 
   return {
+    /** How the ends of commands reach those parts of the server that wait for them. */
+    answers: createAnswers(deps),
     /** See `enqueue`. */
     enqueue: (trx: Tx, act: Act, command: queue.NewCommand) => queue.enqueue(trx, deps, act, command),
     /** See `enqueueOnce`. */
     enqueueOnce: (trx: Tx, commands: readonly queue.NewCommand[], pushAgainSeconds: number) =>
       queue.enqueueOnce(trx, deps, commands, pushAgainSeconds),
+    /** See `holdBack`. */
+    holdBack: queue.holdBack,
+    /** See `takeBack`. */
+    takeBack: (trx: Tx, of: Parameters<typeof queue.takeBack>[2]) => queue.takeBack(trx, deps, of),
     /** See `cancelAll`. */
-    cancelAll: (trx: Tx, act: Act, ids: readonly string[]) => queue.cancelAll(trx, deps, act, ids),
+    cancelAll: (...[trx, act, ids, reason]: CancelAll) => queue.cancelAll(trx, deps, act, ids, reason),
+    /** See `cancelUnsuited`. */
+    cancelUnsuited: (unsuited: Parameters<typeof queue.cancelUnsuited>[1], act: Act) =>
+      queue.cancelUnsuited(deps, unsuited, act),
     /** See `cancel`. */
     cancel: (uuid: string, act: Act) => queue.cancel(deps, uuid, act),
     expire: () => queue.expire(deps),
@@ -45,6 +60,18 @@ export function createCommands(deps: {
       const command = await store.findCommand(db.kysely, uuid)
       return command && { ...command, body: openBody(secretBox, uuid, command.body) }
     },
+    /** What these commands are for, and their plists, but for those of the server's own inventory. */
+    async asked(executor: Queries, uuids: readonly string[]) {
+      const rows = await store.findAsked(executor, uuids)
+      return rows.map(({ uuid, purpose, body }) => ({
+        uuid,
+        purpose,
+        body: body && openBody(secretBox, uuid, body),
+      }))
+    },
+    /** The inventory that these enrollments were asked for by the server and have not told yet, the oldest first. */
+    unansweredInventory: (executor: Queries, ids: readonly string[]) =>
+      store.unansweredInventory(executor, ids),
     /** The plist of a command from how it is kept. */
     openBody: (uuid: string, kept: Buffer) => openBody(secretBox, uuid, kept),
     list: (query: Parameters<typeof store.listCommands>[1]) => store.listCommands(db.kysely, query),
@@ -55,6 +82,14 @@ export function createCommands(deps: {
     /** What an enrollment has finished, newest first. */
     history: (enrollmentId: string, query: Parameters<typeof store.historyOf>[2]) =>
       store.historyOf(db.kysely, enrollmentId, query),
+    /** A command that an enrollment has ended, with its plist and the answer as it came, packed. */
+    async answered(trx: Tx, enrollmentId: string, uuid: string) {
+      const found = await store.findAnswered(trx, enrollmentId, uuid)
+      return found && { ...found, body: openBody(secretBox, uuid, found.body) }
+    },
+    /** Whether an enrollment has a command of this type to do. */
+    isPending: (trx: Tx, enrollmentId: string, requestType: string) =>
+      store.isPending(trx, enrollmentId, requestType),
     /** The device's answer as it came, deflated. */
     result: (enrollmentId: string, uuid: string) => store.findResult(db.kysely, enrollmentId, uuid),
     /** Pending commands with their plists, oldest first. */
@@ -62,18 +97,14 @@ export function createCommands(deps: {
       const rows = await store.pendingCommandsOf(db.kysely, enrollmentId, query)
       return rows.map((row) => ({ ...row, body: openBody(secretBox, row.uuid, row.body) }))
     },
-    /** The enrollments for which not all of these commands have come to an end yet. */
-    unfinishedAmong: (pairs: Parameters<typeof store.unfinishedAmong>[1]) =>
-      store.unfinishedAmong(db.kysely, pairs),
-    /** How a command to an enrollment ended, or that it is pending; undefined when there is no such thing. */
-    async stateOf(trx: Tx, enrollmentId: string, uuid: string) {
+    /** What became of a command to an enrollment; undefined when there is no such thing. */
+    async answerTo(trx: Tx, enrollmentId: string, uuid: string): Promise<Answer | undefined> {
       const delivery = (await store.deliveriesOf(trx, uuid, [enrollmentId])).at(-1)
-      if (delivery === undefined) return undefined
-      return delivery.finished_at === null ? ('pending' as const) : delivery.state
+      return delivery && answerOf(delivery)
     },
     /** How many deliveries wait in each state. */
     countPending: () => db.bulk(countPending),
     /** Which of these enrollments have anything pending. */
-    withPending: (ids: readonly string[]) => store.withPending(db.kysely, ids),
+    withPending: (ids: readonly string[], queries: Queries = db.kysely) => store.withPending(queries, ids),
   }
 }

@@ -1,3 +1,7 @@
+export type { AnswerState } from './answer.ts'
+export type { Answer } from './answers-store.ts'
+export { commandTypesApi } from './types-api.ts'
 export { commandsApi } from './api.ts'
 export { createCommands, type Commands } from './commands.ts'
+export type { NewCommand } from './queue.ts'
 export { deviceCommandsApi } from './device-api.ts'

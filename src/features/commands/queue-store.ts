@@ -1,33 +1,52 @@
-import { sql, type Kysely } from 'kysely'
+import { sql, type Insertable, type Kysely } from 'kysely'
 import type { Database, Tx } from '../../db/index.ts'
 import { afterPush } from '../../db/statements/push-again.ts'
-import type { Command } from './store.ts'
+import type { CommandsTable } from '../../db/tables/commands.ts'
+import { MAY_BE_DONE } from '../../db/statements/delivery-facts.ts'
 
-/** Adds commands; gives the UUIDs of those that are new. */
-export async function insertCommands(trx: Tx, commands: readonly Command[]): Promise<Set<string>> {
+/** A command as it is written down. */
+export type CommandRow = Omit<Insertable<CommandsTable>, 'is_plain'>
+
+/**
+ * Adds commands, and puts them into the queues of their targets; gives the UUIDs of those that are new. `pushAgainSeconds`: when to
+ * push if nothing is heard until then.
+ */
+export async function insertCommands(
+  trx: Tx,
+  commands: readonly CommandRow[],
+  pushAgainSeconds: number,
+): Promise<Set<string>> {
   if (commands.length === 0) return new Set()
   const rows = await trx
-    .insertInto('commands')
-    .values(commands)
-    .onConflict((oc) => oc.doNothing())
-    .returning('uuid')
+    .with('added', (db) =>
+      db
+        .insertInto('commands')
+        .values(commands)
+        .onConflict((oc) => oc.doNothing())
+        .returningAll(),
+    )
+    .with('queued', (db) =>
+      db
+        .insertInto('pending_deliveries')
+        .columns([
+          'enrollment_id',
+          'command_uuid',
+          'priority',
+          'not_before',
+          'expires_at',
+          'push_at',
+          'created_at',
+        ])
+        .expression(
+          sql`select t.id, c.uuid, c.priority, c.not_before, c.expires_at,
+            coalesce(c.not_before, c.created_at) + ${pushAgainSeconds} * interval '1 second', c.created_at
+            from added c, unnest(c.target_ids) as t (id)`,
+        ),
+    )
+    .selectFrom('added')
+    .select('uuid')
     .execute()
   return new Set(rows.map(({ uuid }) => uuid))
-}
-
-/** Puts commands into the queues of their targets. `pushAgainSeconds`: when to push if nothing is heard until then. */
-export async function insertDeliveries(
-  trx: Tx,
-  uuids: readonly string[],
-  pushAgainSeconds: number,
-): Promise<void> {
-  await sql`
-    insert into pending_deliveries
-      (enrollment_id, command_uuid, priority, not_before, expires_at, push_at, created_at)
-    select t.id, c.uuid, c.priority, c.not_before, c.expires_at,
-      coalesce(c.not_before, c.created_at) + ${pushAgainSeconds} * interval '1 second', c.created_at
-    from commands c, unnest(c.target_ids) as t (id)
-    where c.uuid = any(${uuids}::text[])`.execute(trx)
 }
 
 /** Moves pending deliveries that match to the history as `state` and returns what they were. */
@@ -36,13 +55,21 @@ async function finishPending(
   where: ReturnType<typeof sql>,
   state: 'expired' | 'cancelled',
   at: Date,
+  { reason = null, isAwaited = true }: { reason?: string | null; isAwaited?: boolean } = {},
 ): Promise<{ enrollment_id: string; command_uuid: string; request_type: string | null }[]> {
   const result = await sql<{ enrollment_id: string; command_uuid: string; request_type: string | null }>`
     with gone as (delete from pending_deliveries p where ${where} returning p.*),
     kept as (
       insert into delivery_history
-        (enrollment_id, command_uuid, state, not_now_count, created_at, sent_at, finished_at)
-      select enrollment_id, command_uuid, ${state}, not_now_count, created_at, sent_at, ${at}::timestamptz from gone
+        (enrollment_id, command_uuid, state, not_now_count, created_at, sent_at, finished_at, reason)
+      select enrollment_id, command_uuid, ${state}, not_now_count, created_at, sent_at, ${at}::timestamptz,
+        ${reason}::text
+      from gone
+    ),
+    awaited as (
+      insert into command_answers (topic, enrollment_id, command_uuid, state, at)
+      select c.purpose, g.enrollment_id, g.command_uuid, ${state}, ${at}::timestamptz
+      from gone g join commands c on c.uuid = g.command_uuid where c.purpose in ('delivery', 'act') and ${isAwaited}::boolean
     )
     select g.enrollment_id, g.command_uuid, c.request_type from gone g left join commands c on c.uuid = g.command_uuid
     `.execute(trx)
@@ -50,8 +77,14 @@ async function finishPending(
 }
 
 /** Cancels everything that is pending for these enrollments. */
-export function cancelPendingOf(trx: Tx, enrollmentIds: readonly string[], at: Date) {
-  return finishPending(trx, sql`p.enrollment_id = any(${enrollmentIds}::text[])`, 'cancelled', at)
+export function cancelPendingOf(trx: Tx, enrollmentIds: readonly string[], at: Date, reason: string | null) {
+  return finishPending(trx, sql`p.enrollment_id = any(${enrollmentIds}::text[])`, 'cancelled', at, { reason })
+}
+
+/** Cancels a command for an enrollment, for which it turned out to be unsuited. */
+export function cancelUnsuited(trx: Tx, enrollmentId: string, uuid: string, at: Date, reason: string) {
+  const where = sql`p.enrollment_id = ${enrollmentId} and p.command_uuid = ${uuid}`
+  return finishPending(trx, where, 'cancelled', at, { reason })
 }
 
 /** Cancels the deliveries of a command that have not been sent. */
@@ -68,12 +101,37 @@ export function cancelUnsent(trx: Tx, uuid: string, targets: readonly string[], 
 export function expireDue(trx: Tx, at: Date, limit: number) {
   return finishPending(
     trx,
-    sql`(p.enrollment_id, p.command_uuid) in (
-      select enrollment_id, command_uuid from pending_deliveries
-      where expires_at <= ${at}::timestamptz limit ${limit} for update skip locked)`,
+    sql`p.ctid = any(array(
+      select ctid from pending_deliveries where expires_at <= ${at}::timestamptz limit ${limit} for update skip locked))`,
     'expired',
     at,
   )
+}
+
+/** Locks what is pending of these commands for these enrollments, and gives it; none of it goes out until the transaction ends. */
+export async function lockPending(
+  trx: Tx,
+  of: readonly { enrollment_id: string; uuid: string }[],
+): Promise<{ enrollment_id: string; uuid: string; sent_at: Date | null; may_be_done: boolean }[]> {
+  const { rows } = await sql<{
+    enrollment_id: string
+    uuid: string
+    sent_at: Date | null
+    may_be_done: boolean
+  }>`
+    select p.enrollment_id, p.command_uuid as uuid, p.sent_at, ${MAY_BE_DONE} as may_be_done from pending_deliveries p
+    where (p.enrollment_id, p.command_uuid) in (
+      select * from unnest(${of.map((one) => one.enrollment_id)}::text[], ${of.map(({ uuid }) => uuid)}::text[]))
+    order by p.enrollment_id, p.command_uuid for update`.execute(trx)
+  return rows
+}
+
+/** Cancels what is pending of these commands for these enrollments, sent or not; who takes them back waits for no answer. */
+export function takeBack(trx: Tx, of: readonly { enrollment_id: string; uuid: string }[], at: Date) {
+  const pairs = sql`select * from unnest(${of.map((one) => one.enrollment_id)}::text[], ${of.map(({ uuid }) => uuid)}::text[])`
+  return finishPending(trx, sql`(p.enrollment_id, p.command_uuid) in (${pairs})`, 'cancelled', at, {
+    isAwaited: false,
+  })
 }
 
 /**
@@ -82,17 +140,15 @@ export function expireDue(trx: Tx, at: Date, limit: number) {
  */
 export async function takePushDue(trx: Tx, at: Date, limit: number): Promise<string[]> {
   const result = await sql<{ enrollment_id: string }>`
-    with due as (
-      select enrollment_id, command_uuid from pending_deliveries
-      where push_at <= ${at}::timestamptz and (not_before is null or not_before <= ${at}::timestamptz)
-        and (expires_at is null or expires_at > ${at}::timestamptz)
-      limit ${limit} for update skip locked
-    ),
-    noted as (
-      update pending_deliveries p set push_count = least(p.push_count + 1, 100),
-        push_at = ${at}::timestamptz + ${sql.raw(afterPush('p.push_count'))}
-      from due where p.enrollment_id = due.enrollment_id and p.command_uuid = due.command_uuid
-      returning p.enrollment_id
+    with noted as (
+      update pending_deliveries set push_count = least(push_count + 1, 100),
+        push_at = ${at}::timestamptz + ${sql.raw(afterPush('push_count'))}
+      where ctid = any(array(
+        select ctid from pending_deliveries
+        where push_at <= ${at}::timestamptz and (not_before is null or not_before <= ${at}::timestamptz)
+          and (expires_at is null or expires_at > ${at}::timestamptz)
+        limit ${limit} for update skip locked))
+      returning enrollment_id
     )
     select distinct enrollment_id from noted`.execute(trx)
   return result.rows.map((row) => row.enrollment_id)
@@ -122,10 +178,10 @@ export async function deleteCommandsBefore(
   limit: number,
 ): Promise<number> {
   const result = await sql`
-    delete from commands where uuid in (
-      select c.uuid from commands c where c.created_at < ${before}::timestamptz
+    delete from commands where ctid = any(array(
+      select c.ctid from commands c where c.created_at < ${before}::timestamptz
         and not exists (select 1 from pending_deliveries p
           where p.command_uuid = c.uuid and p.enrollment_id = any(c.target_ids))
-      limit ${limit})`.execute(db)
+      limit ${limit}))`.execute(db)
   return Number(result.numAffectedRows ?? 0n)
 }

@@ -4,6 +4,7 @@ import { actOfServer, type Act } from '../../kernel/act.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
+import { mayUnsuit, type Part, type UnsuitedReason } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
@@ -26,9 +27,15 @@ export interface NewCommand {
   notBefore?: Date
   expiresAt?: Date
   /** Commands of our own that mean more than themselves when they are done. */
-  purpose?: 'inventory' | 'unenroll'
+  purpose?: NonNullable<Command['purpose']>
+  /** Sent to devices that it does not suit, too. */
+  forced?: boolean
+  /** What of it a device may have or not (`checkCommand`), to be looked at again before it is sent. */
+  parts?: readonly Part[]
   /** NanoMDM's `nopush`: leave it to the device when it comes. */
   push?: boolean
+  /** Its targets are some of so many devices that something is queued for: their pushes are spread as if all were asked at once. */
+  among?: number
 }
 
 interface QueueDeps {
@@ -78,16 +85,17 @@ async function add(
   pushAgainSeconds = FIRST_PUSH_AGAIN_MINUTES * 60,
 ): Promise<number> {
   const rows = commands.map((command) => toRow(deps, act, command))
-  const added = await queue.insertCommands(trx, rows)
+  const added = await queue.insertCommands(trx, rows, pushAgainSeconds)
   const queued = commands.filter(({ uuid }) => added.has(uuid))
   if (queued.length === 0) return 0
-  await queue.insertDeliveries(trx, [...added], pushAgainSeconds)
   const pushed = queued.filter(({ push }) => push !== false)
   const now = pushed.filter(({ notBefore }) => notBefore === undefined)
-  await deps.push.request(
-    trx,
-    now.flatMap(({ targets }) => targets),
-  )
+  for (const [among, some] of Map.groupBy(now, (command) => command.among ?? 0))
+    await deps.push.request(
+      trx,
+      some.flatMap(({ targets }) => targets),
+      { among },
+    )
   for (const { targets, notBefore } of pushed)
     if (notBefore !== undefined) await deps.push.request(trx, targets, { dueAt: notBefore })
   await deps.events.emit(
@@ -102,7 +110,7 @@ async function add(
   return queued.length
 }
 
-function toRow({ clock, secretBox }: QueueDeps, act: Act, command: NewCommand): Command {
+function toRow({ clock, secretBox }: QueueDeps, act: Act, command: NewCommand): queue.CommandRow {
   return {
     uuid: command.uuid,
     request_type: command.requestType,
@@ -112,9 +120,17 @@ function toRow({ clock, secretBox }: QueueDeps, act: Act, command: NewCommand): 
     not_before: command.notBefore ?? null,
     expires_at: command.expiresAt ?? null,
     target_ids: [...command.targets],
+    forced: command.forced ?? false,
+    parts: partsToKeep(command.parts ?? []),
     created_by: nameOf(act),
     created_at: clock.now(),
   }
+}
+
+/** Of the parts of a command those for which a device may turn out to be unsuited; null for none, as with nearly all. */
+function partsToKeep(parts: readonly Part[]): string | null {
+  const kept = parts.filter(mayUnsuit)
+  return kept.length === 0 ? null : JSON.stringify(kept)
 }
 
 /** Cancels all that is pending for these enrollments: they enrolled anew, left or were removed. */
@@ -123,9 +139,42 @@ export async function cancelAll(
   deps: QueueDeps,
   act: Act,
   enrollmentIds: readonly string[],
+  reason: 're_enrolled' | 'unenrolled' | null = null,
 ): Promise<void> {
-  const gone = await queue.cancelPendingOf(trx, enrollmentIds, deps.clock.now())
-  await tellEnd(trx, deps, 'command.cancelled', gone, act)
+  const gone = await queue.cancelPendingOf(trx, enrollmentIds, deps.clock.now(), reason)
+  await tellEnd(trx, deps, 'command.cancelled', gone, act, reason)
+}
+
+/** Cancels a command that was about to be sent to an enrollment, for which it turned out to be unsuited. */
+export function cancelUnsuited(
+  deps: QueueDeps,
+  unsuited: { enrollmentId: string; uuid: string; reason: UnsuitedReason },
+  act: Act,
+): Promise<void> {
+  const { enrollmentId, uuid, reason } = unsuited
+  return deps.db.transaction(async (trx) => {
+    const gone = await queue.cancelUnsuited(trx, enrollmentId, uuid, deps.clock.now(), reason)
+    await tellEnd(trx, deps, 'command.cancelled', gone, act, reason)
+  })
+}
+
+/** Keeps commands from going out until the transaction ends, and gives those that are still to be answered. */
+export async function holdBack(
+  trx: Tx,
+  of: readonly { enrollment_id: string; uuid: string }[],
+): ReturnType<typeof queue.lockPending> {
+  return of.length === 0 ? [] : queue.lockPending(trx, of)
+}
+
+/** Takes commands of our own back, sent or not: what they were to do is not wanted any more. */
+export async function takeBack(
+  trx: Tx,
+  deps: QueueDeps,
+  of: readonly { enrollment_id: string; uuid: string }[],
+): Promise<void> {
+  if (of.length === 0) return
+  const gone = await queue.takeBack(trx, of, deps.clock.now())
+  await tellEnd(trx, deps, 'command.cancelled', gone, actOfServer())
 }
 
 /** Cancels what has not been sent of a command; returns how many deliveries that were. */
@@ -179,7 +228,9 @@ function tellEnd(
   type: 'command.cancelled' | 'command.expired',
   ended: readonly { enrollment_id: string; command_uuid: string; request_type: string | null }[],
   act: Act,
+  reason: string | null = null,
 ): Promise<void> {
-  const facts = ended.map(({ enrollment_id, ...data }) => ({ type, act, enrollment_id, data }))
+  const why = reason === null ? {} : { reason }
+  const facts = ended.map(({ enrollment_id, ...data }) => ({ type, act, enrollment_id, data, ...why }))
   return events.emit(trx, ...facts)
 }

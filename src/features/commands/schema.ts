@@ -4,6 +4,9 @@ import { idParam, text, textOrNull, time, timeOrNull } from '../../kernel/schema
 /** Devices for which a command may be at once. */
 export const MOST_DEVICES = 100_000
 
+/** Groups whose members a command may be for at once. */
+const MOST_GROUPS = 1_000
+
 /** The parameter of a path to a command. */
 export const commandParams = Type.Object({ uuid: text('The CommandUUID.') })
 /** The parameter of a path to a device. */
@@ -17,6 +20,9 @@ const deliverySchema = Type.Object(
     queued_at: time('When it was queued.'),
     sent_at: timeOrNull('When it last went out to the device.'),
     finished_at: timeOrNull('When it came to an end.'),
+    reason: textOrNull(
+      'Why it was cancelled, where nobody said so: the device turned out unsuited for it (`os_version`, `supervision`, ...), `re_enrolled` or `unenrolled`.',
+    ),
     error_chain: Type.Unknown({
       description: 'What the device gave as its error, in Apple’s names; null without one.',
     }),
@@ -51,6 +57,11 @@ export const withDeliveries = Type.Intersect(
       deliveries: Type.Array(deliverySchema, {
         description: 'Its way to each device, of the first 1,000 devices.',
       }),
+      warnings: Type.Optional(
+        Type.Array(Type.String(), {
+          description: 'When it is queued: what of it is deprecated, and what devices will leave out.',
+        }),
+      ),
       plist: Type.Optional(text('The whole command as base64, secrets hidden; viewers are not shown it.')),
     }),
   ],
@@ -70,16 +81,31 @@ export const newCommandSchema = Type.Object(
       }),
     ),
     plist: Type.Optional(text('A whole command instead, as base64 of its property list.')),
-    device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
-      minItems: 1,
-      maxItems: MOST_DEVICES,
-      description: 'Devices (`/devices/{id}`), each of them enrolled.',
-    }),
+    device_ids: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
+        minItems: 1,
+        maxItems: MOST_DEVICES,
+        description: 'Devices (`/devices/{id}`), each of them enrolled.',
+      }),
+    ),
+    group_ids: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
+        minItems: 1,
+        maxItems: MOST_GROUPS,
+        description: 'Groups (`/groups/{id}`), whose members of this moment are meant.',
+      }),
+    ),
     priority: Type.Optional(
       Type.Enum(['low', 'normal', 'high'], { description: 'What goes first. By default normal.' }),
     ),
     not_before: Type.Optional(time('It is not sent before.')),
     expires_at: Type.Optional(time('It is not sent after.')),
+    force: Type.Optional(
+      Type.Boolean({
+        description:
+          'Send it to devices that it does not suit, too, and with values that Apple’s schema does not have.',
+      }),
+    ),
     dry_run: Type.Optional(Type.Boolean({ description: 'Check everything and queue nothing.' })),
   },
   { title: 'NewCommand', description: 'A command by `request_type` and `command`, or by `plist`.' },

@@ -5,7 +5,7 @@ import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from
 type Reader = Kysely<Database> | Tx
 
 /** A row of `commands`. */
-export type Command = Omit<Selectable<CommandsTable>, 'is_plain'>
+export type Command = Omit<Selectable<CommandsTable>, 'is_plain' | 'forced' | 'parts'>
 
 /** A command's way to one enrollment, pending or finished. */
 export interface Delivery {
@@ -19,6 +19,8 @@ export interface Delivery {
   created_at: Date
   sent_at: Date | null
   finished_at: Date | null
+  /** Why it was cancelled, where nobody said so. */
+  reason: string | null
 }
 
 /** A command by its uuid. */
@@ -65,9 +67,10 @@ export function listCommands(
 }
 
 const PENDING_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, null::jsonb as error_chain,
-  null::text as result_problem, created_at, sent_at, null::timestamptz as finished_at`
+  null::text as result_problem, created_at, sent_at, null::timestamptz as finished_at,
+  null::text as reason`
 const HISTORY_COLUMNS = sql`enrollment_id, command_uuid, state, not_now_count, error_chain, result_problem,
-  created_at, sent_at, finished_at`
+  created_at, sent_at, finished_at, reason`
 
 /** The deliveries of one command to these targets. */
 export async function deliveriesOf(
@@ -92,7 +95,8 @@ export type DeviceDelivery = Delivery & { request_type: string | null; seq: numb
 export async function pendingOf(db: Reader, enrollmentId: string): Promise<DeviceDelivery[]> {
   const result = await sql<DeviceDelivery>`
     select p.enrollment_id, p.command_uuid, p.state, p.not_now_count, null::jsonb as error_chain,
-      null::text as result_problem, p.created_at, p.sent_at, null::timestamptz as finished_at, p.seq, c.request_type
+      null::text as result_problem, p.created_at, p.sent_at, null::timestamptz as finished_at, null::text as reason, p.seq,
+      c.request_type
     from pending_deliveries p left join commands c on c.uuid = p.command_uuid
     where p.enrollment_id = ${enrollmentId} order by p.priority desc, p.seq`.execute(db)
   return result.rows
@@ -109,7 +113,7 @@ export async function historyOf(
     : sql``
   const result = await sql<DeviceDelivery>`
     select h.enrollment_id, h.command_uuid, h.state, h.not_now_count, h.error_chain, h.result_problem, h.created_at,
-      h.sent_at, h.finished_at, null::bigint as seq, c.request_type
+      h.sent_at, h.finished_at, h.reason, null::bigint as seq, c.request_type
     from delivery_history h left join commands c on c.uuid = h.command_uuid
     where h.enrollment_id = ${enrollmentId} ${before}
     order by h.finished_at desc, h.command_uuid desc limit ${query.limit}`.execute(db)
@@ -148,19 +152,54 @@ export function pendingCommandsOf(
   return select.execute()
 }
 
-/** The enrollments for which not all of these commands have come to an end yet. */
-export async function unfinishedAmong(
+/** What these commands are for; with their bodies, but for those of our own inventory. */
+export async function findAsked(
   db: Reader,
-  pairs: readonly { enrollment_id: string; uuid: string }[],
-): Promise<Set<string>> {
-  if (pairs.length === 0) return new Set()
-  const result = await sql<{ enrollment_id: string }>`
-    select distinct w.enrollment_id
-    from unnest(${pairs.map((pair) => pair.enrollment_id)}::text[], ${pairs.map((pair) => pair.uuid)}::text[])
-      as w (enrollment_id, uuid)
-    where not exists (
-      select from delivery_history h where h.enrollment_id = w.enrollment_id and h.command_uuid = w.uuid)`.execute(
-    db,
-  )
-  return new Set(result.rows.map((row) => row.enrollment_id))
+  uuids: readonly string[],
+): Promise<{ uuid: string; purpose: Command['purpose']; body: Buffer | null }[]> {
+  const result = await sql<{ uuid: string; purpose: Command['purpose']; body: Buffer | null }>`
+    select uuid, purpose, case when purpose is distinct from 'inventory' then body end as body
+    from commands where uuid = any(${uuids}::text[])`.execute(db)
+  return result.rows
+}
+
+/** The inventory that these enrollments were asked for by the server and have not told yet, the oldest first. */
+export async function unansweredInventory(
+  db: Reader,
+  ids: readonly string[],
+): Promise<{ enrollment_id: string; request_type: string; command_uuid: string }[]> {
+  const result = await sql<{ enrollment_id: string; request_type: string; command_uuid: string }>`
+    select p.enrollment_id, c.request_type, p.command_uuid
+    from pending_deliveries p join commands c on c.uuid = p.command_uuid
+    where p.enrollment_id = any(${ids}::text[]) and c.purpose = 'inventory'
+    order by p.seq`.execute(db)
+  return result.rows
+}
+
+/** A command that an enrollment has ended, and the answer. */
+export function findAnswered(
+  db: Reader,
+  enrollmentId: string,
+  uuid: string,
+): Promise<{ request_type: string; body: Buffer; result: Buffer | null } | undefined> {
+  return db
+    .selectFrom('delivery_history as h')
+    .innerJoin('commands as c', 'c.uuid', 'h.command_uuid')
+    .select(['c.request_type', 'c.body', 'h.result'])
+    .where('h.enrollment_id', '=', enrollmentId)
+    .where('h.command_uuid', '=', uuid)
+    .orderBy('h.finished_at', 'desc')
+    .executeTakeFirst()
+}
+
+/** Whether an enrollment has a command of this type to do. */
+export async function isPending(db: Reader, enrollmentId: string, requestType: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('pending_deliveries as p')
+    .innerJoin('commands as c', 'c.uuid', 'p.command_uuid')
+    .select('p.seq')
+    .where('p.enrollment_id', '=', enrollmentId)
+    .where('c.request_type', '=', requestType)
+    .executeTakeFirst()
+  return found !== undefined
 }

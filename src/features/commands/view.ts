@@ -66,6 +66,7 @@ function renderDelivery(delivery: Delivery) {
     queued_at: delivery.created_at.toISOString(),
     sent_at: delivery.sent_at?.toISOString() ?? null,
     finished_at: delivery.finished_at?.toISOString() ?? null,
+    reason: delivery.reason,
     error_chain: delivery.error_chain ?? null,
     result_unreadable: delivery.result_problem !== null,
     warnings:

@@ -23,9 +23,12 @@ export type ChallengeState =
 export function createChallenges(deps: { db: Db; clock: Clock }) {
   const { db, clock } = deps
 
-  /** Makes challenges, each good for one key for 15 minutes; hexadecimal, since every client can carry that. */
-  function make(purposes: readonly Purpose[]): { secrets: string[]; rows: NewChallenge[] } {
-    const expires_at = addTime(clock.now(), CHALLENGE_MINUTES, 'minute')
+  /** Makes challenges, each good for one key, for 15 minutes unless it says otherwise; hexadecimal, since every client can carry that. */
+  function make(
+    purposes: readonly Purpose[],
+    minutes = CHALLENGE_MINUTES,
+  ): { secrets: string[]; rows: NewChallenge[] } {
+    const expires_at = addTime(clock.now(), minutes, 'minute')
     const secrets = purposes.map(() => randomBytes(CHALLENGE_BYTES).toString('hex'))
     const rows = purposes.map((purpose, at) => {
       const attempt = 'attemptId' in purpose ? purpose : undefined
@@ -37,6 +40,7 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
         udid: withoutNul(attempt?.udid ?? null),
         way: attempt?.way ?? null,
         link_id: attempt?.linkId ?? null,
+        policy_id: attempt?.policyId ?? null,
         user_id: attempt?.user?.id ?? null,
         user_name: attempt?.user?.name ?? null,
         expires_at,
@@ -46,8 +50,8 @@ export function createChallenges(deps: { db: Db; clock: Clock }) {
   }
 
   /** The same, kept with `trx`; gives the secrets. */
-  async function create(trx: Tx, purposes: readonly Purpose[]): Promise<string[]> {
-    const { secrets, rows } = make(purposes)
+  async function create(trx: Tx, purposes: readonly Purpose[], minutes?: number): Promise<string[]> {
+    const { secrets, rows } = make(purposes, minutes)
     await insertChallenges(trx, rows, clock.now())
     return secrets
   }

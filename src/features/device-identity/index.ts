@@ -44,9 +44,9 @@ export function createDeviceIdentity(deps: {
 
   return {
     authority: { ready: authority.ready },
-    /** A new challenge for an attempt, or for the renewal of an enrollment's certificate: 15 minutes, one key. */
-    async newChallenge(trx: Tx, purpose: Purpose): Promise<string> {
-      const [secret = ''] = await challenges.create(trx, [purpose])
+    /** A new challenge for an attempt, or for the renewal of an enrollment's certificate: for one key, for 15 minutes by default. */
+    async newChallenge(trx: Tx, purpose: Purpose, minutes?: number): Promise<string> {
+      const [secret = ''] = await challenges.create(trx, [purpose], minutes)
       return secret
     },
     /** Challenges and how they are kept, for a statement that writes more than them. */

@@ -25,6 +25,8 @@ export type Purpose =
       udid?: string
       way?: 'link' | 'page'
       linkId?: string
+      /** By which the device is enrolled, where the attempt begins with the certificate. */
+      policyId?: string
       user?: Person | undefined
     }
   | { enrollmentId: string }

@@ -17,6 +17,8 @@ const told = Type.Unknown({ title: 'InventoryItem', description: 'One entry of a
 const only = (what: string) =>
   Type.Optional(Type.String({ maxLength: 256, description: `Only those ${what}.` }))
 
+const whether = (what: string) => Type.Optional(Type.Boolean({ description: `Only those ${what}.` }))
+
 const filters = {
   state: Type.Optional(Type.Enum(['enrolled', 'unenrolled'], { description: 'Only those of this state.' })),
   type: Type.Optional(
@@ -28,6 +30,14 @@ const filters = {
   udid: only('with this UDID'),
   user_name: only('of this user'),
   policy_id: only('of this policy'),
+  identifier: only('with this IMEI, MEID, ICCID, EID, phone number, or Wi-Fi, Bluetooth or Ethernet address'),
+  app: only('on which the app with this bundle identifier is installed'),
+  profile: only('on which a profile with this identifier is'),
+  lost_mode: whether('that are, or are not, in lost mode'),
+  passcode_present: whether('that told that they have, or do not have, a passcode'),
+  file_vault_enabled: whether('that told that FileVault is, or is not, on'),
+  activation_lock_enabled: whether('that told that Activation Lock is, or is not, on'),
+  cloud_backup_enabled: whether('that told that iCloud Backup is, or is not, on'),
 }
 
 type App = Parameters<FastifyPluginAsyncTypebox>[0]
@@ -96,15 +106,22 @@ function one(app: App, deps: Deps): void {
     },
     async (request) => {
       const device = await known(deps, request.params.id)
-      const [information, security] = await Promise.all([
+      const [information, security, restrictions, facts] = await Promise.all([
         devices.inventory(device.id, 'device_information'),
         devices.inventory(device.id, 'security_info'),
+        devices.inventory(device.id, 'restrictions'),
+        devices.facts(device.id),
       ])
       const render = await renderer(deps, [device])
       return {
         ...render(device),
         user_channels: await devices.userChannelIds(db.kysely, device.id),
-        inventory: { device_information: renderAnswer(information), security_info: renderAnswer(security) },
+        facts: facts && { ...facts.facts, updated_at: facts.updated_at.toISOString() },
+        inventory: {
+          device_information: renderAnswer(information),
+          security_info: renderAnswer(security),
+          restrictions: renderAnswer(restrictions),
+        },
       }
     },
   )

@@ -1,4 +1,5 @@
 import type { Db } from '../../db/index.ts'
+import { findFacts } from '../../db/statements/device-details.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { InventoryKind, ListPage, MessageReader } from '../../protocol/mdm/index.ts'
 import { createSeen } from './seen.ts'
@@ -25,6 +26,8 @@ export function createDevices(deps: { db: Db; clock: Clock; reader: Pick<Message
     flush: seen.flush,
     /** The channels among `ids` that can be pushed to. */
     pushTargets: (ids: readonly string[]) => store.findPushTargets(db.kysely, ids),
+    /** What a device told of itself, by the names of facts; null when it told nothing yet. */
+    facts: async (id: string) => (await findFacts(db.kysely, id)) ?? null,
     /** The newest answer of a kind, as the device gave it; undefined when it never did. */
     async inventory(id: string, kind: InventoryKind): Promise<{ items: unknown; received_at: Date } | null> {
       const row = await store.findInventory(db.kysely, id, kind)

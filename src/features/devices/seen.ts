@@ -1,6 +1,6 @@
 import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { markSeen } from './store.ts'
+import { markSeen } from '../../db/statements/seen.ts'
 
 /** How long a contact may wait in memory before it is written. */
 const FLUSH_MS = 2_000

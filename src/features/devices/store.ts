@@ -1,6 +1,8 @@
 import { sql, type Selectable, type Updateable } from 'kysely'
 import { serialNumberOf } from '../../kernel/serial-number.ts'
 import { beginsWith, within, type Queries, type Tx } from '../../db/index.ts'
+import type { SuitedDevice } from '../../protocol/mdm/index.ts'
+import { isIdentifiedBy, toldThis, type DetailsFilter } from '../../db/statements/device-details.ts'
 import type { EnrollmentsTable } from '../../db/tables/devices.ts'
 
 /** A row of `enrollments`. */
@@ -14,6 +16,16 @@ const withId = (db: Queries, id: string) =>
 /** The enrollment with that id, in whatever case it is spelled. */
 export function findEnrollment(db: Queries, id: string): Promise<Enrollment | undefined> {
   return withId(db, id).executeTakeFirst()
+}
+
+/** These enrollments, by their ids as they are spelled here. */
+export async function findEnrollments(db: Queries, ids: readonly string[]): Promise<Map<string, Enrollment>> {
+  const rows = await db
+    .selectFrom('enrollments')
+    .selectAll()
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .execute()
+  return new Map(rows.map((row) => [row.id, row]))
 }
 
 /** The same, locked until the end of the transaction. */
@@ -118,15 +130,6 @@ export function lockHalfEnrolled(trx: Tx, before: Date, limit: number): Promise<
     .execute()
 }
 
-/** Notes when enrollments were last heard of, in one statement; an older time never replaces a newer one. */
-export async function markSeen(db: Queries, seen: ReadonlyMap<string, Date>): Promise<void> {
-  const ids = [...seen.keys()].toSorted()
-  await sql`
-    update enrollments e set last_seen_at = s.at
-    from unnest(${ids}::text[], ${ids.map((id) => seen.get(id)!)}::timestamptz[]) as s (id, at)
-    where e.id = s.id and (e.last_seen_at is null or e.last_seen_at < s.at)`.execute(db)
-}
-
 /** What a push needs to know of a channel. */
 export type PushTarget = Pick<
   Enrollment,
@@ -173,13 +176,14 @@ export async function recordPushes(db: Queries, records: readonly PushRecord[]):
 }
 
 /** What the list of devices may be narrowed to. */
-interface DeviceFilter {
+interface DeviceFilter extends DetailsFilter {
   serial_number?: string
   user_id?: string
   udid?: string
   state?: 'enrolled' | 'unenrolled'
   type?: Enrollment['type']
   policy_id?: string
+  lost_mode?: boolean
   search?: string
   /** When it was seen last, RFC 3339. */
   since?: string
@@ -190,12 +194,19 @@ interface DeviceFilter {
 
 const IS_ENROLLED = sql<boolean>`(e.unenrolled_at is null and e.token_update_tally > 0)`
 
+/** Its ids or its name begin so, or it is known by exactly this otherwise. */
+function isFoundBy(search: string | undefined) {
+  const begins = beginsWith(['e.id', 'e.serial_number', 'e.udid', 'e.device_name'], search)
+  return search === undefined ? begins : sql<boolean>`(${begins} or ${isIdentifiedBy(search)})`
+}
+
 /** Enrollments by id. */
 export function listDevices(db: Queries, filter: DeviceFilter): Promise<Enrollment[]> {
   let query = db
     .selectFrom('enrollments as e')
     .selectAll('e')
-    .where(beginsWith(['e.id', 'e.serial_number', 'e.udid', 'e.device_name'], filter.search))
+    .where(isFoundBy(filter.search))
+    .where(toldThis(filter))
     .where(within('e.last_seen_at', filter))
     .orderBy('e.id')
     .limit(filter.limit)
@@ -206,6 +217,8 @@ export function listDevices(db: Queries, filter: DeviceFilter): Promise<Enrollme
   if (filter.type !== undefined) query = query.where('e.type', '=', filter.type)
   if (filter.policy_id !== undefined) query = query.where('e.policy_id', '=', filter.policy_id)
   if (filter.user_id !== undefined) query = query.where('e.user_id', '=', filter.user_id)
+  if (filter.lost_mode !== undefined)
+    query = query.where('e.lost_mode_since', filter.lost_mode ? 'is not' : 'is', null)
   if (filter.state === 'enrolled') query = query.where(IS_ENROLLED)
   if (filter.state === 'unenrolled') query = query.where(sql<boolean>`not ${IS_ENROLLED}`)
   return query.execute()
@@ -225,6 +238,19 @@ export function findInventory(
     .executeTakeFirst()
 }
 
+/** The newest answers of these enrollments, each to the kind that stands beside it. */
+export async function findInventories(
+  db: Queries,
+  wanted: readonly { enrollment_id: string; kind: string }[],
+): Promise<{ enrollment_id: string; kind: string; data: Buffer; received_at: Date }[]> {
+  const { rows } = await sql<{ enrollment_id: string; kind: string; data: Buffer; received_at: Date }>`
+    select i.enrollment_id, i.kind, i.data, i.received_at
+    from unnest(${wanted.map((each) => each.enrollment_id)}::text[], ${wanted.map(({ kind }) => kind)}::text[])
+      as w (enrollment_id, kind)
+    join device_inventory i on i.enrollment_id = w.enrollment_id and i.kind = w.kind`.execute(db)
+  return rows
+}
+
 /** Which of these enrollments exist and are live. */
 export async function liveIds(db: Queries, ids: readonly string[]): Promise<Set<string>> {
   const rows = await live(db)
@@ -234,20 +260,34 @@ export async function liveIds(db: Queries, ids: readonly string[]): Promise<Set<
   return new Set(rows.map((row) => row.id))
 }
 
-/** Devices that enrolled before a time and say that they wait in Setup Assistant, by id from after `after`. */
-export async function awaitingIds(
-  db: Queries,
-  query: { before: Date; after: string; limit: number },
-): Promise<string[]> {
-  const rows = await liveDevices(db)
+/** Whether a device that is enrolled has said Authenticate again since its last TokenUpdate. */
+export async function authenticatesAgain(db: Queries, id: string): Promise<boolean> {
+  const row = await liveDevices(db)
     .select('id')
-    .where(sql<boolean>`awaiting_configuration`)
-    .where('enrolled_at', '<=', query.before)
-    .where('id', '>', query.after)
-    .orderBy('id')
-    .limit(query.limit)
-    .execute()
-  return rows.map(({ id }) => id)
+    .where('id', '=', id)
+    .where('authenticates_again', '=', true)
+    .where('token_update_tally', '>', 0)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Channels of whom the same is known, as far as it decides which commands suit them. */
+interface SuitedChannels extends SuitedDevice {
+  ids: string[]
+}
+
+/** Those of these channels that exist, by what decides which commands suit them; a user channel is on the device of its parent. */
+export async function findSuited(db: Queries, ids: readonly string[]): Promise<SuitedChannels[]> {
+  const { rows } = await sql<SuitedChannels>`
+    select e.type, coalesce(d.product_name, e.product_name) as product_name,
+      coalesce(d.os_version, e.os_version) as os_version, coalesce(d.supervised, e.supervised) as supervised,
+      coalesce(d.way, e.way) as way,
+      (e.unenrolled_at is not null or coalesce(d.erased_at, e.erased_at) is not null) as is_over,
+      array_agg(e.id) as ids
+    from enrollments e left join enrollments d on d.id = e.parent_id
+    where e.id = any(${ids}::text[])
+    group by 1, 2, 3, 4, 5, 6`.execute(db)
+  return rows
 }
 
 /** The live device channels of these serial numbers, locked in the order of their ids. */
@@ -261,7 +301,7 @@ export function lockLiveOf(trx: Tx, serials: readonly string[]): Promise<Enrollm
 }
 
 /** A device as a member of something: enough to know it by. */
-export type DeviceName = Pick<Enrollment, 'id' | 'serial_number' | 'device_name'>
+type DeviceName = Pick<Enrollment, 'id' | 'serial_number' | 'device_name'>
 
 const NAME_COLUMNS = ['id', 'serial_number', 'device_name'] as const
 
@@ -274,31 +314,6 @@ export function findDeviceNames(db: Queries, ids: readonly string[]): Promise<De
     .where(sql<boolean>`lower(id) = any(${keys}::text[])`)
     .where('parent_id', 'is', null)
     .execute()
-}
-
-/** The live devices of a policy (from Authenticate to their end) by id, from after `after`. */
-export function listByPolicy(
-  db: Queries,
-  policyId: string,
-  query: { limit: number; after: string | undefined },
-): Promise<DeviceName[]> {
-  return liveDevices(db)
-    .select(NAME_COLUMNS)
-    .where('policy_id', '=', policyId)
-    .where('id', '>', query.after ?? '')
-    .orderBy('id')
-    .limit(query.limit)
-    .execute()
-}
-
-/** How many live devices each of these policies has; those without any are left out. */
-export async function countByPolicy(db: Queries, policyIds: readonly string[]): Promise<Map<string, number>> {
-  const rows = await liveDevices(db)
-    .select((eb) => ['policy_id', eb.fn.countAll<number>().as('count')])
-    .where(sql<boolean>`policy_id = any(${policyIds}::text[])`)
-    .groupBy('policy_id')
-    .execute()
-  return new Map(rows.map((row) => [row.policy_id ?? '', row.count]))
 }
 
 /** What NanoMDM's enrollment query may narrow by; empty lists do not narrow. */

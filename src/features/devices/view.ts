@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { dates, datesOf, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import type { Enrollment } from './store.ts'
 
@@ -28,6 +28,13 @@ export const deviceSchema = Type.Object(
     imei: textOrNull('Of its first modem.'),
     meid: textOrNull('Of its first modem.'),
     awaiting_configuration: Type.Boolean({ description: 'Whether it is held in Setup Assistant.' }),
+    lost_mode: Type.Object(
+      {
+        on: Type.Boolean({ description: 'Whether it is in lost mode.' }),
+        since: timeOrNull('Since when.'),
+      },
+      { description: 'Whether it is lost.' },
+    ),
     token_update_tally: Type.Integer({ description: 'How many TokenUpdates it has sent since it enrolled.' }),
     has_unlock_token: Type.Boolean({ description: 'Whether its passcode can be cleared.' }),
     has_bootstrap_token: Type.Boolean({ description: 'Whether a Mac has left its bootstrap token.' }),
@@ -35,6 +42,15 @@ export const deviceSchema = Type.Object(
     enrolled_at: timeOrNull('When it could first be reached.'),
     unenrolled_at: timeOrNull('When its enrollment ended.'),
     unenroll_reason: textOrNull('Why it ended.'),
+    location: orNull(
+      Type.Object({
+        latitude: Type.Number({ description: 'Degrees.' }),
+        longitude: Type.Number({ description: 'Degrees.' }),
+        accuracy: orNull(Type.Number(), 'Metres.'),
+        at: time('When it was there.'),
+      }),
+      'Where it was when it was last asked (`locate`).',
+    ),
     last_seen_at: timeOrNull('When it last spoke, to a minute or so.'),
     push: Type.Object(
       {
@@ -69,10 +85,22 @@ export const detailSchema = Type.Intersect(
     deviceSchema,
     Type.Object({
       user_channels: Type.Array(Type.String(), { description: 'Ids of its user channels.' }),
+      facts: orNull(
+        Type.Object(
+          { updated_at: time('When it last told something new.') },
+          {
+            additionalProperties: true,
+            description:
+              'By names such as battery_level (0 to 1), capacity_gb, imeis, phone_numbers, carrier, passcode_present, file_vault_enabled.',
+          },
+        ),
+        'What it told of itself since it enrolled, in the words of Firstboot; null until it has told something',
+      ),
       inventory: Type.Object(
         {
           device_information: answer('Its last answers to DeviceInformation'),
           security_info: answer('Its last answer to SecurityInfo'),
+          restrictions: answer('Its last answer to Restrictions'),
         },
         { description: 'What it told of itself.' },
       ),
@@ -80,6 +108,8 @@ export const detailSchema = Type.Intersect(
   ],
   { title: 'DeviceDetail', description: 'A device with its inventory.' },
 )
+
+type Location = NonNullable<Static<typeof deviceSchema>['location']>
 
 /** A row in the form of the API: no token, no push magic. */
 export function renderDevice(row: Enrollment, userName: string | null) {
@@ -106,6 +136,7 @@ export function renderDevice(row: Enrollment, userName: string | null) {
     imei: row.imei,
     meid: row.meid,
     awaiting_configuration: row.awaiting_configuration,
+    lost_mode: { on: row.lost_mode_since !== null, since: iso(row.lost_mode_since) },
     token_update_tally: row.token_update_tally,
     has_unlock_token: row.unlock_token !== null,
     has_bootstrap_token: row.bootstrap_token !== null,
@@ -113,6 +144,7 @@ export function renderDevice(row: Enrollment, userName: string | null) {
     enrolled_at: iso(row.enrolled_at),
     unenrolled_at: iso(row.unenrolled_at),
     unenroll_reason: row.unenroll_reason,
+    location: row.location === null ? null : (JSON.parse(row.location) as Location),
     last_seen_at: iso(row.last_seen_at),
     push: {
       state: row.push_state,

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../../kernel/errors.ts'
+import { parseTemplate, secretOf } from '../../kernel/template.ts'
 import { withDefaults } from './defaults.ts'
 import { POLICY, type PolicyFields } from './schema.ts'
 import type { Problem } from './kinds-schema.ts'
-import { mergePatch } from './merge-patch.ts'
+import { mergePatch } from '../../kernel/merge-patch.ts'
 
 /** Problems that one answer names. */
 const MAX_NAMED = 100
@@ -35,6 +36,24 @@ export function refuse(problems: readonly Problem[]): void {
   throw new AppError('invalid_request', `${what} ${first.message}.${more}`, {
     fields: problems.slice(0, MAX_NAMED),
   })
+}
+
+/** Throws AppError `template_invalid` where the name of devices has a variable that there is not, or that none can have. */
+export function checkNameTemplate({ device_name_template: template }: PolicyFields): void {
+  const problem = template === null ? undefined : templateProblem(template)
+  if (problem === undefined) return
+  const faults = [{ pointer: '/device_name_template', detail: problem }]
+  throw new AppError('template_invalid', problem, { faults })
+}
+
+function templateProblem(template: string): string | undefined {
+  const parsed = parseTemplate(template)
+  if (!parsed.ok) return parsed.problem
+  for (const { name } of parsed.variables) {
+    if (name === 'device.name') return 'The name of a device cannot be made of {{device.name}}.'
+    if (secretOf(name) !== undefined) return 'The name of a device is no place for a secret.'
+  }
+  return undefined
 }
 
 /** The dotted names of the fields in which two policies differ; of `ade`, each field by itself. */

@@ -7,7 +7,7 @@ import { newId } from '../../kernel/ids.ts'
 import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Events } from '../events/index.ts'
 import type { Groups } from '../groups/index.ts'
-import { differences, patched, problemsOf, refuse, tidy } from './document.ts'
+import { checkNameTemplate, differences, patched, problemsOf, refuse, tidy } from './document.ts'
 import { type SignInSources, createReferences } from './references.ts'
 import {
   deletePolicy,
@@ -39,7 +39,9 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
 
   async function checked(trx: Tx, document: unknown): Promise<PolicyFields> {
     refuse([...problemsOf(document), ...(await references.problemsOf(trx, document))])
-    return tidy(document)
+    const fields = tidy(document)
+    checkNameTemplate(fields)
+    return fields
   }
 
   async function create(body: unknown, act: Act): Promise<Policy> {
@@ -87,7 +89,7 @@ export function createEnrollmentPolicies(deps: PoliciesDeps) {
   }
 
   return {
-    /** Makes a policy of what an administrator wrote; only `name` is needed. Throws AppError `invalid_request`, `conflict`. */
+    /** Makes a policy of what an administrator wrote; only `name` is needed. Throws AppError `invalid_request`, `template_invalid`, `conflict`. */
     create,
     /**
      * Changes a policy by a JSON merge patch. Throws AppError `not_found`, `precondition_failed`, `conflict` where `ade.enabled` of one in
@@ -136,8 +138,8 @@ async function refuseIfUsed(trx: Tx, id: string): Promise<void> {
 }
 
 function fieldsOf(policy: Policy): PolicyFields {
-  const { name, description, user_affinity, sign_in_source_id, group_id, ade } = policy
-  return { name, description, user_affinity, sign_in_source_id, group_id, ade }
+  const { name, description, user_affinity, sign_in_source_id, group_id, device_name_template, ade } = policy
+  return { name, description, user_affinity, sign_in_source_id, group_id, device_name_template, ade }
 }
 
 /** What an event says of a policy. */

@@ -143,6 +143,13 @@ export const POLICY = object({
     null,
   ),
   group_id: field(orNull(word(), 'A static group that the devices join too.'), null),
+  device_name_template: field(
+    orNull(
+      text({ maxLength: 255 }),
+      'What its supervised devices are called, with variables such as {{device.serial_number}}; at most 63 bytes when they are filled in.',
+    ),
+    null,
+  ),
   ade: ADE,
 })
 

@@ -10,7 +10,9 @@ import type { Devices } from '../devices/index.ts'
 import type { EnrollmentPolicies } from '../enrollment-policies/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Groups } from '../groups/index.ts'
+import type { Inventory } from '../inventory/index.ts'
 import type { Push } from '../push/index.ts'
+import type { Profiles } from '../rollout/index.ts'
 import type { Users } from '../users/index.ts'
 import type { Links } from '../entry/index.ts'
 
@@ -27,9 +29,11 @@ export interface EnrollmentDeps {
   push: Push
   commands: Commands
   identity: DeviceIdentity
+  inventory: Pick<Inventory, 'ask' | 'refresh'>
+  profiles: Pick<Profiles, 'get' | 'render'>
   links: Links
   policies: Pick<EnrollmentPolicies, 'find'>
-  groups: Pick<Groups, 'addMember' | 'removeDevice'>
+  groups: Pick<Groups, 'addMember' | 'noteTold' | 'removeDevice'>
   ade: Pick<Ade, 'noteUnenrolled' | 'takeUnjudged'>
   publicUrl: string
   instanceId: string

@@ -37,9 +37,9 @@ export async function endEnrollment(
     ),
   )
   await deps.identity.endAll(trx, enrollment.id, reason === 'serial_number_moved' ? 'replaced' : 'ended')
-  await deps.commands.cancelAll(trx, act, ids)
+  await deps.commands.cancelAll(trx, act, ids, 'unenrolled')
   await deps.push.forget(trx, ids)
-  await deps.groups.removeDevice(trx, enrollment.id)
+  await deps.groups.removeDevice(trx, enrollment.id, act)
   await noteLeft(trx, deps, enrollment)
   await deps.events.emit(trx, {
     type: reason === 'checked_out' ? 'device.checked_out' : 'device.unenrolled',
@@ -116,7 +116,7 @@ export function deleteDevice(
         )
       await endEnrollment(trx, deps, enrollment, 'deleted', act)
     }
-    await deps.groups.removeDevice(trx, enrollment.id)
+    await deps.groups.removeDevice(trx, enrollment.id, act)
     await deps.devices.deleteEnrollment(trx, enrollment.id)
     await deps.events.emit(trx, {
       type: 'device.deleted',

@@ -1,13 +1,18 @@
 import type { ChannelIdentity } from '../../protocol/mdm/index.ts'
+import type { Tx } from '../../db/index.ts'
+import { followForActs } from './acts/follow.ts'
+import { takeInActs } from './acts/answers.ts'
 import { findCaller } from './caller.ts'
 import { authenticate } from './check-in/authenticate.ts'
 import { createTokenUpdates } from './check-in/token-update.ts'
 import { createChannelMessages } from './channel-messages.ts'
+import type { Answer } from '../commands/index.ts'
 import type { PublishedEvent } from '../events/index.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, finishRemoval } from './end.ts'
 import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
+import { followNames } from './naming/follow.ts'
 
 /** How a device gets in, stays in and leaves. */
 export type Enrollment = ReturnType<typeof createEnrollment>
@@ -31,6 +36,12 @@ export function createEnrollment(deps: EnrollmentDeps) {
     judgeAssignments: () => judgeAssignments(deps),
     /** See `takeFirstSteps`. */
     takeFirstSteps: (enrolled: readonly PublishedEvent[]) => takeFirstSteps(deps, enrolled),
+    /** See `followNames`. */
+    followNames: (facts: readonly PublishedEvent[]) => followNames(deps, facts),
+    /** See `followForActs`. */
+    followForActs: (facts: readonly PublishedEvent[]) => followForActs(deps, facts),
+    /** See `takeInActs`. */
+    takeInActs: (trx: Tx, answers: readonly Answer[]) => takeInActs(trx, deps, answers),
     /** Answers when no TokenUpdate is in flight any more. */
     idle: tokenUpdates.idle,
   }

@@ -1,25 +1,17 @@
 import { appleUuidOf } from '../../kernel/ids.ts'
-import { words } from '../../kernel/words.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { PublishedEvent } from '../events/index.ts'
+import { DEVICE_QUERIES } from '../inventory/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
 
 /** The first push often loses the race against the device's own connection to Apple, so one more follows. */
 const SECOND_PUSH_SECONDS = 60
 
-/**
- * What is asked of every device once it is enrolled (Apple's DeviceInformation queries that any device answers). IMEI and
- * MEID are in ServiceSubscriptions since iOS 14, and at the top for those before it. None of what OS 27 has removed.
- */
-const FIRST_QUERIES = words(`
-  UDID SerialNumber DeviceName Model ModelName ModelNumber ProductName OSVersion BuildVersion
-  IsSupervised DeviceCapacity AvailableDeviceCapacity BatteryLevel ServiceSubscriptions IMEI MEID
-  WiFiMAC BluetoothMAC IsCloudBackupEnabled IsActivationLockEnabled IsMDMLostModeEnabled
-  AwaitingConfiguration
-`)
-
 /** Subscription on `device.enrolled`: a device is asked what it is. */
-export function takeFirstSteps(deps: EnrollmentDeps, enrolled: readonly PublishedEvent[]): Promise<void> {
+export function takeFirstSteps(
+  deps: Pick<EnrollmentDeps, 'db' | 'commands'>,
+  enrolled: readonly PublishedEvent[],
+): Promise<void> {
   return deps.db.transaction((trx) =>
     deps.commands.enqueueOnce(trx, enrolled.flatMap(firstCommand), SECOND_PUSH_SECONDS),
   )
@@ -36,7 +28,7 @@ function firstCommand(event: PublishedEvent) {
   return firstCommandsOf(event).map((uuid) => ({
     uuid,
     requestType: 'DeviceInformation',
-    body: buildCommand(uuid, 'DeviceInformation', { Queries: FIRST_QUERIES }),
+    body: buildCommand(uuid, 'DeviceInformation', { Queries: DEVICE_QUERIES }),
     targets: [target],
     purpose: 'inventory' as const,
   }))

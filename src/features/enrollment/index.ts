@@ -1,4 +1,7 @@
+export { ACT_FACTS } from './acts/follow.ts'
+export { actsApi } from './acts/api.ts'
 export { enrollmentApi } from './api.ts'
 export { createEnrollment, type Enrollment } from './enrollment.ts'
 export { firstCommandsOf } from './first-steps.ts'
+export { NAMING_FACTS } from './naming/follow.ts'
 export { refused, type Refused, type Verdict } from './verdict.ts'

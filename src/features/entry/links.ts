@@ -47,7 +47,7 @@ interface LinksDeps {
   clock: Clock
   events: Events
   users: Pick<Users, 'find' | 'findByName'>
-  groups: Pick<Groups, 'find'>
+  groups: Pick<Groups, 'hold'>
   secretBox: SecretBox
   /** Without a final slash. */
   publicUrl: string
@@ -152,7 +152,7 @@ async function checkNamed(trx: Tx, { users, groups }: Pick<LinksDeps, 'groups' |
   const user = user_name === null ? undefined : await users.findByName(trx, user_name)
   if (user_name !== null && user === undefined) throw badField('user_name', 'there is no such user')
   const group_id = withoutNul(wanted.group_id ?? null)
-  const group = group_id === null ? undefined : await groups.find(trx, group_id)
+  const group = group_id === null ? undefined : await groups.hold(trx, group_id)
   if (group_id !== null && group?.kind !== 'static')
     throw badField('group_id', 'there is no such static group')
   return { user, group_id }

@@ -1,14 +1,27 @@
 import type { Static } from 'typebox'
 import { ADE } from './catalogue/ade.ts'
 import { ADMINISTRATION } from './catalogue/administration.ts'
+import { APPS } from './catalogue/apps.ts'
+import { DELIVERIES } from './catalogue/deliveries.ts'
 import { DEVICES } from './catalogue/devices.ts'
 import { ENROLLMENT } from './catalogue/enrollment.ts'
+import { INVENTORY } from './catalogue/inventory.ts'
+import { ROLLOUT } from './catalogue/rollout.ts'
 
 /**
  * Every type of event: how loud it is told, its sentence, and what its `data` holds. A type is named `<thing>.<what happened
  * to it>`; names never change their meaning. Of these schemas are the types of what is emitted.
  */
-export const CATALOGUE = { ...ADE, ...ADMINISTRATION, ...DEVICES, ...ENROLLMENT }
+export const CATALOGUE = {
+  ...ADE,
+  ...ADMINISTRATION,
+  ...APPS,
+  ...DELIVERIES,
+  ...DEVICES,
+  ...ENROLLMENT,
+  ...INVENTORY,
+  ...ROLLOUT,
+}
 
 /** A type of event. */
 export type EventType = keyof typeof CATALOGUE

@@ -1,4 +1,4 @@
-import { afterCommit, type Db, type Tx } from '../../db/index.ts'
+import { afterCommit, beforeCommit, type Db, type Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
@@ -30,6 +30,7 @@ export function createEvents(deps: {
   const serials = createSerials()
   const awaited = new Set<EventType>()
   const wakes = new Set<() => void>()
+  const emitted = new WeakMap<Tx, NewEvent[]>()
   const publishing = createPassLoop({
     clock,
     debounceMs: DEBOUNCE_MS,
@@ -57,11 +58,16 @@ export function createEvents(deps: {
     return [CATALOGUE[type].sentence, ...details.filter((each) => each !== null)].join(': ')
   }
 
-  /** Writes facts to the outbox with `trx`; they are logged and counted when it has committed. */
+  /** Writes facts to the outbox at the end of `trx`, all at once; they are logged and counted when it has committed. */
   async function emit(trx: Tx, ...events: NewEvent[]): Promise<void> {
+    if (events.length === 0) return
     const told = await serials.addAll(trx, events)
-    await insertIntoOutbox(trx, told, clock.now())
-    afterCommit(trx, () => told.forEach(announce))
+    const before = emitted.get(trx)
+    if (before !== undefined) return void before.push(...told)
+    const all = [...told]
+    emitted.set(trx, all)
+    beforeCommit(trx, () => insertIntoOutbox(trx, all, clock.now()))
+    afterCommit(trx, () => all.forEach(announce))
   }
 
   /** Publishes what waits in the outbox; returns how many facts that were. */

@@ -35,8 +35,7 @@ type Blocked = Set<string>
 
 /** Has a subscription handle what has come since, unless another process is at it. */
 export async function follow(deps: FollowDeps, subscription: Subscription): Promise<void> {
-  const { db, clock, leases } = deps
-  if (!(await store.hasWork(db.kysely, subscription, clock.now()))) return
+  const { leases } = deps
   await leases.hold(subscription.name, ({ cursor }) => followFrom(deps, subscription, cursor))
 }
 

@@ -31,7 +31,8 @@ export function publishBatch(db: Db, limit: number): Promise<number> {
     if (!lock.rows[0]?.got) return 0
     const moved = await sql`
       with taken as (
-        delete from event_outbox where seq in (select seq from event_outbox order by seq limit ${limit}) returning *
+        delete from event_outbox where ctid = any(array(
+          select ctid from event_outbox order by seq limit ${limit})) returning *
       )
       insert into events (id, type, at, by, via, enrollment_id, serial_number, user_name, reason, attempt_id, data)
       select coalesce((select max(id) from events), 0) + row_number() over (order by seq),
@@ -69,7 +70,7 @@ export function listEvents(db: Kysely<Database>, query: EventQuery): Promise<Pub
 /** Deletes published facts older than `before`, at most `limit` of them; returns how many. */
 export async function deleteEventsBefore(db: Kysely<Database>, before: Date, limit: number): Promise<number> {
   const result = await sql`
-    delete from events where id in (select id from events where at < ${before} order by id limit ${limit})
+    delete from events where ctid = any(array(select ctid from events where at < ${before} order by id limit ${limit}))
       and id < (select max(id) from events)`.execute(db)
   return Number(result.numAffectedRows ?? 0n)
 }

@@ -16,18 +16,21 @@ export async function ensureSubscription(db: Queries, name: string): Promise<voi
     on conflict do nothing`.execute(db)
 }
 
-/** Whether there is an event that the subscription has not looked at, or one whose next try is due and that waits for no other. */
-export async function hasWork(
+/** Which of these subscriptions have an event that they have not looked at, or one whose next try is due and that waits for no other. */
+export async function withWork(
   db: Queries,
-  subscription: { name: string; types: readonly EventType[] },
+  subscriptions: readonly { name: string; types: readonly EventType[] }[],
   now: Date,
-): Promise<boolean> {
-  const { rows } = await sql`
-    select from event_subscriptions s
-    where s.name = ${subscription.name} and (
+): Promise<Set<string>> {
+  const followed = subscriptions.flatMap(({ name, types }) => types.map((type) => ({ name, type })))
+  const { rows } = await sql<{ name: string }>`
+    select s.name from event_subscriptions s
+    where s.name = any(${subscriptions.map(({ name }) => name)}::text[]) and (
       exists (
-        select from unnest(${[...subscription.types]}::text[]) as t (type),
+        select from unnest(${followed.map(({ name }) => name)}::text[], ${followed.map(({ type }) => type)}::text[])
+          as t (name, type),
           lateral (select from events e where e.type = t.type and e.id > s.cursor limit 1) e
+        where t.name = s.name
       ) or exists (
         select from event_failures f
         where f.subscription = s.name and f.stuck_at is null and f.retry_at <= ${now} and not exists (
@@ -35,7 +38,7 @@ export async function hasWork(
           where b.subscription = s.name and b.enrollment_id = f.enrollment_id and b.event_id < f.event_id
             and b.stuck_at is null and b.retry_at > ${now})
       ))`.execute(db)
-  return rows.length > 0
+  return new Set(rows.map(({ name }) => name))
 }
 
 /** Writes down how far a subscription is; false when another worker has taken it. */

@@ -40,7 +40,9 @@ export function createSubscriptions(deps: {
     clock,
     debounceMs: DEBOUNCE_MS,
     async pass() {
-      for (const subscription of known) await follow({ ...deps, worker, leases }, subscription)
+      const busy = await store.withWork(db.kysely, known, clock.now())
+      for (const subscription of known)
+        if (busy.has(subscription.name)) await follow({ ...deps, worker, leases }, subscription)
     },
     onFailure: (error) =>
       log.error({ event: 'subscription.pass_failed', err: error }, 'events could not be followed'),

@@ -5,7 +5,7 @@ import { etagOf } from '../../kernel/etag.ts'
 import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
-import { dates, datesOf, idParam, nothing, text, textOrNull } from '../../kernel/schema.ts'
+import { dates, datesOf, idParam, nothing, orNull, text, textOrNull, time } from '../../kernel/schema.ts'
 import type { Groups } from './groups.ts'
 import type { GroupView } from './types.ts'
 
@@ -15,7 +15,7 @@ const MAX_MEMBERS = 100_000
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 
 const kind = Type.Enum(['static', 'dynamic'], {
-  description: 'static: its members are named by hand; dynamic: they follow from a policy.',
+  description: 'static: its members are named by hand; dynamic: they follow from a rule or a policy.',
 })
 const ID = 'The id of the group.'
 const params = idParam(ID)
@@ -27,14 +27,18 @@ const name = Type.String({
   description: 'One of its kind; `EnrollmentProfile:...` are the groups of policies.',
 })
 
+const rule = Type.Unknown({
+  description:
+    '`{"all": [...]}`, `{"any": [...]}`, `{"not": {...}}` or `{"fact": ..., "op": ..., "value": ...}`; each of the rules within is one too.',
+})
+
 const groupSchema = Type.Object(
   {
     id: text('The id of the group.'),
     name: text('Its name.'),
     kind,
-    policy_id: textOrNull(
-      'The policy that owns a dynamic group; its members are the live devices of that policy.',
-    ),
+    policy_id: textOrNull('The policy that owns the group; its members are the live devices of that policy.'),
+    rule: orNull(rule, 'The rule from which its members follow.'),
     member_count: Type.Integer({ description: 'How many devices are in it.' }),
     ...dates,
   },
@@ -48,6 +52,17 @@ const memberSchema = Type.Object(
     device_name: textOrNull('Its name, where it has told it.'),
   },
   { title: 'GroupMember', description: 'A device in a group.' },
+)
+
+const groupOfDevice = Type.Object(
+  {
+    id: text('The id of the group.'),
+    name: text('Its name.'),
+    kind,
+    policy_id: textOrNull('The policy whose devices are its members.'),
+    added_at: time('Since when the device is in it.'),
+  },
+  { title: 'GroupOfDevice', description: 'A group that a device is in.' },
 )
 
 const deviceIds = Type.Object(
@@ -71,8 +86,10 @@ const changedSchema = Type.Object(
 /** `/groups` and their members. */
 export function groupsApi(deps: { groups: Groups }): FastifyPluginAsyncTypebox {
   return async (app) => {
+    await app.register(previews(deps.groups))
     await app.register(itself(deps.groups))
     await app.register(members(deps.groups))
+    await app.register(ofDevice(deps.groups))
   }
 }
 
@@ -83,16 +100,14 @@ function itself(groups: Groups): FastifyPluginAsync {
     view: groupSchema,
     render,
     create: {
-      summary: 'Make a static group',
-      description: 'Empty at first. Dynamic groups come with their policies.',
+      summary: 'Make a group',
+      description:
+        'A static one, empty at first, or with a `rule` a dynamic one. The groups of policies come with them.',
       body: Type.Object(
-        {
-          name,
-          kind: Type.Optional(Type.Enum(['static'], { description: 'The only kind that is made by hand.' })),
-        },
+        { name, kind: Type.Optional(kind), rule: Type.Optional(rule) },
         { title: 'NewGroup', description: 'What makes a group.' },
       ),
-      run: (body, act) => groups.create(body.name, act),
+      run: groups.create,
     },
     list: {
       summary: 'Groups by name',
@@ -109,20 +124,47 @@ function itself(groups: Groups): FastifyPluginAsync {
     },
     get: { summary: 'One group', description: 'Its members are a list of their own.', run: groups.get },
     update: {
-      summary: 'Rename a static group',
-      description: 'A JSON merge patch. The group of a policy is renamed with the policy.',
+      summary: 'Rename a group, or change its rule',
+      description:
+        'A JSON merge patch; a rule is replaced as a whole. The group of a policy is renamed with the policy.',
       body: Type.Object(
-        { name: Type.Optional(name) },
+        { name: Type.Optional(name), rule: Type.Optional(rule) },
         { title: 'GroupPatch', description: 'What is to change.' },
       ),
-      run: (id, patch, act) => groups.rename(id, patch.name, act),
+      run: groups.update,
     },
     remove: {
-      summary: 'Delete a static group',
-      description: 'Refused while an enrollment policy puts its devices into it.',
+      summary: 'Delete a group',
+      description: 'Refused (`in_use`) while a rule, an enrollment policy or a link names it.',
       run: groups.remove,
     },
   })
+}
+
+function previews(groups: Groups): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.post(
+      '/groups/preview',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          summary: 'Who would be in a group of this rule',
+          description: 'Nothing is changed.',
+          body: Type.Object({ rule }, { title: 'GroupRule', description: 'A rule to try.' }),
+          response: {
+            200: Type.Object(
+              {
+                count: Type.Integer({ description: 'How many devices.' }),
+                device_ids: Type.Array(Type.String(), { description: 'The first 100 of them, by id.' }),
+              },
+              { title: 'GroupPreview', description: 'Who would be in the group.' },
+            ),
+          },
+        },
+      },
+      async (request) => groups.preview(request.body.rule),
+    )
+  }
 }
 
 function members(groups: Groups): FastifyPluginAsyncTypebox {
@@ -133,7 +175,7 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
         config: { role: 'viewer' },
         schema: {
           summary: 'The devices in a group, by id',
-          description: 'Those of a dynamic group are the live devices of its policy.',
+          description: 'Whether they were named by hand or follow from a rule or a policy.',
           params,
           querystring: Type.Object(pageQuery),
           response: { 200: pageOf(memberSchema) },
@@ -192,6 +234,32 @@ function members(groups: Groups): FastifyPluginAsyncTypebox {
   }
 }
 
-function render({ version: _version, ...group }: GroupView) {
-  return { ...group, ...datesOf(group) }
+function ofDevice(groups: Groups): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/devices/:id/groups',
+      {
+        config: { role: 'viewer' },
+        schema: {
+          summary: 'The groups that a device is in, by name',
+          description: 'Static ones, those by rule, and that of its policy.',
+          params: idParam('The id of the device.'),
+          querystring: Type.Object(pageQuery),
+          response: { 200: pageOf(groupOfDevice) },
+        },
+      },
+      async (request) => {
+        const { items, next_cursor } = await groups.listGroupsOf(request.params.id, request.query)
+        return {
+          items: items.map((group) => ({ ...group, added_at: group.added_at.toISOString() })),
+          next_cursor,
+        }
+      },
+    )
+  }
+}
+
+function render({ id, policy_id, member_count, ...group }: GroupView) {
+  const told = { name: group.name, kind: group.kind, rule: group.rule }
+  return { id, ...told, policy_id, member_count, ...datesOf(group) }
 }

@@ -1,35 +1,55 @@
-import { type Db, type Queries, type Tx, isUniqueViolation } from '../../db/index.ts'
-import { policiesNaming } from '../../db/statements/uses.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
+import { usesOfGroup } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { AppError } from '../../kernel/errors.ts'
+import { AppError, type UsedBy } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
-import { type Page, decodeCursor, page } from '../../kernel/paging.ts'
 import type { Devices } from '../devices/index.ts'
+import type { Log } from '../../kernel/log.ts'
 import type { Events } from '../events/index.ts'
+import { createDeviceGroups } from './device-groups.ts'
 import { createMembers } from './members.ts'
+import { createMembership, emptyGroup, lockRules, preview } from './membership/index.ts'
+import { createForetelling } from './foretelling.ts'
+import type { Rule } from './rules/rule.ts'
+import { createReading, missing } from './reading.ts'
+import { checkNamed, ruleIn, ruleInvalid, setRule } from './set-rule.ts'
 import { createPolicyGroups, isPolicyGroupName } from './policy-groups.ts'
 import {
   type Group,
-  type GroupQuery,
-  countMembers,
   deleteGroup,
-  findGroup,
   holdGroup,
   insertGroup,
-  listGroups,
   lockGroup,
   lockGroupToDelete,
   updateGroup,
 } from './store.ts'
 import type { GroupView } from './types.ts'
 
+/** Devices that a preview names. */
+const MAX_PREVIEWED = 100
+
+/** What makes a group: by rule if there is one. */
+interface NewGroup {
+  name: string
+  kind?: Group['kind']
+  rule?: unknown
+}
+
+/** What is to change of a group. */
+interface GroupPatch {
+  name?: string
+  rule?: unknown
+}
+
 /** What the groups are made of. */
 type GroupsDeps = {
   db: Db
   clock: Clock
   events: Pick<Events, 'emit'>
-  devices: Pick<Devices, 'countByPolicy' | 'findDeviceNames' | 'listByPolicy'>
+  log: Log
+  devices: Pick<Devices, 'findDeviceNames' | 'findEnrollment'>
 }
 
 /** Sets of devices. */
@@ -37,39 +57,73 @@ export type Groups = ReturnType<typeof createGroups>
 
 /** The groups, static ones and those of policies; every change is told as an event. */
 export function createGroups(deps: GroupsDeps) {
-  const { db, clock, events, devices } = deps
+  const { db, clock, events } = deps
+  const membership = createMembership(deps)
+  const { view, ...reading } = createReading(deps)
 
-  async function create(name: string, act: Act): Promise<GroupView> {
+  async function create({ name, kind, rule }: NewGroup, act: Act): Promise<GroupView> {
     checkName(name)
+    if (rule === undefined && kind === 'dynamic')
+      throw ruleInvalid([{ pointer: '/rule', detail: 'It is missing.' }])
+    if (rule !== undefined && kind === 'static') throw hasNone()
+    const checked = rule === undefined ? null : ruleIn(rule)
     const now = clock.now()
-    return db.transaction(async (trx) => {
-      const group = await insertGroup(trx, { id: newId(now), name, kind: 'static', policy_id: null }, now)
-      if (group === undefined) throw taken()
-      await events.emit(trx, { type: 'group.created', act, data: about(group) })
-      return { ...group, member_count: 0 }
+    const group = await db.transaction(async (trx) => {
+      const id = newId(now)
+      const made = {
+        id,
+        name,
+        kind: checked === null ? 'static' : 'dynamic',
+        policy_id: null,
+        rule: checked,
+      } as const
+      const added = await insertGroup(trx, made, now)
+      if (added === undefined) throw taken()
+      if (checked !== null) await setRule(trx, id, checked, act, now)
+      await events.emit(trx, { type: 'group.created', act, data: about(added) })
+      return added
     })
+    if (checked !== null) await membership.evaluate(group.id)
+    return view(group)
   }
 
-  async function rename(id: string, name: string | undefined, act: Act): Promise<GroupView> {
+  async function update(id: string, patch: GroupPatch, act: Act): Promise<GroupView> {
+    const rule = patch.rule === undefined ? undefined : ruleIn(patch.rule)
     try {
-      const group = await db.transaction(async (trx) => {
-        const before = await lockStatic(trx, id, act)
-        if (name === undefined || name === before.name) return before
-        checkName(name)
-        const after = await updateGroup(trx, id, { name }, clock.now())
-        await events.emit(trx, { type: 'group.updated', act, data: { ...about(after), changed: ['name'] } })
-        return after
-      })
+      const group = await db.transaction((trx) => change(trx, id, { name: patch.name, rule }, act))
+      if (rule !== undefined) await membership.evaluate(id)
       return await view(group)
     } catch (error) {
       throw isUniqueViolation(error) ? taken() : error
     }
   }
 
+  async function change(
+    trx: Tx,
+    id: string,
+    wanted: { name: string | undefined; rule: Rule | undefined },
+    act: Act,
+  ): Promise<Group> {
+    if (wanted.rule !== undefined) await lockRules(trx)
+    const before = checkOwn(await lockGroup(trx, id), act)
+    const { name = before.name, rule } = wanted
+    if (rule !== undefined && before.kind === 'static') throw hasNone()
+    const isRuleNew = rule !== undefined && !isDeepStrictEqual(rule, before.rule)
+    if (name === before.name && !isRuleNew) return before
+    if (name !== before.name) checkName(name)
+    if (isRuleNew) await setRule(trx, id, rule, act, clock.now())
+    const after = await updateGroup(trx, id, { name }, clock.now())
+    const changed = [...(name === before.name ? [] : ['name']), ...(isRuleNew ? ['rule'] : [])]
+    await events.emit(trx, { type: 'group.updated', act, data: { ...about(after), changed } })
+    return after
+  }
+
   async function remove(id: string, act: Act): Promise<void> {
     await db.transaction(async (trx) => {
-      const group = checkStatic(await lockGroupToDelete(trx, id), act)
-      refuseIfNamed(await policiesNaming(trx, 'group_id', id))
+      await lockRules(trx)
+      const group = checkOwn(await lockGroupToDelete(trx, id), act)
+      refuseIfNamed(await usesOfGroup(trx, id, clock.now()))
+      await emptyGroup(trx, events, id, act)
       await deleteGroup(trx, id)
       await events.emit(trx, { type: 'group.deleted', act, data: about(group) })
     })
@@ -79,49 +133,26 @@ export function createGroups(deps: GroupsDeps) {
     return checkStatic(await lockGroup(trx, id), act)
   }
 
-  async function view(group: Group): Promise<GroupView> {
-    const [seen] = await views([group])
-    return seen ?? { ...group, member_count: 0 }
-  }
-
-  async function views(groups: readonly Group[]): Promise<GroupView[]> {
-    const policyIds = groups.flatMap(({ policy_id }) => policy_id ?? [])
-    const byGroup = await countMembers(
-      db.kysely,
-      groups.filter(({ kind }) => kind === 'static').map(({ id }) => id),
-    )
-    const byPolicy = policyIds.length === 0 ? byGroup : await devices.countByPolicy(db.kysely, policyIds)
-    return groups.map((group) => ({
-      ...group,
-      member_count: (group.policy_id === null ? byGroup.get(group.id) : byPolicy.get(group.policy_id)) ?? 0,
-    }))
-  }
-
   return {
     ...createPolicyGroups(deps),
-    ...createMembers({ ...deps, lockStatic, missing }),
+    ...createMembers({ ...deps, lockStatic, missing, wake: membership.wake }),
+    ...createDeviceGroups(deps),
+    ...createForetelling(deps),
+    membership,
+    /** Has the groups of a device follow what it told of itself, as part of the change. */
+    noteTold: membership.noteTold,
+    ...reading,
     create,
-    rename,
+    update,
     remove,
-    /** The group with this id, if there is one. */
-    find: (executor: Queries, id: string): Promise<Group | undefined> => findGroup(executor, id),
-    /** The same, kept from being deleted until the transaction ends. */
+    /** Who would be in a group of this rule. Throws AppError `rule_invalid`. */
+    async preview(rule: unknown): Promise<{ count: number; device_ids: string[] }> {
+      const checked = ruleIn(rule)
+      await db.transaction((trx) => checkNamed(trx, checked))
+      return preview(db, checked, clock.now(), MAX_PREVIEWED)
+    },
+    /** The group with this id, if there is one, kept from being deleted until the transaction ends. */
     hold: (trx: Tx, id: string): Promise<Group | undefined> => holdGroup(trx, id),
-    /** Throws AppError `not_found`. */
-    async get(id: string): Promise<GroupView> {
-      return view((await findGroup(db.kysely, id)) ?? missing())
-    },
-    async list(query: Omit<GroupQuery, 'after'> & { cursor?: string | undefined }): Promise<Page<GroupView>> {
-      const { cursor, limit, ...filter } = query
-      const [after] = decodeCursor(cursor, ['string']) ?? []
-      const rows = await listGroups(db.kysely, {
-        ...filter,
-        ...(after !== undefined && { after }),
-        limit: limit + 1,
-      })
-      const { items, next_cursor } = page(rows, limit, (row) => [row.name])
-      return { items: await views(items), next_cursor }
-    },
   }
 }
 
@@ -131,9 +162,15 @@ function about({ id, name }: Group) {
 }
 
 function checkStatic(group: Group | undefined, act: Act): Group {
+  const own = checkOwn(group, act)
+  if (own.kind === 'static') return own
+  throw new AppError('conflict', 'The members of this group follow from its rule; change the rule instead.')
+}
+
+function checkOwn(group: Group | undefined, act: Act): Group {
   if (group === undefined) return missing()
   act.checkVersion(group.version)
-  if (group.kind === 'static') return group
+  if (group.policy_id === null) return group
   throw new AppError('conflict', 'This group belongs to its enrollment policy; change the policy instead.')
 }
 
@@ -143,14 +180,14 @@ function checkName(name: string): void {
   throw new AppError('invalid_request', `The field ${field.path} ${field.message}.`, { fields: [field] })
 }
 
-function refuseIfNamed(policies: readonly string[]): void {
-  if (policies.length === 0) return
-  const names = policies.map((name) => `"${name}"`).join(', ')
-  throw new AppError('conflict', `Enrollment policies put their devices into this group: ${names}.`)
+function refuseIfNamed(usedBy: readonly UsedBy[]): void {
+  if (usedBy.length === 0) return
+  const names = usedBy.map(({ kind, name }) => `${kind.replaceAll('_', ' ')} "${name}"`).join(', ')
+  throw new AppError('in_use', `The group is named by: ${names}.`, { usedBy })
 }
 
-function missing(): never {
-  throw new AppError('not_found', 'There is no group with this id.')
+function hasNone(): AppError {
+  return ruleInvalid([{ pointer: '/rule', detail: 'A static group has no rule.' }])
 }
 
 function taken(): AppError {

@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../../db/index.ts'
+import { afterCommit, type Db, type Tx } from '../../db/index.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -9,12 +9,12 @@ import {
   type Group,
   deleteMember,
   deleteMembersExcept,
-  deleteMemberships,
   findGroup,
   insertMembers,
   listMemberIds,
   updateGroup,
 } from './store.ts'
+import { noteMembers } from './membership/index.ts'
 import type { MembersChanged } from './types.ts'
 
 /** Bad ids that one answer names. */
@@ -27,24 +27,26 @@ type Deps = {
   db: Db
   clock: Clock
   events: Pick<Events, 'emit'>
-  devices: Pick<Devices, 'findDeviceNames' | 'listByPolicy'>
+  devices: Pick<Devices, 'findDeviceNames'>
   lockStatic: (trx: Tx, id: string, act: Act) => Promise<Group>
   missing: () => never
+  /** Has the groups follow soon. */
+  wake: () => void
 }
 
-/** Who is in which group: rows for static ones, the devices of the policy for dynamic ones. */
+/** Ids of the devices that joined and left. */
+type Edit = { added: readonly string[]; removed: readonly string[] }
+
+/** Who is in which group, and who is to be in static ones. */
 export function createMembers(deps: Deps) {
   const { db, clock, events, devices } = deps
 
   /** Changes the members of a static group by `write`; its next version if anything has changed. */
-  function edit(
-    groupId: string,
-    act: Act,
-    write: (trx: Tx) => Promise<Omit<MembersChanged, 'version'>>,
-  ): Promise<MembersChanged> {
+  function edit(groupId: string, act: Act, write: (trx: Tx) => Promise<Edit>): Promise<MembersChanged> {
     return db.transaction(async (trx) => {
       const group = await deps.lockStatic(trx, groupId, act)
-      const done = await write(trx)
+      const changed = await write(trx)
+      const done = { added: changed.added.length, removed: changed.removed.length }
       if (done.added === 0 && done.removed === 0) return { ...done, version: group.version }
       const { name, version } = await updateGroup(trx, groupId, {}, clock.now())
       await events.emit(trx, {
@@ -52,6 +54,8 @@ export function createMembers(deps: Deps) {
         act,
         data: { group_id: groupId, name, changed: ['members'], ...done },
       })
+      await noteMembers(trx, events, groupId, changed, { because: 'members', act })
+      afterCommit(trx, deps.wake)
       return { ...done, version }
     })
   }
@@ -64,17 +68,12 @@ export function createMembers(deps: Deps) {
     return [...new Set(ids.values())]
   }
 
-  async function members(group: Group, query: { limit: number; after: string | undefined }) {
-    const { policy_id: policyId } = group
-    const limit = query.limit + 1
-    if (policyId !== null) {
-      const rows = await devices.listByPolicy(db.kysely, policyId, { ...query, limit })
-      return page(rows, query.limit, ({ id }) => [id])
-    }
-    const ids = page(await listMemberIds(db.kysely, group.id, { ...query, limit }), query.limit, (id) => [id])
-    const rows = await devices.findDeviceNames(db.kysely, ids.items)
-    const byId = new Map(rows.map((row) => [row.id, row]))
-    return { ...ids, items: ids.items.flatMap((id) => byId.get(id) ?? []) }
+  async function members({ id }: Group, query: { limit: number; after: string | undefined }) {
+    const rows = await listMemberIds(db.kysely, id, { ...query, limit: query.limit + 1 })
+    const ids = page(rows, query.limit, (member) => [member])
+    const named = await devices.findDeviceNames(db.kysely, ids.items)
+    const byId = new Map(named.map((row) => [row.id, row]))
+    return { ...ids, items: ids.items.flatMap((member) => byId.get(member) ?? []) }
   }
 
   return {
@@ -88,7 +87,7 @@ export function createMembers(deps: Deps) {
     addMembers(groupId: string, deviceIds: readonly string[], act: Act): Promise<MembersChanged> {
       return edit(groupId, act, async (trx) => ({
         added: await insertMembers(trx, groupId, await known(trx, deviceIds), clock.now()),
-        removed: 0,
+        removed: [],
       }))
     },
     /** Makes these devices the only members of a static group. Throws as adding does. */
@@ -102,17 +101,11 @@ export function createMembers(deps: Deps) {
     /** Takes a device out of a static group. Throws AppError `not_found` and `conflict` (dynamic). */
     removeMember(groupId: string, deviceId: string, act: Act): Promise<MembersChanged> {
       return edit(groupId, act, async (trx) => {
-        if (!(await deleteMember(trx, groupId, deviceId)))
-          throw new AppError('not_found', 'This device is no member of the group.')
-        return { added: 0, removed: 1 }
+        const removed = await deleteMember(trx, groupId, deviceId)
+        if (removed.length === 0) throw new AppError('not_found', 'This device is no member of the group.')
+        return { added: [], removed }
       })
     },
-    /** Puts a device that enrols into a static group; into one that is gone or dynamic it does not. */
-    async addMember(trx: Tx, groupId: string, enrollmentId: string): Promise<void> {
-      await insertMembers(trx, groupId, [enrollmentId], clock.now())
-    },
-    /** Takes a device that is forgotten out of all static groups. */
-    removeDevice: (trx: Tx, enrollmentId: string): Promise<void> => deleteMemberships(trx, enrollmentId),
   }
 }
 

@@ -1,9 +1,11 @@
 import { type Tx, isUniqueViolation } from '../../db/index.ts'
+import { groupDevicesOf } from '../../db/statements/device-facts.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Events } from '../events/index.ts'
+import { emptyGroup, lockRules } from './membership/index.ts'
 import { type Group, deleteGroup, findPolicyGroup, insertGroup, updateGroup } from './store.ts'
 
 const PREFIX = 'EnrollmentProfile:'
@@ -43,6 +45,7 @@ export function createPolicyGroups(deps: { clock: Clock; events: Pick<Events, 'e
       )
       if (group === undefined) throw taken(name)
       await emit(trx, 'group.created', group, act)
+      await groupDevicesOf(trx, { userIds: [], policyIds: [policy.id] }, { by: null, via: null })
       return group
     },
     /** Gives the policy's group the policy's new name. Throws AppError `conflict` when it is another's. */
@@ -58,8 +61,10 @@ export function createPolicyGroups(deps: { clock: Clock; events: Pick<Events, 'e
     },
     /** Deletes the policy's group. */
     async deletePolicyGroup(trx: Tx, policyId: string, act: Act): Promise<void> {
+      await lockRules(trx)
       const group = await findPolicyGroup(trx, policyId)
       if (group === undefined) return
+      await emptyGroup(trx, events, group.id, act)
       await deleteGroup(trx, group.id)
       await emit(trx, 'group.deleted', group, act)
     },

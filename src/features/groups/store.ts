@@ -2,7 +2,7 @@ import { sql, type Selectable } from 'kysely'
 import type { Queries, Tx } from '../../db/index.ts'
 import type { GroupsTable } from '../../db/tables/groups.ts'
 
-/** A set of devices. `policy_id` is the owner of a dynamic one, whose members are those of that policy. */
+/** A set of devices: static, by rule, or the devices of the policy `policy_id`. */
 export type Group = Selectable<GroupsTable>
 
 /** What a list of groups is narrowed by; `after` is the name after which the page starts. */
@@ -17,12 +17,12 @@ export interface GroupQuery {
 /** Adds a group; undefined when its name is taken. */
 export function insertGroup(
   trx: Tx,
-  group: Pick<Group, 'id' | 'name' | 'kind' | 'policy_id'>,
+  { rule = null, ...group }: Pick<Group, 'id' | 'name' | 'kind' | 'policy_id'> & { rule?: object | null },
   now: Date,
 ): Promise<Group | undefined> {
   return trx
     .insertInto('groups')
-    .values({ ...group, created_at: now, updated_at: now })
+    .values({ ...group, rule: rule && JSON.stringify(rule), created_at: now, updated_at: now })
     .onConflict((conflict) => conflict.column('name').doNothing())
     .returningAll()
     .executeTakeFirst()
@@ -31,6 +31,16 @@ export function insertGroup(
 /** The group with this id. */
 export function findGroup(db: Queries, id: string): Promise<Group | undefined> {
   return db.selectFrom('groups').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** The names of groups by their ids. */
+export async function findNames(db: Queries, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom('groups')
+    .select(['id', 'name'])
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .execute()
+  return new Map(rows.map(({ id, name }) => [id, name]))
 }
 
 /** The group of a policy. */
@@ -78,18 +88,19 @@ export async function deleteGroup(trx: Tx, id: string): Promise<void> {
   await trx.deleteFrom('groups').where('id', '=', id).execute()
 }
 
-/** How many members each of these static groups has; those without any are left out. */
+/** How many members each of these groups has; those without any are left out. */
 export async function countMembers(db: Queries, groupIds: readonly string[]): Promise<Map<string, number>> {
   const rows = await db
     .selectFrom('group_members')
     .select((eb) => ['group_id', eb.fn.countAll<number>().as('count')])
     .where(sql<boolean>`group_id = any(${groupIds}::text[])`)
+    .where('is_member', '=', true)
     .groupBy('group_id')
     .execute()
   return new Map(rows.map((row) => [row.group_id, row.count]))
 }
 
-/** The ids of a static group's members in order, from after `after`. */
+/** The ids of a group's members in order, from after `after`. */
 export async function listMemberIds(
   db: Queries,
   groupId: string,
@@ -99,6 +110,7 @@ export async function listMemberIds(
     .selectFrom('group_members')
     .select('enrollment_id')
     .where('group_id', '=', groupId)
+    .where('is_member', '=', true)
     .where('enrollment_id', '>', query.after ?? '')
     .orderBy('enrollment_id')
     .limit(query.limit)
@@ -106,48 +118,61 @@ export async function listMemberIds(
   return rows.map((row) => row.enrollment_id)
 }
 
-/** Adds members to a static group and says how many were new; to one that is gone or dynamic it adds none. */
+/** Adds members to a static group and gives those who were none; to one that is gone or dynamic it adds none. */
 export async function insertMembers(
   trx: Tx,
   groupId: string,
   enrollmentIds: readonly string[],
   now: Date,
-): Promise<number> {
-  const added = await sql`
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
     insert into group_members (group_id, enrollment_id, added_at)
     select g.id, e.id, ${now}
     from (select id from groups where id = ${groupId} and kind = 'static' for key share) as g,
       unnest(${enrollmentIds}::text[]) as e (id)
     order by e.id
-    on conflict do nothing`.execute(trx)
-  return Number(added.numAffectedRows ?? 0n)
+    on conflict do nothing returning enrollment_id as id`.execute(trx)
+  return rows.map(({ id }) => id)
 }
 
-/** Removes all members that are not in `enrollmentIds`; says how many those were. */
+/** Removes all members that are not in `enrollmentIds`; gives those. */
 export async function deleteMembersExcept(
   trx: Tx,
   groupId: string,
   enrollmentIds: readonly string[],
-): Promise<number> {
-  const gone = await trx
-    .deleteFrom('group_members')
-    .where('group_id', '=', groupId)
-    .where(sql<boolean>`enrollment_id not in (select unnest(${enrollmentIds}::text[]))`)
-    .executeTakeFirst()
-  return Number(gone.numDeletedRows)
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    delete from group_members
+    where group_id = ${groupId} and enrollment_id not in (select unnest(${enrollmentIds}::text[]))
+    returning enrollment_id as id`.execute(trx)
+  return rows.map(({ id }) => id)
 }
 
-/** Removes one member, in whatever case its id is spelled; false when it was none. */
-export async function deleteMember(trx: Tx, groupId: string, enrollmentId: string): Promise<boolean> {
+/** Removes one member, in whatever case its id is spelled; gives it, or nothing when it was none. */
+export async function deleteMember(trx: Tx, groupId: string, enrollmentId: string): Promise<string[]> {
   const gone = await trx
     .deleteFrom('group_members')
     .where('group_id', '=', groupId)
     .where(sql`lower(enrollment_id)`, '=', enrollmentId.toLowerCase())
-    .executeTakeFirst()
-  return gone.numDeletedRows > 0n
+    .returning('enrollment_id')
+    .execute()
+  return gone.map((row) => row.enrollment_id)
 }
 
-/** Removes a device from all static groups. */
-export async function deleteMemberships(trx: Tx, enrollmentId: string): Promise<void> {
-  await trx.deleteFrom('group_members').where('enrollment_id', '=', enrollmentId).execute()
+/** The groups that a device is in, by name, from after `after`. */
+export function listGroupsOf(
+  db: Queries,
+  enrollmentId: string,
+  query: { limit: number; after: string | undefined },
+): Promise<(Pick<Group, 'id' | 'name' | 'kind' | 'policy_id'> & { added_at: Date })[]> {
+  return db
+    .selectFrom('group_members as m')
+    .innerJoin('groups as g', 'g.id', 'm.group_id')
+    .select(['g.id', 'g.name', 'g.kind', 'g.policy_id', 'm.added_at'])
+    .where('m.enrollment_id', '=', enrollmentId)
+    .where('m.is_member', '=', true)
+    .where('g.name', '>', query.after ?? '')
+    .orderBy('g.name')
+    .limit(query.limit)
+    .execute()
 }

@@ -6,6 +6,7 @@ import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused, type Verdict } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
 import type { SettingsDoor } from '../settings/index.ts'
+import type { SetupRelease } from '../setup-release/index.ts'
 
 export interface CheckinDeps {
   db: Db
@@ -14,6 +15,7 @@ export interface CheckinDeps {
   settings: SettingsDoor
   devices: Devices
   enrollment: Enrollment
+  setupRelease: Pick<SetupRelease, 'wake'>
 }
 
 /** An answer with a body or empty, 410 and 404 where the protocol has a meaning for them, or a refusal. */
@@ -73,12 +75,19 @@ export function createCheckin(deps: CheckinDeps) {
     return isSecond ? EMPTY : { status: 200, body: plist({ DigestChallenge: '' }) }
   }
 
+  async function tokenUpdate(message: TokenUpdate, from: From): Promise<CheckinAnswer> {
+    const verdict = await deps.enrollment.tokenUpdate(message, from)
+    if (verdict === undefined && message.awaitingConfiguration === true)
+      deps.setupRelease.wake([message.identity.deviceId])
+    return fromVerdict(verdict)
+  }
+
   function checkin({ message }: Pick<ReadCheckin, 'message'>, from: From): Promise<CheckinAnswer> {
     switch (message.messageType) {
       case 'Authenticate':
         return deps.enrollment.authenticate(message, from).then(fromVerdict)
       case 'TokenUpdate':
-        return deps.enrollment.tokenUpdate(message, from).then(fromVerdict)
+        return tokenUpdate(message, from)
       default:
         return enrolled(message, from)
     }
@@ -87,6 +96,7 @@ export function createCheckin(deps: CheckinDeps) {
   return checkin
 }
 
+type TokenUpdate = Extract<ReadCheckin['message'], { messageType: 'TokenUpdate' }>
 type EnrolledMessage = Exclude<ReadCheckin['message'], { messageType: 'Authenticate' | 'TokenUpdate' }>
 
 function plist(answer: Record<string, WritablePlist>): Buffer {

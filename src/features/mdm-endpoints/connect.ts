@@ -17,6 +17,7 @@ import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused } from '../enrollment/index.ts'
 import { toldBy, type Events } from '../events/index.ts'
 import type { SetupRelease } from '../setup-release/index.ts'
+import { NOTHING_NEW, outgoing, type OutgoingDeps } from './outgoing.ts'
 
 /** Statements in flight; on the embedded database there is one connection, so a second would only wait. */
 const LANES = { postgres: 2, embedded: 1 } as const
@@ -29,7 +30,8 @@ interface ConnectDeps {
   metrics: Metrics
   events: Events
   devices: Devices
-  commands: Pick<Commands, 'openBody'>
+  commands: OutgoingDeps['commands'] & Pick<Commands, 'answers'>
+  deliveries: OutgoingDeps['deliveries']
   identity: DeviceIdentity
   enrollment: Pick<Enrollment, 'findCaller' | 'finishRemoval'>
   setupRelease: Pick<SetupRelease, 'commandEnded'>
@@ -76,10 +78,16 @@ export function createConnect(deps: ConnectDeps) {
       if (!outcome) return refused('enrollment_ended')
     }
     await follow(poll, outcome, from.requestId)
-    const { next_uuid, next_body, serial_number } = outcome
-    const body =
-      next_uuid !== null && next_body !== null ? deps.commands.openBody(next_uuid, next_body) : null
-    return { body, enrollmentId: poll.enrollmentId, serialNumber: serial_number }
+    const { enrollmentId } = poll
+    const serialNumber = outcome.serial_number
+    if (outcome.next_uuid === null) return { body: null, enrollmentId, serialNumber }
+    const body = await outgoing(deps, outcome, {
+      enrollmentId,
+      requestId: from.requestId,
+      told: message.inventory?.facts,
+      behind: () => batches.submit({ ...poll, ...NOTHING_NEW }),
+    })
+    return { body, enrollmentId, serialNumber }
   }
 
   /** What is to be told or done after the commit. */
@@ -97,7 +105,8 @@ export function createConnect(deps: ConnectDeps) {
       serial_number,
       request_id: requestId,
     })
-    deps.setupRelease.commandEnded(finished_purpose, told_data['request_type'])
+    if (finished_purpose !== null || poll.inventoryKind !== null) deps.commands.answers.wake()
+    deps.setupRelease.commandEnded(enrollment_id, told_data['request_type'])
     if (finished_purpose === 'unenroll' && told_type === 'command.acknowledged')
       await deps.enrollment.finishRemoval(poll.enrollmentId)
   }
@@ -121,6 +130,8 @@ export function createConnect(deps: ConnectDeps) {
     if (ended === undefined) return
     const { enrollment_id, serial_number } = ended
     deps.events.announce({ ...toldBy(ended), enrollment_id, serial_number, request_id: from.requestId })
+    deps.commands.answers.wake()
+    deps.setupRelease.commandEnded(enrollment_id, ended.told_data['request_type'])
   }
 
   return { connect, unreadable, idle: batches.idle }

@@ -2,6 +2,7 @@ import type { Metrics } from '../../kernel/metrics.ts'
 import type { MessageReader } from '../../protocol/mdm/index.ts'
 import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
+import type { Deliveries } from '../rollout/index.ts'
 import type { SetupRelease } from '../setup-release/index.ts'
 import { createCheckin, type CheckinDeps } from './checkin.ts'
 import { createConnect } from './connect.ts'
@@ -14,7 +15,8 @@ export function createMdmEndpoints(
     reader: MessageReader
     commands: Commands
     identity: DeviceIdentity
-    setupRelease: Pick<SetupRelease, 'commandEnded'>
+    deliveries: Pick<Deliveries, 'render'>
+    setupRelease: Pick<SetupRelease, 'commandEnded' | 'wake'>
   },
 ) {
   const checkin = createCheckin(deps)

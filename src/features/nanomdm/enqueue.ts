@@ -45,6 +45,8 @@ export async function enqueue(
           requestType: command.requestType,
           body,
           targets: [...live],
+          // NanoMDM sends what it is given: its clients have looked at it themselves.
+          forced: true,
           // The push below waits for Apple's answer; this need makes it go on by itself if that takes too long.
           push: !options.noPush,
         }),

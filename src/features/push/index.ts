@@ -36,13 +36,18 @@ export function createPush(deps: PushDeps) {
 
   /**
    * Asks with `trx` to wake enrollments, now or at `dueAt`; one push per enrollment however often it is asked. Those
-   * without a valid token are passed over when their time comes.
+   * without a valid token are passed over when their time comes. `among`: these are some of so many that are woken together.
    */
-  async function request(trx: Tx, ids: readonly string[], options: { dueAt?: Date } = {}): Promise<void> {
+  async function request(
+    trx: Tx,
+    ids: readonly string[],
+    { dueAt, among = 0 }: { dueAt?: Date; among?: number } = {},
+  ): Promise<void> {
     const unique = [...new Set(ids)]
     if (unique.length === 0) return
     const now = clock.now()
-    await writeNeeds(trx, spread(unique, options.dueAt ?? now, wakePerSecond, random), now)
+    const times = spread(unique, { dueAt: dueAt ?? now, among, perSecond: wakePerSecond, random })
+    await writeNeeds(trx, times, now)
     afterCommit(trx, loop.wake)
   }
 

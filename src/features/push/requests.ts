@@ -8,14 +8,18 @@ const AT_ONCE = 200
 const SPACING_MS = 1_000
 const CHUNK = 5_000
 
-/** When each of many is to be pushed to, at `perSecond` from `dueAt` on, in random order. */
+/** When each of many is to be pushed to, at `perSecond` from `dueAt` on, in random order. They may be some `among` more. */
 export function spread(
   ids: readonly string[],
-  dueAt: Date,
-  perSecond: number,
-  random: () => number,
+  {
+    dueAt,
+    among,
+    perSecond,
+    random,
+  }: { dueAt: Date; among: number; perSecond: number; random: () => number },
 ): { id: string; dueAt: Date }[] {
-  const seconds = ids.length > AT_ONCE ? ids.length / perSecond : 0
+  const count = Math.max(ids.length, among)
+  const seconds = count > AT_ONCE ? count / perSecond : 0
   return ids.map((id) => ({
     id,
     dueAt: addTime(dueAt, Math.floor(seconds * random() * 1000) / 1000, 'second'),

@@ -195,15 +195,13 @@ function claimEnd(at: Date): Date {
 export async function claimDue(db: Queries, at: Date, limit: number): Promise<Claim[]> {
   const until = claimEnd(at)
   const { rows } = await sql<{ id: string; attempts: number }>`
-    update push_needs n set claimed_until = ${until}::timestamptz
-    from (
-      select enrollment_id from push_needs
+    update push_needs set claimed_until = ${until}::timestamptz
+    where ctid = any(array(
+      select ctid from push_needs
       where pushed_at is null and held_topic is null and due_at <= ${at}::timestamptz
         and (claimed_until is null or claimed_until <= ${at}::timestamptz)
-      order by due_at limit ${limit} for update skip locked
-    ) due
-    where n.enrollment_id = due.enrollment_id
-    returning n.enrollment_id as id, n.attempts`.execute(db)
+      order by due_at limit ${limit} for update skip locked))
+    returning enrollment_id as id, attempts`.execute(db)
   return rows.map((row) => ({ ...row, at, until }))
 }
 
@@ -211,13 +209,11 @@ export async function claimDue(db: Queries, at: Date, limit: number): Promise<Cl
 export async function claimHeld(db: Queries, topic: string, at: Date): Promise<Claim[]> {
   const until = claimEnd(at)
   const { rows } = await sql<{ id: string; attempts: number }>`
-    update push_needs n set claimed_until = ${until}::timestamptz, held_topic = null,
-      due_at = least(n.due_at, ${at}::timestamptz)
-    from (
-      select enrollment_id from push_needs where held_topic = ${topic} limit 1 for update skip locked
-    ) held
-    where n.enrollment_id = held.enrollment_id
-    returning n.enrollment_id as id, n.attempts`.execute(db)
+    update push_needs set claimed_until = ${until}::timestamptz, held_topic = null,
+      due_at = least(due_at, ${at}::timestamptz)
+    where ctid = any(array(
+      select ctid from push_needs where held_topic = ${topic} limit 1 for update skip locked))
+    returning enrollment_id as id, attempts`.execute(db)
   return rows.map((row) => ({ ...row, at, until }))
 }
 
@@ -320,9 +316,8 @@ export async function nextDue(db: Queries): Promise<Date | undefined> {
 /** Deletes up to `limit` needs that Apple accepted before a time and whose devices never came; returns how many. */
 export async function deletePushedBefore(db: Queries, before: Date, limit: number): Promise<number> {
   const { rows } = await sql<{ id: string }>`
-    delete from push_needs where enrollment_id in (
-      select enrollment_id from push_needs where pushed_at < ${before}::timestamptz limit ${limit}
-      for update skip locked
-    ) returning enrollment_id as id`.execute(db)
+    delete from push_needs where ctid = any(array(
+      select ctid from push_needs where pushed_at < ${before}::timestamptz limit ${limit} for update skip locked))
+    returning enrollment_id as id`.execute(db)
   return rows.length
 }

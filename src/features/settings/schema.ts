@@ -35,6 +35,30 @@ export const settingsSchema = Type.Object({
     default: 'refuse',
     description: 'User channels: refused (410), or accepted with a digest challenge of no digits.',
   }),
+  package_max_bytes: Type.Integer({
+    minimum: 1,
+    maximum: 64 * 1024 ** 3,
+    default: 4 * 1024 ** 3,
+    description: 'The largest package (IPA) that may be uploaded, in bytes.',
+  }),
+  profile_max_bytes: Type.Integer({
+    minimum: 1024,
+    maximum: 50 * 1024 ** 2,
+    default: 10 * 1024 ** 2,
+    description: 'The largest configuration profile that may be uploaded, in bytes.',
+  }),
+  inventory_interval_hours: Type.Integer({
+    minimum: 0,
+    maximum: 8_760,
+    default: 24,
+    description:
+      'How often devices are asked for their inventory, a tenth more or less; 0 = never, and after enrolment only what they are.',
+  }),
+  inventory_personal_apps: Type.Enum(['managed', 'all'], {
+    default: 'managed',
+    description:
+      'Of which apps devices are asked that their people enrolled at /enroll, and user enrollments: those that are managed, or all.',
+  }),
   command_history_days: days(180, 'How long finished commands are kept.'),
   checkin_message_days: days(90, 'How long raw check-in messages are kept.'),
   event_days: days(180, 'How long events are kept.'),

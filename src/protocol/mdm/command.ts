@@ -37,10 +37,12 @@ export function buildCommand(
 ): Buffer<ArrayBuffer> {
   const { RequestType = requestType, ...members } = fields
   if (RequestType !== requestType) refuse('RequestType: not the type of this command')
-  const command = {
-    RequestType: checkedName(requestType, 'RequestType'),
-    ...(fromJson(members) as PlistDict),
-  }
+  return writeCommand(uuid, requestType, fromJson(members) as PlistDict)
+}
+
+/** Writes a command whose parameters are a property list already. Throws `command_invalid` where it cannot be sent. */
+export function writeCommand(uuid: string, requestType: string, members: PlistDict): Buffer<ArrayBuffer> {
+  const command = { RequestType: checkedName(requestType, 'RequestType'), ...members }
   try {
     return Buffer.from(writePlist({ Command: command, CommandUUID: checkedName(uuid, 'CommandUUID') }))
   } catch (error) {

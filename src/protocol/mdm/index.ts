@@ -1,6 +1,6 @@
+export { readAppIdentifier } from './app-identifier.ts'
 export { parseCheckin, type Authenticate, type TokenUpdate } from './checkin.ts'
-export { buildCommand, parseCommand } from './command.ts'
-export { markDataKeys } from './data-keys.ts'
+export { buildCommand, parseCommand, writeCommand } from './command.ts'
 export type { ChannelIdentity } from './identity.ts'
 export { extractInventory } from './inventory.ts'
 export type { InventoryKind } from './inventory.ts'
@@ -14,3 +14,23 @@ export type { ReadCheckin, ReadResult } from './read-message.ts'
 export { redactCommand } from './redact.ts'
 export { parseResult } from './result.ts'
 export { isCheckinBody, looksLikeCheckin } from './routing.ts'
+export type { ToldFacts } from './reports/facts.ts'
+export type { InstalledApp, ListedProfile, ManagedApp } from './reports/lists.ts'
+export type { Report } from './reports/read-report.ts'
+export {
+  checkCommand,
+  jsonSchemaOf,
+  listCommandTypes,
+  markDataKeys,
+  mayUnsuit,
+  successorOf,
+  suits,
+  systemOf,
+  SYSTEMS,
+  unsuitedReasons,
+  type CheckedCommand,
+  type CommandType,
+  type Part,
+  type SuitedDevice,
+  type UnsuitedReason,
+} from './schema/index.ts'

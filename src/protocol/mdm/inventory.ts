@@ -6,7 +6,13 @@ import type { MessageDict } from './open-message.ts'
 
 /** What a result tells about a device. */
 export type InventoryKind =
-  'device_information' | 'security_info' | 'installed_applications' | 'profiles' | 'certificates'
+  | 'device_information'
+  | 'security_info'
+  | 'installed_applications'
+  | 'managed_applications'
+  | 'profiles'
+  | 'certificates'
+  | 'restrictions'
 
 /** The answers to DeviceInformation that are worth a column; those that did not come are left out. */
 type DeviceFacts = Partial<Record<keyof typeof FACTS, string>> & { isSupervised?: boolean }
@@ -47,15 +53,29 @@ export function extractInventory(raw: MessageDict): Inventory | undefined {
   }
   const security = raw['SecurityInfo']
   if (isDict(security)) return { kind: 'security_info', data: toJson(security) }
+  const managed = raw['ManagedApplicationList']
+  if (isDict(managed)) return { kind: 'managed_applications', data: toJson(managed) }
   return (
     list('installed_applications', raw['InstalledApplicationList']) ??
     list('profiles', raw['ProfileList']) ??
-    list('certificates', raw['CertificateList'])
+    list('certificates', raw['CertificateList']) ??
+    readRestrictions(raw)
   )
 }
 
+/** Some send one dictionary where an array with that one belongs. */
 function list(kind: InventoryKind, value: PlistValue | null | undefined): Inventory | undefined {
+  if (isDict(value)) return { kind, data: [toJson(value)] }
   return Array.isArray(value) ? { kind, data: toJson(value) } : undefined
+}
+
+function readRestrictions(raw: MessageDict): Inventory | undefined {
+  const data: Record<string, JsonValue> = {}
+  for (const key of ['GlobalRestrictions', 'ProfileRestrictions']) {
+    const value = raw[key]
+    if (isDict(value)) data[key] = toJson(value)
+  }
+  return Object.keys(data).length === 0 ? undefined : { kind: 'restrictions', data }
 }
 
 function readFacts(answers: PlistDict): DeviceFacts {

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { jsonPointer } from '../../kernel/json.ts'
 import { parseTime } from '../../kernel/rfc3339.ts'
 import type { PlistDict, PlistValue } from '../plist/index.ts'
 
@@ -11,13 +12,15 @@ const DEEPEST = 60
 /**
  * JSON to property list values: `{"$data": "<base64>"}` becomes data, `{"$date": "<RFC 3339>"}` a date (to the
  * second). Throws `command_invalid` with the path of what no property list can carry: null, integers that a number
- * does not hold exactly, and malformed `$data` and `$date`.
+ * does not hold exactly, and malformed `$data` and `$date`. `name` is that of the whole, with which paths begin.
  */
-export function fromJson(value: unknown, path = ''): PlistValue {
-  return convert(value, path, 1)
+export function fromJson(value: unknown, name = ''): PlistValue {
+  return convert(value, name === '' ? [] : [name], 1)
 }
 
-function convert(value: unknown, path: string, depth: number): PlistValue {
+type Path = readonly (string | number)[]
+
+function convert(value: unknown, path: Path, depth: number): PlistValue {
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') {
     if (Number.isInteger(value) && !Number.isSafeInteger(value)) refuse(path, 'the integer is too large')
@@ -26,16 +29,16 @@ function convert(value: unknown, path: string, depth: number): PlistValue {
   if (typeof value !== 'object') return refuse(path, `${typeof value} cannot be sent`)
   if (value === null) return refuse(path, 'null cannot be sent')
   if (depth > DEEPEST) return refuse(path, `nested deeper than ${DEEPEST}`)
-  if (Array.isArray(value)) return value.map((item, i) => convert(item, `${path}[${i}]`, depth + 1))
+  if (Array.isArray(value)) return value.map((item, i) => convert(item, [...path, i], depth + 1))
   if (Object.hasOwn(value, '$data') || Object.hasOwn(value, '$date')) return convertTagged(value, path)
   const dict = { __proto__: null } as unknown as PlistDict
   for (const [key, member] of Object.entries(value)) {
-    dict[key] = convert(member, path === '' ? key : `${path}.${key}`, depth + 1)
+    dict[key] = convert(member, [...path, key], depth + 1)
   }
   return dict
 }
 
-function convertTagged(value: object, path: string): PlistValue {
+function convertTagged(value: object, path: Path): PlistValue {
   const entries = Object.entries(value)
   const [tag, content] = entries[0] as [string, unknown]
   if (entries.length !== 1) refuse(path, '$data and $date stand alone in their object')
@@ -51,9 +54,15 @@ function convertTagged(value: object, path: string): PlistValue {
   return new Date(Math.floor(date.getTime() / 1000) * 1000)
 }
 
-function refuse(path: string, message: string): never {
+/** Names the place twice: as people write it, and as a JSON pointer below the command. */
+function refuse(at: Path, message: string): never {
+  const path = at
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
+    .join('')
+    .replace(/^\./, '')
   throw new AppError('command_invalid', path === '' ? message : `${path}: ${message}`, {
-    fields: [{ path, message }],
+    fields: [{ path, message, pointer: null }],
+    faults: [{ pointer: jsonPointer(at), detail: message }],
   })
 }
 

@@ -1,9 +1,11 @@
 import { extname } from 'node:path'
 import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 import type { ThreadPool } from '../../kernel/threads.ts'
+import type { InventoryKind } from './inventory.ts'
 import type { MessageTask, Unreadable } from './message-worker.ts'
 import { readPackedList, type ListPage } from './packed-list.ts'
 import { LARGEST_INLINE, readCheckin, readResult, type ReadCheckin, type ReadResult } from './read-message.ts'
+import { readReport, type Report } from './reports/read-report.ts'
 
 /** The same of a packed list, which unfolds to some ten times as much. */
 const LARGEST_INLINE_LIST = 32 * 1024
@@ -26,6 +28,8 @@ export class UnreadableMessage extends AppError {
 
 /** What operators ask for is a lane of its own. */
 const LISTS = 'lists'
+/** What is taken into tables, too. */
+const REPORTS = 'reports'
 
 /** Makes a reader over threads that run `messageWorkerScript`. */
 export function createMessageReader(threads: Pick<ThreadPool, 'run'>) {
@@ -58,6 +62,14 @@ export function createMessageReader(threads: Pick<ThreadPool, 'run'>) {
         ? readPackedList(packed, offset, limit)
         : threads.run<ListPage>({ kind: 'list', packed, offset, limit } satisfies MessageTask, {
             lane: LISTS,
+            bytes: packed.length,
+          }),
+    /** What packed inventory tells, see `readReport`. */
+    readReport: (kind: InventoryKind, packed: Uint8Array) =>
+      packed.length <= LARGEST_INLINE_LIST
+        ? readReport(kind, packed)
+        : threads.run<Report>({ kind: 'report', of: kind, packed } satisfies MessageTask, {
+            lane: REPORTS,
             bytes: packed.length,
           }),
   }

@@ -1,12 +1,15 @@
 import { AppError, type ErrorCode } from '../../kernel/errors.ts'
 import { serveTasks } from '../../kernel/threads.ts'
+import type { InventoryKind } from './inventory.ts'
 import { readPackedList } from './packed-list.ts'
 import { readCheckin, readResult } from './read-message.ts'
+import { readReport } from './reports/read-report.ts'
 
 /** What the message worker is asked. */
 export type MessageTask =
   | { kind: 'result' | 'checkin'; body: Uint8Array<ArrayBuffer> }
   | { kind: 'list'; packed: Uint8Array; offset: number; limit: number }
+  | { kind: 'report'; of: InventoryKind; packed: Uint8Array }
 
 /** Why a message cannot be read, with its body. */
 export interface Unreadable {
@@ -16,6 +19,7 @@ export interface Unreadable {
 
 serveTasks((task: MessageTask) => {
   if (task.kind === 'list') return { result: readPackedList(task.packed, task.offset, task.limit) }
+  if (task.kind === 'report') return { result: readReport(task.of, task.packed) }
   try {
     return read(task)
   } catch (error) {
@@ -26,7 +30,7 @@ serveTasks((task: MessageTask) => {
   }
 })
 
-function read(task: Exclude<MessageTask, { kind: 'list' }>) {
+function read(task: Extract<MessageTask, { body: unknown }>) {
   if (task.kind === 'checkin') {
     const message = readCheckin(task.body)
     return {

@@ -28,7 +28,10 @@ interface ErrorChainItem {
 
 /** What a device sends to the command endpoint: `Idle` asks for work, the others answer a command. */
 export interface CommandResult {
-  /** One that nobody knows is an Error, whose chain begins with what the device has said. */
+  /**
+   * One that nobody knows is an Error, whose chain begins with what the device has said. So is the acknowledgement of Settings of
+   * which an item has failed; its chain is that of the items.
+   */
   status: ResultStatus
   /** Always there unless Idle. */
   commandUuid?: string
@@ -70,9 +73,10 @@ function readEnvelope(raw: MessageDict): CommandResult {
   const requestType = optionalText(raw, 'RequestType')
   const told = readErrorChain(raw['ErrorChain'])
   const strange = { ErrorDomain: OUR_DOMAIN, USEnglishDescription: unknownStatus(raw) }
-  const errorChain = status === undefined ? [strange, ...(told ?? [])] : told
+  const refused = status === 'Acknowledged' ? readRefusedItems(raw['Settings']) : []
+  const errorChain = status === undefined ? [strange, ...(told ?? [])] : refused.length > 0 ? refused : told
   return {
-    status: status ?? 'Error',
+    status: refused.length > 0 ? 'Error' : (status ?? 'Error'),
     commandUuid,
     ...(requestType === undefined ? {} : { requestType }),
     ...(errorChain === undefined ? {} : { errorChain }),
@@ -84,6 +88,24 @@ function readEnvelope(raw: MessageDict): CommandResult {
 function unknownStatus(raw: MessageDict): string {
   const text = optionalText(raw, 'Status', LONGEST_STATUS)
   return `Unknown Status ${text === undefined ? 'of no text' : JSON.stringify(text)}`
+}
+
+/** Settings are answered item by item, and acknowledged as a whole whatever became of each (Apple: settings, response). */
+function readRefusedItems(value: unknown): ErrorChainItem[] {
+  const items = isDict(value) ? [value] : Array.isArray(value) ? value.filter(isDict) : []
+  return items
+    .filter(({ Status: status }) => typeof status === 'string' && status !== 'Acknowledged')
+    .flatMap((item) => {
+      const chain = readErrorChain(item['ErrorChain']) ?? []
+      return chain.length > 0 ? chain : [{ USEnglishDescription: itemRefused(item) }]
+    })
+    .slice(0, LONGEST_CHAIN)
+}
+
+function itemRefused(item: PlistDict): string {
+  const text = (key: string) => optionalText(item, key, LONGEST_STATUS)
+  const name = text('Item') ?? text('Identifier')
+  return `The setting${name === undefined ? '' : ` ${JSON.stringify(name)}`} was answered with ${text('Status')}.`
 }
 
 /** An array of dictionaries; some send one dictionary. */

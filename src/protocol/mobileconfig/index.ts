@@ -1,1 +1,6 @@
 export { buildEnrollmentProfile, type EnrollmentProfile } from './enrollment-profile.ts'
+export type { ProfileContent } from './inspect.ts'
+export { createProfileReader, type ProfileReader } from './profile-reader.ts'
+export type { InspectedProfile } from './profile-worker.ts'
+export type { ProfileSigner } from './signature.ts'
+export { fillProfile, type ProfileTemplate } from './template.ts'

@@ -26,6 +26,7 @@ interface BinaryReader {
   readonly objectCount: number
   readonly tableStart: number
   readonly scalars: Map<number, { value: PlistValue; size: number }>
+  readonly real: (value: number) => PlistValue
   nodes: number
   /** What the scalars met so far are in JSON, shared ones each time. */
   expanded: number
@@ -35,8 +36,12 @@ interface BinaryReader {
  * Reads the binary form. A container that is referenced twice is read, and counted, twice: there are never more values than
  * bytes, as each reference has one at least and no writer shares containers.
  */
-export function readBinaryPlist(bytes: Buffer, limits: PlistLimits): PlistValue {
-  const { reader, root } = openBinaryPlist(bytes, limits)
+export function readBinaryPlist(
+  bytes: Buffer,
+  limits: PlistLimits,
+  real?: (value: number) => PlistValue,
+): PlistValue {
+  const { reader, root } = openBinaryPlist(bytes, limits, real)
   return readObject(reader, root, 1)
 }
 
@@ -82,7 +87,11 @@ function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-function openBinaryPlist(bytes: Buffer, given: PlistLimits): { reader: BinaryReader; root: number } {
+function openBinaryPlist(
+  bytes: Buffer,
+  given: PlistLimits,
+  real: BinaryReader['real'] = (value) => value,
+): { reader: BinaryReader; root: number } {
   const limits = {
     ...given,
     maxNodes: Math.min(given.maxNodes, bytes.length),
@@ -99,6 +108,7 @@ function openBinaryPlist(bytes: Buffer, given: PlistLimits): { reader: BinaryRea
     objectCount: readCount(bytes, trailer + 8, 8),
     tableStart: readCount(bytes, trailer + 24, 8),
     scalars: new Map(),
+    real,
     nodes: 0,
     expanded: 0,
   }
@@ -190,8 +200,10 @@ function readScalar(
         return { value: readInteger(span(reader, offset + 1, 1 << low), offset), size: NUMBER_SIZE }
       break
     case 0x2:
-      if (low === 2) return { value: span(reader, offset + 1, 4).readFloatBE(), size: NUMBER_SIZE }
-      if (low === 3) return { value: span(reader, offset + 1, 8).readDoubleBE(), size: NUMBER_SIZE }
+      if (low === 2)
+        return { value: reader.real(span(reader, offset + 1, 4).readFloatBE()), size: NUMBER_SIZE }
+      if (low === 3)
+        return { value: reader.real(span(reader, offset + 1, 8).readDoubleBE()), size: NUMBER_SIZE }
       break
     case 0x3:
       if (low === 3)

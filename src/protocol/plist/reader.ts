@@ -12,17 +12,40 @@ import { readXmlPlist } from './xml-reader.ts'
  * come first in a dictionary, as in every object of the language. Refused are entity declarations, invalid UTF-8
  * or UTF-16 anywhere, trailing bytes, UIDs and sets of binary lists, and whatever is beyond the limits.
  *
- * Throws `plist_invalid` with the reason.
+ * `binaryReal` may give the reals of the binary form another value. Throws `plist_invalid` with the reason.
  */
-export function parsePlist(bytes: Uint8Array, limits: Partial<PlistLimits> = {}): PlistValue {
+export function parsePlist(
+  bytes: Uint8Array,
+  limits: Partial<PlistLimits> = {},
+  binaryReal?: (real: number) => PlistValue,
+): PlistValue {
   const bounds = { ...DEFAULT_LIMITS, ...limits }
   if (bytes.length > bounds.maxBytes) refuse(`larger than ${bounds.maxBytes} bytes`)
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (buffer.toString('latin1', 0, 6) === 'bplist') return readBinaryPlist(buffer, bounds)
+  const buffer = asBuffer(bytes)
+  if (isBinary(buffer)) return readBinaryPlist(buffer, bounds, binaryReal)
+  const { text, isWide } = decode(buffer)
+  return readXmlPlist(text, bounds, isWide)
+}
+
+/** The text of an XML property list, which may begin with a byte order mark; undefined for a binary one. */
+export function textOfPlist(bytes: Uint8Array): string | undefined {
+  const buffer = asBuffer(bytes)
+  return isBinary(buffer) ? undefined : decode(buffer).text
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function isBinary(buffer: Buffer): boolean {
+  return buffer.toString('latin1', 0, 6) === 'bplist'
+}
+
+function decode(buffer: Buffer): { text: string; isWide: boolean } {
   const wide = decodeUtf16(buffer)
-  if (wide !== undefined) return readXmlPlist(wide, bounds, true)
+  if (wide !== undefined) return { text: wide, isWide: true }
   if (!isUtf8(buffer)) refuse('not valid UTF-8')
-  return readXmlPlist(buffer.toString('utf8'), bounds, false)
+  return { text: buffer.toString('utf8'), isWide: false }
 }
 
 /** The text behind a UTF-16 byte order mark, the mark included; undefined when there is none. */

@@ -82,7 +82,12 @@ export function readSignatureScheme(element: Element): SignatureScheme {
 /** The same, undefined for one that is not supported. */
 export function findSignatureScheme(element: Element): SignatureScheme | undefined {
   const { oid, parameters } = readAlgorithm(element, 'signature algorithm')
-  return oid === OID.rsassaPss ? readPss(element, parameters) : SCHEMES[oid]
+  if (oid === OID.rsassaPss) return readPss(element, parameters)
+  const scheme = SCHEMES[oid]
+  // RFC 4055, section 5: NULL, and absent is to be taken too. No signature covers what stands here.
+  if (scheme?.kind === 'rsa' && parameters !== undefined)
+    return refuse(element, `the parameters of signature algorithm ${oid} are not NULL`)
+  return scheme
 }
 
 /** Verifies a signature over data; false too when key and scheme do not fit. */

@@ -9,6 +9,7 @@ import { createDemoApi } from './world/api.ts'
 import { makeActors } from './world/cast.ts'
 import type { DemoClock } from './world/clock.ts'
 import { startFakes, type Fakes } from './world/fakes.ts'
+import { playRollout } from './world/rollout.ts'
 import type { DemoServer, StartServer } from './world/server.ts'
 import { setUp } from './world/setup.ts'
 import type { Actor } from './world/stage.ts'
@@ -73,7 +74,11 @@ async function perform(
   const world = { server, api, fakes, setup }
   const played = await playAll({ acts: ACTS, actors, world, write, style, signal })
   await settle(actors, QUIET_MS)
-  const { text, isComplete } = summarize(played, style)
+  write(`\n${style.strong('A new revision of a profile is released')}\n`)
+  const tell = (line: string) => write(`    ${style.soft(line)}\n`)
+  const rollout = signal.aborted ? undefined : await playRollout(world, actors, tell)
+  await settle(actors, QUIET_MS)
+  const { text, isComplete } = summarize(played, rollout, style)
   const breaches = breachesOf(actors, fakes)
   const untold = await findUntold(server, api)
   const isRight = isComplete && played.every(({ isAsExpected }) => isAsExpected)

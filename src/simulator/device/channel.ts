@@ -2,6 +2,7 @@ import type { PlistDict } from '../../protocol/plist/index.ts'
 import { HEX_DIGITS, type Random } from '../random.ts'
 import type { ChannelKind } from './commands/channel-kinds.ts'
 import { createLedger, type Ledger } from './commands/ledger.ts'
+import type { InstalledProfiles } from './profiles/installed.ts'
 
 /** A push as it arrives at a device. `token` in lower-case hex; `topic` is checked when it is known. */
 export interface Push {
@@ -16,6 +17,7 @@ export interface Channel {
   /** The keys that identify it in every message. */
   readonly ids: PlistDict
   readonly ledger: Ledger
+  readonly profiles: InstalledProfiles
   /** Its present push token and magic; undefined before the first TokenUpdate. */
   push: { token: Buffer<ArrayBuffer>; magic: string } | undefined
   /** Whether the server took the present token. */
@@ -28,7 +30,15 @@ const TOKEN_BYTES = 32
 
 /** A channel that has not said anything yet. */
 export function createChannel(kind: ChannelKind, ids: PlistDict): Channel {
-  return { kind, ids, ledger: createLedger(), push: undefined, confirmed: false, retired: new Map() }
+  return {
+    kind,
+    ids,
+    ledger: createLedger(),
+    profiles: new Map(),
+    push: undefined,
+    confirmed: false,
+    retired: new Map(),
+  }
 }
 
 /** Gives a channel a new token and magic, as iOS does now and then. */

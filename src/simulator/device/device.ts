@@ -5,32 +5,27 @@ import type { DeviceHttp } from '../wire/device-http.ts'
 import { watchViolations, type Violation } from '../wire/violations.ts'
 import { createChannel, type Channel, type Push } from './channel.ts'
 import type { CheckInMessage } from './check-in-messages.ts'
+import type { AppsOptions } from './apps/holding.ts'
 import { createDecider } from './commands/decider.ts'
 import { createMood, type MoodOptions } from './commands/mood.ts'
 import { createContact } from './contact.ts'
 import { runEnrollment, type EnrollmentOutcome, type EnrollmentSource } from './enrollment.ts'
+import { createHandles } from './handles.ts'
 import { judgePush } from './push-watch.ts'
+import { personActs } from './person-acts.ts'
+import { createPolling, type PollingOptions } from './polling.ts'
 import { createReporting, type ReportingOptions } from './reporting.ts'
-import { runSession, type SessionReport } from './session.ts'
-import {
-  adopt,
-  createState,
-  endEnrollment,
-  forgetAll,
-  presentOf,
-  pushSituationOf,
-  tellAll,
-  viewOf,
-} from './state.ts'
+import { selfOf, type SelfOptions } from './self-of.ts'
+import { adopt, beginAnew, createState, presentOf, pushSituationOf, tellAll, tokenIsKnown } from './state.ts'
 
 /** What makes a fake device; only facts, http, random and keys are needed. */
-export interface DeviceOptions extends ReportingOptions {
+export interface DeviceOptions extends ReportingOptions, SelfOptions, PollingOptions {
   http: DeviceHttp
   keys: KeyPool
   clock?: Clock
   mood?: MoodOptions
-  /** Entries of its InstalledApplicationList (about 900 bytes each): 12,000 make 10 MB. */
-  appCount?: number
+  /** How apps behave that MDM brings. */
+  apps?: AppsOptions
   /** It stays in Setup Assistant until DeviceConfigured. */
   awaitConfiguration?: boolean
   /** A user enrollment: this id instead of UDID and serial number. */
@@ -48,8 +43,8 @@ export type Device = ReturnType<typeof createDevice>
 /** Makes a device as it comes out of its box. */
 export function createDevice(options: DeviceOptions) {
   const { facts, http, random, keys, clock = systemClock, patience = 0 } = options
-  const state = createState(facts, options.enrollmentId)
-  const { own, users, profiles } = state
+  const state = createState(options, () => clock.now())
+  const { own, users } = state
   const { seen, report } = watchViolations(facts.serialNumber, clock, options.onViolation)
   const means = { http, clock, random, keys, report }
   const contact = createContact({
@@ -60,13 +55,13 @@ export function createDevice(options: DeviceOptions) {
     report,
   })
   const reporting = createReporting(state, options, { contact, clock, report })
+  const mood = createMood(random.fork('mood'), options.mood)
   const decide = createDecider({
-    mood: createMood(random.fork('mood'), options.mood),
-    view: () => viewOf(state, options),
-    profiles,
+    mood,
+    http,
+    self: (channel: Channel) => selfOf(state, options, channel),
     install: () => ({
       ...means,
-      profiles,
       enrollment: presentOf(state).profile,
       adopt(profile, identity) {
         adopt(state, profile, identity)
@@ -76,22 +71,11 @@ export function createDevice(options: DeviceOptions) {
     setConfigured: () => void (state.awaiting = false),
   })
 
-  /** One session on the device's channel, or a user's. */
-  async function poll(channel = own): Promise<SessionReport> {
-    if (state.untold !== undefined) await reporting.updateToken(state.untold)
-    const { kind, ids, ledger } = channel
-    const session = await runSession({ contact, kind, ids, ledger, decide, report })
-    if (session.end === 'erased') endEnrollment(state, 'erased')
-    if (session.end === 'removed' && presentOf(state).profile.checkOutWhenRemoved) await reporting.checkOut()
-    else if (session.end === 'removed' || session.end === 'unmanaged')
-      endEnrollment(state, 'removed', clock.now())
-    if (state.updated && state.status === 'enrolled') await reporting.afterUpdate()
-    return session
-  }
+  const poll = createPolling(state, { ...means, contact, reporting, decide }, options)
 
   /** Enrols, or enrols again: new certificate, new token, everything else forgotten. */
   async function enroll(source: EnrollmentSource): Promise<EnrollmentOutcome> {
-    forgetAll(state)
+    beginAnew(state)
     state.awaiting = options.awaitConfiguration ?? false
     const outcome = await runEnrollment(
       {
@@ -110,13 +94,14 @@ export function createDevice(options: DeviceOptions) {
     if (outcome.enrolled) {
       state.status = 'enrolled'
       own.confirmed = true
+      tokenIsKnown(state)
     }
     return outcome
   }
 
   return {
+    ...createHandles(state, mood),
     facts,
-    status: () => state.status,
     /** The present enrollment profile and identity; undefined before the first enrollment. */
     profile: () => state.enrollment?.profile,
     identity: () => state.enrollment?.identity,
@@ -125,7 +110,12 @@ export function createDevice(options: DeviceOptions) {
     /** The commands of a channel (the device's by default) and what was said to them. */
     results: (channel = own) => channel.ledger.all(),
     enroll,
-    poll,
+    /** One session on the device's channel, or a user's. */
+    poll: (channel = own) => poll(channel),
+    /** What its person does with it. */
+    get person() {
+      return personActs(state)
+    },
     /** Judges a push; gives the channel that it wakes. */
     receivePush: (push: Push) => judgePush(push, pushSituationOf(state, clock.now()), report),
     /** Sends TokenUpdate with a new token and magic; `withUnlockToken: false` leaves that one out. */
@@ -141,7 +131,5 @@ export function createDevice(options: DeviceOptions) {
     /** Any other check-in message; the device's ids are added. */
     checkIn: (message: CheckInMessage, channel = own) => reporting.send({ ...message, ...channel.ids }),
     checkOut: reporting.checkOut,
-    /** The owner takes the profile away without network: nothing is sent. */
-    forget: () => endEnrollment(state, 'removed'),
   }
 }

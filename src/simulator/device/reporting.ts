@@ -8,7 +8,7 @@ import { authenticateMessage, checkOutMessage, tokenUpdateMessage } from './chec
 import type { CheckInMessage } from './check-in-messages.ts'
 import { sendCheckIn, type CheckInAnswer } from './check-in.ts'
 import type { Contact } from './contact.ts'
-import { endEnrollment, presentOf, type DeviceState } from './state.ts'
+import { endEnrollment, presentOf, tokenIsKnown, type DeviceState } from './state.ts'
 
 /** What a device does of its own accord to tell the server of itself. */
 export interface ReportingOptions {
@@ -21,6 +21,9 @@ export interface ReportingOptions {
   authenticateOnUpdate?: boolean
   onToken?: (token: string) => void
 }
+
+/** The check-in messages of an enrolled device. */
+export type Reporting = ReturnType<typeof createReporting>
 
 const UNLOCK_TOKEN_BYTES = 256
 const PASSCODE_RIGHT = 4
@@ -39,8 +42,10 @@ export function createReporting(
     const allowed = (presentOf(state).profile.accessRights & PASSCODE_RIGHT) !== 0
     const isPersonal = 'EnrollmentID' in state.ids
     const withToken = unlockToken && withUnlockToken && allowed && !sharedUsers && !isPersonal
+    const token = withToken ? random.bytes(UNLOCK_TOKEN_BYTES) : undefined
+    if (token !== undefined) state.condition.unlockTokens.push(token)
     return {
-      ...(withToken ? { UnlockToken: random.bytes(UNLOCK_TOKEN_BYTES) } : {}),
+      ...(token === undefined ? {} : { UnlockToken: token }),
       ...(state.awaiting ? { AwaitingConfiguration: true } : {}),
     }
   }
@@ -60,6 +65,7 @@ export function createReporting(
     if (answer.kind === 'ok') {
       channel.confirmed = true
       tellRetired(channel, clock.now())
+      if ('UnlockToken' in extra) tokenIsKnown(state)
     }
     state.untold = answer.kind === 'later' ? channel : undefined
     return answer

@@ -19,6 +19,9 @@ export interface SessionReport {
 const MAX_COMMANDS = 10_000
 const COMMAND_TYPES = ['application/xml', 'application/x-apple-aspen-mdm', 'text/xml']
 
+/** When a connection is cut: the server never gets the result, or the device never gets the answer to it. */
+export type Loss = 'before' | 'after'
+
 /** What a session needs of its channel. */
 interface SessionDeps {
   contact: Contact
@@ -26,6 +29,8 @@ interface SessionDeps {
   ids: PlistDict
   ledger: Ledger
   decide: (command: Command) => Promise<Decision>
+  /** Whether the connection is cut before or after the result of that command. */
+  lose: (command: Command) => Loss | undefined
   report: ReportViolation
 }
 
@@ -41,8 +46,12 @@ export async function runSession(deps: SessionDeps): Promise<SessionReport> {
   let message: PlistDict = { ...ids, Status: 'Idle' }
   let pending: CommandResult | undefined
   let decision: Decision | undefined
+  let command: Command | undefined
   for (let count = 0; count < MAX_COMMANDS; count++) {
+    const loss = command === undefined ? undefined : deps.lose(command)
+    if (loss === 'before') return { ...outcome, end: decision?.ends ?? 'later' }
     const reply = await contact.connect(message)
+    if (loss === 'after') return { ...outcome, end: decision?.ends ?? 'later' }
     if (reply.kind !== 'ok') {
       if (reply.kind === 'refused')
         report('unexpected_status', `${pending?.status ?? 'Idle'}: ${reply.status}`)
@@ -53,7 +62,7 @@ export async function runSession(deps: SessionDeps): Promise<SessionReport> {
       outcome.results[pending.status]++
     }
     if (decision?.ends !== undefined) return { ...outcome, end: decision.ends }
-    const command = readCommand(reply, report)
+    command = readCommand(reply, report)
     if (command === undefined) return outcome
     checkCommand(command, deps, notNow)
     decision = await deps.decide(command)

@@ -3,10 +3,13 @@ import type { PlistDict } from '../../protocol/plist/index.ts'
 import type { Identity } from '../../protocol/x509/index.ts'
 import type { DeviceFacts } from '../device-facts.ts'
 import { createChannel, retirePush, tellRetired, type Channel } from './channel.ts'
+import { createHolding, type AppsOptions, type Holding } from './apps/holding.ts'
+import { releaseAll } from './apps/app.ts'
 import { deviceIds } from './check-in-messages.ts'
-import type { DeviceView } from './commands/device-view.ts'
-import type { InstalledProfiles } from './commands/profile-commands.ts'
+import { createCondition, type Condition } from './commands/condition.ts'
 import type { EnrollmentProfile } from './profiles/enrollment-profile.ts'
+import { dropManaged, keepProfile } from './profiles/installed.ts'
+import type { Loss } from './session.ts'
 
 /** `removed`: it checked out, or was told that it is not managed. */
 type DeviceStatus = 'new' | 'enrolled' | 'removed' | 'erased'
@@ -22,7 +25,16 @@ export interface DeviceState {
   updated: boolean
   /** Whose TokenUpdate is to be sent again. */
   untold: Channel | undefined
-  readonly profiles: InstalledProfiles
+  readonly facts: DeviceFacts
+  condition: Condition
+  readonly holding: Holding
+  /** Answers that get lost, in this order; `requestType`: of that command, of the next one when left out. */
+  readonly losses: { when: Loss; requestType: string | undefined }[]
+  /** How often it was enrolled. */
+  lives: number
+  /** Its name as it comes out of its box. */
+  readonly firstName: string
+  readonly now: () => Date
   readonly ids: PlistDict
   readonly own: Channel
   readonly users: Channel[]
@@ -31,7 +43,10 @@ export interface DeviceState {
 }
 
 /** A device as it comes out of its box. */
-export function createState(facts: DeviceFacts, enrollmentId: string | undefined): DeviceState {
+export function createState(
+  { facts, enrollmentId, apps }: { facts: DeviceFacts; enrollmentId?: string; apps?: AppsOptions },
+  now: () => Date,
+): DeviceState {
   const ids = deviceIds(facts, enrollmentId)
   return {
     status: 'new',
@@ -39,7 +54,13 @@ export function createState(facts: DeviceFacts, enrollmentId: string | undefined
     awaiting: false,
     updated: false,
     untold: undefined,
-    profiles: new Map(),
+    facts,
+    condition: createCondition(now()),
+    holding: createHolding(apps),
+    losses: [],
+    lives: 0,
+    firstName: facts.deviceName,
+    now,
     ids,
     own: createChannel('device', ids),
     users: [],
@@ -57,7 +78,7 @@ export function presentOf({ enrollment }: DeviceState): NonNullable<DeviceState[
 export function adopt(state: DeviceState, profile: EnrollmentProfile, identity: Identity): void {
   const { configuration } = profile
   state.enrollment = { profile, identity }
-  state.profiles.set(configuration.identifier, { configuration, managed: false })
+  keepProfile(state.own.profiles, configuration, { managed: false, now: state.now() })
 }
 
 /** All channels that a push may be for, of enrollments that are over too. */
@@ -77,42 +98,55 @@ export function pushSituationOf(state: DeviceState, now: Date) {
   return { channels: channelsOf(state), topic, removed: state.status === 'removed', now }
 }
 
-/** The enrollment is over; `told`: when the server learnt of it, if it did. */
-export function endEnrollment(state: DeviceState, next: DeviceStatus, told?: Date): void {
+/**
+ * The enrollment is over; `told`: when the server learnt of it, if it did. What it brought goes; an erased device has
+ * nothing at all any more.
+ */
+export function endEnrollment(state: DeviceState, next: 'removed' | 'erased', told?: Date): void {
   state.status = next
+  if (next === 'erased') wipe(state)
+  else {
+    const identifier = state.enrollment?.profile.configuration.identifier
+    for (const { profiles } of [state.own, ...state.users]) dropManaged(profiles, identifier)
+    releaseAll(state.holding.apps)
+    state.condition.lostMode = undefined
+  }
   for (const channel of [state.own, ...state.users]) retirePush(channel)
   if (told !== undefined) tellAll(state, told)
 }
 
-/** A device that enrols anew knows nothing of before. */
-export function forgetAll(state: DeviceState): void {
-  endEnrollment(state, 'new')
+function wipe(state: DeviceState): void {
+  for (const { profiles } of [state.own, ...state.users]) profiles.clear()
+  state.holding.apps.clear()
+  state.condition = createCondition(state.now(), state.condition.erasure)
+  state.facts.deviceName = state.firstName
+}
+
+/**
+ * A device enrols anew. One that is enrolled was erased in between; after the enrollment profile was removed, what the
+ * person has is still there.
+ */
+export function beginAnew(state: DeviceState): void {
+  if (state.status === 'enrolled') {
+    state.condition.erasure = undefined
+    endEnrollment(state, 'erased')
+  }
+  for (const channel of [state.own, ...state.users]) retirePush(channel)
+  state.status = 'new'
+  state.lives += 1
+  const { bypassCodeUntil } = createCondition(state.now())
+  Object.assign(state.condition, { unlockTokens: [], bypassCodeUntil })
   state.past.push(...state.users.splice(0))
   state.untold = undefined
   state.own.ledger.clear()
-  state.profiles.clear()
+}
+
+/** The server has the unlock token that was sent last, and uses no other. */
+export function tokenIsKnown({ condition }: DeviceState): void {
+  condition.unlockTokens = condition.unlockTokens.slice(-1)
 }
 
 /** The server knows that all retired tokens are good for nothing. */
 export function tellAll(state: DeviceState, now: Date): void {
   for (const channel of channelsOf(state)) tellRetired(channel, now)
-}
-
-/** What it knows of itself when it answers a command. */
-export function viewOf(
-  { enrollment, awaiting, profiles }: DeviceState,
-  {
-    facts,
-    appCount = 5,
-    sharedUsers = false,
-  }: { facts: DeviceFacts; appCount?: number; sharedUsers?: boolean },
-): DeviceView {
-  return {
-    facts,
-    appCount,
-    awaitingConfiguration: awaiting,
-    sharedUsers,
-    profiles: [...profiles.values()],
-    certificate: enrollment?.identity.certificate,
-  }
 }

@@ -8,6 +8,8 @@ export interface SetupPlan {
   url: string
   /** A web view instead of the POST to `url`. */
   webUrl: string | undefined
+  /** Automated Device Enrollment, and not a page. */
+  viaAde: boolean
   awaitsConfiguration: boolean
   supervised: boolean
   /** PEM of the CAs that are trusted for these addresses, instead of those of the system. */
@@ -22,6 +24,7 @@ export function readActivation({ organization, content }: ActivationProfile): Se
   return {
     organization,
     url,
+    viaAde: true,
     supervised: isSupervised,
     webUrl: typeof webUrl === 'string' ? webUrl : undefined,
     awaitsConfiguration: isSupervised && content['await_device_configured'] === true,
@@ -35,8 +38,22 @@ export function planOfPage(url: string): SetupPlan {
     organization: new URL(url).host,
     url,
     webUrl: url,
+    viaAde: false,
     awaitsConfiguration: false,
     supervised: false,
+    anchors: undefined,
+  }
+}
+
+/** For a device that comes back to service without Automated Device Enrollment. */
+export function planOfService(supervised: boolean): SetupPlan {
+  return {
+    organization: '',
+    url: '',
+    webUrl: undefined,
+    viaAde: false,
+    awaitsConfiguration: false,
+    supervised,
     anchors: undefined,
   }
 }

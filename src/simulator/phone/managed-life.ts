@@ -52,10 +52,12 @@ export function createManagedLife(device: Device, clock: Clock, report: ReportVi
     },
     /** Held by the server; true when it let the phone go, false when that is managed no more or patience ends. */
     configured(patienceMs: number): Promise<boolean> {
+      // The server may hear of it only as an Error, when its first answer got lost.
       const isDone = () =>
-        device.results().some(({ requestType, status, acknowledged }) => {
-          return requestType === 'DeviceConfigured' && status === 'Acknowledged' && acknowledged
-        })
+        !device.awaiting() &&
+        device
+          .results()
+          .some(({ requestType, acknowledged }) => requestType === 'DeviceConfigured' && acknowledged)
       return new Promise((resolve) => {
         const undo = clock.after(patienceMs, () => {
           report('not_configured', `no DeviceConfigured within ${patienceMs / 1_000} s`)

@@ -6,7 +6,7 @@ import type { PushDelivery } from '../device/push-delivery.ts'
 import type { Person } from '../person.ts'
 import { createDeviceHttp, type DeviceHttp, type HttpAnswer } from '../wire/device-http.ts'
 import { watchViolations, type ReportViolation } from '../wire/violations.ts'
-import { planOfPage, readActivation, type SetupPlan } from './activation.ts'
+import { planOfPage, planOfService, readActivation, type SetupPlan } from './activation.ts'
 import { createMachineInfo, type MachineInfoOptions } from './machine-info.ts'
 import { createManagedLife } from './managed-life.ts'
 import { askNatively } from './native-form.ts'
@@ -15,7 +15,8 @@ import { checkSilence } from './silence.ts'
 import { askOnPages } from './web-view.ts'
 
 /** What makes a phone; only facts, http, random, keys, activate and identity are needed. */
-export interface PhoneOptions extends Omit<DeviceOptions, 'awaitConfiguration'>, MachineInfoOptions {
+export interface PhoneOptions
+  extends Omit<DeviceOptions, 'awaitConfiguration' | 'viaAde'>, MachineInfoOptions {
   /** What Apple gives it at activation, such as `activate` of the fake cloud; undefined when no profile is assigned. */
   activate: (serialNumber: string) => ActivationProfile | undefined | Promise<ActivationProfile | undefined>
   person?: Person
@@ -81,6 +82,9 @@ export function createPhone(options: PhoneOptions) {
     get awaitConfiguration() {
       return plan?.awaitsConfiguration ?? false
     },
+    get viaAde() {
+      return plan?.viaAde ?? false
+    },
     onToken(token) {
       pushes?.register(token, life.receivePush)
       options.onToken?.(token)
@@ -121,6 +125,15 @@ export function createPhone(options: PhoneOptions) {
     return { ...base, outcome: end.kind, screen: end.screen, httpStatus: end.httpStatus }
   }
 
+  /** Erased with Return to Service: nobody is there, and the profile that the command brought enrols it. */
+  function returnToService(
+    profile: Uint8Array,
+    activation: ActivationProfile | undefined,
+  ): Promise<PowerOnResult> {
+    plan = activation === undefined ? planOfService(facts.supervised) : readActivation(activation)
+    return install(plan, Buffer.from(profile), NOTHING_DONE)
+  }
+
   return {
     /** Its OS version changes with an update. */
     facts,
@@ -129,6 +142,8 @@ export function createPhone(options: PhoneOptions) {
     /** From the first screen to the Home Screen or to where it ends; after `erase`, or an EraseDevice command, again. By its person, or somebody else. */
     async powerOn(person = options.person) {
       const profile = await activate(facts.serialNumber)
+      const service = device.status() === 'erased' ? device.view().erasure?.returnToService : undefined
+      if (service?.mdmProfile !== undefined) return returnToService(service.mdmProfile, profile)
       return profile === undefined ? NOTHING_DONE : setUp(readActivation(profile), person, true)
     },
     /** Set up already, it is enrolled by its person: in a browser, from this address to the profile. */
@@ -137,7 +152,9 @@ export function createPhone(options: PhoneOptions) {
     /** A session with the server, after those that were asked for before. */
     poll: life.poll,
     /** All content and settings: nothing is sent. */
-    erase: () => device.forget(),
+    erase(): void {
+      if (device.status() !== 'erased') device.erase()
+    },
     /** Resolves when nothing is going on. */
     idle: life.idle,
     violations: () => seen,

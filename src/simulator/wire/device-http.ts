@@ -7,7 +7,7 @@ const MAX_ANSWER = 32 * 1024 * 1024
 
 /** What a device sends. */
 interface HttpRequest {
-  method: 'GET' | 'PUT' | 'POST'
+  method: 'GET' | 'HEAD' | 'PUT' | 'POST'
   url: string
   headers: Readonly<Record<string, string>>
   body?: Uint8Array

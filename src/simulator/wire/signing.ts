@@ -17,10 +17,10 @@ export async function signBody(body: Uint8Array, signer: Identity, isMac: boolea
 }
 
 /**
- * The content of a signed profile, whose signature must be right and whose signer and its issuers, as far as they are
- * in the message, must be valid now.
+ * The content of a signed profile and the DER of its certificates, the signer's first. The signature must be right, and
+ * the signer and its issuers, as far as they are in the message, must be valid now.
  */
-export function openSigned(message: Uint8Array, now: Date): Buffer {
+export function openSigned(message: Uint8Array, now: Date): { content: Buffer; signers: Buffer[] } {
   const { content, signer, certificates } = verify(message)
   for (const certificate of [signer, ...certificates.map((der) => parseCertificate(der))]) {
     if (now < certificate.notBefore || now > certificate.notAfter) {
@@ -29,5 +29,6 @@ export function openSigned(message: Uint8Array, now: Date): Buffer {
       )
     }
   }
-  return content ?? refuse('a signature without content')
+  const others = certificates.filter((der) => !der.equals(signer.der))
+  return { content: content ?? refuse('a signature without content'), signers: [signer.der, ...others] }
 }

@@ -22,6 +22,7 @@ describeEachEngine('enrollment policies', (database) => {
         user_affinity: 'none',
         sign_in_source_id: null,
         group_id: null,
+        device_name_template: null,
         ade: DEFAULT_ADE,
         fixed_until_erase: ['ade.supervised', 'ade.locked'],
         created_at: expect.stringMatching(/Z$/),
@@ -161,10 +162,13 @@ describeEachEngine('enrollment policies', (database) => {
     const { call, groupCall } = await world()
     const group = await groupCall('POST', '/groups', { name: newName() })
     const name = newName()
-    await call('POST', PATH, { name, group_id: group.body.id, sign_in_source_id: 'local' })
-    expect((await groupCall('DELETE', `/groups/${group.body.id}`)).body.detail).toBe(
-      `Enrollment policies put their devices into this group: "${name}".`,
-    )
+    const { body: policy } = await call('POST', PATH, {
+      ...{ name, group_id: group.body.id, sign_in_source_id: 'local' },
+    })
+    expect((await groupCall('DELETE', `/groups/${group.body.id}`)).body).toMatchObject({
+      ...{ code: 'in_use', detail: `The group is named by: enrollment policy "${name}".` },
+      used_by: [{ kind: 'enrollment_policy', id: policy.id, name }],
+    })
   })
 
   test('either a group is deleted or a policy names it, whoever is first', async () => {

@@ -188,7 +188,10 @@ describeEachEngine('policies that are refused', (database) => {
     const { call } = await world()
     const { body } = await call('POST', PATH, { name: newName(), ade: { locked: true } })
     const refused = await call('PATCH', `${PATH}/${body.id}`, { ade: { supervised: false } })
-    expect(refused.body.errors).toEqual([{ path: 'ade.locked', message: 'needs ade.supervised' }])
+    const message = 'needs ade.supervised'
+    expect(refused.body.errors).toEqual([
+      { path: 'ade.locked', message, pointer: '/ade/locked', detail: message },
+    ])
     const both = { ade: { supervised: false, locked: false } }
     expect((await call('PATCH', `${PATH}/${body.id}`, both)).status).toBe(200)
   })
@@ -199,7 +202,7 @@ describeEachEngine('policies that are refused', (database) => {
     const name = `OIDC ${id}`
     await db.kysely.insertInto('sign_in_sources').values({ id, kind: 'oidc', name, config: '{}' }).execute()
     const policy = { name: newName(), user_affinity: 'prompt', sign_in_source_id: id }
-    expect((await call('POST', PATH, policy)).body.errors).toEqual([
+    expect((await call('POST', PATH, policy)).body.errors).toMatchObject([
       {
         path: 'ade.sign_in',
         message: `must be web, because people sign in to "${name}" (oidc) on its own page`,

@@ -91,8 +91,9 @@ describeEachEngine('power-on', (database) => {
       policy_id: string | null
     }[]
     const group = groups.find(({ policy_id: id }) => id === open)
-    const members = (await world.api('GET', `/groups/${group?.id}/members`)).body.items as { id: string }[]
-    expect(members.map(({ id }) => id)).toContain(phone.facts.udid)
+    const members = async () =>
+      (await world.api('GET', `/groups/${group?.id}/members`)).body.items as { id: string }[]
+    await world.until(async () => (await members()).some(({ id }) => id === phone.facts.udid), 50)
     expect(phone.violations()).toEqual([])
   })
 

@@ -1,4 +1,6 @@
+import type { Insertable } from 'kysely'
 import type { Db } from '../../../src/db/index.ts'
+import type { EnrollmentsTable } from '../../../src/db/tables/devices.ts'
 import { createDevices } from '../../../src/features/devices/index.ts'
 import { createGroups, groupsApi } from '../../../src/features/groups/index.ts'
 import { createOperators } from '../../../src/features/operators/index.ts'
@@ -18,7 +20,14 @@ export async function groupsWorld(db: Db) {
     routes: groupsApi({ groups }),
   })
   doors.emitted.length = 0
-  return { ...doors, groups, call }
+  /** Puts every device there is into its groups, as events of each would. */
+  async function regroupAll(): Promise<void> {
+    const rows = await db.kysely.selectFrom('enrollments').select('id').execute()
+    const values = rows.map(({ id }) => ({ enrollment_id: id }))
+    if (values.length > 0) await db.kysely.insertInto('devices_to_group').values(values).execute()
+    await groups.membership.run()
+  }
+  return { ...doors, groups, call, regroupAll }
 }
 
 let made = 0
@@ -26,7 +35,7 @@ let made = 0
 /** Adds a device as Authenticate does; its id is told. */
 export async function addDevice(
   db: Db,
-  columns: { policy_id?: string; user_id?: string; unenrolled_at?: Date; parent_id?: string } = {},
+  columns: Partial<Insertable<EnrollmentsTable>> = {},
 ): Promise<string> {
   made += 1
   const id = `DEVICE-${String(made).padStart(6, '0')}`

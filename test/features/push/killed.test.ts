@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { cp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { openDatabase, type Db } from '../../../src/db/index.ts'
 import { startFakeApns } from '../../../src/simulator/push-service/fake-apns.ts'
-import { testDatabase } from '../../support/database.ts'
+import { copyEmbedded, testDatabase } from '../../support/database.ts'
 import { manualClock } from '../../support/manual-clock.ts'
 import type { PushProcessOptions } from '../../support/push-process.ts'
 import { addChannels, pushWorld, tokenOf } from '../../support/push-world.ts'
@@ -28,7 +28,7 @@ async function place(engine: 'postgres' | 'embedded'): Promise<Place> {
     return { location, open: () => openDatabase({ ...location, log }) }
   }
   const dataDir = join(inject('runFolder'), randomUUID())
-  await cp(inject('embeddedTemplate'), dataDir, { recursive: true })
+  copyEmbedded(dataDir)
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
   return { location: { dataDir }, open: () => openDatabase({ dataDir, log }) }
 }

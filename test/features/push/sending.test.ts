@@ -294,6 +294,15 @@ describeEachEngine('sending pushes', (database) => {
     expect(new Set(dues)).toEqual(new Set([5_000]))
   })
 
+  test('so is one for some of many', async () => {
+    const before = world.clock.now().getTime()
+    const spread = pushWorld(database(), apns, world.clock, 100)
+    others.push(spread)
+    await database().transaction((trx) => spread.push.request(trx, names(3), { among: 100_000 }))
+    const dues = (await needs(database())).map(({ due_at }) => due_at.getTime() - before)
+    expect(new Set(dues)).toEqual(new Set([500_000]))
+  })
+
   test('Apple being away delays pushes and loses none', async () => {
     await add('a')
     await apns.close()

@@ -75,9 +75,10 @@ describe('JSON that is no command', () => {
     expect(buildCommand('A', 'X', { a: deep(58) })).toBeInstanceOf(Buffer)
     const refused = refusal(() => buildCommand('A', 'X', { a: deep(60) }))
     expect(refused?.message).toBe(`a${'.a'.repeat(59)}: nested deeper than 60`)
-    expect(refusal(() => fromJson({ b: null }, 'command'))?.fields).toEqual([
-      { path: 'command.b', message: 'null cannot be sent' },
-    ])
+    expect(refusal(() => fromJson({ b: [null] }, 'command'))).toMatchObject({
+      fields: [{ path: 'command.b[0]', message: 'null cannot be sent' }],
+      faults: [{ pointer: '/command/b/0', detail: 'null cannot be sent' }],
+    })
   })
 
   test('an envelope that is none', () => {

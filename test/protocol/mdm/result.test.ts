@@ -43,6 +43,29 @@ test('an error keeps its chain with Apple’s names', () => {
   expect(parseResult(message({ ...keys, ErrorChain: 'none' })).errorChain).toBeUndefined()
 })
 
+test('an item of Settings that has failed makes an Error of the acknowledgement', () => {
+  const chain = [{ ErrorCode: 12029, ErrorDomain: 'MCMDMErrorDomain' }]
+  const read = (Settings: WritablePlist) =>
+    parseResult(message({ Status: 'Acknowledged', CommandUUID: 'A', Settings }))
+  const good = { Item: 'DeviceName', Status: 'Acknowledged' }
+  const bad = { Item: 'ApplicationConfiguration', Status: 'Error', ErrorChain: chain }
+  expect(read([good, good])).toMatchObject({ status: 'Acknowledged' })
+  expect(read([good, good]).errorChain).toBeUndefined()
+  expect(read([good, bad])).toMatchObject({ status: 'Error', errorChain: chain })
+  expect(read(bad)).toMatchObject({ status: 'Error', errorChain: chain })
+  expect(read([{ Item: 'DeviceName', Status: 'Error' }, bad])).toMatchObject({
+    status: 'Error',
+    errorChain: [
+      { USEnglishDescription: 'The setting "DeviceName" was answered with Error.' },
+      { ErrorCode: 12029 },
+    ],
+  })
+  const many = Array.from({ length: 100 }, () => bad)
+  expect(read(many).errorChain).toHaveLength(32)
+  for (const odd of [{}, [], 'none', 7, [7, 'x'], [{ Status: 5 }], [{ Item: 'DeviceName' }]])
+    expect(read(odd as WritablePlist)).toMatchObject({ status: 'Acknowledged' })
+})
+
 test('a code that no number holds is a text', () => {
   const chain = [{ ErrorCode: 2n ** 63n }]
   const { errorChain } = parseResult(message({ Status: 'Error', CommandUUID: 'A', ErrorChain: chain }))
@@ -194,6 +217,12 @@ describe('inventory', () => {
 
   test('none', () => {
     expect(extract({})).toBeUndefined()
-    expect(extract({ QueryResponses: 'x', ProfileList: {} })).toBeUndefined()
+    expect(extract({ QueryResponses: 'x', ProfileList: 'x' })).toBeUndefined()
+  })
+
+  test('one dictionary where an array with that one belongs', () => {
+    expect(extract({ QueryResponses: 'x', ProfileList: { PayloadIdentifier: 'p' } })).toEqual({
+      ...{ kind: 'profiles', data: [{ PayloadIdentifier: 'p' }] },
+    })
   })
 })

@@ -148,6 +148,7 @@ function nothingUsable(problems: readonly Problem[]): AppError {
   return new AppError('invalid_request', 'There is no device among these that can be changed so.', {
     fields: problems.slice(0, MAX_NAMED_PROBLEMS).map(({ serial_number, line, problem }, index) => ({
       path: line === undefined ? `serial_numbers.${index}` : `line ${line}`,
+      ...(line !== undefined && { pointer: null }),
       message: `${serial_number}: ${problem}`,
     })),
   })

@@ -142,9 +142,9 @@ export async function takeUnjudged(
 ): Promise<{ serial_number: string; policy_set_at: Date }[]> {
   const { rows } = await sql<{ serial_number: string; policy_set_at: Date }>`
     update ade_devices set policy_judged_at = ${now}
-    where serial_number in (
-      select serial_number from ade_devices where policy_set_at is not null and policy_judged_at is null
-      order by policy_set_at limit ${limit} for update skip locked)
+    where ctid = any(array(
+      select ctid from ade_devices where policy_set_at is not null and policy_judged_at is null
+      order by policy_set_at limit ${limit} for update skip locked))
     returning serial_number, policy_set_at`.execute(trx)
   return rows
 }

@@ -174,7 +174,7 @@ async function start(trx: Tx, deps: EnrollmentDeps, entrant: Entrant, admission:
   }
   if (!isWritten) await write(trx, deps, { ...entrant, linkId: null }, admission)
   const id = taken?.id ?? newRowId(entrant)
-  for (const groupId of new Set(entrant.groupIds)) await deps.groups.addMember(trx, groupId, id)
+  for (const groupId of new Set(entrant.groupIds)) await deps.groups.addMember(trx, groupId, id, act)
   await tellClaimed(trx, deps, entrant, id)
   return { verdict: undefined }
 }
@@ -287,8 +287,12 @@ async function updateOwn(
   if (enrollment.type !== applicant.type) return refused('certificate_mismatch')
   if (enrollment.topic !== applicant.topic) return refused('topic_mismatch', { status: 400 })
   const now = deps.clock.now()
-  const change = { ...factsOf(message), unregistered_at: null, updated_at: now }
+  const change = {
+    ...factsOf(message),
+    ...{ authenticates_again: true, unregistered_at: null, updated_at: now },
+  }
   await deps.devices.updateEnrollment(trx, enrollment.id, change)
+  await deps.groups.noteTold(trx, enrollment.id)
   await deps.identity.noteUse(trx, enrollment.id, from.fingerprint)
   await keepMessage(trx, deps, enrollment.id, message.messageType, from)
   return undefined

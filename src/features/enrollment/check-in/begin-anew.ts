@@ -8,7 +8,8 @@ import { isAutomated } from '../../entry/index.ts'
 
 /**
  * Puts away what was of an earlier enrollment, which is locked, and gives its row and its place to the certificate: nothing
- * (queue, tokens, user channels, certificates) survives.
+ * (queue, tokens, user channels, certificates, what the device told of itself) survives, but that it is in the groups into which
+ * somebody put it.
  */
 export async function beginAnew(
   trx: Tx,
@@ -17,13 +18,30 @@ export async function beginAnew(
   after: { row: Partial<Enrollment>; fingerprint: Buffer; act: Act },
 ): Promise<void> {
   const { row, fingerprint, act } = after
-  const users = await deps.devices.deleteUserChannels(trx, before.id)
-  await deps.commands.cancelAll(trx, act, [before.id, ...users])
-  await deps.push.forget(trx, [before.id, ...users])
-  if (before.authenticated_at !== null) await deps.groups.removeDevice(trx, before.id)
+  await forgetQueues(trx, deps, before.id, act)
   if (before.unenrolled_at === null && !isAutomated(row.way ?? null)) await noteLeft(trx, deps, before)
   await deps.devices.updateEnrollment(trx, before.id, { ...blank(before), ...row })
   await deps.identity.bind(trx, { enrollmentId: before.id, fingerprint, renewal: false })
+}
+
+/**
+ * The same for a device that keeps its certificate: it said Authenticate, and says now that it waits in Setup Assistant, so it was
+ * erased. What it told with Authenticate stays known.
+ */
+export async function beginAgain(trx: Tx, deps: EnrollmentDeps, before: Enrollment, act: Act): Promise<void> {
+  await forgetQueues(trx, deps, before.id, act)
+  const { device_name, product_name, model_name, os_version, build_version } = before
+  await deps.devices.updateEnrollment(trx, before.id, {
+    ...blank(before),
+    ...{ device_name, product_name, model_name, os_version, build_version },
+    updated_at: deps.clock.now(),
+  })
+}
+
+async function forgetQueues(trx: Tx, deps: EnrollmentDeps, id: string, act: Act): Promise<void> {
+  const users = await deps.devices.deleteUserChannels(trx, id)
+  await deps.commands.cancelAll(trx, act, [id, ...users], 're_enrolled')
+  await deps.push.forget(trx, [id, ...users])
 }
 
 function blank(before: Enrollment): Partial<Enrollment> {
@@ -34,6 +52,7 @@ function blank(before: Enrollment): Partial<Enrollment> {
     unlock_token: null,
     bootstrap_token: null,
     awaiting_configuration: false,
+    authenticates_again: false,
     token_update_tally: 0,
     generation: before.authenticated_at === null ? 1 : before.generation + 1,
     enrolled_at: null,
@@ -42,14 +61,24 @@ function blank(before: Enrollment): Partial<Enrollment> {
     push_state: 'waiting_for_token',
     push_reason: null,
     erased_at: null,
+    lost_mode_since: null,
+    // A device that was erased in lost mode is in it again (Apple asks for that).
+    lost_mode_wanted: before.erased_at === null ? null : before.lost_mode_wanted,
+    location: null,
     superseded_at: null,
     unregistered_at: null,
     re_enrollment_until: null,
     message_digest: null,
+    device_name: null,
+    product_name: null,
+    model_name: null,
+    os_version: null,
+    build_version: null,
+    supervised: null,
   }
 }
 
-/** What Authenticate tells of the device itself; what it leaves out stays as known. */
+/** What Authenticate tells of the device itself; what it leaves out stays as known, in one enrollment. */
 export function factsOf(message: Omit<Authenticate, 'raw'>): Partial<Enrollment> {
   const told = {
     model: message.model,

@@ -1,3 +1,4 @@
+import { actOfServer } from '../../../kernel/act.ts'
 import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import { createGroupCommit, type Tx } from '../../../db/index.ts'
 import {
@@ -13,6 +14,7 @@ import { findSpeaker } from '../caller.ts'
 import type { EnrollmentDeps, Sender } from '../deps.ts'
 import { refused, type Refused, type Verdict } from '../verdict.ts'
 import { sealMessage } from '../messages.ts'
+import { beginAgain } from './begin-anew.ts'
 import { userChannel } from './user-channel.ts'
 
 type TokenUpdateMessage = Omit<TokenUpdate, 'raw'>
@@ -39,6 +41,8 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
   async function write(channel: Channel, message: TokenUpdateMessage, from: Sender): Promise<boolean> {
     const { id, deviceId, type } = channel
     const { unlockToken } = message
+    if (message.awaitingConfiguration === true && id === deviceId)
+      await beginAgainIfErased(deps, message, from)
     const outcome = await writes.submit({
       enrollmentId: id,
       deviceId,
@@ -85,6 +89,22 @@ export function createTokenUpdates(deps: EnrollmentDeps) {
     /** Answers when nothing is in flight any more. */
     idle: writes.idle,
   }
+}
+
+/** A device that has said Authenticate under the certificate in use, and then that it waits, was erased: it begins anew. */
+async function beginAgainIfErased(
+  deps: EnrollmentDeps,
+  { identity }: TokenUpdateMessage,
+  from: Sender,
+): Promise<void> {
+  if (!(await deps.devices.authenticatesAgain(deps.db.kysely, identity.deviceId))) return
+  await deps.db.transaction(async (trx) => {
+    const speaker = await findSpeaker(trx, deps, from, identity)
+    if ('reason' in speaker) return
+    const { device } = speaker
+    if (device.authenticates_again && device.token_update_tally > 0)
+      await beginAgain(trx, deps, device, actOfServer('device', from.requestId))
+  })
 }
 
 /**

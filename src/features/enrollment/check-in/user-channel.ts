@@ -49,7 +49,6 @@ async function forgetUnseen(trx: Tx, deps: EnrollmentDeps, deviceId: string, new
   await deps.commands.cancelAll(trx, actOfServer('device'), unseen)
   await deps.push.forget(trx, unseen)
   for (const id of unseen) {
-    await deps.groups.removeDevice(trx, id)
     await deps.devices.deleteEnrollment(trx, id)
   }
 }

@@ -45,6 +45,18 @@ export const ADMINISTRATION = {
     added: Type.Optional(number('Devices that became members.')),
     removed: Type.Optional(number('Devices that are members no more.')),
   }),
+  'group.members_changed': info('The members of a group have changed', {
+    group_id: group.group_id,
+    name: group.name,
+    because: Type.Enum(['members', 'enrollment', 'facts', 'rule', 'time', 'unenrolled', 'deleted'], {
+      description:
+        'Why: members were named by hand; a device enrolled into it; what is known of devices changed; its rule was set; time has passed; an enrollment ended; the group was deleted.',
+    }),
+    added: texts('Devices that became members.'),
+    removed: texts('Devices that are members no more.'),
+    unknown: texts('Devices of which it is not known any more; members among them stay members until it is.'),
+    known: texts('Devices of which it is known again, and is as it was.'),
+  }),
   'policy.created': info('An enrollment policy was made', policy),
   'policy.deleted': info('An enrollment policy was deleted', policy),
   'policy.updated': info('An enrollment policy was changed', { ...policy, changed }),

@@ -137,7 +137,7 @@ function about({ id, kind, name }: Source) {
 
 /** Who needs the source, in words. */
 async function usersOf(trx: Tx, id: string): Promise<string[]> {
-  const policies = await policiesNaming(trx, 'sign_in_source_id', id)
+  const policies = await policiesNaming(trx, id)
   return [
     ...policies.map((name) => `enrollment policy "${name}"`),
     ...((await isSourceOfPage(trx, id)) ? ['the page /enroll'] : []),

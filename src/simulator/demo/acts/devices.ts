@@ -54,6 +54,7 @@ export const deviceActs: readonly Act[] = [
     expected: ['enrolled', 'machine_info_replayed', 'enrolled'],
     async play(stage, actor) {
       await stage.powerOn(actor, 'powered on')
+      await stage.showDeliveries(actor)
       await stage.api.call('PATCH', '/settings', { machine_info_replay: 'refuse' })
       stage.tell('The administrator has copies refused of what devices said before (PATCH /settings).')
       actor.phone.erase()

@@ -10,7 +10,17 @@ export interface Played {
   act: Act
   outcomes: readonly Outcome[]
   tries: readonly Try[]
+  /** What its groups had brought to it when it was shown. */
+  delivered: readonly string[]
   isAsExpected: boolean
+}
+
+/** A delivery, as the API tells it. */
+interface Delivery {
+  kind: string
+  name: string
+  state: string
+  reason: string | null
 }
 
 interface DirectorDeps {
@@ -41,6 +51,7 @@ async function play(
   const { write, style } = deps
   const actor = actorOf(deps, act.phone)
   const tries: Try[] = []
+  const delivered: string[] = []
   write(introduceAct(act, actor, style))
   const attempt: Stage['attempt'] = async (doing, run) => {
     const { screen, isEnrolled } = await run()
@@ -48,7 +59,7 @@ async function play(
     tries.push(made)
     write(describeTry(made, style))
   }
-  const stage = stageFor(deps, attempt)
+  const stage = stageFor(deps, attempt, delivered)
   if (act.play === undefined)
     await stage.powerOn(actor, 'powered on', act.who === undefined ? undefined : person(act.who))
   else await act.play(stage, actor)
@@ -56,15 +67,23 @@ async function play(
   const outcomes = outcomesOf(tries)
   const isAsExpected = outcomes.join() === act.expected.join()
   if (!isAsExpected) write(describeMistake(act.expected, outcomes, style))
-  return { act, outcomes, tries, isAsExpected }
+  return { act, outcomes, tries, delivered, isAsExpected }
 }
 
-function stageFor(deps: DirectorDeps, attempt: Stage['attempt']): Stage {
+function stageFor(deps: DirectorDeps, attempt: Stage['attempt'], delivered: string[]): Stage {
   const { world, write, style } = deps
+  const tell = (text: string) => write(`    ${style.soft(text)}\n`)
   return {
     ...world,
     attempt,
-    tell: (text) => write(`    ${style.soft(text)}\n`),
+    tell,
+    async showDeliveries({ phone }) {
+      const { items } = await world.api.call('GET', `/devices/${phone.facts.udid}/deliveries`)
+      for (const { kind, name, state, reason } of items as Delivery[]) {
+        tell(`Its group brings ${kind} ${name}: ${state}${reason === null ? '' : ` (${reason})`}.`)
+        if (state === 'installed') delivered.push(`${kind} ${name}`)
+      }
+    },
     actor: (number) => actorOf(deps, number),
     powerOn: ({ phone }, doing, who) =>
       attempt(doing, async () => {

@@ -1,3 +1,4 @@
+import type { RolloutPlayed } from '../world/rollout.ts'
 import { DEMO_REASONS } from '../world/reasons.ts'
 import type { Played } from './director.ts'
 import type { Style } from './style.ts'
@@ -10,8 +11,17 @@ interface Row {
 }
 
 /** The table of all outcomes, and whether each of them happened. */
-export function summarize(played: readonly Played[], style: Style): { text: string; isComplete: boolean } {
-  const rows = [...enrolledRows(played), ...DEMO_REASONS.map((reason) => reasonRow(played, reason))]
+export function summarize(
+  played: readonly Played[],
+  rollout: RolloutPlayed | undefined,
+  style: Style,
+): { text: string; isComplete: boolean } {
+  const rows = [
+    ...enrolledRows(played),
+    deliveredRow(played),
+    ...rolloutRows(rollout),
+    ...DEMO_REASONS.map((reason) => reasonRow(played, reason)),
+  ]
   const width = Math.max(...rows.map(({ outcome }) => outcome.length))
   const lines = rows.map(({ outcome, phones, text }) => {
     const mark = phones.length > 0 ? style.good('✓') : style.bad('✗')
@@ -35,6 +45,30 @@ function enrolledRows(played: readonly Played[]): Row[] {
     phones: phonesOf(played.filter(({ act, outcomes }) => act.way === way && outcomes.includes('enrolled'))),
     text: way,
   }))
+}
+
+/** What groups brought while a phone was held in Setup Assistant. */
+function deliveredRow(played: readonly Played[]): Row {
+  const having = played.filter(({ delivered }) => delivered.length > 1)
+  const things = having.flatMap(({ delivered }) => delivered).join(' and ')
+  const text = having.length === 0 ? 'did not happen' : `${things}, before Setup Assistant ended`
+  return { outcome: 'delivered', phones: phonesOf(having), text }
+}
+
+function rolloutRows(rollout: RolloutPlayed | undefined): Row[] {
+  const { failed = [], halted, isRolledBack = false } = rollout ?? {}
+  return [
+    {
+      outcome: 'rollout_halted',
+      phones: halted === undefined ? [] : failed,
+      text: halted ?? 'did not happen',
+    },
+    {
+      outcome: 'rolled_back',
+      phones: isRolledBack ? failed : [],
+      text: isRolledBack ? 'every phone has the former revision' : 'did not happen',
+    },
+  ]
 }
 
 function reasonRow(played: readonly Played[], reason: (typeof DEMO_REASONS)[number]): Row {

@@ -9,9 +9,8 @@ const WEAK_BITS = 1_024
 
 /** A profile with another text in place of one, signed by a stranger. */
 export async function editProfile(profile: Buffer, change: [string, string], now: Date): Promise<Buffer> {
-  const content = openSigned(profile, now)
-    .toString('utf8')
-    .replaceAll(...change)
+  const { content: original } = openSigned(profile, now)
+  const content = original.toString('utf8').replaceAll(...change)
   const signer = await createLeaf({
     subject: [['CN', 'Somebody']],
     ...validity(now, 1),

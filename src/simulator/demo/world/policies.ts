@@ -14,7 +14,7 @@ export const POLICIES = {
   },
   kiosk: {
     document: () => ({ name: 'Kiosk', ade: { enabled: true, await_device_configured: true } }),
-    summary: 'nobody signs in; held in Setup Assistant until its first commands are done',
+    summary: 'nobody signs in; held in Setup Assistant until it has what it needs',
   },
   sales: {
     document: () => ({

@@ -1,5 +1,6 @@
 import { addTime } from '../../../kernel/clock.ts'
 import type { DemoApi } from './api.ts'
+import { addContents } from './contents.ts'
 import { OIDC_CLIENT, type Fakes } from './fakes.ts'
 import { localAccounts } from './people.ts'
 import { POLICIES, type PolicyName, type SourceIds } from './policies.ts'
@@ -27,6 +28,7 @@ export async function setUp(deps: SetupDeps): Promise<Setup> {
   const sources = await addSources(deps)
   await addPeople(deps)
   const policies = await addPolicies(deps, sources)
+  await addContents(deps, policies.kiosk)
   await assign(deps, adeServerId, policies)
   return { adeServerId, policies, links: await addLinks(deps) }
 }

@@ -46,6 +46,8 @@ export interface Stage extends World {
   powerOn(actor: Actor, doing: string, person?: Person): Promise<void>
   /** One try of a person at the page /enroll, in the phone's browser. */
   enrollOnPage(actor: Actor, doing: string, person: Person): Promise<void>
+  /** Tells what the groups of a phone have brought to it. */
+  showDeliveries(actor: Actor): Promise<void>
   /** By number. */
   actor(number: number): Actor
 }

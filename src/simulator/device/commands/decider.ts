@@ -1,9 +1,16 @@
+import { AppError } from '../../../kernel/errors.ts'
 import type { PlistDict } from '../../../protocol/plist/index.ts'
-import { acknowledged, answerCommand, failed, malformed, type Answer } from './answers.ts'
-import type { DeviceView } from './device-view.ts'
-import type { Mood } from './mood.ts'
-import { installProfile, removeProfile } from './profile-commands.ts'
-import type { InstallDeps, InstalledProfiles } from './profile-commands.ts'
+import type { DeviceHttp } from '../../wire/device-http.ts'
+import { readConfiguration } from '../profiles/configuration.ts'
+import { ACT_COMMANDS } from './acts.ts'
+import { acknowledged, failedWith, malformed, notNow, refused, type Answer } from './answers.ts'
+import { APP_COMMANDS, installApplication, installEnterprise } from './app-commands.ts'
+import { unavailable } from './availability.ts'
+import type { Mood, Refusal } from './mood.ts'
+import { installProfile, profileList, removeProfile, type InstallDeps } from './profile-commands.ts'
+import { QUERY_COMMANDS } from './queries.ts'
+import type { DeviceSelf } from './self.ts'
+import { applySettings } from './settings.ts'
 
 /** A command as it came. */
 export interface Command {
@@ -19,10 +26,11 @@ export interface Decision {
 }
 
 /** What deciding over commands needs of its device. */
-interface DeciderDeps {
+interface DeciderDeps<Place> {
   mood: Mood
-  view: () => DeviceView
-  profiles: InstalledProfiles
+  http: DeviceHttp
+  /** The device as it is on that channel. */
+  self: (place: Place) => DeviceSelf
   install: () => InstallDeps
   setConfigured: () => void
 }
@@ -34,29 +42,74 @@ const ENDINGS: Readonly<Record<string, NonNullable<Decision['ends']>>> = {
   ShutDownDevice: 'shut_down',
 }
 
-/** Decides what to say to each command, mood first, and does what it asks. */
-export function createDecider(deps: DeciderDeps): (command: Command) => Promise<Decision> {
-  const { mood, view, profiles } = deps
-  return async ({ requestType, body }) => {
-    const refusal = mood(requestType)
+/** Commands that are answered at once. */
+const SIMPLE: Readonly<Record<string, (command: PlistDict, self: DeviceSelf) => Answer>> = {
+  ...QUERY_COMMANDS,
+  ...APP_COMMANDS,
+  ...ACT_COMMANDS,
+  ProfileList: profileList,
+  Settings: applySettings,
+}
+
+/** Decides what to say to each command of a place (a channel), mood first, and does what it asks. */
+export function createDecider<Place>(
+  deps: DeciderDeps<Place>,
+): (command: Command, place: Place) => Promise<Decision> {
+  return async ({ requestType, body }, place) => {
+    const self = deps.self(place)
+    const refusal = deps.mood(requestType, () => subjectOf(requestType, body, self.now))
     if (refusal !== undefined) return { answer: refusalAnswer(refusal) }
-    if (requestType === 'InstallProfile') return { answer: await installProfile(body, deps.install()) }
-    if (requestType === 'RemoveProfile') return decideRemoval(body['Identifier'], deps, profiles)
-    const answer = answerCommand(requestType, body, view())
-    if (answer.status === 'Acknowledged' && requestType === 'DeviceConfigured') deps.setConfigured()
-    const ends = answer.status === 'Acknowledged' && Object.hasOwn(ENDINGS, requestType)
-    return ends ? { answer, ends: ENDINGS[requestType]! } : { answer }
+    const answer = unavailable(requestType, self)
+    if (answer !== undefined) return { answer }
+    return obey(requestType, body, self, deps)
   }
 }
 
-function decideRemoval(identifier: unknown, deps: DeciderDeps, profiles: InstalledProfiles): Decision {
-  if (typeof identifier !== 'string') return { answer: malformed }
-  const isEnrollment = identifier === deps.install().enrollment.configuration.identifier
-  if (isEnrollment) return { answer: acknowledged(), ends: 'removed' }
-  return { answer: removeProfile(identifier, profiles) }
+async function obey<Place>(
+  requestType: string,
+  body: PlistDict,
+  self: DeviceSelf,
+  { install, http, setConfigured }: DeciderDeps<Place>,
+): Promise<Decision> {
+  if (requestType === 'InstallProfile') return { answer: await installProfile(body, self, install()) }
+  if (requestType === 'RemoveProfile') return decideRemoval(body['Identifier'], self)
+  if (requestType === 'InstallApplication') return { answer: await installApplication(body, self, http) }
+  if (requestType === 'InstallEnterpriseApplication')
+    return { answer: await installEnterprise(body, self, http) }
+  const handler = Object.hasOwn(SIMPLE, requestType) ? SIMPLE[requestType] : undefined
+  if (handler === undefined)
+    return { answer: refused(12021, `“${requestType}” is not a valid request type.`) }
+  const answer = handler(body, self)
+  if (answer.status !== 'Acknowledged') return { answer }
+  if (requestType === 'DeviceConfigured') setConfigured()
+  return Object.hasOwn(ENDINGS, requestType) ? { answer, ends: ENDINGS[requestType]! } : { answer }
 }
 
-function refusalAnswer(refusal: 'NotNow' | 'Error' | 'CommandFormatError'): Answer {
-  if (refusal === 'Error') return failed('MCMDMErrorDomain', 12000, 'The device could not do it.')
-  return refusal === 'CommandFormatError' ? malformed : { status: 'NotNow', keys: {} }
+function decideRemoval(identifier: unknown, self: DeviceSelf): Decision {
+  if (typeof identifier !== 'string') return { answer: malformed }
+  if (identifier === self.enrollmentIdentifier) return { answer: acknowledged(), ends: 'removed' }
+  return { answer: removeProfile(identifier, self) }
+}
+
+/** What a command is about, for the script of a mood. */
+function subjectOf(requestType: string, body: PlistDict, now: Date): string | undefined {
+  const { Identifier: identifier, iTunesStoreID: id, ManifestURL: url, Payload: payload } = body
+  if (requestType === 'InstallProfile' && payload instanceof Uint8Array) return identifierIn(payload, now)
+  const named = identifier ?? id ?? url
+  return typeof named === 'string' || typeof named === 'number' ? String(named) : undefined
+}
+
+function identifierIn(payload: Uint8Array, now: Date): string | undefined {
+  try {
+    return readConfiguration(payload, now).identifier
+  } catch (error) {
+    if (error instanceof AppError) return undefined
+    throw error
+  }
+}
+
+function refusalAnswer(refusal: Refusal): Answer {
+  if (refusal === 'NotNow') return notNow
+  if (refusal === 'CommandFormatError') return malformed
+  return refusal === 'Error' ? refused(12000, 'The device could not do it.') : failedWith(refusal.links)
 }
