@@ -11,6 +11,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    // The files of a worker share their modules: what is compiled and warm for one is so for the next, a quarter of all time.
+    isolate: false,
     // These end what hangs, on a machine however slow: none of them says how quick anything has to be.
     testTimeout: 300_000,
     hookTimeout: 300_000,

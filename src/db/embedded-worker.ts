@@ -9,7 +9,7 @@ import type { EngineData, FromEngine, ToEngine } from './embedded.ts'
 
 if (parentPort === null) throw new Error('This file is the entry of a worker thread.')
 const port = parentPort
-const { folder, settings } = workerData as EngineData
+const { folder, settings, program } = workerData as EngineData
 
 const SESSION_RESET = [Buffer.from([0x53, 0, 0, 0, 4]), simpleQuery('rollback'), simpleQuery('discard all')]
 const CONFIGURATION = ['fsync=on', 'wal_sync_method=fsync', 'shared_buffers=64MB', ...settings]
@@ -19,7 +19,11 @@ const START_PARAMETERS = [
 ]
 
 const files = new DurableFiles(folder)
-const pglite = await PGlite.create({ fs: files, startParams: START_PARAMETERS })
+const pglite = await PGlite.create({
+  fs: files,
+  startParams: START_PARAMETERS,
+  pgliteWasmModule: program,
+})
 port.on('message', (message: ToEngine) => {
   void answer(message)
 })

@@ -2,14 +2,16 @@ import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { fsyncFolder, fsyncTree } from './embedded-files.ts'
 import { createEngineStream, type EngineReceiver, type EngineSession } from './embedded-stream.ts'
 import { lockFolder } from './folder-lock.ts'
 
-/** What the worker thread starts with: where the database is, and its settings (`name=value`). */
-export type EngineData = { folder: string; settings: readonly string[] }
+/** What the worker thread starts with: where the database is, its settings (`name=value`), and its program. */
+export type EngineData = { folder: string; settings: readonly string[]; program: object }
 
 /** To the worker thread: wire protocol bytes of a session, a question for its counters, or the end. */
 export type ToEngine =
@@ -45,7 +47,7 @@ export async function openEmbedded(
   let engine: Promise<Engine> | undefined
 
   function start(): Promise<Engine> {
-    const starting = startEngine({ folder, settings }, receivers)
+    const starting = compileProgram().then((program) => startEngine({ folder, settings, program }, receivers))
     const forget = (): void => {
       if (engine === starting) engine = undefined
     }
@@ -124,6 +126,16 @@ async function runCreation(folder: string): Promise<void> {
   child.stderr?.on('data', (text: Buffer) => (complaint += text.toString()))
   const [code] = (await once(child, 'close')) as [number | null]
   if (code !== 0) throw new Error(`The embedded database could not be made: ${complaint.trim().slice(-1000)}`)
+}
+
+/** As far as it is needed here: neither ECMAScript's types nor Node's declare it. */
+declare const WebAssembly: { compile(bytes: Uint8Array): Promise<object> }
+let program: Promise<object> | undefined
+
+/** PGlite's program, compiled once for all databases of this process, and all threads that replace one that has died. */
+function compileProgram(): Promise<object> {
+  const file = join(dirname(createRequire(import.meta.url).resolve('@electric-sql/pglite')), 'pglite.wasm')
+  return (program ??= readFile(file).then((bytes) => WebAssembly.compile(bytes)))
 }
 
 /** A script of its own thread or process, in the sources (.ts) as in a build (.js). */

@@ -28,13 +28,17 @@ describeEachEngine('inventory', (database) => {
   }
   /** Answers everything that a device is asked, by its type; gives the types in their order. */
   const answerAll = async (device: Device, answers: Record<string, Record<string, WritablePlist>> = {}) => {
+    const asked = await answer(device, answers)
+    await takenIn()
+    return asked
+  }
+  const answer = async (device: Device, answers: Record<string, Record<string, WritablePlist>> = {}) => {
     const asked: string[] = []
     for (let command = await next(device); command !== undefined;) {
       asked.push(command.Command.RequestType)
       const keys = answers[command.Command.RequestType] ?? {}
       command = await next(device, { Status: 'Acknowledged', CommandUUID: command.CommandUUID, ...keys })
     }
-    await takenIn()
     return asked
   }
   /** What has come is in the tables. */
@@ -179,6 +183,22 @@ describeEachEngine('inventory', (database) => {
         updated_count: 1,
       },
     ])
+  })
+
+  test('what was answered is not asked again before that is taken in: a device tells some things only once', async () => {
+    const device = await world.enrolled()
+    await asked(device)
+    const told = {
+      ManagedApplicationList: { ManagedApplicationList: { 'ch.a': { Status: 'UserRejected' } } },
+    }
+    expect(await answer(device, told)).toContain('ManagedApplicationList')
+    const refresh = () => world.api('POST', `/devices/${idOf(device)}/refresh`)
+    await refresh()
+    expect(await answer(device)).not.toContain('ManagedApplicationList')
+    await takenIn()
+    expect(await apps(device)).toMatchObject([{ identifier: 'ch.a', managed_status: 'UserRejected' }])
+    await refresh()
+    expect(await answerAll(device)).toContain('ManagedApplicationList')
   })
 
   test('a list that an operator narrowed down takes nothing away', async () => {

@@ -163,16 +163,24 @@ export async function findAsked(
   return result.rows
 }
 
-/** The inventory that these enrollments were asked for by the server and have not told yet, the oldest first. */
+/**
+ * The inventory that these enrollments were asked for by the server and of which the answer has not come, or not been taken in,
+ * yet; the oldest first. What a device tells only once (that an app was declined) is not overtaken by a second answer that way.
+ */
 export async function unansweredInventory(
   db: Reader,
   ids: readonly string[],
 ): Promise<{ enrollment_id: string; request_type: string; command_uuid: string }[]> {
   const result = await sql<{ enrollment_id: string; request_type: string; command_uuid: string }>`
-    select p.enrollment_id, c.request_type, p.command_uuid
-    from pending_deliveries p join commands c on c.uuid = p.command_uuid
-    where p.enrollment_id = any(${ids}::text[]) and c.purpose = 'inventory'
-    order by p.seq`.execute(db)
+    select enrollment_id, request_type, command_uuid from (
+      select a.enrollment_id, a.command_uuid, 0 as place, a.seq from command_answers a
+      where a.enrollment_id = any(${ids}::text[]) and a.topic = 'inventory'
+      union all
+      select p.enrollment_id, p.command_uuid, 1, p.seq from pending_deliveries p
+      where p.enrollment_id = any(${ids}::text[])
+    ) asked join commands c on c.uuid = command_uuid
+    where c.purpose = 'inventory'
+    order by place, asked.seq`.execute(db)
   return result.rows
 }
 
