@@ -215,8 +215,10 @@ describeEachEngine('what groups deliver', (database) => {
     const lists = () => device.results().filter(({ requestType }) => requestType === 'ProfileList').length
     for (let time = 0; time < 2; time++) {
       const before = lists()
-      await world.api('POST', `/devices/${device.facts.udid}/refresh`)
-      await until(device, () => lists() > before)
+      await until(device, async () => {
+        await world.api('POST', `/devices/${device.facts.udid}/refresh`)
+        return lists() > before
+      })
     }
     await until(device, async () => (await told()) === 1)
     expect((await deliveries(device))[0]).toMatchObject({ state: 'failed', attempts: 1, next_try_at: null })

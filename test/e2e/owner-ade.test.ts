@@ -52,10 +52,11 @@ describeEachEngine('the owner of an enrollment at power-on', (database) => {
     const phone = await enrolled(prompt, { person: person('ada') })
     const { udid, serialNumber } = phone.facts
     const first = await world.attemptOf(phone)
-    // What follows from its enrolment is over: it has told the code that bypasses its Activation Lock, and nothing waits.
+    // What follows from its enrolment is over: it has told what it is, and the code that bypasses its Activation Lock.
+    const asked = ['DeviceInformation', 'ActivationLockBypassCode']
     await world.until(
       async () =>
-        phone.device.results().some(({ requestType }) => requestType === 'ActivationLockBypassCode') &&
+        asked.every((type) => phone.device.results().some(({ requestType }) => requestType === type)) &&
         (await at.state(udid)).pending.length === 0,
       1_000,
     )

@@ -174,7 +174,7 @@ export async function unansweredInventory(
   const result = await sql<{ enrollment_id: string; request_type: string; command_uuid: string }>`
     select enrollment_id, request_type, command_uuid from (
       select a.enrollment_id, a.command_uuid, 0 as place, a.seq from command_answers a
-      where a.enrollment_id = any(${ids}::text[]) and a.topic = 'inventory'
+      where a.enrollment_id = any(${ids}::text[]) and a.topic = 'inventory' and a.tries = 0
       union all
       select p.enrollment_id, p.command_uuid, 1, p.seq from pending_deliveries p
       where p.enrollment_id = any(${ids}::text[])
