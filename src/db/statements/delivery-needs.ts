@@ -39,6 +39,18 @@ export function needOfChannels(trx: Tx, ids: readonly string[], asked: Asked): P
   )
 }
 
+/** Those of the devices of these channels that have, or are to have, anything: to others it does not matter what they list. */
+export function needOfHolders(trx: Tx, ids: readonly string[], asked: Asked): Promise<void> {
+  return needOf(
+    trx,
+    sql`
+      select coalesce(parent_id, id) from enrollments e
+      where id = any(${ids}::text[])
+        and exists (select from deliveries d where d.enrollment_id = coalesce(e.parent_id, e.id))`,
+    asked,
+  )
+}
+
 /** The devices that are in a group, or may be. */
 export function needOfGroup(
   trx: Tx,

@@ -245,8 +245,8 @@ const poll = batchStatement<Poll, PollOutcome, 'at'>({
   text: (input, { at }) => `
 with ${[caller(input, at), answer(at), queue(at), device(at)].join(', ')}
 select x.n, x.serial_number, x.is_new_voice, x.next_uuid, m.body as next_body, case when m.uuid is not null then (
-    select jsonb_build_object('type', m.request_type, 'purpose', m.purpose, 'parts', m.parts,
-      'suits', case when not m.forced then jsonb_build_object('type', e.type,
+    select json_build_object('type', m.request_type, 'purpose', m.purpose, 'parts', m.parts,
+      'suits', case when not m.forced then json_build_object('type', e.type,
         'product_name', coalesce(u.product_name, e.product_name), 'os_version', coalesce(u.os_version, e.os_version),
         'supervised', coalesce(u.supervised, e.supervised), 'way', coalesce(u.way, e.way), 'is_over', false) end)
     from enrollments e left join enrollments u on u.id = e.parent_id where e.id = x.id) end as next,

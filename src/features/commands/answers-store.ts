@@ -5,6 +5,9 @@ import type { CommandAnswersTable } from '../../db/tables/commands.ts'
 /** The end of a command that somebody in the server waits for. */
 export type Answer = Selectable<CommandAnswersTable>
 
+/** Where one is found. */
+type Place = Pick<Answer, 'topic' | 'seq'>
+
 /** The topics among these of which there are answers that are due. */
 export async function topicsOf(
   db: Queries,
@@ -34,19 +37,20 @@ export async function takeAnswers(
 }
 
 /** Takes one answer; undefined when another process is at it, or was. */
-export async function takeAnswer(trx: Tx, seq: number): Promise<Answer | undefined> {
+export async function takeAnswer(trx: Tx, { topic, seq }: Place): Promise<Answer | undefined> {
   const { rows } = await sql<Answer>`
     delete from command_answers where ctid = any(array(
-      select ctid from command_answers where seq = ${seq} for update skip locked))
+      select ctid from command_answers where topic = ${topic} and seq = ${seq} for update skip locked))
     returning *`.execute(trx)
   return rows[0]
 }
 
 /** Puts an answer off that could not be taken in. */
-export async function putOff(trx: Tx, seq: number, retryAt: Date): Promise<void> {
+export async function putOff(trx: Tx, { topic, seq }: Place, retryAt: Date): Promise<void> {
   await trx
     .updateTable('command_answers')
     .set((eb) => ({ tries: eb('tries', '+', 1), retry_at: retryAt }))
+    .where('topic', '=', topic)
     .where('seq', '=', seq)
     .execute()
 }

@@ -8,8 +8,8 @@ import * as store from './answers-store.ts'
 const DEBOUNCE_MS = 100
 /** Answers that are taken in with one transaction: of one device the newest counts; the embedded database has one connection. */
 const BATCH = { postgres: 1_000, embedded: 200 } as const
-/** Of the time, four fifths are left to the devices. */
-const REST = 4
+/** Of the time, nine tenths are left to the devices. */
+const REST = 9
 /** The pause after an answer that could not be taken in doubles with each try. */
 const FIRST_PAUSE_SECONDS = 2
 const LONGEST_PAUSE_SECONDS = 3_600
@@ -73,12 +73,13 @@ async function takeSome(
 
 async function takeAlone(
   { db, clock, log }: { db: Db; clock: Clock; log: Log },
-  { seq, enrollment_id, command_uuid, tries }: store.Answer,
+  waiting: store.Answer,
   handle: Handle,
 ): Promise<void> {
+  const { enrollment_id, command_uuid, tries } = waiting
   try {
     await db.transaction(async (trx) => {
-      const answer = await store.takeAnswer(trx, seq)
+      const answer = await store.takeAnswer(trx, waiting)
       if (answer !== undefined) await handle(trx, [answer])
     })
   } catch (error) {
@@ -87,6 +88,6 @@ async function takeAlone(
       'the answer of a device could not be taken in; it is tried again',
     )
     const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(tries, 20))
-    await db.transaction((trx) => store.putOff(trx, seq, addTime(clock.now(), pause, 'second')))
+    await db.transaction((trx) => store.putOff(trx, waiting, addTime(clock.now(), pause, 'second')))
   }
 }

@@ -7,7 +7,7 @@ import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
 import { answerOf, type Answer } from './answer.ts'
-import { openBody } from './bodies.ts'
+import { createBodyOpener, openBody } from './bodies.ts'
 import { countPending } from './counts-store.ts'
 import { createAnswers } from './answers.ts'
 import * as queue from './queue.ts'
@@ -73,7 +73,7 @@ export function createCommands(deps: {
     unansweredInventory: (executor: Queries, ids: readonly string[]) =>
       store.unansweredInventory(executor, ids),
     /** The plist of a command from how it is kept. */
-    openBody: (uuid: string, kept: Buffer) => openBody(secretBox, uuid, kept),
+    openBody: createBodyOpener(secretBox),
     list: (query: Parameters<typeof store.listCommands>[1]) => store.listCommands(db.kysely, query),
     /** The deliveries of a command to these of its targets. */
     deliveries: (uuid: string, targets: readonly string[]) => store.deliveriesOf(db.kysely, uuid, targets),

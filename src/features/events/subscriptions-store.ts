@@ -1,10 +1,17 @@
-import { sql, type Kysely, type Selectable } from 'kysely'
+import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely'
 import type { Database, Tx } from '../../db/index.ts'
 import type { EventFailuresTable } from '../../db/tables/events.ts'
 import type { EventType } from './catalogue.ts'
 import type { PublishedEvent } from './types.ts'
 
 type Queries = Kysely<Database>
+
+/**
+ * Of the events of `type`, those after `id`, in SQL. Said as one comparison it is a range of the index by type; said as two, it may
+ * be looked for among all events that have come since.
+ */
+const eventsAfter = (type: RawBuilder<unknown>, id: RawBuilder<unknown>) =>
+  sql`events e where e.type = ${type} and (e.type, e.id) > (${type}, ${id})`
 
 /** An event that a subscription could not handle yet, or that waits for such a one of its device. */
 export type Failure = Selectable<EventFailuresTable>
@@ -29,7 +36,7 @@ export async function withWork(
       exists (
         select from unnest(${followed.map(({ name }) => name)}::text[], ${followed.map(({ type }) => type)}::text[])
           as t (name, type),
-          lateral (select from events e where e.type = t.type and e.id > s.cursor limit 1) e
+          lateral (select from ${eventsAfter(sql`t.type`, sql`s.cursor`)} limit 1) e
         where t.name = s.name
       ) or exists (
         select from event_failures f
@@ -56,7 +63,7 @@ export async function nextEvents(
   const { after, types, limit } = query
   const { rows: events } = await sql<PublishedEvent>`
     select e.* from unnest(${[...types]}::text[]) as t (type), lateral (
-      select * from events where type = t.type and id > ${after} order by id limit ${limit}
+      select * from ${eventsAfter(sql`t.type`, sql`${after}::bigint`)} order by e.type, e.id limit ${limit}
     ) e order by e.id limit ${limit}`.execute(db)
   return events
 }
@@ -115,7 +122,8 @@ export async function stateOf(
 ): Promise<{ behind: number; stuck: number }> {
   const { rows } = await sql<{ behind: number; stuck: number }>`
     select (
-      select count(*) from unnest(${[...types]}::text[]) as t (type) join events e on e.type = t.type and e.id > s.cursor
+      select count(*) from unnest(${[...types]}::text[]) as t (type), lateral (
+        select from ${eventsAfter(sql`t.type`, sql`s.cursor`)}) e
     ) as behind, (
       select count(*) from event_failures f where f.subscription = s.name and f.stuck_at is not null
     ) as stuck

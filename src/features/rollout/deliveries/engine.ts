@@ -34,6 +34,8 @@ export const DELIVERY_FACTS = [
 
 /** Lists by which is seen what is on a device. */
 const LISTS = new Set(['profiles', 'managed_applications', 'installed_applications'])
+/** Why a device is visited that has told one. */
+const LISTED = 'listed'
 
 /**
  * Whatever may concern a device's deliveries asks for a visit of it, in the database. Visits are made for many devices at once, of
@@ -69,8 +71,11 @@ export function createEngine(deps: VisitDeps & { log: Log }) {
       await db.transaction(async (trx) => {
         for (const fact of news) await askFor(trx, fact, now)
         const told = Map.groupBy(news, causeOfDevice)
-        for (const [cause, some] of told)
-          if (cause !== undefined) await needs.needOfChannels(trx, channelsOf(some), { cause, now })
+        for (const [cause, some] of told) {
+          if (cause === undefined) continue
+          const needOf = cause === LISTED ? needs.needOfHolders : needs.needOfChannels
+          await needOf(trx, channelsOf(some), { cause, now })
+        }
       })
       passes.wake()
     },
@@ -94,7 +99,7 @@ function isNews({ type, data }: PublishedEvent): boolean {
 
 /** Why a fact of one device asks for a visit of it; undefined for facts that are no such, or ask for none. */
 function causeOfDevice({ type, data }: PublishedEvent): string | undefined {
-  if (type === 'inventory.received') return LISTS.has(String(data['kind'])) ? 'listed' : undefined
+  if (type === 'inventory.received') return LISTS.has(String(data['kind'])) ? LISTED : undefined
   return type.startsWith('device.') ? (CAUSES[type] ?? 'facts') : undefined
 }
 
