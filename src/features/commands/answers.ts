@@ -8,8 +8,8 @@ import * as store from './answers-store.ts'
 const DEBOUNCE_MS = 100
 /** Answers that are taken in with one transaction: of one device the newest counts; the embedded database has one connection. */
 const BATCH = { postgres: 1_000, embedded: 200 } as const
-/** Of the time, nine tenths are left to the devices. */
-const REST = 9
+/** Of the time, all but a twentieth is left to the devices. */
+const REST = 19
 /** The pause after an answer that could not be taken in doubles with each try. */
 const FIRST_PAUSE_SECONDS = 2
 const LONGEST_PAUSE_SECONDS = 3_600
