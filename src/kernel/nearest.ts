@@ -5,13 +5,14 @@ export function nearest(
   tolerance: (word: string) => number,
 ): string | undefined {
   return words
-    .map((word) => ({ word, distance: distanceOf(given, word) }))
+    .filter((word) => Math.abs(word.length - given.length) <= tolerance(word))
+    .map((word) => ({ word, distance: distanceOf(given, word, tolerance(word)) }))
     .filter(({ word, distance }) => distance <= tolerance(word))
     .toSorted((a, b) => a.distance - b.distance)[0]?.word
 }
 
-/** Letters to add, drop, exchange or swap with their neighbour to make one word the other. */
-function distanceOf(a: string, b: string): number {
+/** Letters to add, drop, exchange or swap with their neighbour to make one word the other; more than `most` is not told exactly. */
+function distanceOf(a: string, b: string, most: number): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i += 1) {
@@ -28,6 +29,8 @@ function distanceOf(a: string, b: string): number {
     }
     before = last
     last = row
+    // A swap looks back over two rows.
+    if (Math.min(...row) > most && Math.min(...before) > most) return most + 1
   }
   return last[b.length] ?? 0
 }

@@ -12,6 +12,9 @@ const TOLERANCE = 3
 /** Longest name that is compared with those that there are, and that a problem shows. */
 const LONGEST_SHOWN = 64
 
+/** Most UTF-16 units that variables may fill into one profile, or one configuration. */
+export const MOST_FILLED = 1024 * 1024
+
 /** What the name of a secret looks like. */
 export const SECRET_NAME_PATTERN = '^[A-Za-z0-9_.-]{1,64}$'
 const SECRET_NAME = new RegExp(SECRET_NAME_PATTERN)
@@ -46,7 +49,8 @@ export function parseTemplate(
 
 /**
  * The text with the value of each variable in its place, as it is: what looks like a variable in a value stays. Or the
- * names of all variables that have neither a value nor a fallback. Throws for a text that `parseTemplate` refuses.
+ * names of all variables that have neither a value nor a fallback. Throws for a text that `parseTemplate` refuses. What becomes
+ * longer than `MOST_FILLED` beyond the text itself is left off soon after that.
  */
 export function fillTemplate(
   text: string,
@@ -62,7 +66,7 @@ export function fillTemplate(
     }
     const value = values.get(piece.name) || piece.fallback
     if (value === undefined) missing.add(piece.name)
-    else filled += value
+    else if (filled.length <= text.length + MOST_FILLED) filled += value
   }
   return missing.size === 0 ? { ok: true, text: filled } : { ok: false, missing: [...missing] }
 }

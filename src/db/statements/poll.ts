@@ -90,8 +90,17 @@ const caller = (input: string, at: string) => `input as materialized (
   ) p on true
 )`
 
-/** For whom the end of a command is, told by its purpose and by the kind of inventory that came (`CommandAnswersTable`). */
+/** Commands whose acknowledgement changes what is known of a device, whoever has sent them. */
+export const TELLING_ACTS: readonly string[] = [
+  'EnableLostMode',
+  'DisableLostMode',
+  'DeviceLocation',
+  'ActivationLockBypassCode',
+]
+
+/** For whom the end of a command is, told by its purpose, its type and the kind of inventory that came (`CommandAnswersTable`). */
 const TOPIC = `case when purpose in ('delivery', 'act') then purpose
+  when request_type in (${TELLING_ACTS.map((type) => `'${type}'`).join(', ')}) then 'act'
   when kind is not null and status = 'Acknowledged' then 'inventory' end`
 
 /** The command that the answer of a device ends, or the want of an answer, and all that is kept of that. */

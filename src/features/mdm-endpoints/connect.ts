@@ -7,6 +7,7 @@ import {
   type Poll,
   type PollOutcome,
   POLLS_AT_ONCE,
+  TELLING_ACTS,
 } from '../../db/statements/poll.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
@@ -105,7 +106,8 @@ export function createConnect(deps: ConnectDeps) {
       serial_number,
       request_id: requestId,
     })
-    if (finished_purpose !== null || poll.inventoryKind !== null) deps.commands.answers.wake()
+    const isAwaited = finished_purpose !== null || poll.inventoryKind !== null
+    if (isAwaited || TELLING_ACTS.includes(String(told_data['request_type']))) deps.commands.answers.wake()
     deps.setupRelease.commandEnded(enrollment_id, told_data['request_type'])
     if (finished_purpose === 'unenroll' && told_type === 'command.acknowledged')
       await deps.enrollment.finishRemoval(poll.enrollmentId)

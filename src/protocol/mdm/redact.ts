@@ -3,21 +3,25 @@ import { isDict, parsePlist, writePlist, type PlistDict, type PlistValue } from 
 
 const HIDDEN = '********'
 /** Words in the keys of Apple's commands and profiles whose values are secrets; `PIN` is one by itself. */
-const SECRET_WORDS = ['password', 'passcode', 'passphrase', 'token', 'secret', 'privatekey']
+const SECRET_WORDS = ['password', 'passcode', 'passphrase', 'token', 'secret', 'privatekey', 'challenge']
 /** Keys whose data is a profile, which may hold secrets of its own. */
 const PROFILES: ReadonlySet<string> = new Set(['Payload', 'WiFiProfileData', 'MDMProfileData'])
+/** Payloads whose data is a private key, with its certificate. */
+const IDENTITIES: ReadonlySet<unknown> = new Set(['com.apple.security.pkcs12'])
 /** How a signed message in DER begins. */
 const DER = 0x30
 
 /**
  * The plist of a command for people to look at: texts and data under the keys of PINs, passwords, tokens and keys are
- * hidden, in the profiles that it carries too; a signed profile is hidden as a whole. Without any it is as it was given.
+ * hidden, in the profiles that it carries too; a profile that is signed, or cannot be read, is hidden as a whole. Without any it is as
+ * it was given.
  */
 export function redactCommand(body: Buffer): Buffer {
-  return redacted(body) ?? body
+  const shown = redacted(body)
+  return typeof shown === 'string' ? body : shown
 }
 
-function redacted(bytes: Uint8Array): Buffer | undefined {
+function redacted(bytes: Uint8Array): Buffer<ArrayBuffer> | 'unreadable' | 'as_it_is' {
   let hasHidden = false
   const hide = (key: string, value: PlistValue): PlistValue => {
     const after = hidden(key, value)
@@ -28,14 +32,15 @@ function redacted(bytes: Uint8Array): Buffer | undefined {
     if (Array.isArray(value)) return value.map((item) => hide(key, item))
     if (!isDict(value)) return value
     const copy = { __proto__: null } as unknown as PlistDict
-    for (const [name, member] of Object.entries(value)) copy[name] = hide(name, member)
+    const isIdentity = IDENTITIES.has(value['PayloadType'])
+    for (const [name, member] of Object.entries(value))
+      copy[name] = hide(isIdentity && name === 'PayloadContent' ? 'Secret' : name, member)
     return copy
   }
   const value = attempt(() => parsePlist(bytes))
-  // What is no property list holds nothing that could be told apart.
-  if (value === undefined) return undefined
+  if (value === undefined) return 'unreadable'
   const shown = walk(value, '')
-  if (!hasHidden) return undefined
+  if (!hasHidden) return 'as_it_is'
   return attempt(() => Buffer.from(writePlist(shown))) ?? Buffer.from(HIDDEN)
 }
 
@@ -53,7 +58,10 @@ function hidden(key: string, value: PlistValue): PlistValue | undefined {
   if (typeof value === 'string') return isSecret(key) ? HIDDEN : undefined
   if (!(value instanceof Uint8Array)) return undefined
   if (isSecret(key) || (PROFILES.has(key) && value[0] === DER)) return Buffer.from(HIDDEN)
-  return PROFILES.has(key) ? (redacted(value) as Buffer<ArrayBuffer> | undefined) : undefined
+  if (!PROFILES.has(key)) return undefined
+  const shown = redacted(value)
+  if (shown === 'as_it_is') return undefined
+  return shown === 'unreadable' ? Buffer.from(HIDDEN) : shown
 }
 
 function isSecret(key: string): boolean {

@@ -12,6 +12,8 @@ import {
   type ProfileValue,
 } from './tree.ts'
 
+/** Faults of one profile that are told; of others only how many there are. */
+const MOST_FAULTS = 100
 const MDM = 'com.apple.mdm'
 const APP_LOCK = 'com.apple.app.lock'
 const ENCRYPTED = 'com.apple.encrypted-profile-service'
@@ -44,9 +46,12 @@ export interface ProfileContent {
  */
 export function inspectProfile(root: ProfileDict, ours: string, force: boolean): ProfileContent {
   refuseEncrypted(root)
-  const faults = [...checkStructure(root), ...checkVariables(root)]
+  const structure = checkStructure(root)
+  const { faults: ofVariables, count } = checkVariables(root)
+  const faults = [...structure.slice(0, MOST_FAULTS), ...ofVariables].slice(0, MOST_FAULTS)
   if (faults.length > 0) {
-    const more = faults.length === 1 ? '' : ` (and ${faults.length - 1} more)`
+    const all = structure.length + count
+    const more = all === 1 ? '' : ` (and ${all - 1} more)`
     throw new AppError('profile_invalid', `${faults[0]?.detail}${more}`, { faults })
   }
   const payloads = (root['PayloadContent'] as ProfileValue[]).filter(isProfileDict)
@@ -95,25 +100,33 @@ function refuseBreaking(root: ProfileDict, payloads: readonly ProfileDict[], our
         detail: 'This is the identifier of the enrollment profile, or of something in it.',
       })
   }
-  if (faults.length > 0) throw new AppError('profile_breaks_management', faults[0]?.detail, { faults })
+  if (faults.length > 0)
+    throw new AppError('profile_breaks_management', faults[0]?.detail, {
+      faults: faults.slice(0, MOST_FAULTS),
+    })
 }
 
 function sameText(one: string, other: string): boolean {
   return one.trim().toLowerCase() === other.toLowerCase()
 }
 
-function checkVariables(root: ProfileDict): Fault[] {
+function checkVariables(root: ProfileDict): { faults: Fault[]; count: number } {
   const faults: Fault[] = []
+  let count = 0
   visitTexts(root, (text, path) => {
-    const parsed = parseTemplate(text)
-    if (!parsed.ok) faults.push({ pointer: pointerOf(path), detail: parsed.problem })
-    else if (parsed.variables.length > 0 && isFixed(path))
-      faults.push({
-        pointer: pointerOf(path),
-        detail: `${String(path.at(-1))} must be the same on every device: it takes no variables.`,
-      })
+    const detail = faultOfText(text, path)
+    if (detail === undefined) return
+    count += 1
+    if (faults.length < MOST_FAULTS) faults.push({ pointer: pointerOf(path), detail })
   })
-  return faults
+  return { faults, count }
+}
+
+function faultOfText(text: string, path: ProfilePath): string | undefined {
+  const parsed = parseTemplate(text)
+  if (!parsed.ok) return parsed.problem
+  if (parsed.variables.length === 0 || !isFixed(path)) return undefined
+  return `${String(path.at(-1))} must be the same on every device: it takes no variables.`
 }
 
 function isFixed(path: ProfilePath): boolean {

@@ -9,6 +9,10 @@ import {
 } from './tree.ts'
 
 const NEEDED_TEXTS = ['PayloadType', 'PayloadIdentifier', 'PayloadUUID'] as const
+/** Longest text that a fault shows. */
+const LONGEST_SHOWN = 128
+/** Most bytes of an identifier, which devices list as it is. */
+const LONGEST_IDENTIFIER = 512
 const SCOPES = new Set<unknown>([undefined, 'System', 'User'])
 /** What must be the same nowhere else in the profile. */
 const UNIQUE = ['PayloadIdentifier', 'PayloadUUID'] as const
@@ -36,7 +40,10 @@ function payloadFaults(payload: ProfileValue, path: ProfilePath): Fault[] {
 function headerFaults(dict: ProfileDict, path: ProfilePath): Fault[] {
   const faults = NEEDED_TEXTS.flatMap((key) => {
     const value = dict[key]
-    if (typeof value === 'string' && value !== '') return []
+    if (typeof value === 'string' && value !== '') {
+      if (Buffer.byteLength(value) <= LONGEST_IDENTIFIER) return []
+      return [fault([...path, key], `${key} is longer than ${LONGEST_IDENTIFIER} bytes.`)]
+    }
     const what = value === undefined ? 'is missing' : 'must be a text'
     return [fault([...path, key], `${key} ${value === '' ? 'is empty' : what}.`)]
   })
@@ -59,9 +66,13 @@ function duplicates(root: ProfileDict, payloads: readonly ProfileValue[]): Fault
       const known = key === 'PayloadUUID' ? value.toUpperCase() : value
       const isTwice = seen.has(known)
       seen.add(known)
-      return isTwice ? [fault(['PayloadContent', at, key], `${key} "${value}" is there twice.`)] : []
+      return isTwice ? [fault(['PayloadContent', at, key], `${key} "${shown(value)}" is there twice.`)] : []
     })
   })
+}
+
+function shown(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
 }
 
 function fault(path: ProfilePath, detail: string): Fault {

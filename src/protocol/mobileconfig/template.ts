@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { fillTemplate, parseTemplate, type TemplateValues } from '../../kernel/template.ts'
+import { fillTemplate, MOST_FILLED, parseTemplate, type TemplateValues } from '../../kernel/template.ts'
 import { writeProfilePlist } from './codec.ts'
 import { mapTexts, type ProfileDict } from './tree.ts'
 
@@ -56,14 +56,20 @@ export function fillProfile(
 ): { ok: true; body: Buffer } | Unfilled {
   const missing = new Set<string>()
   const invalid = new Set<string>()
+  let room = MOST_FILLED
   let xml = pieces[0] ?? ''
-  parts.forEach((part, at) => {
+  for (const [at, part] of parts.entries()) {
     const filled = part === null ? { ok: true as const, text: uuid } : fillTemplate(part, values)
     if (!filled.ok) for (const name of filled.missing) missing.add(name)
+    else if (filled.text.length > room)
+      return { ok: false, reason: 'variable_invalid', names: [nameIn(part ?? '')] }
     else if (UNWRITABLE.test(filled.text) || !filled.text.isWellFormed()) invalid.add(nameIn(part ?? ''))
-    else xml += escaped(filled.text)
+    else {
+      room -= filled.text.length
+      xml += escaped(filled.text)
+    }
     xml += pieces[at + 1] ?? ''
-  })
+  }
   if (missing.size > 0) return { ok: false, reason: 'variable_missing', names: [...missing] }
   if (invalid.size > 0) return { ok: false, reason: 'variable_invalid', names: [...invalid] }
   return { ok: true, body: Buffer.from(xml) }

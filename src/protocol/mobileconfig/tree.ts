@@ -61,9 +61,15 @@ export function newProfileDict(): ProfileDict {
   return { __proto__: null } as unknown as ProfileDict
 }
 
-/** A place as JSON pointers spell it (RFC 6901). */
+/** Longest part of a key that a place shows. */
+const LONGEST_IN_POINTER = 128
+
+/** A place as JSON pointers spell it (RFC 6901); keys of great length are cut. */
 export function pointerOf(path: ProfilePath): string {
-  return path
-    .map((part) => `/${typeof part === 'number' ? part : part.replaceAll('~', '~0').replaceAll('/', '~1')}`)
-    .join('')
+  return path.map((part) => `/${typeof part === 'number' ? part : pointerPart(part)}`).join('')
+}
+
+function pointerPart(key: string): string {
+  const shown = key.length > LONGEST_IN_POINTER ? `${key.slice(0, LONGEST_IN_POINTER)}…` : key
+  return shown.replaceAll('~', '~0').replaceAll('/', '~1')
 }

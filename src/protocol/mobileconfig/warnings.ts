@@ -15,6 +15,8 @@ const MOST_WARNINGS = 100
 /** Letters by which a key may miss one that there is, and the longest that is compared. */
 const TOLERANCE = 3
 const LONGEST_NAME = 64
+/** Longest name that a warning shows. */
+const LONGEST_SHOWN = 128
 
 /** What devices may take amiss in a profile, and where: keys and numbers of items, separated by dots. */
 interface Warning {
@@ -34,29 +36,45 @@ interface Place {
  */
 export function warningsOf(root: ProfileDict): Warning[] {
   const warnings: Warning[] = []
-  const warn = (path: ProfilePath, message: string) => void warnings.push({ path: path.join('.'), message })
+  let more = 0
+  const warn: Warn = (path, message) => {
+    if (warnings.length < MOST_WARNINGS) warnings.push({ path: shownPath(path), message: message() })
+    else more += 1
+  }
   // Payloads are looked at by their own types.
   const top = TOP_LEVEL_KEYS.map((key) => (key.key === 'PayloadContent' ? withoutKeys(key) : key))
   checkDict(root, top, { path: [], name: 'TopLevel' }, warn)
   const payloads = root['PayloadContent']
   if (Array.isArray(payloads)) {
-    if (payloads.length === 0) warn(['PayloadContent'], 'The profile has no payload.')
+    if (payloads.length === 0) warn(['PayloadContent'], () => 'The profile has no payload.')
     for (const [at, payload] of payloads.entries())
       if (isProfileDict(payload)) checkPayload(payload, ['PayloadContent', at], warn)
   }
-  if (warnings.length <= MOST_WARNINGS) return warnings
-  const more = warnings.length - MOST_WARNINGS + 1
-  return [...warnings.slice(0, MOST_WARNINGS - 1), { path: '', message: `There are ${more} more warnings.` }]
+  if (more === 0) return warnings
+  const left = { path: '', message: `There are ${more + 1} more warnings.` }
+  return [...warnings.slice(0, MOST_WARNINGS - 1), left]
 }
 
-type Warn = (path: ProfilePath, message: string) => void
+/** What is beyond the limit is counted, and its sentence never made. */
+type Warn = (path: ProfilePath, message: () => string) => void
+
+function shownPath(path: ProfilePath): string {
+  return path.map((part) => shown(String(part))).join('.')
+}
+
+function shown(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
+}
 
 function checkPayload(payload: ProfileDict, path: ProfilePath, warn: Warn): void {
   const name = payload['PayloadType']
   if (typeof name !== 'string') return
   const type = findPayloadType(name)
   if (type === undefined) {
-    warn([...path, 'PayloadType'], `Apple's schema has no payload "${name}": nothing in it is checked.`)
+    warn(
+      [...path, 'PayloadType'],
+      () => `Apple's schema has no payload "${shown(name)}": nothing in it is checked.`,
+    )
     return
   }
   warnOfEnd([...path, 'PayloadType'], `The payload ${name}`, type.on, name, warn)
@@ -69,23 +87,23 @@ function checkDict(dict: ProfileDict, known: readonly PayloadKey[], place: Place
   for (const [name, value] of Object.entries(dict)) {
     const path = [...place.path, name]
     const key = keys.find((each) => each.key === name) ?? anything
-    if (key === undefined) warn(path, `Apple's schema has no such key here.${suggestion(name, keys)}`)
+    if (key === undefined) warn(path, () => `Apple's schema has no such key here.${suggestion(name, keys)}`)
     else checkValue(value, key, { path, name: `${place.name}/${key.key}` }, warn)
-    if (name.includes('{{')) warn(path, 'Variables in names of keys are not filled in.')
+    if (name.includes('{{')) warn(path, () => 'Variables in names of keys are not filled in.')
   }
   for (const { key, required } of keys)
     if (required && key !== anything?.key && !Object.hasOwn(dict, key))
-      warn([...place.path, key], `${key} is missing.`)
+      warn([...place.path, key], () => `${key} is missing.`)
 }
 
 function checkValue(value: ProfileValue, key: PayloadKey, place: Place, warn: Warn): void {
   warnOfEnd(place.path, `The key ${key.key}`, key.on, place.name, warn)
   if (!isOfType(value, key.type)) {
-    warn(place.path, `This is to be ${wordFor(key.type)}, not ${wordFor(typeOf(value))}.`)
+    warn(place.path, () => `This is to be ${wordFor(key.type)}, not ${wordFor(typeOf(value))}.`)
     return
   }
   const wrong = wrongValue(value, key)
-  if (wrong !== undefined) warn(place.path, wrong)
+  if (wrong !== undefined) warn(place.path, () => wrong)
   const { keys = [] } = key
   if (isProfileDict(value)) {
     if (keys.length > 0) checkDict(value, keys, place, warn)
@@ -128,7 +146,7 @@ function warnOfEnd(path: ProfilePath, what: string, on: Ends | undefined, name: 
   )
   if (told.length === 0) return
   const instead = change?.instead === undefined ? '' : ` What takes its place is ${change.instead}.`
-  warn(path, `${what} is ${told.join(', ')}.${instead}`)
+  warn(path, () => `${what} is ${told.join(', ')}.${instead}`)
 }
 
 function isOfType(value: ProfileValue, type: string): boolean {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ADMIN_TOKEN, startTestApp, type TestApp } from '../../support/app.ts'
+import { writePlist } from '../../../src/protocol/plist/index.ts'
+import { ADMIN_TOKEN, putMessage, startTestApp, type TestApp } from '../../support/app.ts'
 import { describeEachEngine } from '../../support/database.ts'
+import { identityOf } from '../../support/half-enrolled.ts'
 
 const MAC = { productName: 'MacBookPro18,3', osVersion: '15.1' }
 
@@ -103,6 +105,36 @@ describeEachEngine('acts on a device', (database) => {
     expect(JSON.stringify(await eventsOf(udid, 'device.located'))).not.toContain(String(location.latitude))
   })
 
+  test('lost mode follows what the device acknowledges, whoever has sent it', async () => {
+    const device = await phone()
+    const { udid } = device.facts
+    const raw = (request_type: string, command: object) =>
+      world.api('POST', '/commands', { request_type, command, device_ids: [udid] })
+    const isOn = () => later(async () => (await shown(udid)).lost_mode.on)
+    expect((await raw('EnableLostMode', { Message: 'Found?' })).status).toBe(202)
+    await device.poll()
+    await expect.poll(isOn).toBe(true)
+    expect((await raw('DisableLostMode', {})).status).toBe(202)
+    await device.poll()
+    await expect.poll(isOn).toBe(false)
+  })
+
+  test('an answer to an act that is too large to be read counts as one that says nothing', async () => {
+    const device = await phone()
+    const { udid } = device.facts
+    await act(udid, 'lost-mode', { enabled: true, message: 'Found?' })
+    await device.poll()
+    await expect.poll(() => later(async () => (await shown(udid)).lost_mode.on)).toBe(true)
+    const { body: asked } = await act(udid, 'locate')
+    const said = { UDID: udid, Status: 'Acknowledged', CommandUUID: asked.command_uuid, Latitude: 47 }
+    const large = Buffer.from(writePlist({ ...said, Padding: 'x'.repeat(2_000_000) }))
+    expect((await putMessage(`${world.url}/mdm/connect`, large, { signer: identityOf(device) })).status).toBe(
+      200,
+    )
+    const waiting = () => database().kysely.selectFrom('command_answers').select('seq').execute()
+    await expect.poll(() => later(waiting)).toEqual([])
+  })
+
   test('a Mac that is locked gets a PIN, which is read by whoever may and told nowhere else', async () => {
     const device = await world.enrolled()
     await world.introduced(device)
@@ -122,6 +154,30 @@ describeEachEngine('acts on a device', (database) => {
     const erased = await act(udid, 'erase', { obliteration: 'fallback' })
     expect(await sent(erased.body.command_uuid)).toContain('ObliterateWithWarning')
     expect(await sent((await act(udid, 'erase')).body.command_uuid)).toContain('DoNotObliterate')
+  })
+
+  test('the PIN that locks a Mac is the one that it has taken, however often it is locked again', async () => {
+    const device = await world.enrolled()
+    await world.introduced(device)
+    const { udid } = device.facts
+    await known(udid, { product_name: MAC.productName, os_version: MAC.osVersion })
+    const pin = async () => (await world.api('GET', `/devices/${udid}/lock-pin`)).body
+    await act(udid, 'lock', { pin: '111111' })
+    expect(await pin()).toMatchObject({ pin: '111111', state: 'pending', previous: [] })
+    await device.poll()
+    const again = await act(udid, 'lock', { pin: '222222' })
+    expect(await pin()).toMatchObject({
+      pin: '111111',
+      state: 'acknowledged',
+      previous: [{ pin: '222222', state: 'pending' }],
+    })
+    await world.api('DELETE', `/commands/${again.body.command_uuid}`)
+    await act(udid, 'lock', { pin: '333333' })
+    const { previous } = await pin()
+    expect(previous.map((one: { pin: string; state: string }) => [one.pin, one.state])).toEqual([
+      ['333333', 'pending'],
+      ['222222', 'none'],
+    ])
   })
 
   test('a PIN is no matter of a phone', async () => {

@@ -194,12 +194,13 @@ test('what is there is not sent again, and a visit without news changes nothing'
   )
 })
 
-test('as long as every answer is heard, nothing is installed that is there', async () => {
-  const heard = steps.map((step) =>
-    step.do === 'contact'
-      ? { ...step, answers: step.answers.map((one) => (one === 'acknowledged' ? one : 'notNow')) }
-      : step,
-  )
+// Of things that take each other's place only the last is known, so one that comes back is sent once more.
+test('as long as every answer is heard, nothing is installed that is there, each thing of an identifier of its own', async () => {
+  const heard = steps.map((step): Step => {
+    if (step.do === 'contents') return { ...step, things: step.things.filter(({ thing }) => thing !== 3) }
+    if (step.do !== 'contact') return step
+    return { ...step, answers: step.answers.map((one) => (one === 'acknowledged' ? one : 'notNow')) }
+  })
   await fc.assert(
     fc.asyncProperty(fc.array(heard, { maxLength: 40, size: 'max' }), async (history) => {
       const model = fresh()

@@ -67,6 +67,26 @@ describeEachEngine('uploads', (database) => {
     expect((await replace(body.id, file)).body).toMatchObject({ revision: 1, signed_by: null })
   })
 
+  test('of very many faults the first are told, and how many there are; long names are cut', async () => {
+    const { upload } = await world()
+    const long = 'k'.repeat(20_000)
+    const odd = { PayloadType: 'com.example.odd', [long]: Array.from({ length: 1_000 }, () => '{{') }
+    const { status, body } = await upload(mobileconfig({}, payload(odd)))
+    expect([status, body.code]).toEqual([422, 'profile_invalid'])
+    expect(body.errors).toHaveLength(100)
+    expect(body.detail).toContain('(and 999 more)')
+    expect(JSON.stringify(body).length).toBeLessThan(100_000)
+  })
+
+  test('a text by which devices tell things apart is of 512 bytes at most', async () => {
+    const { upload } = await world()
+    const answer = await upload(mobileconfig({ PayloadIdentifier: 'x'.repeat(513) }))
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { code: 'profile_invalid', errors: [{ pointer: '/PayloadIdentifier' }] },
+    })
+  })
+
   test('a signature that is not right is refused', async () => {
     const { upload } = await world()
     const file = made(['smime', ...signing, '-outform', 'der'], mobileconfig())

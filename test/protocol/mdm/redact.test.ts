@@ -8,6 +8,8 @@ const wifi = (Password: string) =>
   Buffer.from(
     writePlist({ PayloadContent: [{ SSID_STR: 'office', Password, Certificate: Buffer.of(0x30, 0) }] }),
   )
+const profileOf = (payload: Record<string, WritablePlist>) =>
+  Buffer.from(writePlist({ PayloadContent: [payload] }))
 const HIDDEN = '********'
 const STARS = Buffer.from(HIDDEN)
 
@@ -28,6 +30,27 @@ test.each<[string, Record<string, WritablePlist>, Record<string, WritablePlist>]
   ['RotateFileVaultKey', { FileVaultUnlock: { Password: 'p' } }, { FileVaultUnlock: { Password: HIDDEN } }],
   ['InstallProfile', { Payload: wifi('secret') }, { Payload: wifi(HIDDEN) }],
   ['InstallProfile', { Payload: Buffer.of(0x30, 0x03, 0x02, 0x01, 0x00) }, { Payload: STARS }],
+  ['InstallProfile', { Payload: Buffer.from('no plist') }, { Payload: STARS }],
+  [
+    'InstallProfile',
+    {
+      Payload: profileOf({
+        PayloadType: 'com.apple.security.scep',
+        PayloadContent: { Challenge: 'c', Keysize: 1 },
+      }),
+    },
+    {
+      Payload: profileOf({
+        PayloadType: 'com.apple.security.scep',
+        PayloadContent: { Challenge: HIDDEN, Keysize: 1 },
+      }),
+    },
+  ],
+  [
+    'InstallProfile',
+    { Payload: profileOf({ PayloadType: 'com.apple.security.pkcs12', PayloadContent: Buffer.of(0x30, 9) }) },
+    { Payload: profileOf({ PayloadType: 'com.apple.security.pkcs12', PayloadContent: STARS }) },
+  ],
   ['Odd', { Passwords: ['a', 'b'] }, { Passwords: [HIDDEN, HIDDEN] }],
 ])('what is secret in %s is not shown', (type, given, shown) => {
   expect(redactCommand(command(type, given)).toString()).toBe(command(type, shown).toString())
@@ -36,7 +59,7 @@ test.each<[string, Record<string, WritablePlist>, Record<string, WritablePlist>]
 test('a command without a secret is shown as it was given', () => {
   for (const keys of [
     { Queries: ['PasscodePresent'] },
-    { Payload: Buffer.from('profile') },
+    { Payload: profileOf({ PayloadType: 'com.apple.security.root', PayloadContent: Buffer.of(0x30, 9) }) },
     { Flag: true },
   ]) {
     const given = Buffer.concat([command('DeviceInformation', keys), Buffer.from('\n\n')])

@@ -58,6 +58,7 @@ describe('what a device tells of itself', () => {
       { battery_level: 0.5, capacity_gb: 64, supervised: true },
     ],
     [{ BatteryLevel: -1, DeviceName: '', OSVersion: 17 }, { os_version: '17' }],
+    [{ BatteryLevel: 1e-50 }, { battery_level: 0 }],
     [{ BatteryLevel: 'full', IsSupervised: 'maybe', ServiceSubscriptions: 'none', WiFiMAC: [] }, {}],
     [
       { ServiceSubscriptions: { IMEI: '1', PhoneNumber: 4179 } },
@@ -148,6 +149,10 @@ describe('lists', () => {
     const many = Array.from({ length: 6_000 }, (_, n) => ({ PayloadIdentifier: `p${n}` }))
     expect(read('profiles', many)).toHaveProperty('profiles.length', 5_000)
     expect(read('profiles', [{ PayloadIdentifier: 'é'.repeat(300) }])).toHaveProperty('profiles', [])
+    expect(read('profiles', [{ PayloadIdentifier: 'ch.wifi ' }])).toHaveProperty(
+      'profiles.0.identifier',
+      'ch.wifi ',
+    )
   })
 
   test('some send one dictionary where a list belongs', () => {

@@ -82,4 +82,13 @@ describe('a profile for a device', () => {
     if (!done.ok) throw new Error(done.reason)
     expect(payloadOf(done.body)['SSID_STR']).toBe('<&>')
   })
+
+  test('takes no more than 1 MiB of values, however often it names one', () => {
+    const texts = Object.fromEntries(
+      Array.from({ length: 20 }, (_, n) => [`Text${n}`, '{{secret.large}}'.repeat(50)]),
+    )
+    const large = (length: number) => filled(texts, { 'secret.large': 'x'.repeat(length) })
+    expect(large(1_000)).toMatchObject({ ok: true })
+    expect(large(65_536)).toEqual({ ok: false, reason: 'variable_invalid', names: ['secret.large'] })
+  })
 })

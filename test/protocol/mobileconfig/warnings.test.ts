@@ -93,6 +93,20 @@ describe('what devices may take amiss', () => {
     expect(all).toHaveLength(100)
     expect(all.at(-1)).toBe(': There are 401 more warnings.')
   })
+
+  test('names of great length are cut, and what is beyond the limit costs nothing', () => {
+    const long = 'k'.repeat(100_000)
+    const odd = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`${n}${'o'.repeat(50)}`, 1]))
+    const all = warnings({}, payload({ [long]: 1, ...odd, PayloadType: `com.example.${long}` }))
+    expect(Math.max(...all.map(({ length }) => length))).toBeLessThan(400)
+    expect(warnings({}, payload(odd)).at(-1)).toBe(': There are 19901 more warnings.')
+  })
+
+  test('a key is told that was meant, with letters added, dropped, exchanged or swapped', () => {
+    for (const name of ['alowCamera', 'allowCmaera', 'allowCamerraa', 'llowCaemra'])
+      expect(warnings({}, restrictions({ [name]: true }))[0]).toContain('Is allowCamera meant?')
+    expect(warnings({}, restrictions({ lwoaCmera: true }))[0]).not.toContain('meant')
+  })
 })
 
 function byPlace(one: string, other: string): number {

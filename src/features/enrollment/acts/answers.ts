@@ -1,4 +1,5 @@
 import type { Tx } from '../../../db/index.ts'
+import { AppError } from '../../../kernel/errors.ts'
 import { unpackBytes, parseResult, toJson, parseCommand } from '../../../protocol/mdm/index.ts'
 import type { PlistDict } from '../../../protocol/plist/index.ts'
 import type { Answer } from '../../commands/index.ts'
@@ -17,8 +18,8 @@ interface Answered {
   at: Date
   /** The command as it was sent. */
   command: PlistDict
-  /** What the device has said. */
-  result: PlistDict
+  /** What the device has said; nothing where that cannot be read. */
+  result: () => PlistDict
 }
 
 /** What follows from the acknowledgement of a command, by its RequestType; acts that are not here change nothing more. */
@@ -40,14 +41,20 @@ export async function takeInActs(trx: Tx, deps: EnrollmentDeps, answers: readonl
     const device = await deps.devices.lockEnrollment(trx, id)
     // What the device was before it enrolled anew says nothing of what it is.
     if (device === undefined || (device.authenticated_at !== null && device.authenticated_at > at)) continue
-    const result = kept.result === null ? {} : readResult(kept.result)
+    const { result: said } = kept
+    const result = () => (said === null ? {} : readResult(said))
     const { command } = parseCommand(kept.body)
     await FOLLOWS[kept.request_type]?.(trx, deps, { device, uuid, at, command, result })
   }
 }
 
 function readResult(packed: Buffer): PlistDict {
-  return parseResult(unpackBytes(packed, LARGEST_ANSWER)).raw as PlistDict
+  try {
+    return parseResult(unpackBytes(packed, LARGEST_ANSWER)).raw as PlistDict
+  } catch (error) {
+    if (error instanceof AppError) return {}
+    throw error
+  }
 }
 
 async function lostModeOn(trx: Tx, deps: EnrollmentDeps, { device, at, command }: Answered): Promise<void> {
@@ -70,7 +77,7 @@ async function lostModeOff(trx: Tx, deps: EnrollmentDeps, { device }: Answered):
 }
 
 async function located(trx: Tx, deps: EnrollmentDeps, { device, at, result }: Answered): Promise<void> {
-  const { Latitude: latitude, Longitude: longitude, HorizontalAccuracy: accuracy, Timestamp: told } = result
+  const { Latitude: latitude, Longitude: longitude, HorizontalAccuracy: accuracy, Timestamp: told } = result()
   if (typeof latitude !== 'number' || typeof longitude !== 'number') return
   if (!(Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180)) return
   const time = typeof told === 'string' ? new Date(told) : told instanceof Date ? told : at
@@ -93,7 +100,7 @@ function isPlausible(time: Date): boolean {
 }
 
 async function bypassCode(trx: Tx, deps: EnrollmentDeps, { device, uuid, result }: Answered): Promise<void> {
-  const code = result['ActivationLockBypassCode']
+  const code = result()['ActivationLockBypassCode']
   if (typeof code !== 'string' || code === '' || code.length > LONGEST_CODE) return
   const kept = { enrollment_id: device.id, kind: 'bypass_code', command_uuid: uuid, code } as const
   await keepCode(trx, deps, kept)

@@ -3,7 +3,7 @@ import type { Act } from '../../../kernel/act.ts'
 import { takeNoBody } from '../../../kernel/schema.ts'
 import type { EnrollmentDeps } from '../deps.ts'
 import { clearPasscodeOf, eraseDevice, locate, lockDeviceWith, perform, refresh } from './acts.ts'
-import { readBypassCodes, readLockPin } from './codes.ts'
+import { readBypassCodes, readLockPins } from './codes.ts'
 import type { Ordered } from './order.ts'
 import { enableLostMode, plain, rename } from './orders.ts'
 import * as schema from './schema.ts'
@@ -145,15 +145,18 @@ function codes(app: App, deps: EnrollmentDeps): void {
       config: { role: 'operator' },
       schema: {
         tags: TAGS,
-        summary: 'The PIN with which a Mac was locked or erased last',
-        description: 'Reading it is told as `lock_pin.read`.',
+        summary: 'The PIN with which a Mac was locked or erased',
+        description:
+          'The newest that it has acknowledged, else the newest that it may still take; others are `previous`. Reading it is told as `lock_pin.read`.',
         params: schema.params,
         response: { 200: schema.lockPinSchema },
       },
     },
     async ({ params, act }) => {
-      const { code, created_at } = await readLockPin(deps, params.id, act)
-      return { pin: code, created_at: created_at.toISOString() }
+      const [first, ...previous] = (await readLockPins(deps, params.id, act)).map(
+        ({ code, created_at, state }) => ({ pin: code, state, created_at: created_at.toISOString() }),
+      )
+      return { ...first!, previous }
     },
   )
   app.get(

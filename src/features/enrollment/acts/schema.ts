@@ -83,10 +83,24 @@ export const renameSchema = Type.Object(
 
 const code = (what: string) => ({ code: text(what), created_at: time('When it became known here.') })
 
-/** The PIN of a Mac. */
+const orderedPin = {
+  pin: text('The six digits.'),
+  state: Type.Enum(['acknowledged', 'pending', 'none', 'error', 'format_error'], {
+    description:
+      'What the Mac has said to the command that carried it; `none` when it never will say anything.',
+  }),
+  created_at: time('When it was ordered.'),
+}
+
+/** The PINs of a Mac. */
 export const lockPinSchema = Type.Object(
-  { pin: text('The six digits.'), created_at: time('When it was sent.') },
-  { title: 'LockPin', description: 'The PIN with which a Mac was locked or erased last.' },
+  {
+    ...orderedPin,
+    previous: Type.Array(Type.Object(orderedPin), {
+      description: 'Others: those that it has acknowledged first, then those that it may still take.',
+    }),
+  },
+  { title: 'LockPin', description: 'The PIN with which a Mac was locked or erased.' },
 )
 
 /** The codes that bypass the Activation Lock. */

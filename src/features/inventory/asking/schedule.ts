@@ -9,8 +9,8 @@ import * as store from './schedule-store.ts'
 /** Devices that one transaction asks, and that are asked in one pass of the job: never all phones at once. */
 const AT_ONCE = 250
 const MOST_IN_A_PASS = 1_000
-/** A device in lost mode is looked at again so soon. */
-const LOST_MODE_PAUSE_MINUTES = 10
+/** A device in lost mode is asked again so soon whether it is still: it may be left by other means than ours. */
+const LOST_MODE_PAUSE_MINUTES = 30
 
 interface ScheduleDeps extends AskDeps {
   db: Db
@@ -45,7 +45,8 @@ async function askSome(trx: Tx, deps: ScheduleDeps, hours: number): Promise<numb
     trx,
     deps,
     actOfServer(),
-    live.filter(({ id }) => !lost.has(id)),
+    live,
+    ({ id }, requestType) => !lost.has(id) || requestType === 'DeviceInformation',
   )
   return ids.length
 }

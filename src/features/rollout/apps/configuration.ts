@@ -1,5 +1,5 @@
 import { sha256 } from '../../../kernel/ids.ts'
-import { fillTemplate } from '../../../kernel/template.ts'
+import { fillTemplate, MOST_FILLED } from '../../../kernel/template.ts'
 import { fromJson } from '../../../protocol/mdm/index.ts'
 import { isDict, type PlistDict, type PlistValue, writePlist } from '../../../protocol/plist/index.ts'
 import { AppError } from '../../../kernel/errors.ts'
@@ -32,7 +32,10 @@ export function fillConfiguration(
   values: VariableValues,
 ): { ok: true; configuration: PlistDict } | Unfilled {
   const missing = new Set<string>()
-  const configuration = fill(fromJson(options.configuration), values, missing)
+  const room = { left: MOST_FILLED }
+  const configuration = fill(fromJson(options.configuration), values, { missing, room })
+  if (room.left < 0)
+    return { ok: false, reason: 'variable_invalid', detail: 'All values together are longer than 1 MiB.' }
   if (missing.size > 0) return { ok: false, reason: 'variable_missing', detail: [...missing].join(', ') }
   if (!isDict(configuration)) throw new AppError('internal', 'A configuration is a dictionary.')
   try {
@@ -44,16 +47,27 @@ export function fillConfiguration(
   }
 }
 
-function fill(value: PlistValue, values: VariableValues, missing: Set<string>): PlistValue {
+/** What filling comes to: names without a value, and how much more may be filled in; below 0 nothing is any more. */
+interface Filling {
+  missing: Set<string>
+  room: { left: number }
+}
+
+function fill(value: PlistValue, values: VariableValues, filling: Filling): PlistValue {
+  const { missing, room } = filling
   if (typeof value === 'string') {
+    if (room.left < 0) return ''
     const filled = fillTemplate(value, values)
-    if (filled.ok) return filled.text
+    if (filled.ok) {
+      room.left -= Math.max(0, filled.text.length - value.length)
+      return filled.text
+    }
     filled.missing.forEach((name) => missing.add(name))
     return ''
   }
-  if (Array.isArray(value)) return value.map((item) => fill(item, values, missing))
+  if (Array.isArray(value)) return value.map((item) => fill(item, values, filling))
   if (!isDict(value)) return value
   const dict = { __proto__: null } as unknown as PlistDict
-  for (const [key, member] of Object.entries(value)) dict[key] = fill(member, values, missing)
+  for (const [key, member] of Object.entries(value)) dict[key] = fill(member, values, filling)
   return dict
 }

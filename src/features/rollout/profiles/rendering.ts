@@ -115,7 +115,7 @@ function detailOf({ reason, names }: { reason: string; names: readonly string[] 
   const list = names.map((name) => `{{${name}}}`).join(', ')
   return reason === 'variable_missing'
     ? `There is no value for ${list}, and no fallback.`
-    : `The value of ${list} holds characters that no profile can carry.`
+    : `The value of ${list} holds characters that no profile can carry, or all values together are longer than 1 MiB.`
 }
 
 function sizeOfTemplate({ pieces }: ProfileTemplate): number {

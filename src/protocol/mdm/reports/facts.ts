@@ -93,10 +93,10 @@ function listOrNothing(list: string[]): string[] | undefined {
   return list.length === 0 ? undefined : list
 }
 
-/** From 0 to 1; Apple's -1 is none. */
+/** From 0 to 1, to four places; Apple's -1 is none. */
 function shareOf(value: unknown): number | undefined {
   const share = numberOf(value)
-  return share !== undefined && share >= 0 && share <= 1 ? share : undefined
+  return share !== undefined && share >= 0 && share <= 1 ? Math.round(share * 1e4) / 1e4 : undefined
 }
 
 /** Gigabytes, to two places. */

@@ -55,7 +55,7 @@ export function readProfiles(list: unknown): ListedProfile[] {
   const profiles = dictsOf(list)
     .slice(0, MOST_ENTRIES)
     .flatMap((entry): ListedProfile[] => {
-      const identifier = identifierOf(entry['PayloadIdentifier'])
+      const identifier = exactIdentifierOf(entry['PayloadIdentifier'])
       if (identifier === undefined) return []
       const types = dictsOf(entry['PayloadContent']).flatMap(
         (payload) => textOf(payload['PayloadType']) ?? [],
@@ -127,6 +127,13 @@ export function readManagedApps(dict: unknown): ManagedApp[] {
         },
       ]
     })
+}
+
+/** That of a profile: a blank at its end is part of it, by which the device tells it from others. */
+function exactIdentifierOf(value: unknown): string | undefined {
+  if (typeof value !== 'string' || identifierOf(value) === undefined) return undefined
+  const text = value.replaceAll('\u0000', '\uFFFD').toWellFormed()
+  return Buffer.byteLength(text) <= MOST_IDENTIFIER_BYTES ? text : undefined
 }
 
 function identifierOf(value: unknown): string | undefined {
