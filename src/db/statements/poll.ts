@@ -100,6 +100,7 @@ export const TELLING_ACTS: readonly string[] = [
 
 /** For whom the end of a command is, told by its purpose, its type and the kind of inventory that came (`CommandAnswersTable`). */
 const TOPIC = `case when purpose in ('delivery', 'act') then purpose
+  when purpose = 'unenroll' and status = 'Acknowledged' then 'act'
   when request_type in (${TELLING_ACTS.map((type) => `'${type}'`).join(', ')}) then 'act'
   when kind is not null and status = 'Acknowledged' then 'inventory' end`
 

@@ -72,8 +72,12 @@ export async function enqueueOnce(
 ): Promise<void> {
   const targets = commands.flatMap((command) => command.targets)
   const live = await deps.devices.liveIds(trx, targets)
-  const wanted = commands.filter((command) => command.targets.every((id) => live.has(id)))
-  await add(trx, deps, actOfServer(), wanted, pushAgainSeconds)
+  const wanted = commands.map((command) => ({
+    ...command,
+    targets: command.targets.filter((id) => live.has(id)),
+  }))
+  const some = wanted.filter((command) => command.targets.length > 0)
+  await add(trx, deps, actOfServer(), some, pushAgainSeconds)
 }
 
 /** Gives how many of the commands are new. */

@@ -189,11 +189,11 @@ export function findAnswered(
   db: Reader,
   enrollmentId: string,
   uuid: string,
-): Promise<{ request_type: string; body: Buffer; result: Buffer | null } | undefined> {
+): Promise<(Pick<Command, 'request_type' | 'purpose' | 'body'> & { result: Buffer | null }) | undefined> {
   return db
     .selectFrom('delivery_history as h')
     .innerJoin('commands as c', 'c.uuid', 'h.command_uuid')
-    .select(['c.request_type', 'c.body', 'h.result'])
+    .select(['c.request_type', 'c.purpose', 'c.body', 'h.result'])
     .where('h.enrollment_id', '=', enrollmentId)
     .where('h.command_uuid', '=', uuid)
     .orderBy('h.finished_at', 'desc')

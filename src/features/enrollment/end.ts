@@ -61,11 +61,8 @@ export async function noteLeft(
 }
 
 /** Finishes what the poll statement began when the removal of the enrollment profile was acknowledged. */
-export function finishRemoval(deps: EnrollmentDeps, enrollmentId: string): Promise<void> {
-  return deps.db.transaction(async (trx) => {
-    const enrollment = await deps.devices.lockEnrollment(trx, enrollmentId)
-    if (enrollment) await endEnrollment(trx, deps, enrollment, 'profile_removed', actOfServer('device'))
-  })
+export function finishRemoval(trx: Tx, deps: EnrollmentDeps, enrollment: Enrollment): Promise<void> {
+  return endEnrollment(trx, deps, enrollment, 'profile_removed', actOfServer('device'))
 }
 
 /** Queues the removal of our profile from a device; it has left when it acknowledges that, or says CheckOut. */

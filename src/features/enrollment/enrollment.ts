@@ -9,7 +9,7 @@ import { createChannelMessages } from './channel-messages.ts'
 import type { Answer } from '../commands/index.ts'
 import type { PublishedEvent } from '../events/index.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
-import { abandonHalfEnrolled, finishRemoval } from './end.ts'
+import { abandonHalfEnrolled } from './end.ts'
 import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
 import { followNames } from './naming/follow.ts'
@@ -28,8 +28,6 @@ export function createEnrollment(deps: EnrollmentDeps) {
     /** See `findCaller`. */
     findCaller: (from: Pick<Sender, 'fingerprint' | 'requestId'>, identity: ChannelIdentity) =>
       deps.db.transaction((trx) => findCaller(trx, deps, from, identity)),
-    /** Finishes an enrollment whose profile the device has acknowledged to have removed. */
-    finishRemoval: (id: string) => finishRemoval(deps, id),
     /** A background job: ends enrollments that never got beyond Authenticate. */
     abandonHalfEnrolled: () => abandonHalfEnrolled(deps),
     /** A background job: unenrols devices of users whose serial numbers newly got a policy. */

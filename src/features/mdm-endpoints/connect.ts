@@ -34,7 +34,7 @@ interface ConnectDeps {
   commands: OutgoingDeps['commands'] & Pick<Commands, 'answers'>
   deliveries: OutgoingDeps['deliveries']
   identity: DeviceIdentity
-  enrollment: Pick<Enrollment, 'findCaller' | 'finishRemoval'>
+  enrollment: Pick<Enrollment, 'findCaller'>
   setupRelease: Pick<SetupRelease, 'commandEnded'>
 }
 
@@ -110,7 +110,7 @@ export function createConnect(deps: ConnectDeps) {
     if (isAwaited || TELLING_ACTS.includes(String(told_data['request_type']))) deps.commands.answers.wake()
     deps.setupRelease.commandEnded(enrollment_id, told_data['request_type'])
     if (finished_purpose === 'unenroll' && told_type === 'command.acknowledged')
-      await deps.enrollment.finishRemoval(poll.enrollmentId)
+      await deps.commands.answers.run()
   }
 
   /** Takes note of a body that a device of ours has sent and nobody can read: a command is not sent for ever for it. */

@@ -2,6 +2,8 @@ import { AppError } from '../../kernel/errors.ts'
 import { isDict, parsePlist, writePlist, type PlistDict, type PlistValue } from '../plist/index.ts'
 
 const HIDDEN = '********'
+/** The same as data in JSON. */
+const HIDDEN_DATA = Buffer.from(HIDDEN).toString('base64')
 /** Words in the keys of Apple's commands and profiles whose values are secrets; `PIN` is one by itself. */
 const SECRET_WORDS = ['password', 'passcode', 'passphrase', 'token', 'secret', 'privatekey', 'challenge']
 /** Keys whose data is a profile, which may hold secrets of its own. */
@@ -67,4 +69,13 @@ function hidden(key: string, value: PlistValue): PlistValue | undefined {
 function isSecret(key: string): boolean {
   const name = key.toLowerCase()
   return name === 'pin' || SECRET_WORDS.some((word) => name.includes(word))
+}
+
+/** Where in the keys of a command, as JSON, something stands that was hidden: JSON pointers below `at`. */
+export function hiddenPlaces(value: unknown, at: string): string[] {
+  if (typeof value === 'string') return value === HIDDEN || value === HIDDEN_DATA ? [at] : []
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, member]) =>
+    hiddenPlaces(member, `${at}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+  )
 }

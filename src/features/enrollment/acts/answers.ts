@@ -5,6 +5,7 @@ import type { PlistDict } from '../../../protocol/plist/index.ts'
 import type { Answer } from '../../commands/index.ts'
 import type { Enrollment } from '../../devices/index.ts'
 import type { EnrollmentDeps } from '../deps.ts'
+import { finishRemoval } from '../end.ts'
 import { keepCode } from './codes.ts'
 
 /** Far more than the answer to any act has. */
@@ -37,10 +38,15 @@ export async function takeInActs(trx: Tx, deps: EnrollmentDeps, answers: readonl
   for (const { enrollment_id: id, command_uuid: uuid, state, at } of answers) {
     if (state !== 'acknowledged') continue
     const kept = await deps.commands.answered(trx, id, uuid)
-    if (kept === undefined || !Object.hasOwn(FOLLOWS, kept.request_type)) continue
+    const ends = kept?.purpose === 'unenroll'
+    if (kept === undefined || !(ends || Object.hasOwn(FOLLOWS, kept.request_type))) continue
     const device = await deps.devices.lockEnrollment(trx, id)
     // What the device was before it enrolled anew says nothing of what it is.
     if (device === undefined || (device.authenticated_at !== null && device.authenticated_at > at)) continue
+    if (ends) {
+      await finishRemoval(trx, deps, device)
+      continue
+    }
     const { result: said } = kept
     const result = () => (said === null ? {} : readResult(said))
     const { command } = parseCommand(kept.body)

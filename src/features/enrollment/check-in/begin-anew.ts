@@ -34,6 +34,7 @@ export async function beginAgain(trx: Tx, deps: EnrollmentDeps, before: Enrollme
   await deps.devices.updateEnrollment(trx, before.id, {
     ...blank(before),
     ...{ device_name, product_name, model_name, os_version, build_version },
+    authenticated_at: deps.clock.now(),
     updated_at: deps.clock.now(),
   })
 }

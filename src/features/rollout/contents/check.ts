@@ -1,6 +1,6 @@
 import type { Tx } from '../../../db/index.ts'
 import { AppError, type Fault } from '../../../kernel/errors.ts'
-import { checkCommand, fromJson, markDataKeys } from '../../../protocol/mdm/index.ts'
+import { checkCommand, fromJson, hiddenPlaces, markDataKeys } from '../../../protocol/mdm/index.ts'
 import type { PlistDict } from '../../../protocol/plist/index.ts'
 import type { WantedItem } from './items.ts'
 import * as store from './store.ts'
@@ -26,6 +26,19 @@ export async function checkItems(trx: Tx, items: readonly WantedItem[]): Promise
     if (app?.appKind !== 'store' || app.licence === true) return []
     return `${app.name} is critical, and without device_licence it waits for an Apple Account in Setup Assistant.`
   })
+}
+
+/** Throws AppError `contents_invalid` for commands that are new and hold what was hidden when they were read: it is not known. */
+export function refuseHidden(items: readonly WantedItem[], isNew: (at: number) => boolean): void {
+  const faults = items.flatMap((item, at) =>
+    item.kind === 'command' && isNew(at)
+      ? hiddenPlaces(item.command ?? {}, `/items/${at}/command`).map((pointer) => ({
+          pointer,
+          detail: 'This was hidden when it was read: write what it is, or the whole command as it was read.',
+        }))
+      : [],
+  )
+  if (faults.length > 0) throw new AppError('contents_invalid', faults[0]?.detail ?? '', { faults })
 }
 
 /** What is wrong with the keys of a command, with pointers into the body. */

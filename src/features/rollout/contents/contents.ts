@@ -9,7 +9,7 @@ import type { Events } from '../../events/index.ts'
 import type { Groups } from '../../groups/index.ts'
 import { contentsOf } from '../../../db/statements/delivery-facts.ts'
 import { needOfGroup } from '../../../db/statements/delivery-needs.ts'
-import { checkItems } from './check.ts'
+import { checkItems, refuseHidden } from './check.ts'
 import type { CommandItem, ThingItem, WantedItem } from './items.ts'
 import { createRows } from './rows.ts'
 import * as store from './store.ts'
@@ -40,6 +40,7 @@ export function createContents(deps: {
       const warnings = await checkItems(trx, items)
       const before = await store.findContents(trx, groupId)
       const kept = items.map((item) => before.find((row) => rows.isSame(row, item)))
+      refuseHidden(items, (at) => kept[at] === undefined)
       const gone = before.filter((row) => !kept.includes(row))
       await store.deleteContents(
         trx,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { newId } from '../../../kernel/ids.ts'
@@ -24,7 +25,7 @@ export function createRows({ clock, secretBox }: { clock: Clock; secretBox: Secr
       const { kind, id: thing_id, critical = false, precedence = 0, exclude = false } = item
       return { ...base, kind, thing_id, critical, precedence, exclude, request_type: null, command: null }
     }
-    const text = Buffer.from(JSON.stringify(item.command ?? {}))
+    const text = Buffer.from(JSON.stringify(before === undefined ? (item.command ?? {}) : open(before)))
     const command = secretBox.seal(text, SEALED_FOR.contentsCommand(id))
     const none = { thing_id: null, critical: false, precedence: 0, exclude: false }
     return { ...base, ...none, kind: item.kind, request_type: item.request_type, command }
@@ -33,10 +34,10 @@ export function createRows({ clock, secretBox }: { clock: Clock; secretBox: Secr
   function isSame(row: ContentsRow, item: WantedItem): boolean {
     if (row.kind !== item.kind) return false
     if (item.kind !== 'command') return row.thing_id === item.id
-    return (
-      row.request_type === item.request_type &&
-      JSON.stringify(open(row)) === JSON.stringify(item.command ?? {})
-    )
+    const { request_type: type, command = {} } = item
+    if (row.request_type !== type) return false
+    // As somebody reads it, it may be written again: what is hidden stays as it is.
+    return isDeepStrictEqual(open(row), command) || isDeepStrictEqual(shown(type, open(row)), command)
   }
 
   function open({ id, command }: ContentsRow): Record<string, unknown> {

@@ -56,7 +56,7 @@ export function decide(visit: Visit): Decision {
     }
   }
   const staying = working.filter((row) => !gone.has(row))
-  const allowed = wanted.map((one) => heldBack(one, staying, sentAt))
+  const allowed = wanted.map((one) => heldBack(one, staying, mayBeDone))
   const { rows, dropped } = reconcile(
     device,
     allowed,
@@ -71,7 +71,7 @@ export function decide(visit: Visit): Decision {
   const uncertain = new Set(wanted.filter((one) => one.isUncertain).map(({ kind, id }) => keyOf(kind, id)))
   const halted = new Set(wanted.filter((one) => one.fallback).map(({ kind, id }) => keyOf(kind, id)))
   const attemptsBefore = new Map(rows.map((row) => [row, row.state]))
-  for (const row of rows) if (isHalted(row, stopped, sentAt)) row.command_uuid = null
+  for (const row of rows) if (isHalted(row, stopped, mayBeDone)) row.command_uuid = null
   const plan = schedule(device, rows, {
     goodsOf: (row) => goodsFor(visit, row),
     isUncertain: (row) => uncertain.has(keyOf(row.kind, row.thing_id)),
@@ -81,7 +81,7 @@ export function decide(visit: Visit): Decision {
   })
   for (const row of rows)
     if (row.state === 'failed' && attemptsBefore.get(row) !== 'failed' && !isKnownFailure(copies, row))
-      told.push({ type: 'delivery.failed', row })
+      told.push({ type: 'delivery.failed', row, revision: row.revision })
   const deletes = [...gone, ...dropped]
   const left = new Set(rows)
   const ordered = new Set(plan.orders.map(({ row }) => row))
@@ -102,14 +102,13 @@ export function decide(visit: Visit): Decision {
   }
 }
 
-/** The revision of a halted rollout goes to nobody more: it stays where it is, and where it has failed or is under way. */
-function heldBack(one: Wanted, rows: readonly Row[], sentAt: ReadonlyMap<Row, Date | null>): Wanted {
+/** The revision of a halted rollout goes to nobody more: it stays where it is, and where it has failed or may be done by now. */
+function heldBack(one: Wanted, rows: readonly Row[], mayBeDone: ReadonlySet<Row>): Wanted {
   if (one.fallback === undefined) return one
   const row = rows.find(({ kind, thing_id }) => kind === one.kind && thing_id === one.id)
   const isThere = row !== undefined && row.there_revision === one.revision
   const isSent =
-    row?.sent_revision === one.revision &&
-    (row.command_uuid === null ? hasFailed(row) : (sentAt.get(row) ?? null) !== null)
+    row?.sent_revision === one.revision && (row.command_uuid === null ? hasFailed(row) : mayBeDone.has(row))
   return isThere || isSent ? one : { ...one, revision: one.fallback.revision }
 }
 
@@ -160,10 +159,10 @@ function goodsAt(
   return revision === null ? undefined : findGoods(kind, id, revision)
 }
 
-/** A change was stopped: what of it has not gone out does not. */
-function isHalted(row: Row, stopped: ReadonlySet<string>, sentAt: ReadonlyMap<Row, Date | null>): boolean {
+/** A change was stopped: what of it is surely not done is not to be. */
+function isHalted(row: Row, stopped: ReadonlySet<string>, mayBeDone: ReadonlySet<Row>): boolean {
   if (row.change_id === null || !stopped.has(row.change_id) || row.command_uuid === null) return false
-  if ((sentAt.get(row) ?? null) !== null) return false
+  if (mayBeDone.has(row)) return false
   if (row.is_wanted) row.state = 'pending'
   return true
 }

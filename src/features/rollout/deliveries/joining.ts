@@ -50,7 +50,9 @@ export async function giveOnJoining(
 }
 
 function joinersOf(item: CommandItem, known: Known): { id: string; joinedAt: Date }[] {
+  const gone = new Set(known.gone)
   return [...known.devices.keys()].flatMap((id) => {
+    if (gone.has(id)) return []
     const member = known.members.get(id)?.find((one) => one.group_id === item.groupId && one.is_member)
     const enrolledAt = known.joinedAt.get(id) ?? null
     if (member === undefined || enrolledAt === null) return []

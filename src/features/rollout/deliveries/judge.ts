@@ -24,7 +24,9 @@ export function judge(
   if (row.acknowledged_at === null) return {}
   if (row.reason === REFUSED) return judgeError(row, device, goods, now)
   if (row.state === 'failed' && version === null) return judgeFailed(row, device, goods)
-  return version === null ? {} : take(row, goods.report(device, version, row.acknowledged_at), goods, now)
+  if (version === null) return {}
+  const report = goods.report(device, version, row.acknowledged_at)
+  return isOfFormer(row, goods.rendering(device)) ? takeFormer(row, report) : take(row, report, goods, now)
 }
 
 /** What is on a device as far as is known. */
@@ -40,7 +42,6 @@ export function sentOf(row: Row): Version | null {
 }
 
 function take(row: Row, report: Report, goods: Goods, now: Date): Settled {
-  if (isOfFormer(row)) return takeFormer(row, report)
   // What has failed is tried again when it is time; until then a list can only say that it is there all the same.
   if (row.state === 'failed' && report.state !== 'there') return {}
   switch (report.state) {
@@ -67,11 +68,12 @@ function take(row: Row, report: Report, goods: Goods, now: Date): Settled {
   }
 }
 
-/** What is on the device is what was there before, and how the row stands is of what was to replace it. */
-function isOfFormer(row: Row): boolean {
+/** What is on the device is what was there before, and how the row stands is of what was, or is, to replace it. */
+function isOfFormer(row: Row, rendering: string): boolean {
   const [there, sent] = [thereOf(row), sentOf(row)]
   if (there === null || sent === null || row.state === 'installed' || row.state === 'queued') return false
-  return there.revision !== sent.revision || there.rendering !== sent.rendering
+  if (there.revision !== sent.revision || there.rendering !== sent.rendering) return true
+  return there.revision !== row.revision || there.rendering !== rendering
 }
 
 function takeFormer(row: Row, report: Report): Settled {

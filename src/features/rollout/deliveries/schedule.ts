@@ -89,7 +89,8 @@ function installOf(device: Device, row: Row, goods: Goods | undefined, now: Date
   if ('same' in how) {
     row.there_revision = row.revision
     row.there_rendering = goods?.rendering(device) ?? ''
-    row.state = 'installed'
+    // Whatever is on its way is what is wanted: only a list says that it is there.
+    row.state = goods?.isThereWhenAcknowledged === true || row.is_listed ? 'installed' : 'queued'
     row.reason = null
     return undefined
   }

@@ -116,4 +116,6 @@ export interface Told {
   type:
     'delivery.installed' | 'delivery.failed' | 'delivery.removed' | 'delivery.drifted' | 'delivery.expired'
   row: Row
+  /** The revision that it is about, where that is not the one that was sent last. */
+  revision?: number | null
 }

@@ -155,14 +155,14 @@ async function outrunBy(
   return new Set(outrun.map(({ device }) => device.id))
 }
 
-function eventOf({ type, row }: Told, known: Known) {
+function eventOf({ type, row, revision = row.sent_revision ?? row.revision }: Told, known: Known) {
   const { enrollment_id, kind, thing_id: id, identifier, cause, change_id } = row
   return {
     type,
     enrollment_id,
     serial_number: known.serials.get(enrollment_id) ?? null,
     reason: type === 'delivery.failed' ? row.reason : null,
-    data: { kind, id, identifier, revision: row.sent_revision ?? row.revision, cause, change_id },
+    data: { kind, id, identifier, revision, cause, change_id },
   }
 }
 
