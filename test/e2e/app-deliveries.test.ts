@@ -61,6 +61,24 @@ describeEachEngine('apps that groups deliver', (database) => {
     expect(device.violations()).toEqual([])
   })
 
+  test('one that is on its way is not installed because another revision of it is the same to send', async () => {
+    const device = await member()
+    const wanted = await app()
+    const groupId = await at.group(device)
+    await at.put(groupId, bring(wanted))
+    await at.untilIs([device], wanted, { state: 'sent' })
+    const patched = await world.api('PATCH', `/apps/${wanted.id}`, { min_os_version: '12.0' })
+    expect([patched.status, patched.body.revision]).toEqual([200, 2])
+    await at.until([device], async () => {
+      const told = await at.delivery(device, wanted)
+      if (told?.state !== 'installed') return false
+      expect(on(device, wanted)?.status).toBe('Managed')
+      return told.revision === 2
+    })
+    await at.until([device], async () => (await eventsOf('delivery.installed', wanted)) === 1)
+    expect(countOf(device, 'InstallApplication')).toBe(1)
+  })
+
   test('one that asks waits for its person; declined it has failed, and is not sent again by itself', async () => {
     const device = await member({ facts: { supervised: false } })
     const [wanted, other] = [await app(), await app()]

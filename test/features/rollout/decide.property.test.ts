@@ -242,6 +242,50 @@ test('what leaves and comes back before anything went out for that is not sent a
   expect(model.queue.map(({ command }) => command.requestType)).toEqual(['InstallProfile'])
 })
 
+/** A device that has t0. */
+async function withOne(): Promise<Model> {
+  const model = fresh()
+  const base = { groupId: 'g0', groupAge: 0, place: 0, critical: false, precedence: 0, exclude: false }
+  model.items = [{ ...base, kind: 'profile', id: 't0', addedSeq: 1 }]
+  model.members.add('g0')
+  await settle(model)
+  model.told = []
+  return model
+}
+
+test('what waits to be replaced is told as neither installed nor failed again', async () => {
+  const model = await withOne()
+  model.isLost = true
+  model.things.get('t0')!.revision = 2
+  for (let visit = 0; visit < 3; visit++) {
+    model.pass(60)
+    model.list()
+    await model.visit('listed')
+  }
+  expect([model.told, model.rows[0]?.reason]).toEqual([[], 'lost_mode'])
+  model.isLost = false
+  await settle(model)
+  expect(model.told).toEqual(['delivery.installed t0-2'])
+})
+
+test('a halted revision does not go to who has said NotNow to it, and stays where it may be done', async () => {
+  for (const [answer, installs] of [
+    ['notNow', []],
+    ['lost', ['t0-2']],
+  ] as const) {
+    const model = await withOne()
+    model.installs = []
+    model.things.get('t0')!.revision = 2
+    await model.visit()
+    await contact(model, [answer])
+    model.things.get('t0')!.fallback = { revision: 1 }
+    await model.visit()
+    expect(model.queue).toHaveLength(installs.length)
+    expect(model.installs).toEqual(installs)
+    expect(model.rows).toMatchObject([{ revision: installs.length === 0 ? 1 : 2 }])
+  }
+})
+
 test('while a device is held, critical things go out one after the other, and nothing else', async () => {
   const model = fresh()
   const item = (id: string, place: number, critical: boolean) => ({

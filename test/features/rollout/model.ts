@@ -14,6 +14,8 @@ export interface ModelThing {
   id: string
   identifier: string
   revision: number
+  /** Its rollout is halted: who does not have the revision gets this one. */
+  fallback?: { revision: number }
 }
 
 interface Queued {
@@ -51,6 +53,8 @@ export class Model {
   /** When it is looked at again by itself. */
   dueAt: Date | null = null
   sent: string[] = []
+  /** What was told of deliveries, each with its revision. */
+  told: string[] = []
 
   device(): Device {
     return {
@@ -97,7 +101,11 @@ export class Model {
           id: thing.id,
           name: thing.id,
           identifier: thing.identifier,
-          revisionFor: () => ({ revision: thing.revision, ring: null }),
+          revisionFor: () => ({
+            revision: thing.revision,
+            ring: null,
+            ...(thing.fallback && { fallback: thing.fallback }),
+          }),
         },
       ]),
     )
@@ -125,6 +133,8 @@ export class Model {
       now: this.now,
     })
     this.dueAt = decision.dueAt
+    for (const { type, row, revision = row.sent_revision } of decision.told)
+      this.told.push(`${type} ${row.thing_id}-${revision}`)
     if (this.dueAt !== null && this.dueAt <= this.now) throw new Error('It would be visited for ever.')
     this.queue = this.queue.filter(
       ({ command }) => !decision.cancels.some(({ uuid }) => uuid === command.uuid),
