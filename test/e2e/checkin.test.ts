@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { runPolls } from '../../src/db/statements/poll.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { isDict, parsePlist, writePlist } from '../../src/protocol/plist/index.ts'
 import { signData } from '../../src/protocol/cms/index.ts'
@@ -130,69 +129,6 @@ describeEachEngine('check-in', (database) => {
     })
     expect(await send(device, { MessageType: 'CheckOut' })).toMatchObject({ status: 200, body: EMPTY })
     expect((await shown(device.facts.udid)).unenroll_reason).toBe('profile_removed')
-  })
-
-  test('a device whose removal was acknowledged has left, also when the process died right after that', async () => {
-    const device = await world.enrolled()
-    await world.introduced(device)
-    const { udid } = device.facts
-    const { body: group } = await world.api('POST', '/groups', { name: `left ${udid}`, kind: 'static' })
-    await world.api('POST', `/groups/${group.id}/members`, { device_ids: [udid] })
-    await world.api('POST', `/devices/${udid}/unenroll`)
-    const { kysely } = database()
-    const waiting = await kysely
-      .selectFrom('pending_deliveries as p')
-      .innerJoin('commands as c', 'c.uuid', 'p.command_uuid')
-      .select('c.uuid')
-      .where('p.enrollment_id', '=', udid)
-      .where('c.purpose', '=', 'unenroll')
-      .executeTakeFirstOrThrow()
-    const { fingerprint } = await kysely
-      .selectFrom('enrollment_certificates')
-      .select('fingerprint')
-      .where('enrollment_id', '=', udid)
-      .executeTakeFirstOrThrow()
-    const of = { enrollmentId: udid, deviceId: udid, fingerprint }
-    const nothing = {
-      errorChain: null,
-      raw: null,
-      inventoryKind: null,
-      inventory: null,
-      facts: null,
-      problem: null,
-    }
-    const answer = { ...of, status: 'Acknowledged' as const, commandUuid: waiting.uuid, ...nothing }
-    expect((await runPolls(database(), [answer], world.clock.now()))[0]?.finished_purpose).toBe('unenroll')
-    const left = async () => {
-      await world.pass(60_000)
-      const { items } = (await world.api('GET', `/events?type=device.unenrolled&limit=1000`)).body
-      return items.filter(({ enrollment_id: id }: { enrollment_id: string }) => id === udid).length
-    }
-    await expect.poll(left).toBe(1)
-    expect((await world.api('GET', `/groups/${group.id}/members`)).body.items).toEqual([])
-    expect(await left()).toBe(1)
-  })
-
-  test('a device that was erased and keeps its certificate joins its groups anew', async () => {
-    const device = await world.enrolled()
-    await world.introduced(device)
-    const { udid } = device.facts
-    const { body: group } = await world.api('POST', '/groups', { name: `again ${udid}`, kind: 'static' })
-    await world.api('POST', `/groups/${group.id}/members`, { device_ids: [udid] })
-    const items = [{ kind: 'command', request_type: 'CertificateList', command: {} }]
-    await world.pass(1_000)
-    expect((await world.api('PUT', `/groups/${group.id}/contents`, { items })).status).toBe(200)
-    const waiting = async () => {
-      await world.pass(1_000)
-      const { items: all } = (await world.api('GET', `/devices/${udid}/commands`)).body
-      return all.filter(({ request_type: type }: { request_type: string }) => type === 'CertificateList')
-        .length
-    }
-    expect(await waiting()).toBe(0)
-    await send(device, { MessageType: 'Authenticate', SerialNumber: device.facts.serialNumber })
-    await send(device, { ...TOKEN_UPDATE, AwaitingConfiguration: true })
-    await expect.poll(waiting).toBe(1)
-    for (let round = 0; round < 3; round++) expect(await waiting()).toBe(1)
   })
 
   test('unknown kinds and messages without what they need are refused, and change nothing', async () => {

@@ -1,7 +1,5 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SEALED_FOR } from '../../src/db/sealed-columns.ts'
-import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import type { Device } from '../../src/simulator/index.ts'
 import { ADMIN_TOKEN, startTestApp, type TestApp } from '../support/app.ts'
 import { describeEachEngine } from '../support/database.ts'
@@ -251,53 +249,6 @@ describeEachEngine('what groups deliver', (database) => {
     await until(late, async () => (await deliveries(late)).length === 1 && (await isSettled(late)))
     expect(given(early)).toBe(before)
     expect(given(late)).toBe(lateBefore + 1)
-  })
-
-  test('a member that has left takes the command of the contents from nobody', async () => {
-    const [one, left, other] = [await member(), await member(), await member()]
-    const groupId = await group()
-    await put(groupId, { kind: 'command', request_type: 'CertificateList', command: {} })
-    await world.pass(1_000)
-    await world.api('POST', `/devices/${left.facts.udid}/unenroll`)
-    const isLeft = async () =>
-      (await world.api('GET', `/devices/${left.facts.udid}`)).body.state === 'unenrolled'
-    await until(left, isLeft)
-    await join(groupId, one, left, other)
-    const given = (device: Device) =>
-      device.results().filter(({ requestType }) => requestType === 'CertificateList').length
-    const before = [given(one), given(other)].map((count) => count + 1)
-    await until(one, () => given(one) === before[0])
-    await until(other, () => given(other) === before[1])
-  })
-
-  test('contents are written as they were read: what was hidden stays, and is not known where it is new', async () => {
-    const groupId = await group()
-    const lock = { kind: 'command', request_type: 'DeviceLock', command: { Message: 'm', PIN: '123456' } }
-    await put(groupId, lock)
-    const read = async () => (await world.api('GET', `/groups/${groupId}/contents`)).body.items
-    const kept = () =>
-      database()
-        .kysely.selectFrom('group_contents')
-        .select(['id', 'added_at', 'command'])
-        .where('group_id', '=', groupId)
-        .where('kind', '=', 'command')
-        .executeTakeFirstOrThrow()
-    const [shown] = await read()
-    expect(shown.command).toEqual({ Message: 'm', PIN: '********' })
-    const before = await kept()
-    await put(groupId, shown, bring(await profile()))
-    const after = await kept()
-    expect([after.id, after.added_at]).toEqual([before.id, before.added_at])
-    const box = createSecretBox({ key: Buffer.alloc(32, 7) })
-    const opened = box.open(after.command!, SEALED_FOR.contentsCommand(after.id)).toString('utf8')
-    expect(JSON.parse(opened)).toEqual(lock.command)
-    const changed = { ...shown, command: { ...shown.command, Message: 'other' } }
-    const refused = await world.api('PUT', `/groups/${groupId}/contents`, { items: [changed] })
-    expect(refused).toMatchObject({
-      status: 422,
-      body: { code: 'contents_invalid', errors: [{ pointer: '/items/0/command/PIN' }] },
-    })
-    expect((await kept()).id).toBe(before.id)
   })
 
   test('predictions say what a device would have, and a dry run what would change', async () => {
