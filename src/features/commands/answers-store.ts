@@ -45,6 +45,20 @@ export async function takeAnswer(trx: Tx, { topic, seq }: Place): Promise<Answer
   return rows[0]
 }
 
+/** Takes the answer to one command; undefined when another process is at it, or was. */
+export async function takeAnswerTo(
+  trx: Tx,
+  { topic, enrollment_id, command_uuid }: Pick<Answer, 'topic' | 'enrollment_id' | 'command_uuid'>,
+): Promise<Answer | undefined> {
+  const { rows } = await sql<Answer>`
+    delete from command_answers where ctid = any(array(
+      select ctid from command_answers
+      where topic = ${topic} and enrollment_id = ${enrollment_id} and command_uuid = ${command_uuid}
+      for update skip locked))
+    returning *`.execute(trx)
+  return rows[0]
+}
+
 /** Puts an answer off that could not be taken in. */
 export async function putOff(trx: Tx, { topic, seq }: Place, retryAt: Date): Promise<void> {
   await trx

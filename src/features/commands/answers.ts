@@ -43,6 +43,19 @@ export function createAnswers(deps: { db: Db; clock: Clock; log: Log }) {
     follow(topic: store.Answer['topic'], handle: Handle): void {
       handlers.set(topic, handle)
     },
+    /** Takes one answer in at once, whose device is to hear of nothing else before; one that cannot be is tried again as any other. */
+    async takeNow(of: Parameters<typeof store.takeAnswerTo>[1]): Promise<void> {
+      const handle = handlers.get(of.topic)
+      if (handle === undefined) return
+      try {
+        await deps.db.transaction(async (trx) => {
+          const answer = await store.takeAnswerTo(trx, of)
+          if (answer !== undefined) await handle(trx, [answer])
+        })
+      } catch (error) {
+        log.warn({ event: 'answers.not_now', ...of, err: error }, 'an answer is taken in later')
+      }
+    },
     /** An answer was written down: it is taken in soon. */
     wake: passes.wake,
     /** Job: takes in what there is. */

@@ -106,11 +106,14 @@ export function createConnect(deps: ConnectDeps) {
       serial_number,
       request_id: requestId,
     })
-    const isAwaited = finished_purpose !== null || poll.inventoryKind !== null
-    if (isAwaited || TELLING_ACTS.includes(String(told_data['request_type']))) deps.commands.answers.wake()
+    if (isAwaited(poll, outcome)) deps.commands.answers.wake()
     deps.setupRelease.commandEnded(enrollment_id, told_data['request_type'])
     if (finished_purpose === 'unenroll' && told_type === 'command.acknowledged')
-      await deps.commands.answers.run()
+      await deps.commands.answers.takeNow({
+        topic: 'act',
+        enrollment_id,
+        command_uuid: poll.commandUuid ?? '',
+      })
   }
 
   /** Takes note of a body that a device of ours has sent and nobody can read: a command is not sent for ever for it. */
@@ -154,4 +157,12 @@ function toPoll(message: ReadResult, fingerprint: Buffer): Poll {
     facts: message.inventory?.facts ? JSON.stringify(message.inventory.facts) : null,
     problem: message.unreadable ?? null,
   }
+}
+
+/** Whether what a poll has ended may be waited for: then it was written down for whoever takes it in. */
+function isAwaited(
+  { inventoryKind }: Poll,
+  { finished_purpose: purpose, told_data: told }: PollOutcome,
+): boolean {
+  return purpose !== null || inventoryKind !== null || TELLING_ACTS.includes(String(told?.['request_type']))
 }
