@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parseCommand } from '../../src/protocol/mdm/index.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 
@@ -135,14 +136,18 @@ describeEachEngine('commands', (database) => {
   })
 
   test('plain base64 is data where the schema says so', async () => {
+    const profile = Buffer.from(
+      '<plist><dict><key>PayloadVersion</key><integer>1</integer></dict></plist>',
+    ).toString('base64')
     const device = await world.enrolled()
     await world.introduced(device)
     const uuid = await send(device.facts.udid, {
       request_type: 'InstallProfile',
-      command: { Payload: Buffer.from('profile').toString('base64') },
+      command: { Payload: profile },
     })
     const { body } = await world.api('GET', `/commands/${uuid}`)
-    expect(Buffer.from(body.plist, 'base64').toString()).toContain('<data>cHJvZmlsZQ==</data>')
+    const { command } = parseCommand(Buffer.from(body.plist, 'base64'))
+    expect(Buffer.from(command['Payload'] as Uint8Array).toString('base64')).toBe(profile)
   })
 
   test('a command of a user channel reaches that channel alone', async () => {
