@@ -2,6 +2,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import { Readable } from 'node:stream'
 import { type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { jsonPointer } from '../kernel/json.ts'
 
 /** Most names that one error tells of; an answer has no room for more. */
 const MAX_NAMES = 100
@@ -120,7 +121,7 @@ function named(error: Violation): Violation[] {
   const inside = (names: unknown, message: string) =>
     (Array.isArray(names) ? (names as string[]).slice(0, MAX_NAMES) : []).map((name) => ({
       ...error,
-      instancePath: `${instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+      instancePath: instancePath + jsonPointer([name]),
       message,
     }))
   if (keyword === 'additionalProperties') return inside(params['additionalProperties'], 'is not known here')

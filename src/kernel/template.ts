@@ -1,5 +1,5 @@
 import { nearest } from './nearest.ts'
-import { wordSet } from './words.ts'
+import { shortened, wordSet } from './words.ts'
 
 /** The variables that a text may name, apart from `secret.NAME`. */
 const VARIABLES = wordSet(`
@@ -112,5 +112,5 @@ function suggestion(name: string): string {
 }
 
 function show(text: string): string {
-  return JSON.stringify(text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text)
+  return JSON.stringify(shortened(text, LONGEST_SHOWN))
 }

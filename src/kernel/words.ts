@@ -7,3 +7,8 @@ export function words(text: string): string[] {
 export function wordSet(text: string): ReadonlySet<string> {
   return new Set(words(text))
 }
+
+/** A text as it is shown: without what is beyond `longest` UTF-16 units. */
+export function shortened(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest)}…` : text
+}

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.ts'
+import { jsonPointer } from '../../kernel/json.ts'
 import { isDict, parsePlist, writePlist, type PlistDict, type PlistValue } from '../plist/index.ts'
 
 const HIDDEN = '********'
@@ -75,7 +76,5 @@ function isSecret(key: string): boolean {
 export function hiddenPlaces(value: unknown, at: string): string[] {
   if (typeof value === 'string') return value === HIDDEN || value === HIDDEN_DATA ? [at] : []
   if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, member]) =>
-    hiddenPlaces(member, `${at}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`),
-  )
+  return Object.entries(value).flatMap(([key, member]) => hiddenPlaces(member, at + jsonPointer([key])))
 }

@@ -2,6 +2,7 @@ import type { Fault } from '../../kernel/errors.ts'
 import {
   isProfileDict,
   pointerOf,
+  shown,
   WrittenNumber,
   type ProfileDict,
   type ProfilePath,
@@ -9,8 +10,6 @@ import {
 } from './tree.ts'
 
 const NEEDED_TEXTS = ['PayloadType', 'PayloadIdentifier', 'PayloadUUID'] as const
-/** Longest text that a fault shows. */
-const LONGEST_SHOWN = 128
 /** Most bytes of an identifier, which devices list as it is. */
 const LONGEST_IDENTIFIER = 512
 const SCOPES = new Set<unknown>([undefined, 'System', 'User'])
@@ -69,10 +68,6 @@ function duplicates(root: ProfileDict, payloads: readonly ProfileValue[]): Fault
       return isTwice ? [fault(['PayloadContent', at, key], `${key} "${shown(value)}" is there twice.`)] : []
     })
   })
-}
-
-function shown(text: string): string {
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
 }
 
 function fault(path: ProfilePath, detail: string): Fault {

@@ -1,3 +1,6 @@
+import { jsonPointer } from '../../kernel/json.ts'
+import { shortened } from '../../kernel/words.ts'
+
 /**
  * A number of a profile as it was written. `plist` writes a real without a fraction as an integer, and loses integers beyond
  * 2^53.
@@ -61,15 +64,15 @@ export function newProfileDict(): ProfileDict {
   return { __proto__: null } as unknown as ProfileDict
 }
 
-/** Longest part of a key that a place shows. */
-const LONGEST_IN_POINTER = 128
+/** Longest name or text of a profile that a fault or a warning shows. */
+const LONGEST_SHOWN = 128
 
-/** A place as JSON pointers spell it (RFC 6901); keys of great length are cut. */
-export function pointerOf(path: ProfilePath): string {
-  return path.map((part) => `/${typeof part === 'number' ? part : pointerPart(part)}`).join('')
+/** A name or text of a profile, cut where it is long. */
+export function shown(text: string): string {
+  return shortened(text, LONGEST_SHOWN)
 }
 
-function pointerPart(key: string): string {
-  const shown = key.length > LONGEST_IN_POINTER ? `${key.slice(0, LONGEST_IN_POINTER)}…` : key
-  return shown.replaceAll('~', '~0').replaceAll('/', '~1')
+/** A place as a JSON pointer; long keys are cut. */
+export function pointerOf(path: ProfilePath): string {
+  return jsonPointer(path.map((part) => (typeof part === 'number' ? part : shown(part))))
 }

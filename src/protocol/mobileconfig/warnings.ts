@@ -4,6 +4,7 @@ import { COMMON_KEYS, findPayloadType, TOP_LEVEL_KEYS } from './schema/payloads.
 import type { Ends, PayloadKey } from './schema/types.ts'
 import {
   isProfileDict,
+  shown,
   WrittenNumber,
   type ProfileDict,
   type ProfilePath,
@@ -15,8 +16,6 @@ const MOST_WARNINGS = 100
 /** Letters by which a key may miss one that there is, and the longest that is compared. */
 const TOLERANCE = 3
 const LONGEST_NAME = 64
-/** Longest name that a warning shows. */
-const LONGEST_SHOWN = 128
 
 /** What devices may take amiss in a profile, and where: keys and numbers of items, separated by dots. */
 interface Warning {
@@ -60,10 +59,6 @@ type Warn = (path: ProfilePath, message: () => string) => void
 
 function shownPath(path: ProfilePath): string {
   return path.map((part) => shown(String(part))).join('.')
-}
-
-function shown(text: string): string {
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
 }
 
 function checkPayload(payload: ProfileDict, path: ProfilePath, warn: Warn): void {

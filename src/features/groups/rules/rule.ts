@@ -1,4 +1,5 @@
 import type { Fault } from '../../../kernel/errors.ts'
+import { jsonPointer } from '../../../kernel/json.ts'
 import { isRecord } from '../../../kernel/records.ts'
 import { factOf, FACTS, OPS, opsOf, type FactName, type Op } from './facts.ts'
 import { faultOfValue } from './values.ts'
@@ -51,7 +52,7 @@ function check(value: unknown, pointer: string, depth: number, reading: Reading)
   const members = form === 'fact' ? ['fact', 'op', 'value'] : [form]
   for (const name of Object.keys(value))
     if (!members.includes(name))
-      faults.push({ pointer: `${pointer}/${escape(name)}`, detail: 'It is not known here.' })
+      faults.push({ pointer: pointer + jsonPointer([name]), detail: 'It is not known here.' })
   if (form === 'fact') return checkCondition(value, pointer, reading)
   if (form === 'not') return check(value['not'], `${pointer}/not`, depth + 1, reading)
   const rules = value[form]
@@ -101,8 +102,4 @@ export function idsNamed(rule: Rule, fact: FactName, pointer: string): { id: str
   if (Array.isArray(value))
     return value.map((id, at) => ({ id: String(id), pointer: `${pointer}/value/${at}` }))
   return typeof value === 'string' ? [{ id: value, pointer: `${pointer}/value` }] : []
-}
-
-function escape(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
