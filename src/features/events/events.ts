@@ -34,7 +34,7 @@ export function createEvents(deps: {
   const publishing = createPassLoop({
     clock,
     debounceMs: DEBOUNCE_MS,
-    pass: async () => void (await publish()),
+    pass: publish,
     onFailure: (error) =>
       log.error({ event: 'events.publish_failed', err: error }, 'events could not be published'),
   })
@@ -70,15 +70,12 @@ export function createEvents(deps: {
     afterCommit(trx, () => all.forEach(announce))
   }
 
-  /** Publishes what waits in the outbox; returns how many facts that were. */
-  async function publish(): Promise<number> {
-    let total = 0
-    for (;;) {
-      const moved = await publishBatch(db, PUBLISH_BATCH)
-      total += moved
+  async function publish(): Promise<void> {
+    let moved = 0
+    do {
+      moved = await publishBatch(db, PUBLISH_BATCH)
       if (moved > 0) for (const wake of wakes) wake()
-      if (moved < PUBLISH_BATCH) return total
-    }
+    } while (moved === PUBLISH_BATCH)
   }
 
   return {
@@ -86,7 +83,8 @@ export function createEvents(deps: {
     emit,
     /** Writes facts to the outbox with `trx` that sum up what was announced one by one. */
     record: (trx: Tx, ...facts: NewEvent[]): Promise<void> => insertIntoOutbox(trx, facts, clock.now()),
-    publish,
+    /** Job: publishes what waits in the outbox, unless another process is at it. */
+    publish: publishing.run,
     /** Has events of these types published soon, and `wake` called whenever some were. */
     onPublished(types: readonly EventType[], wake: () => void): void {
       for (const type of types) awaited.add(type)

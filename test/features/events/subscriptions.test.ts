@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { createEvents, createSubscriptions, type PublishedEvent } from '../../../src/features/events/index.ts'
 import type { Db } from '../../../src/db/index.ts'
 import { createLog } from '../../../src/kernel/log.ts'
@@ -21,6 +21,7 @@ describeEachEngine('subscriptions', (database) => {
     })
     const events = createEvents({ db, clock, log, metrics: createMetrics() })
     const subscriptions = createSubscriptions({ db, clock, log, events })
+    onTestFinished(events.close)
     /** Tells of users, each with the device that stands in its name, and has it followed. */
     async function tell(...names: string[]): Promise<void> {
       await db.transaction((trx) =>
@@ -78,7 +79,6 @@ describeEachEngine('subscriptions', (database) => {
     await emit('user.created', 'd')
     await isSeen('d')
     expect(seen).toEqual([['a', 'b', 'c'], ['d']])
-    await events.close()
     await subscriptions.close()
   })
 
