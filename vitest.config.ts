@@ -10,7 +10,8 @@ const pure = [
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of a small machine: what waits for a server, a device or a clock leaves a core to another.
+    maxWorkers: 3,
     // The files of a worker share their modules: what is compiled and warm for one is so for the next, a quarter of all time.
     isolate: false,
     // These end what hangs, on a machine however slow: none of them says how quick anything has to be.

@@ -72,20 +72,26 @@ export function deliveryWorld(world: TestApp, prefix: string) {
     isSo: () => Promise<boolean> | boolean,
     ms = 1_000,
   ): Promise<void> {
+    await world.settle()
     for (let round = 0; !(await isSo()); round++) {
       if (round === MOST_ROUNDS)
         throw new Error(`not so: ${JSON.stringify(await Promise.all(devices.map(deliveries)))}`)
-      await pass(devices, ms, 1)
+      await comes(devices, ms)
     }
   }
 
   /** Time passes and devices come, so many times. */
   async function pass(devices: readonly Device[], ms: number, rounds: number): Promise<void> {
-    for (let round = 0; round < rounds; round++) {
-      await world.pass(ms)
-      for (const device of devices) await device.poll()
-      await world.pass(0)
-    }
+    await world.settle()
+    for (let round = 0; round < rounds; round++) await comes(devices, ms)
+  }
+
+  /** Time passes and devices come, once; what was begun before is over, as it is afterwards. */
+  async function comes(devices: readonly Device[], ms: number): Promise<void> {
+    world.clock.advance(ms)
+    await world.settle()
+    for (const device of devices) await device.poll()
+    await world.settle()
   }
 
   /** Until a thing has come so far with devices. */
