@@ -36,6 +36,7 @@ import * as authenticatesAgain from './0036_authenticates_again.ts'
 import * as resumedRollouts from './0037_resumed_rollouts.ts'
 import * as unheardCommands from './0038_unheard_commands.ts'
 import * as answersByTopic from './0039_answers_by_topic.ts'
+import * as governor from './0047_governor.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -76,4 +77,5 @@ export const migrations: Record<string, Migration> = {
   '0037_resumed_rollouts': resumedRollouts,
   '0038_unheard_commands': unheardCommands,
   '0039_answers_by_topic': answersByTopic,
+  '0047_governor': governor,
 }

@@ -20,6 +20,7 @@ import {
 } from './features/enrollment/index.ts'
 import { createLinks, entryRoutes, linkRoutes, linksApi, profileIdentifier } from './features/entry/index.ts'
 import { createEvents, createSubscriptions, eventsApi } from './features/events/index.ts'
+import { approvalsApi, createGovernor, governorApi } from './features/governor/index.ts'
 import { createGroups, GROUP_FACTS, groupsApi, type Groups } from './features/groups/index.ts'
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { createInventory, INVENTORY_FACTS } from './features/inventory/index.ts'
@@ -141,6 +142,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
 
   const events = createEvents({ ...base, explainReason })
+  const governor = createGovernor({ ...base, events })
   const settings = createSettings({ ...base, events })
   const devices = createDevices({ ...base, reader })
   const users = createUsers({ ...base, events, settings })
@@ -150,12 +152,13 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const strangers = createStrangers({ ...base, events })
   const service = { url: config.apns.url, ...(config.apns.caPem !== null && { ca: config.apns.caPem }) }
   const push = createPush({ ...base, events, devices, box: secretBox, service })
-  const commands = createCommands({ ...base, events, devices, push })
+  const enrollmentIdentifier = profileIdentifier(instanceId)
+  const commands = createCommands({ ...base, events, governor, devices, push, enrollmentIdentifier })
   const inventory = createInventory({ ...base, events, settings, devices, push, commands, reader })
   commands.answers.follow('inventory', inventory.takeIn)
   const identity = createDeviceIdentity({ ...base, events, attempts, strangers, deviceCa: secrets.deviceCa })
   const signin: Signin = createSignin({ ...base, events, users, userAgent })
-  const groups: Groups = createGroups({ ...base, events, devices })
+  const groups: Groups = createGroups({ ...base, events, governor, devices })
   const policies: EnrollmentPolicies = createEnrollmentPolicies({ ...base, events, groups, signin })
   const apple = createHttpClient({
     ...(config.ade.caPem !== null && { caPem: config.ade.caPem }),
@@ -164,7 +167,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     userAgent,
     clock,
   })
-  const ade = createAde({ ...base, events, policies, devices, http: apple, service: { url: config.ade.url } })
+  const ade = createAde({ ...base, events, governor, policies, devices, http: apple, service: { url: config.ade.url } })
   const ipaThreads = createThreadPool({ script: ipaWorkerScript, size: 1, limits: IPA_LIMITS })
   const apps = createApps({ ...base, events })
   const packages = createPackages({
@@ -179,7 +182,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     events,
     settings,
     identity,
-    enrollmentIdentifier: profileIdentifier(instanceId),
+    enrollmentIdentifier,
   })
   const { profiles, secrets: secretValues } = profilesAndSecrets
   const contents = createContents({ ...base, events, groups })
@@ -192,6 +195,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const parts = {
     ...base,
     events,
+    governor,
     settings,
     users,
     attempts,
@@ -276,6 +280,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         pushCertificatesApi(push),
         usersApi(parts),
         settingsApi(parts),
+        governorApi(parts),
+        approvalsApi(parts),
         eventsApi(parts),
         apiTokensApi({ operators }),
         statusApi({ ...parts, version }),
@@ -327,6 +333,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   async function close(): Promise<void> {
     await http.close()
     await loops.stop()
+    await governor.close()
     await events.close()
     await subscriptions.close()
     await commands.answers.close()

@@ -7,6 +7,7 @@ import type { Devices } from './features/devices/index.ts'
 import type { EnrollmentPolicies } from './features/enrollment-policies/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
 import type { Events, Subscriptions } from './features/events/index.ts'
+import type { Governor } from './features/governor/index.ts'
 import type { Groups } from './features/groups/index.ts'
 import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Inventory } from './features/inventory/index.ts'
@@ -28,6 +29,7 @@ const HOUR = 60 * MINUTE
 interface JobDeps {
   db: Db
   clock: Clock
+  governor: Governor
   settings: SettingsDoor
   events: Events
   subscriptions: Subscriptions
@@ -69,6 +71,8 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'judge_assignments', every: 2 * SECOND, run: enrollment.judgeAssignments },
     { name: 'expire_commands', every: 5 * SECOND, run: commands.expire },
     { name: 'ask_for_inventory', every: 30 * SECOND, run: deps.inventory.askDue },
+    { name: 'carry_out_approved', every: 2 * SECOND, run: deps.governor.approvals.carryOutDue },
+    { name: 'sweep_approvals', every: 15 * SECOND, run: deps.governor.sweep },
     { name: 'push_again', every: 15 * SECOND, run: commands.pushAgain },
     { name: 'reseal', every: 10 * SECOND, run: deps.reseal.run },
     { name: 'seal_commands', every: HOUR, run: async () => void (await commands.sealPlain()) },

@@ -2,6 +2,7 @@ import { dropPartitions, ensurePartitions, type Db } from './db/index.ts'
 import type { Attempts } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { Events } from './features/events/index.ts'
+import type { Governor } from './features/governor/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
 
@@ -16,6 +17,7 @@ interface RetentionDeps {
   events: Pick<Events, 'expire'>
   attempts: Pick<Attempts, 'deleteOld'>
   commands: Pick<Commands, 'forget'>
+  governor: Pick<Governor, 'approvals'>
 }
 
 /** Makes the partitions of this month and the next ones; also called before the server takes its first request. */
@@ -32,6 +34,7 @@ export async function deleteOld(deps: RetentionDeps): Promise<void> {
   await dropPartitions(db, 'delivery_history', ago(settings.command_history_days))
   await dropPartitions(db, 'checkin_messages', ago(settings.checkin_message_days))
   await deps.commands.forget(settings.command_history_days)
+  await deps.governor.approvals.forget(settings.command_history_days)
   await deps.events.expire(settings.event_days)
   await deps.attempts.deleteOld(settings.attempt_days)
 }

@@ -22,6 +22,7 @@ export const SEALED_FOR = {
   deviceCode: (enrollmentId: string, kind: string) => `device_codes.code:${enrollmentId}:${kind}`,
   contentsCommand: (id: string) => `group_contents.command:${id}`,
   commandBody: (uuid: string) => `commands.body:${uuid}`,
+  approval: (id: string) => `approvals.params:${id}`,
   secret: (name: string) => `secrets.value:${name}`,
   profileContent: (id: string, revision: number) => `profile_revisions.content:${id}:${revision}`,
 } as const
@@ -43,6 +44,7 @@ const SEALED_COLUMNS: readonly SealedColumn[] = [
   of('checkin_messages', 'raw', ['enrollment_id', 'received_at'], SEALED_FOR.checkinMessage, {
     from: ['enrollment_id'],
   }),
+  of('approvals', 'params', ['id'], SEALED_FOR.approval),
   of('secrets', 'value', ['name'], SEALED_FOR.secret),
   of('profile_revisions', 'content', ['profile_id', 'revision'], SEALED_FOR.profileContent),
   of('device_codes', 'code', ['enrollment_id', 'kind', 'command_uuid'], SEALED_FOR.deviceCode, {

@@ -17,6 +17,8 @@ export interface Act {
   /** Ids of the tokens that made the actor's token, the first maker first: whoever acts may be one of them. */
   makers: readonly string[]
   request_id?: string
+  /** The approval that a second person gave for it. */
+  approval_id?: string
   /** Throws AppError `precondition_failed` when the act is meant for other versions of the thing than this one. */
   checkVersion(version: number): void
 }

@@ -37,7 +37,12 @@ interface Resource<
     query?: Change
     run: (id: string, patch: Static<Patch>, act: Act, query: Static<Change>) => Promise<T>
   }
-  remove: Said & { query?: Removal; run: (id: string, act: Act, query: Static<Removal>) => Promise<void> }
+  remove: Said & {
+    query?: Removal
+    /** What `run` may give: what waits before anything is deleted. */
+    waiting?: TSchema
+    run: (id: string, act: Act, query: Static<Removal>) => Promise<object | void>
+  }
   /** Schemas of bodies only describe them: what is run checks them. */
   takesAnyBody?: true
 }
@@ -123,12 +128,12 @@ export function resourceApi<
           ...said(remove),
           params,
           ...(remove.query && { querystring: remove.query }),
-          response: { 204: nothing },
+          response: { ...(remove.waiting && { 202: remove.waiting }), 204: nothing },
         },
       },
       async (request, reply) => {
-        await remove.run(request.params.id, request.act, request.query as Static<Removal>)
-        return reply.code(204).send()
+        const waiting = await remove.run(request.params.id, request.act, request.query as Static<Removal>)
+        return waiting === undefined ? reply.code(204).send() : reply.code(202).send(waiting)
       },
     )
   }

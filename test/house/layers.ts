@@ -1,6 +1,7 @@
 /** What each slice uses of the others, the lowest first; kernel, db and protocol are open to all of them. */
 export const FEATURES: Record<string, readonly string[]> = {
   events: [],
+  governor: ['events'],
   settings: ['events'],
   users: ['events', 'settings'],
   signin: ['events', 'users'],
@@ -8,12 +9,12 @@ export const FEATURES: Record<string, readonly string[]> = {
   attempts: ['events'],
   devices: ['events', 'users'],
   push: ['events', 'devices'],
-  commands: ['events', 'devices', 'push'],
+  commands: ['events', 'governor', 'devices', 'push'],
   inventory: ['events', 'settings', 'devices', 'push', 'commands'],
   'device-identity': ['events', 'attempts'],
-  groups: ['events', 'users', 'devices'],
+  groups: ['events', 'governor', 'users', 'devices'],
   'enrollment-policies': ['events', 'groups'],
-  ade: ['events', 'devices', 'enrollment-policies'],
+  ade: ['events', 'governor', 'devices', 'enrollment-policies'],
   rollout: ['events', 'settings', 'devices', 'commands', 'inventory', 'device-identity', 'groups'],
   entry: [
     'events',
@@ -29,6 +30,7 @@ export const FEATURES: Record<string, readonly string[]> = {
   ],
   enrollment: [
     'events',
+    'governor',
     'users',
     'attempts',
     'devices',

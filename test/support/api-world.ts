@@ -2,6 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Db, Tx } from '../../src/db/index.ts'
 import type { NewEvent } from '../../src/features/events/index.ts'
 import { createEvents } from '../../src/features/events/index.ts'
+import { createGovernor } from '../../src/features/governor/index.ts'
 import { createIdempotencyKeys, createOperators, type Operators } from '../../src/features/operators/index.ts'
 import type { Http } from '../../src/http/index.ts'
 import { createLog } from '../../src/kernel/log.ts'
@@ -30,7 +31,8 @@ export function doorsOf(db: Db, clock: ManualClock = manualClock()) {
     },
   }
   const logged = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-  return { db, clock, log, logged, metrics, events: watched, emitted, secretBox }
+  const governor = createGovernor({ db, clock, log, secretBox, events: watched })
+  return { db, clock, log, logged, metrics, events: watched, emitted, secretBox, governor }
 }
 
 /** An operator API over a test's database, with a valid admin token, as the server builds it. */

@@ -21,3 +21,14 @@ export async function groupTargets(
     order by e.id limit ${limit}`.execute(db)
   return { known: new Set(groups.map(({ id }) => id)), deviceIds: rows.map(({ id }) => id) }
 }
+
+/** The members of a group to which it delivers something that stays, enrolled ones: who loses what only it brings. */
+export async function losersOf(db: Kysely<Database>, groupId: string): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select e.id from enrollments e
+    where e.unenrolled_at is null
+      and exists (select from group_contents where group_id = ${groupId} and kind in ('profile', 'app') and not exclude)
+      and e.id in (select enrollment_id from group_members where group_id = ${groupId} and is_member)
+    order by e.id`.execute(db)
+  return rows.map(({ id }) => id)
+}

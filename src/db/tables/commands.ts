@@ -21,6 +21,8 @@ export interface CommandsTable {
   /** What of it a device may turn out to be unsuited for, as JSON (protocol/mdm/schema); null for nothing. */
   parts: ColumnType<unknown, string | null, never>
   created_by: string | null
+  /** As which act it was counted, where it destroys something. */
+  governed: string | null
   created_at: Date
 }
 

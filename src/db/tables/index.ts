@@ -7,6 +7,7 @@ import type { EnrollmentPoliciesTables } from './enrollment-policies.ts'
 import type { EnrollmentTables } from './enrollment.ts'
 import type { EntryTables } from './entry.ts'
 import type { EventsTables } from './events.ts'
+import type { GovernorTables } from './governor.ts'
 import type { GroupsTables } from './groups.ts'
 import type { InventoryTables } from './inventory.ts'
 import type { OperatorsTables } from './operators.ts'
@@ -22,6 +23,7 @@ export interface Database
   extends
     SettingsTables,
     EventsTables,
+    GovernorTables,
     UsersTables,
     OperatorsTables,
     AttemptsTables,

@@ -47,7 +47,7 @@ export function createAde(deps: AdeDeps) {
 
   return {
     /** For the API of this slice. */
-    parts: { db, clock, servers, tokens, syncs, devices, assignRequests },
+    parts: { db, clock, governor: deps.governor, servers, tokens, syncs, devices, assignRequests },
     ...createDeviceNotes(deps),
     /** The policy and the ADE server whose devices enrol at the address with this key. */
     async findKey(

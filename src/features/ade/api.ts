@@ -11,7 +11,7 @@ export function adeApi({ ade }: { ade: Pick<Ade, 'parts'> }): FastifyPluginAsync
   return async (app) => {
     await app.register(serversApi(parts))
     await app.register(syncsApi(parts))
-    await app.register(adeDevicesApi(parts.devices))
+    await app.register(adeDevicesApi(parts.devices, parts.governor))
     await app.register(assignmentApi(parts.assignRequests))
   }
 }

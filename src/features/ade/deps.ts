@@ -7,6 +7,7 @@ import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Devices } from '../devices/index.ts'
 import type { EnrollmentPolicies } from '../enrollment-policies/index.ts'
 import type { Events } from '../events/index.ts'
+import type { Governor } from '../governor/index.ts'
 
 /** What the slice is made of. */
 export interface AdeDeps {
@@ -15,6 +16,7 @@ export interface AdeDeps {
   log: Log
   metrics: Metrics
   events: Pick<Events, 'emit'>
+  governor: Pick<Governor, 'ask' | 'carriesOut' | 'approvals'>
   secretBox: SecretBox
   policies: Pick<EnrollmentPolicies, 'find' | 'holdForAde'>
   devices: Pick<Devices, 'enrolledOtherwise'>

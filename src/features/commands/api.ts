@@ -6,6 +6,7 @@ import { AppError } from '../../kernel/errors.ts'
 import { page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import { nothing, searchQuery, text, timesQuery } from '../../kernel/schema.ts'
 import type { Devices } from '../devices/index.ts'
+import { showApproval, type Governor } from '../governor/index.ts'
 import type { Commands } from './commands.ts'
 import type { NewCommand } from './queue.ts'
 import {
@@ -13,6 +14,7 @@ import {
   commandSchema,
   MOST_DEVICES,
   newCommandSchema,
+  queuedSchema,
   withDeliveries,
   type CommandWanted,
 } from './schema.ts'
@@ -30,6 +32,7 @@ interface CommandsApiDeps {
   db: Db
   commands: Commands
   devices: Devices
+  governor: Governor
 }
 
 /** `/commands`. */
@@ -47,7 +50,7 @@ export function commandsApi(deps: CommandsApiDeps): FastifyPluginAsyncTypebox {
           description:
             'And wake them. All devices must be enrolled, the command must be one of Apple’s schema (`/command-types`) and suit each of them, else nothing is queued.',
           body: newCommandSchema,
-          response: { 202: withDeliveries },
+          response: { 202: queuedSchema },
         },
       },
       async (request, reply) => {
@@ -131,9 +134,21 @@ async function queue(deps: CommandsApiDeps, act: Act, body: CommandWanted) {
   const { command: read, parts } = readWanted(body)
   const command: NewCommand = { ...read, parts, targets: await findTargets(deps, body) }
   const warnings = await checkSuited(deps, { ...command, parts }, command.targets)
-  if (body.dry_run) return { ...renderNew(command, act), deliveries: [], warnings }
-  await db.transaction((trx) => commands.enqueue(trx, act, command))
+  if (body.dry_run)
+    return { ...renderNew(command, act), deliveries: [], warnings, ...(await foresee(deps, act, command)) }
+  const { approval, undoUntil } = await db.transaction((trx) => commands.enqueue(trx, act, command))
+  if (approval !== null) return { approval: await showApproval(deps.governor, approval) }
   // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
   const { plist: _, ...told } = await show(commands, command.uuid)
-  return { ...told, warnings }
+  return { ...told, warnings, undo_until: undoUntil?.toISOString() ?? null }
+}
+
+/** As which act it would count, and whether it would be done at once. */
+async function foresee({ commands, governor }: CommandsApiDeps, act: Act, command: NewCommand) {
+  const governed = commands.governedActOf(command)
+  const { by } = act
+  if (governed === undefined || by === null) return { governed: null }
+  const wanted = { act: governed, deviceIds: command.targets }
+  const fits = await governor.foresee({ ...act, by }, wanted)
+  return { governed: { act: governed, devices: command.targets.length, fits } }
 }

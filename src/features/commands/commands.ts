@@ -5,11 +5,13 @@ import type { Log } from '../../kernel/log.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
+import type { Governor } from '../governor/index.ts'
 import type { Push } from '../push/index.ts'
 import { answerOf, type Answer } from './answer.ts'
 import { createBodyOpener, openBody } from './bodies.ts'
 import { countPending } from './counts-store.ts'
 import { createAnswers } from './answers.ts'
+import { governedActOf, QUEUE } from './governed.ts'
 import * as queue from './queue.ts'
 import { sealPlain } from './seal-plain.ts'
 import * as store from './store.ts'
@@ -28,14 +30,20 @@ export function createCommands(deps: {
   events: Pick<Events, 'emit'>
   devices: Pick<Devices, 'liveIds'>
   push: Pick<Push, 'request'>
+  governor: Pick<Governor, 'ask' | 'carriesOut' | 'onStop'>
+  enrollmentIdentifier: string
 }) {
-  const { db, secretBox } = deps
+  const { db, secretBox, governor } = deps
+  governor.carriesOut(QUEUE, { inside: (trx, what) => queue.carryOut(trx, deps, what) })
+  governor.onStop((trx, act) => queue.cancelGoverned(trx, deps, act))
 
   return {
     /** How the ends of commands reach those parts of the server that wait for them. */
     answers: createAnswers(deps),
     /** See `enqueue`. */
     enqueue: (trx: Tx, act: Act, command: queue.NewCommand) => queue.enqueue(trx, deps, act, command),
+    /** As which act a command counts, where it destroys something. */
+    governedActOf: (command: queue.NewCommand) => governedActOf(command, deps.enrollmentIdentifier),
     /** See `enqueueOnce`. */
     enqueueOnce: (trx: Tx, commands: readonly queue.NewCommand[], pushAgainSeconds: number) =>
       queue.enqueueOnce(trx, deps, commands, pushAgainSeconds),

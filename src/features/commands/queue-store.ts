@@ -97,6 +97,20 @@ export function cancelUnsent(trx: Tx, uuid: string, targets: readonly string[], 
   )
 }
 
+/** Cancels the deliveries of all commands that destroy something and have not been sent. */
+export function cancelGoverned(trx: Tx, at: Date) {
+  const governed = sql`exists (select from commands c where c.uuid = p.command_uuid and c.governed is not null)`
+  return finishPending(trx, sql`p.state <> 'sent' and ${governed}`, 'cancelled', at, {
+    reason: 'governor_stopped',
+  })
+}
+
+/** Whether there is a command of this uuid. */
+export async function isKnown(trx: Tx, uuid: string): Promise<boolean> {
+  const row = await trx.selectFrom('commands').select('uuid').where('uuid', '=', uuid).executeTakeFirst()
+  return row !== undefined
+}
+
 /** Ends up to `limit` deliveries whose time has run out; those that another process is at are left to it. */
 export function expireDue(trx: Tx, at: Date, limit: number) {
   return finishPending(

@@ -7,8 +7,10 @@ import type { SecretBox } from '../../kernel/secret-box.ts'
 import { mayUnsuit, type Part, type UnsuitedReason } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
+import type { CarriedOut, GovernedAct, Governor, Verdict } from '../governor/index.ts'
 import type { Push } from '../push/index.ts'
 import { sealBody } from './bodies.ts'
+import { fromParams, governedActOf, QUEUE, toParams } from './governed.ts'
 import { PRIORITIES } from './priorities.ts'
 import * as queue from './queue-store.ts'
 import { findCommand, type Command } from './store.ts'
@@ -34,6 +36,8 @@ export interface NewCommand {
   parts?: readonly Part[]
   /** NanoMDM's `nopush`: leave it to the device when it comes. */
   push?: boolean
+  /** As which act it was counted. */
+  governed?: GovernedAct
   /** Its targets are some of so many devices that something is queued for: their pushes are spread as if all were asked at once. */
   among?: number
 }
@@ -43,21 +47,65 @@ interface QueueDeps {
   clock: Clock
   secretBox: SecretBox
   events: Pick<Events, 'emit'>
+  governor: Pick<Governor, 'ask'>
   devices: Pick<Devices, 'liveIds'>
   push: Pick<Push, 'request'>
+  /** The PayloadIdentifier of our enrollment profile. */
+  enrollmentIdentifier: string
 }
 
+/** What was queued, or waits for a second person; and until when it can be taken back. */
+export type Queued = Verdict
+
 /**
- * Queues a command with `trx` and asks for the pushes. Errors: `conflict` when the uuid was used before or a target is not
- * enrolled.
+ * Queues a command with `trx` and asks for the pushes, unless it destroys something and has to wait for a second person. Errors:
+ * `conflict` when the uuid was used before or a target is not enrolled, and those of the governor.
  */
-export async function enqueue(trx: Tx, deps: QueueDeps, act: Act, command: NewCommand): Promise<void> {
+export async function enqueue(trx: Tx, deps: QueueDeps, act: Act, command: NewCommand): Promise<Queued> {
   const targets = [...new Set(command.targets)]
   const live = await deps.devices.liveIds(trx, targets)
   const unknown = targets.filter((id) => !live.has(id))
   if (unknown.length > 0) throw new AppError('conflict', `Not enrolled: ${unknown.slice(0, 10).join(', ')}`)
-  if ((await add(trx, deps, act, [{ ...command, targets }])) === 0)
-    throw new AppError('conflict', `The CommandUUID ${command.uuid} was used before.`)
+  const governed = governedActOf(command, deps.enrollmentIdentifier)
+  if (governed === undefined) {
+    await addNew(trx, deps, act, { ...command, targets })
+    return { approval: null, undoUntil: null }
+  }
+  if (await queue.isKnown(trx, command.uuid)) throw used(command)
+  const verdict = await deps.governor.ask(trx, act, {
+    ...{ act: governed, deviceIds: targets, role: 'operator' },
+    ...{ deed: QUEUE, params: toParams(command) },
+  })
+  if (verdict.approval === null)
+    await addNew(trx, deps, act, { ...takenBackUntil(command, verdict.undoUntil), targets, governed })
+  return verdict
+}
+
+async function addNew(trx: Tx, deps: QueueDeps, act: Act, command: NewCommand): Promise<void> {
+  if ((await add(trx, deps, act, [command])) === 0) throw used(command)
+}
+
+function used({ uuid }: NewCommand): AppError {
+  return new AppError('conflict', `The CommandUUID ${uuid} was used before.`)
+}
+
+function takenBackUntil(command: NewCommand, until: Date | null): NewCommand {
+  const { notBefore } = command
+  return until === null || (notBefore !== undefined && notBefore > until)
+    ? command
+    : { ...command, notBefore: until }
+}
+
+/** Queues a command that a second person has approved. */
+export async function carryOut(
+  trx: Tx,
+  deps: QueueDeps,
+  { act, params, deviceIds }: CarriedOut,
+): Promise<void> {
+  const command = fromParams(params)
+  if (command.expiresAt !== undefined && command.expiresAt <= deps.clock.now())
+    throw new AppError('stale', 'The command was to be sent before now.')
+  await enqueue(trx, deps, act, { ...command, targets: deviceIds })
 }
 
 /**
@@ -127,6 +175,7 @@ function toRow({ clock, secretBox }: QueueDeps, act: Act, command: NewCommand): 
     forced: command.forced ?? false,
     parts: partsToKeep(command.parts ?? []),
     created_by: nameOf(act),
+    governed: command.governed ?? null,
     created_at: clock.now(),
   }
 }
@@ -190,6 +239,12 @@ export function cancel(deps: QueueDeps, uuid: string, act: Act): Promise<number>
     await tellEnd(trx, deps, 'command.cancelled', gone, act)
     return gone.length
   })
+}
+
+/** Cancels what has not been sent of all commands that destroy something. */
+export async function cancelGoverned(trx: Tx, deps: QueueDeps, act: Act): Promise<void> {
+  const gone = await queue.cancelGoverned(trx, deps.clock.now())
+  await tellEnd(trx, deps, 'command.cancelled', gone, act, 'governor_stopped')
 }
 
 /** Ends deliveries whose time has run out. A background job. */

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
-import { idParam, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import { idParam, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import { undoUntil, waitingSchema } from '../governor/index.ts'
 
 /** Devices for which a command may be at once. */
 export const MOST_DEVICES = 100_000
@@ -62,11 +63,30 @@ export const withDeliveries = Type.Intersect(
           description: 'When it is queued: what of it is deprecated, and what devices will leave out.',
         }),
       ),
+      undo_until: Type.Optional(undoUntil),
+      governed: Type.Optional(
+        orNull(
+          Type.Object(
+            {
+              act: text('As which act it counts.'),
+              devices: Type.Integer({ description: 'For how many devices.' }),
+              fits: Type.Boolean({
+                description: 'Whether it would be done at once, if it were asked for now.',
+              }),
+            },
+            { title: 'Governed', description: 'What the governor would say.' },
+          ),
+          'With `dry_run`: what the governor would say; null: it destroys nothing.',
+        ),
+      ),
       plist: Type.Optional(text('The whole command as base64, secrets hidden; viewers are not shown it.')),
     }),
   ],
   { title: 'CommandDetail', description: 'A command with its deliveries.' },
 )
+
+/** The answer to one that is wanted. */
+export const queuedSchema = Type.Union([withDeliveries, waitingSchema])
 
 /** A command to be queued. */
 export const newCommandSchema = Type.Object(

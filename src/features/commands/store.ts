@@ -5,7 +5,7 @@ import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from
 type Reader = Kysely<Database> | Tx
 
 /** A row of `commands`. */
-export type Command = Omit<Selectable<CommandsTable>, 'is_plain' | 'forced' | 'parts'>
+export type Command = Omit<Selectable<CommandsTable>, 'is_plain' | 'forced' | 'parts' | 'governed'>
 
 /** A command's way to one enrollment, pending or finished. */
 export interface Delivery {

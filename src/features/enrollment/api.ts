@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { idParam, nothing, text, time } from '../../kernel/schema.ts'
 import type { EnrollmentDeps } from './deps.ts'
 import { deleteDevice, requestUnenroll } from './end.ts'
+import { showApproval, showOrdered, undoUntil, waitingSchema } from '../governor/index.ts'
 import { allowReEnrollment } from './re-enrollment.ts'
 
 const TAGS = ['Devices']
@@ -21,20 +22,24 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
           description: 'By a command that is pushed; the enrollment ends when the device has done it.',
           params,
           response: {
-            202: Type.Object(
-              {
-                device_id: text('The device.'),
-                command_uuid: text('The RemoveProfile command (`/commands/{uuid}`).'),
-              },
-              { title: 'Unenrolling', description: 'What was queued.' },
-            ),
+            202: Type.Union([
+              Type.Object(
+                {
+                  device_id: text('The device.'),
+                  command_uuid: text('The RemoveProfile command (`/commands/{uuid}`).'),
+                  undo_until: undoUntil,
+                },
+                { title: 'Unenrolling', description: 'What was queued.' },
+              ),
+              waitingSchema,
+            ]),
           },
         },
       },
       async (request, reply) => {
         const { id } = request.params
-        const uuid = await requestUnenroll(deps, id, request.act)
-        return reply.code(202).send({ device_id: id, command_uuid: uuid })
+        const unenrolling = { device_id: id, ...(await requestUnenroll(deps, id, request.act)) }
+        return reply.code(202).send(await showOrdered(deps.governor, unenrolling))
       },
     )
 
@@ -74,12 +79,14 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
           querystring: Type.Object({
             force: Type.Boolean({ default: false, description: 'Even if it is still enrolled.' }),
           }),
-          response: { 204: nothing },
+          response: { 202: waitingSchema, 204: nothing },
         },
       },
       async (request, reply) => {
-        await deleteDevice(deps, request.params.id, request.act, request.query)
-        return reply.code(204).send()
+        const approval = await deleteDevice(deps, request.params.id, request.act, request.query)
+        return approval === null
+          ? reply.code(204).send()
+          : reply.code(202).send({ approval: await showApproval(deps.governor, approval) })
       },
     )
   }

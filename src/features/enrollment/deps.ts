@@ -9,6 +9,7 @@ import type { DeviceIdentity } from '../device-identity/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { EnrollmentPolicies } from '../enrollment-policies/index.ts'
 import type { Events } from '../events/index.ts'
+import type { Governor } from '../governor/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Inventory } from '../inventory/index.ts'
 import type { Push } from '../push/index.ts'
@@ -23,6 +24,7 @@ export interface EnrollmentDeps {
   metrics: Metrics
   secretBox: SecretBox
   events: Events
+  governor: Pick<Governor, 'ask' | 'carriesOut' | 'approvals'>
   users: Users
   attempts: Attempts
   devices: Devices

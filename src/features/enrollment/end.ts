@@ -5,10 +5,13 @@ import { AppError } from '../../kernel/errors.ts'
 import { buildCommand } from '../../protocol/mdm/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
 import { halfEnrolledSince, type Enrollment } from '../devices/index.ts'
+import type { Approval, CarriedOut, Verdict } from '../governor/index.ts'
 import { isAutomated } from '../entry/index.ts'
 import { profileIdentifier } from '../entry/index.ts'
 
 const BATCH = 100
+/** The name by which the governor knows that a device is to be forgotten. */
+export const FORGET = 'devices.forget'
 
 /** Why an enrollment ended. */
 type EndReason = 'checked_out' | 'profile_removed' | 'abandoned' | 'deleted' | 'serial_number_moved'
@@ -65,8 +68,11 @@ export function finishRemoval(trx: Tx, deps: EnrollmentDeps, enrollment: Enrollm
   return endEnrollment(trx, deps, enrollment, 'profile_removed', actOfServer('device'))
 }
 
+/** The RemoveProfile command, or what waits for a second person. */
+type Unenrolling = Verdict & { command_uuid: string }
+
 /** Queues the removal of our profile from a device; it has left when it acknowledges that, or says CheckOut. */
-export function requestUnenroll(deps: EnrollmentDeps, id: string, act: Act): Promise<string> {
+export function requestUnenroll(deps: EnrollmentDeps, id: string, act: Act): Promise<Unenrolling> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
@@ -76,15 +82,15 @@ export function requestUnenroll(deps: EnrollmentDeps, id: string, act: Act): Pro
   })
 }
 
-/** The same for a device that is known to be enrolled, as part of `trx`; the uuid of the command. */
+/** The same for a device that is known to be enrolled, as part of `trx`. */
 export async function queueUnenroll(
   trx: Tx,
   deps: Pick<EnrollmentDeps, 'commands' | 'instanceId'>,
   enrollment: Pick<Enrollment, 'id'>,
   act: Act,
-): Promise<string> {
+): Promise<Unenrolling> {
   const uuid = newAppleUuid()
-  await deps.commands.enqueue(trx, act, {
+  const verdict = await deps.commands.enqueue(trx, act, {
     uuid,
     requestType: 'RemoveProfile',
     body: buildCommand(uuid, 'RemoveProfile', { Identifier: profileIdentifier(deps.instanceId) }),
@@ -92,16 +98,19 @@ export async function queueUnenroll(
     priority: 'high',
     purpose: 'unenroll',
   })
-  return uuid
+  return { ...verdict, command_uuid: uuid }
 }
 
-/** Forgets a device. One that is still enrolled only with `force`: it is then told so at its next contact. */
+/**
+ * Forgets a device. One that is still enrolled only with `force`: it is then told so at its next contact, and that counts as its
+ * unenrolment. Gives what waits for a second person, or null.
+ */
 export function deleteDevice(
   deps: EnrollmentDeps,
   id: string,
   act: Act,
   { force }: { force: boolean },
-): Promise<void> {
+): Promise<Approval | null> {
   return deps.db.transaction(async (trx) => {
     const enrollment = await deps.devices.lockEnrollment(trx, id)
     if (!enrollment) throw new AppError('not_found', `There is no device ${id}.`)
@@ -111,16 +120,38 @@ export function deleteDevice(
           'conflict',
           'The device is still enrolled: unenroll it first, or delete it with force=true.',
         )
-      await endEnrollment(trx, deps, enrollment, 'deleted', act)
+      const { approval } = await deps.governor.ask(trx, act, {
+        ...{ act: 'unenroll', deviceIds: [id], role: 'operator' },
+        ...{ deed: FORGET, params: {}, isLater: true },
+      })
+      if (approval !== null) return approval
     }
-    await deps.groups.removeDevice(trx, enrollment.id, act)
-    await deps.devices.deleteEnrollment(trx, enrollment.id)
-    await deps.events.emit(trx, {
-      type: 'device.deleted',
-      act,
-      enrollment_id: enrollment.id,
-      serial_number: enrollment.serial_number,
-    })
+    await forgetDevice(trx, deps, enrollment, act)
+    return null
+  })
+}
+
+/** Forgets a device that a second person has agreed to forget. */
+export async function carryOutForgetting(
+  trx: Tx,
+  deps: EnrollmentDeps,
+  { act, deviceIds }: CarriedOut,
+): Promise<void> {
+  for (const id of deviceIds) {
+    const enrollment = await deps.devices.lockEnrollment(trx, id)
+    if (enrollment) await forgetDevice(trx, deps, enrollment, act)
+  }
+}
+
+async function forgetDevice(trx: Tx, deps: EnrollmentDeps, enrollment: Enrollment, act: Act): Promise<void> {
+  if (enrollment.unenrolled_at === null) await endEnrollment(trx, deps, enrollment, 'deleted', act)
+  await deps.groups.removeDevice(trx, enrollment.id, act)
+  await deps.devices.deleteEnrollment(trx, enrollment.id)
+  await deps.events.emit(trx, {
+    type: 'device.deleted',
+    act,
+    enrollment_id: enrollment.id,
+    serial_number: enrollment.serial_number,
   })
 }
 

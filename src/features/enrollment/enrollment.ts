@@ -9,7 +9,7 @@ import { createChannelMessages } from './channel-messages.ts'
 import type { Answer } from '../commands/index.ts'
 import type { PublishedEvent } from '../events/index.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
-import { abandonHalfEnrolled } from './end.ts'
+import { abandonHalfEnrolled, carryOutForgetting, FORGET } from './end.ts'
 import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
 import { followNames } from './naming/follow.ts'
@@ -20,6 +20,7 @@ export type Enrollment = ReturnType<typeof createEnrollment>
 /** The life of an enrollment, from Authenticate to its end. */
 export function createEnrollment(deps: EnrollmentDeps) {
   const tokenUpdates = createTokenUpdates(deps)
+  deps.governor.carriesOut(FORGET, { inside: (trx, what) => carryOutForgetting(trx, deps, what) })
   return {
     ...createChannelMessages(deps),
     authenticate: (message: Parameters<typeof authenticate>[1], from: Sender) =>

@@ -31,7 +31,7 @@ export async function judgeAssignments(deps: EnrollmentDeps): Promise<void> {
 async function judge(trx: Tx, deps: EnrollmentDeps, device: Enrollment, setAt: Date): Promise<void> {
   const { authenticated_at: since, attempt_id: attemptId, way } = device
   if (attemptId === null || since === null || since > setAt || isAutomated(way)) return
-  const uuid = await queueUnenroll(trx, deps, device, actOfServer())
+  const { command_uuid: uuid } = await queueUnenroll(trx, deps, device, actOfServer())
   await deps.attempts.revoke(trx, attemptId, {
     step: 'unenroll',
     reason: 'unenrolled_by_assignment',

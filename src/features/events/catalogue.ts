@@ -5,6 +5,7 @@ import { APPS } from './catalogue/apps.ts'
 import { DELIVERIES } from './catalogue/deliveries.ts'
 import { DEVICES } from './catalogue/devices.ts'
 import { ENROLLMENT } from './catalogue/enrollment.ts'
+import { GOVERNOR } from './catalogue/governor.ts'
 import { INVENTORY } from './catalogue/inventory.ts'
 import { ROLLOUT } from './catalogue/rollout.ts'
 
@@ -19,6 +20,7 @@ export const CATALOGUE = {
   ...DELIVERIES,
   ...DEVICES,
   ...ENROLLMENT,
+  ...GOVERNOR,
   ...INVENTORY,
   ...ROLLOUT,
 }

@@ -6,6 +6,7 @@ import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
 import { dates, datesOf, idParam, nothing, orNull, text, textOrNull, time } from '../../kernel/schema.ts'
+import { showApproval, waitingSchema, type Governor } from '../governor/index.ts'
 import type { Groups } from './groups.ts'
 import type { GroupView } from './types.ts'
 
@@ -84,16 +85,19 @@ const changedSchema = Type.Object(
 )
 
 /** `/groups` and their members. */
-export function groupsApi(deps: { groups: Groups }): FastifyPluginAsyncTypebox {
+export function groupsApi(deps: {
+  groups: Groups
+  governor: Pick<Governor, 'approvals'>
+}): FastifyPluginAsyncTypebox {
   return async (app) => {
     await app.register(previews(deps.groups))
-    await app.register(itself(deps.groups))
+    await app.register(itself(deps.groups, deps.governor))
     await app.register(members(deps.groups))
     await app.register(ofDevice(deps.groups))
   }
 }
 
-function itself(groups: Groups): FastifyPluginAsync {
+function itself(groups: Groups, governor: Pick<Governor, 'approvals'>): FastifyPluginAsync {
   return resourceApi({
     path: '/groups',
     id: ID,
@@ -135,8 +139,13 @@ function itself(groups: Groups): FastifyPluginAsync {
     },
     remove: {
       summary: 'Delete a group',
-      description: 'Refused (`in_use`) while a rule, an enrollment policy or a link names it.',
-      run: groups.remove,
+      description:
+        'Refused (`in_use`) while a rule, an enrollment policy or a link names it. What only it brought is removed from its members.',
+      waiting: waitingSchema,
+      async run(id, act) {
+        const approval = await groups.remove(id, act)
+        return approval === null ? undefined : { approval: await showApproval(governor, approval) }
+      },
     },
   })
 }

@@ -32,12 +32,14 @@ export async function enqueue(
   if (ids.length === 0) return { command_error: NO_IDS }
   let result: ApiResult = options.noPush ? { no_push: true } : {}
   const failed = new Map<string, IdStatus>()
+  let queuedFor: string[] = []
   try {
     const command = parseCommand(body)
     result = { ...result, command_uuid: command.uuid, request_type: command.requestType }
     const live = await deps.devices.liveIds(deps.db.kysely, ids)
     for (const id of ids)
       if (!live.has(id)) failed.set(id, { command_error: 'enrollment not found or not enabled' })
+    queuedFor = ids.filter((id) => live.has(id))
     if (live.size > 0)
       await deps.db.transaction((trx) =>
         deps.commands.enqueue(trx, options.act, {
@@ -53,6 +55,10 @@ export async function enqueue(
       )
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
+    if (error.code === 'governor_limit' || error.code === 'governor_stopped') {
+      for (const id of queuedFor) failed.set(id, { command_error: error.message })
+      return { ...answerOf(failed), ...result }
+    }
     return { ...result, command_error: error.message }
   }
   const status = options.noPush ? new Map<string, IdStatus>() : await pushEach(deps, ids)

@@ -17,7 +17,7 @@ export async function groupsWorld(db: Db) {
   const { call } = await apiWorld({
     ...doors,
     operators: createOperators(doors),
-    routes: groupsApi({ groups }),
+    routes: groupsApi({ ...doors, groups }),
   })
   doors.emitted.length = 0
   /** Puts every device there is into its groups, as events of each would. */

@@ -8,6 +8,7 @@ import { createDevices } from '../../../src/features/devices/index.ts'
 import { takeFirstSteps } from '../../../src/features/enrollment/first-steps.ts'
 import { createEvents } from '../../../src/features/events/index.ts'
 import { nextEvents } from '../../../src/features/events/subscriptions-store.ts'
+import { createGovernor } from '../../../src/features/governor/index.ts'
 import { createPush } from '../../../src/features/push/index.ts'
 import { createSetupRelease, RELEASE_FACTS } from '../../../src/features/setup-release/index.ts'
 import { actOfServer } from '../../../src/kernel/act.ts'
@@ -41,7 +42,8 @@ export async function storeWorlds(db: Db): Promise<(circumstances: Circumstances
   const attempts = createAttempts({ ...base, events })
   const service = { url: 'https://127.0.0.1:1' }
   const push = createPush({ ...base, events, devices, box: secretBox, service, random: () => 0.5 })
-  const commands = createCommands({ ...base, events, devices, push })
+  const governor = createGovernor({ ...base, events })
+  const commands = createCommands({ ...base, events, governor, devices, push, enrollmentIdentifier: 'ours' })
   let seen = 0
 
   /** The slice in a process that may die. */

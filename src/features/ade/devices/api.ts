@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
 import { searchQuery } from '../../../kernel/schema.ts'
+import { showApproval, waitingSchema, type Governor } from '../../governor/index.ts'
 import type { AdeDevices } from './devices.ts'
 import { deviceSchema, deviceState } from './schema.ts'
 import { showDevice } from './view.ts'
@@ -12,7 +13,10 @@ const params = Type.Object({
 })
 
 /** `/ade-devices`: the serial numbers that Apple assigned to us. */
-export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
+export function adeDevicesApi(
+  devices: AdeDevices,
+  governor: Pick<Governor, 'approvals'>,
+): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/ade-devices',
@@ -97,12 +101,15 @@ export function adeDevicesApi(devices: AdeDevices): FastifyPluginAsyncTypebox {
             { confirm: Type.String({ maxLength: 64, description: 'The serial number once more.' }) },
             { title: 'AdeDeviceRelease', description: 'That this is meant.' },
           ),
-          response: { 200: deviceSchema },
+          response: { 200: deviceSchema, 202: waitingSchema },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { serial_number: serial } = request.params
-        return showDevice(await devices.release(serial, request.body.confirm, request.act))
+        const released = await devices.release(serial, request.body.confirm, request.act)
+        return 'deed' in released
+          ? reply.code(202).send({ approval: await showApproval(governor, released) })
+          : reply.send(showDevice(released))
       },
     )
   }

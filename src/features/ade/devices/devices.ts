@@ -4,9 +4,13 @@ import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { decodeCursor, page, type Page } from '../../../kernel/paging.ts'
+import type { Approval } from '../../governor/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
 import * as store from './store.ts'
+
+/** The name by which the governor knows that a device is to be released. */
+const RELEASE = 'ade.release'
 
 /** A serial number, and the devices that came by a link or the page and give the same. */
 export type ListedDevice = store.AdeDevice & { other_enrollments: string[] }
@@ -16,9 +20,14 @@ export type AdeDevices = ReturnType<typeof createAdeDevices>
 
 /** What administrators see of serial numbers and do with them; refuses `not_found` for one that was never ours. */
 export function createAdeDevices(
-  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'devices'> & { apple: Apple },
+  deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'governor' | 'devices'> & { apple: Apple },
 ) {
-  const { db, clock, events, apple } = deps
+  const { db, clock, events, governor, apple } = deps
+  governor.carriesOut(RELEASE, {
+    async outside({ act, deviceIds }) {
+      for (const serial of deviceIds) await releaseNow(serial, act)
+    },
+  })
 
   async function get(serial: string, reader: Queries = db.kysely): Promise<ListedDevice> {
     const device = await store.findDevice(reader, serial)
@@ -58,8 +67,8 @@ export function createAdeDevices(
     throw new AppError('conflict', `Apple does not count the device as ours any more: it is ${state}.`)
   }
 
-  /** Asks Apple outside of any transaction; what it did is written down after it. */
-  async function release(given: string, confirm: string, act: Act): Promise<ListedDevice> {
+  /** Gives the device, or what waits for a second person. */
+  async function release(given: string, confirm: string, act: Act): Promise<ListedDevice | Approval> {
     const serial = serialNumberOf(given) ?? given
     if (serialNumberOf(confirm) !== serial) {
       throw new AppError(
@@ -68,6 +77,18 @@ export function createAdeDevices(
         { fields: [{ path: 'confirm', message: 'is not the serial number' }] },
       )
     }
+    const { approval } = await db.transaction(async (trx) => {
+      await lockLive(trx, serial)
+      return governor.ask(trx, act, {
+        ...{ act: 'release', deviceIds: [serial], role: 'admin' },
+        ...{ deed: RELEASE, params: {}, isLater: true },
+      })
+    })
+    return approval ?? releaseNow(serial, act)
+  }
+
+  /** Asks Apple outside of any transaction; what it did is written down after it. */
+  async function releaseNow(serial: string, act: Act): Promise<ListedDevice> {
     const { ade_server_id: serverId } = await db.transaction((trx) => lockLive(trx, serial))
     if (serverId === null) throw noDevice()
     const results = await apple.call(serverId, (client, options) => client.disown([serial], options))

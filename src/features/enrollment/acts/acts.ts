@@ -80,7 +80,7 @@ export function refresh(deps: EnrollmentDeps, { id, act }: { id: string; act: Ac
     checkSuited(device, 'DeviceInformation', [])
     const uuid = await deps.inventory.refresh(trx, act, device.id)
     if (uuid === undefined) throw new AppError('conflict', 'This channel is not asked for inventory.')
-    return { command_uuid: uuid, warnings: [] }
+    return { command_uuid: uuid, warnings: [], undoUntil: null, approval: null }
   })
 }
 

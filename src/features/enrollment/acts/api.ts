@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Act } from '../../../kernel/act.ts'
 import { takeNoBody } from '../../../kernel/schema.ts'
+import { showOrdered } from '../../governor/index.ts'
 import type { EnrollmentDeps } from '../deps.ts'
 import { clearPasscodeOf, eraseDevice, locate, lockDeviceWith, perform, refresh } from './acts.ts'
 import { readBypassCodes, readLockPins } from './codes.ts'
@@ -22,7 +23,13 @@ export function actsApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
 }
 
 function described(summary: string, description: string) {
-  return { tags: TAGS, summary, description, params: schema.params, response: { 202: schema.orderedSchema } }
+  return {
+    tags: TAGS,
+    summary,
+    description,
+    params: schema.params,
+    response: { 202: schema.orderedOrWaiting },
+  }
 }
 
 function actsWithBody(app: App, deps: EnrollmentDeps): void {
@@ -41,7 +48,9 @@ function actsWithBody(app: App, deps: EnrollmentDeps): void {
       },
     },
     async ({ params, act, body }, reply) =>
-      reply.code(202).send(await lockDeviceWith(deps, { ...params, act }, body)),
+      reply
+        .code(202)
+        .send(await showOrdered(deps.governor, await lockDeviceWith(deps, { ...params, act }, body))),
   )
   app.post(
     '/devices/:id/erase',
@@ -57,7 +66,9 @@ function actsWithBody(app: App, deps: EnrollmentDeps): void {
       },
     },
     async ({ params, act, body }, reply) =>
-      reply.code(202).send(await eraseDevice(deps, { ...params, act }, body)),
+      reply
+        .code(202)
+        .send(await showOrdered(deps.governor, await eraseDevice(deps, { ...params, act }, body))),
   )
   app.post(
     '/devices/:id/lost-mode',
@@ -76,7 +87,7 @@ function actsWithBody(app: App, deps: EnrollmentDeps): void {
       const ordered = await perform(deps, { ...params, act }, () =>
         enabled ? enableLostMode(shown) : plain('DisableLostMode'),
       )
-      return reply.code(202).send(ordered)
+      return reply.code(202).send(await showOrdered(deps.governor, ordered))
     },
   )
   app.post(
@@ -89,7 +100,14 @@ function actsWithBody(app: App, deps: EnrollmentDeps): void {
       },
     },
     async ({ params, act, body }, reply) =>
-      reply.code(202).send(await perform(deps, { ...params, act }, () => rename(body.device_name))),
+      reply
+        .code(202)
+        .send(
+          await showOrdered(
+            deps.governor,
+            await perform(deps, { ...params, act }, () => rename(body.device_name)),
+          ),
+        ),
   )
 }
 
@@ -133,7 +151,7 @@ function actsWithout(app: App, deps: EnrollmentDeps): void {
       { config: { role: 'operator' }, schema: described(summary, description) },
       async (request, reply) => {
         const { id } = request.params
-        return reply.code(202).send(await run({ id, act: request.act }))
+        return reply.code(202).send(await showOrdered(deps.governor, await run({ id, act: request.act })))
       },
     )
 }

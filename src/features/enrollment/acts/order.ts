@@ -12,6 +12,7 @@ import {
 } from '../../../protocol/mdm/index.ts'
 import type { PlistDict } from '../../../protocol/plist/index.ts'
 import type { Enrollment } from '../../devices/index.ts'
+import type { Verdict } from '../../governor/index.ts'
 import type { EnrollmentDeps } from '../deps.ts'
 
 /** What an act becomes for a device. */
@@ -26,8 +27,8 @@ export interface Order {
   expiresAt?: Date
 }
 
-/** What was queued. */
-export interface Ordered {
+/** What was queued, until when it can be taken back, and whether it waits for a second person. */
+export type Ordered = Verdict & {
   command_uuid: string
   warnings: string[]
 }
@@ -55,7 +56,7 @@ export async function order(
   )
   const told = checkSuited(device, requestType, parts)
   const uuid = newAppleUuid()
-  await deps.commands.enqueue(trx, act, {
+  const verdict = await deps.commands.enqueue(trx, act, {
     uuid,
     requestType,
     body: buildCommand(uuid, requestType, fields),
@@ -65,7 +66,7 @@ export async function order(
     parts,
     ...(expiresAt !== undefined && { expiresAt }),
   })
-  return { command_uuid: uuid, warnings: [...warnings, ...told] }
+  return { command_uuid: uuid, warnings: [...warnings, ...told], ...verdict }
 }
 
 /** What a device will leave out of a command. Errors: `command_unsuited`. */

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { idParam, text, time } from '../../../kernel/schema.ts'
+import { undoUntil, waitingSchema } from '../../governor/index.ts'
 
 /** The parameter of a path to a device. */
 export const params = idParam('The id of the device (an enrollment id).')
@@ -13,15 +14,19 @@ const pin = Type.Optional(
 )
 
 /** What was queued for a device. */
-export const orderedSchema = Type.Object(
+const orderedSchema = Type.Object(
   {
     command_uuid: text('The command (`/commands/{uuid}`).'),
     warnings: Type.Array(Type.String(), {
       description: 'What of it the device will leave out, and what may be missed.',
     }),
+    undo_until: undoUntil,
   },
   { title: 'Act', description: 'What was queued.' },
 )
+
+/** The answer to an act. */
+export const orderedOrWaiting = Type.Union([orderedSchema, waitingSchema])
 
 /** A lock. */
 export const lockSchema = Type.Object(
