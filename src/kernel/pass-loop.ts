@@ -43,9 +43,9 @@ export function createPassLoop(options: {
     try {
       while (isAgain && !isClosed) {
         isAgain = false
-        const began = performance.now()
+        const began = clock.now().getTime()
         await pass()
-        lastMs = performance.now() - began
+        lastMs = clock.now().getTime() - began
         const next = isAgain || isClosed ? undefined : await nextIn?.()
         if (next === undefined || isClosed) continue
         cancelNext?.()
