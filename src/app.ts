@@ -167,7 +167,15 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     userAgent,
     clock,
   })
-  const ade = createAde({ ...base, events, governor, policies, devices, http: apple, service: { url: config.ade.url } })
+  const ade = createAde({
+    ...base,
+    events,
+    governor,
+    policies,
+    devices,
+    http: apple,
+    service: { url: config.ade.url },
+  })
   const ipaThreads = createThreadPool({ script: ipaWorkerScript, size: 1, limits: IPA_LIMITS })
   const apps = createApps({ ...base, events })
   const packages = createPackages({

@@ -16,13 +16,13 @@ interface Page {
 
 const LARGEST_PAGE = '1000'
 
-/** Makes the call of a verb; gives what is to be printed, and whether all that was asked for is done or on its way. */
+/** Makes the call of a verb; gives what is to be printed, and whether all that was asked for is done or on its way, or waits for a second person. */
 export async function runApiVerb(
   verb: Verb,
   input: Input,
   common: CommonOptions,
   deps: { api: ApiClient; columns: number | undefined; signal: () => AbortSignal },
-): Promise<{ text: string; ok: boolean }> {
+): Promise<{ text: string; outcome: 'ok' | 'failed' | 'waits' }> {
   const { api } = deps
   // What is wrong with the command line itself is told before the server is asked for anything.
   await buildCall(verb, input)
@@ -30,13 +30,35 @@ export async function runApiVerb(
   const call = await buildCall(verb, input)
   const paged = verb.call?.paged
   const first = common.all && paged !== undefined ? await readAll(call, paged, api) : await api(call)
+  const approval = approvalIn(first)
+  if (approval !== undefined) return tellApproval(approval, first, common, deps.columns)
   const partial = verb.isPartial?.(first) ?? false
   const { answer, ok } =
     common.waitMs === undefined
       ? { answer: first, ok: true }
       : await waitFor(verb, { input, answer: first }, { api, forMs: common.waitMs, signal: deps.signal() })
-  if (Buffer.isBuffer(answer)) return { text: await keep(answer, common.to, verb), ok }
-  return { text: render(verb, answer, common, deps.columns), ok: ok && !partial }
+  if (Buffer.isBuffer(answer))
+    return { text: await keep(answer, common.to, verb), outcome: ok ? 'ok' : 'failed' }
+  return {
+    text: render(verb, answer, common, deps.columns),
+    outcome: ok && !partial ? 'ok' : 'failed',
+  }
+}
+
+/** What an act answers that is not done at once: it waits for a second person, or can be taken back until then. */
+function approvalIn(answer: unknown): Record<string, unknown> | undefined {
+  return isRecord(answer) && isRecord(answer['approval']) ? answer['approval'] : undefined
+}
+
+function tellApproval(
+  approval: Record<string, unknown>,
+  answer: unknown,
+  { output }: CommonOptions,
+  columns: number | undefined,
+): { text: string; outcome: 'ok' | 'waits' } {
+  const text =
+    output === 'json' ? `${visibleLines(JSON.stringify(answer, null, 2))}\n` : formatRecord(approval, columns)
+  return { text, outcome: approval['state'] === 'waiting' ? 'waits' : 'ok' }
 }
 
 async function buildCall(verb: Verb, input: Input): Promise<ApiCall> {

@@ -43,6 +43,7 @@ const LISTINGS: Readonly<Record<Thing, Listing>> = {
   topic: { path: '/push-certificates', id: 'topic', names: [], searched: false },
   profile: { path: '/profiles', id: 'id', names: ['name', 'identifier'], searched: false },
   app: { path: '/apps', id: 'id', names: ['name', 'identifier'], searched: false },
+  approval: { path: '/approvals', id: 'id', names: [], searched: false },
   rollout: { path: '/rollouts', id: 'id', names: [], searched: false },
 }
 

@@ -15,7 +15,7 @@ import { UsageError, type Input, type Verb } from './verb.ts'
 import { followEvents, migrate, serve, simulate, status as statusVerb, VERBS } from './verbs/index.ts'
 
 /** Exit codes of every verb. */
-const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+const EXIT = { ok: 0, failed: 1, usage: 2, waits: 3 } as const
 
 /** What the command line needs from around it. */
 export interface CliDeps {
@@ -36,7 +36,7 @@ export interface CliDeps {
 }
 
 /**
- * Runs one command line (without the program's own name) and gives the exit code: 0 ok, 1 failed, 2 wrong usage.
+ * Runs one command line (without the program's own name) and gives the exit code: 0 ok, 1 failed, 2 wrong usage, 3 waits for an approval.
  * It never throws for what a user or a server does.
  */
 export async function runCli(argv: readonly string[], deps: CliDeps): Promise<number> {
@@ -96,9 +96,9 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   if (verb === followEvents) return followUntilStopped(connection, input, common, deps)
   const { columns } = deps.stdout
   const signal = () => signalOf(deps)
-  const { text, ok } = await runApiVerb(verb, input, common, { api: connection.api, columns, signal })
+  const { text, outcome } = await runApiVerb(verb, input, common, { api: connection.api, columns, signal })
   deps.stdout.write(text)
-  return ok ? EXIT.ok : EXIT.failed
+  return EXIT[outcome]
 }
 
 async function followUntilStopped(

@@ -34,6 +34,7 @@ export type Thing =
   | 'command'
   | 'policy'
   | 'group'
+  | 'approval'
   | 'ADE server'
   | 'link'
   | 'API token'

@@ -95,3 +95,13 @@ export function takeNoBody(request: { body: unknown }, _reply: unknown, done: ()
   request.body ??= {}
   done()
 }
+
+/** Who acts. */
+export const actorSchema = Type.Object(
+  {
+    kind: text('`api_token` or `person`.'),
+    id: text('The id of the token or person.'),
+    name: text('Its name at the time.'),
+  },
+  { title: 'Actor', description: 'Who acts.' },
+)

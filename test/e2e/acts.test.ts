@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createApnsCertificates, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { ADMIN_TOKEN, TOPIC } from '../support/app.ts'
+import { addToken } from '../support/tokens.ts'
 import { CALLS, type Things } from '../support/calls.ts'
 import { describeEachEngine } from '../support/database.ts'
 import { expectKnownData } from '../support/told-data.ts'
@@ -27,6 +28,23 @@ describeEachEngine('who acted', (database) => {
     )
   }, 120_000)
   afterAll(() => world.close())
+
+  /** What another person asked for on the command line, and has to wait. */
+  async function waiting(): Promise<Things> {
+    const secret = 'another-person-of-these-tests-0123456789'
+    await addToken(database(), world.clock, { name: 'another person', secret })
+    await world.api('PUT', '/governor', { acts: { lock: { per_hour: 0 } } })
+    const ask = async () => {
+      const answer = await fetch(`${world.url}/api/v1/devices/${phone.facts.udid}/lock`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${secret}`, 'user-agent': 'firstboot-cli' },
+      })
+      return ((await answer.json()) as { approval: { id: string } }).approval.id
+    }
+    const asked = { toApprove: await ask(), toReject: await ask(), toCancel: await ask() }
+    await world.api('PUT', '/governor', { acts: { lock: { per_hour: 100 } } })
+    return asked
+  }
 
   async function eventsSoFar() {
     const { kysely } = database()
@@ -83,6 +101,7 @@ describeEachEngine('who acted', (database) => {
     const things: Things = {
       ...{ devices: phone.facts.udid, serial: phone.facts.serialNumber, policy, server: world.serverId },
       pem: push.certificate + push.key,
+      ...(await waiting()),
     }
     for (const [route, { path, body, tells, shows }] of Object.entries(CALLS)) {
       for (const table of ['event_outbox', 'events'] as const)

@@ -19,6 +19,33 @@ export const CALLS: Readonly<Record<string, Call>> = {
     body: () => ({ user_name: 'ada' }),
     tells: ['user.created'],
   },
+  'POST /approvals/{id}/approve': {
+    path: ({ toApprove }) => `/approvals/${toApprove}/approve`,
+    tells: ['approval.approved'],
+  },
+  'POST /approvals/{id}/reject': {
+    path: ({ toReject }) => `/approvals/${toReject}/reject`,
+    tells: ['approval.rejected'],
+  },
+  'POST /approvals/{id}/cancel': {
+    path: ({ toCancel }) => `/approvals/${toCancel}/cancel`,
+    tells: ['approval.cancelled'],
+  },
+  'POST /governor/stop': {
+    path: () => '/governor/stop',
+    body: () => ({ reason: 'a strange wipe' }),
+    tells: ['governor.stopped', 'command.cancelled'],
+  },
+  'POST /governor/resume': {
+    path: () => '/governor/resume',
+    body: () => ({ reason: 'a drill' }),
+    tells: ['governor.resumed'],
+  },
+  'PUT /governor': {
+    path: () => '/governor',
+    body: () => ({ acts: { erase: { per_hour: 19 } } }),
+    tells: ['governor.changed'],
+  },
   'PATCH /users/{id}': {
     path: ({ users }) => `/users/${users}`,
     body: () => ({ display_name: 'Ada' }),

@@ -8,6 +8,7 @@ import { deliveryVerbs } from './deliveries.ts'
 import { deviceVerbs } from './devices.ts'
 import { enrollmentVerbs } from './enrollment.ts'
 import { eventVerbs } from './events.ts'
+import { governorVerbs } from './governor.ts'
 import { groupVerbs } from './groups.ts'
 import { policyVerbs } from './policies.ts'
 import { profileVerbs } from './profiles.ts'
@@ -30,6 +31,7 @@ export const VERBS: readonly Verb[] = [
   ...commandVerbs,
   ...enrollmentVerbs,
   ...policyVerbs,
+  ...governorVerbs,
   ...groupVerbs,
   ...profileVerbs,
   ...appVerbs,

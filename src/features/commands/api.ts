@@ -8,7 +8,7 @@ import { nothing, searchQuery, text, timesQuery } from '../../kernel/schema.ts'
 import type { Devices } from '../devices/index.ts'
 import { showApproval, type Governor } from '../governor/index.ts'
 import type { Commands } from './commands.ts'
-import type { NewCommand } from './queue.ts'
+import type { NewCommand } from './new-command.ts'
 import {
   commandParams,
   commandSchema,

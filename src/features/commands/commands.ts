@@ -12,6 +12,7 @@ import { createBodyOpener, openBody } from './bodies.ts'
 import { countPending } from './counts-store.ts'
 import { createAnswers } from './answers.ts'
 import { governedActOf, QUEUE } from './governed.ts'
+import type { NewCommand } from './new-command.ts'
 import * as queue from './queue.ts'
 import { sealPlain } from './seal-plain.ts'
 import * as store from './store.ts'
@@ -41,11 +42,11 @@ export function createCommands(deps: {
     /** How the ends of commands reach those parts of the server that wait for them. */
     answers: createAnswers(deps),
     /** See `enqueue`. */
-    enqueue: (trx: Tx, act: Act, command: queue.NewCommand) => queue.enqueue(trx, deps, act, command),
+    enqueue: (trx: Tx, act: Act, command: NewCommand) => queue.enqueue(trx, deps, act, command),
     /** As which act a command counts, where it destroys something. */
-    governedActOf: (command: queue.NewCommand) => governedActOf(command, deps.enrollmentIdentifier),
+    governedActOf: (command: NewCommand) => governedActOf(command, deps.enrollmentIdentifier),
     /** See `enqueueOnce`. */
-    enqueueOnce: (trx: Tx, commands: readonly queue.NewCommand[], pushAgainSeconds: number) =>
+    enqueueOnce: (trx: Tx, commands: readonly NewCommand[], pushAgainSeconds: number) =>
       queue.enqueueOnce(trx, deps, commands, pushAgainSeconds),
     /** See `holdBack`. */
     holdBack: queue.holdBack,

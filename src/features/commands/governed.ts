@@ -1,6 +1,6 @@
 import { parseCommand } from '../../protocol/mdm/index.ts'
 import type { GovernedAct } from '../governor/index.ts'
-import type { NewCommand } from './queue.ts'
+import type { NewCommand } from './new-command.ts'
 
 /** The name by which the governor knows that a command is to be queued. */
 export const QUEUE = 'commands.queue'
@@ -33,7 +33,7 @@ export function governedActOf(
 }
 
 /** A command as it waits for its approval; its targets wait beside it. */
-export function toParams({ targets: _, body, notBefore, expiresAt, ...rest }: NewCommand) {
+export function toParams({ targets: _targets, body, notBefore, expiresAt, ...rest }: NewCommand) {
   return {
     ...rest,
     body: body.toString('base64'),

@@ -7,40 +7,17 @@ import type { SecretBox } from '../../kernel/secret-box.ts'
 import { mayUnsuit, type Part, type UnsuitedReason } from '../../protocol/mdm/index.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
-import type { CarriedOut, GovernedAct, Governor, Verdict } from '../governor/index.ts'
+import type { CarriedOut, Governor, Verdict } from '../governor/index.ts'
 import type { Push } from '../push/index.ts'
 import { sealBody } from './bodies.ts'
 import { fromParams, governedActOf, QUEUE, toParams } from './governed.ts'
+import type { NewCommand } from './new-command.ts'
 import { PRIORITIES } from './priorities.ts'
 import * as queue from './queue-store.ts'
-import { findCommand, type Command } from './store.ts'
+import { findCommand } from './store.ts'
 
 /** Rows handled by one statement of a background job. */
 const SWEEP_BATCH = 1_000
-
-/** A command about to be queued; `body` is the whole plist as it goes over the wire. */
-export interface NewCommand {
-  uuid: string
-  requestType: string
-  body: Buffer
-  /** Enrollment ids; each must be live. */
-  targets: readonly string[]
-  priority?: keyof typeof PRIORITIES
-  notBefore?: Date
-  expiresAt?: Date
-  /** Commands of our own that mean more than themselves when they are done. */
-  purpose?: NonNullable<Command['purpose']>
-  /** Sent to devices that it does not suit, too. */
-  forced?: boolean
-  /** What of it a device may have or not (`checkCommand`), to be looked at again before it is sent. */
-  parts?: readonly Part[]
-  /** NanoMDM's `nopush`: leave it to the device when it comes. */
-  push?: boolean
-  /** As which act it was counted. */
-  governed?: GovernedAct
-  /** Its targets are some of so many devices that something is queued for: their pushes are spread as if all were asked at once. */
-  among?: number
-}
 
 interface QueueDeps {
   db: Db
@@ -54,14 +31,11 @@ interface QueueDeps {
   enrollmentIdentifier: string
 }
 
-/** What was queued, or waits for a second person; and until when it can be taken back. */
-export type Queued = Verdict
-
 /**
  * Queues a command with `trx` and asks for the pushes, unless it destroys something and has to wait for a second person. Errors:
  * `conflict` when the uuid was used before or a target is not enrolled, and those of the governor.
  */
-export async function enqueue(trx: Tx, deps: QueueDeps, act: Act, command: NewCommand): Promise<Queued> {
+export async function enqueue(trx: Tx, deps: QueueDeps, act: Act, command: NewCommand): Promise<Verdict> {
   const targets = [...new Set(command.targets)]
   const live = await deps.devices.liveIds(trx, targets)
   const unknown = targets.filter((id) => !live.has(id))

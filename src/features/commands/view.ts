@@ -4,7 +4,8 @@ import { decodeCursor } from '../../kernel/paging.ts'
 import { redactCommand } from '../../protocol/mdm/index.ts'
 import type { Commands } from './commands.ts'
 import { PRIORITIES } from './priorities.ts'
-import { nameOf, type NewCommand } from './queue.ts'
+import type { NewCommand } from './new-command.ts'
+import { nameOf } from './queue.ts'
 import type { Command, Delivery, DeviceDelivery } from './store.ts'
 
 /** Deliveries shown with a command; the rest is told by the devices' own lists. */

@@ -9,7 +9,7 @@ import {
   type CheckedCommand,
 } from '../../protocol/mdm/index.ts'
 import type { PlistDict } from '../../protocol/plist/index.ts'
-import type { NewCommand } from './queue.ts'
+import type { NewCommand } from './new-command.ts'
 import type { CommandWanted } from './schema.ts'
 
 /** A command as somebody wants it, before it is known for whom. */

@@ -1,19 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
-import { text, textOrNull, time, timesQuery } from '../../kernel/schema.ts'
+import { actorSchema, text, textOrNull, time, timesQuery } from '../../kernel/schema.ts'
 import type { Events } from './events.ts'
 import { EVENT_TYPES } from './catalogue.ts'
 import type { PublishedEvent } from './types.ts'
-
-const actor = Type.Object(
-  {
-    kind: text('`api_token` or `person`.'),
-    id: text('The id of the token or person.'),
-    name: text('Its name at the time.'),
-  },
-  { title: 'Actor', description: 'Who acts.' },
-)
 
 /** An event as the API tells it. */
 export const eventSchema = Type.Object(
@@ -21,7 +12,7 @@ export const eventSchema = Type.Object(
     id: text('Greater than that of every event before; in order and without gaps that fill later.'),
     type: text('What happened, `<thing>.<what became of it>`.'),
     at: time('When it happened.'),
-    by: Type.Union([actor, Type.Null()], {
+    by: Type.Union([actorSchema, Type.Null()], {
       description: 'Who did it; null = a device, or the server itself.',
     }),
     via: textOrNull(

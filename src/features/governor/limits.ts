@@ -15,7 +15,7 @@ export const GOVERNED_ACTS = [
 export type GovernedAct = (typeof GOVERNED_ACTS)[number]
 
 /** How many devices an act may be for in an hour; null = any number. */
-export interface Limit {
+interface Limit {
   per_token_per_hour: number | null
   per_hour: number | null
 }

@@ -1,18 +1,9 @@
 import { Type } from 'typebox'
 import { LINE_PATTERN } from '../../kernel/names.ts'
-import { dates, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
+import { actorSchema, dates, orNull, text, textOrNull, time, timeOrNull } from '../../kernel/schema.ts'
 import { GOVERNED_ACTS } from './limits.ts'
 
 const MOST = 10_000_000
-
-const actor = Type.Object(
-  {
-    kind: text('What they are.'),
-    id: text('Their id.'),
-    name: text('Their name.'),
-  },
-  { title: 'Actor', description: 'Who did it.' },
-)
 
 const count = (description: string) =>
   Type.Union([Type.Integer({ minimum: 0, maximum: MOST }), Type.Null()], { description })
@@ -43,7 +34,7 @@ const rest = {
 const stopped = Type.Object(
   {
     reason: text('Why.'),
-    by: orNull(actor, 'Who stopped it.'),
+    by: orNull(actorSchema, 'Who stopped it.'),
     at: time('Since when.'),
   },
   { title: 'Stopped', description: 'Nothing that destroys something is started, until somebody resumes.' },
@@ -122,9 +113,9 @@ export const approvalSchema = Type.Object(
       description: 'Those that were left out: they were not the same any more.',
     }),
     role: Type.Enum(['operator', 'admin'], { description: 'The role that decides.' }),
-    requested_by: actor,
+    requested_by: actorSchema,
     requested_via: text('Through what it was asked for.'),
-    decided_by: orNull(actor, 'Who decided.'),
+    decided_by: orNull(actorSchema, 'Who decided.'),
     decided_at: timeOrNull('When.'),
     expires_at: time('It waits so long.'),
     undo_until: timeOrNull('It can be taken back (`cancel`) until then; null: not, or not any more.'),

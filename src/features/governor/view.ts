@@ -1,10 +1,11 @@
 import type { Approval } from './approvals-store.ts'
-import type { Governor, GovernorView, Verdict } from './governor.ts'
+import type { Verdict } from './ask.ts'
+import type { Governor, GovernorView } from './governor.ts'
 
 const MOST_SHOWN = 1_000
 
 /** The governor, as the API shows it. */
-export function showGovernor({ version: _, created_at, updated_at, ...view }: GovernorView) {
+export function showGovernor({ version: _version, created_at, updated_at, ...view }: GovernorView) {
   return { ...view, created_at: created_at.toISOString(), updated_at: updated_at.toISOString() }
 }
 

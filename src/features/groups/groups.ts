@@ -1,38 +1,27 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Db, type Tx, isUniqueViolation } from '../../db/index.ts'
-import { losersOf } from '../../db/statements/group-targets.ts'
-import { usesOfGroup } from '../../db/statements/uses.ts'
 import type { Act } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { AppError, type UsedBy } from '../../kernel/errors.ts'
+import { AppError } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Events } from '../events/index.ts'
-import type { Approval, CarriedOut, Governor } from '../governor/index.ts'
+import type { Governor } from '../governor/index.ts'
 import { createDeviceGroups } from './device-groups.ts'
 import { createMembers } from './members.ts'
-import { createMembership, emptyGroup, lockRules, preview } from './membership/index.ts'
+import { createMembership, lockRules, preview } from './membership/index.ts'
 import { createForetelling } from './foretelling.ts'
 import type { Rule } from './rules/rule.ts'
+import { createRemoval } from './remove.ts'
 import { createReading, missing } from './reading.ts'
 import { checkNamed, ruleIn, ruleInvalid, setRule } from './set-rule.ts'
 import { createPolicyGroups, isPolicyGroupName } from './policy-groups.ts'
-import {
-  type Group,
-  deleteGroup,
-  holdGroup,
-  insertGroup,
-  lockGroup,
-  lockGroupToDelete,
-  updateGroup,
-} from './store.ts'
+import { type Group, holdGroup, insertGroup, lockGroup, updateGroup } from './store.ts'
 import type { GroupView } from './types.ts'
 
 /** Devices that a preview names. */
 const MAX_PREVIEWED = 100
-/** The name by which the governor knows that a group is to be deleted. */
-const DELETE = 'groups.delete'
 
 /** What makes a group: by rule if there is one. */
 interface NewGroup {
@@ -123,45 +112,9 @@ export function createGroups(deps: GroupsDeps) {
     return after
   }
 
-  /** Gives what waits for a second person, or null. */
-  async function remove(id: string, act: Act): Promise<Approval | null> {
-    return db.transaction(async (trx) => {
-      const group = await lockToRemove(trx, id, act)
-      const { approval } = await deps.governor.ask(trx, act, {
-        ...{ act: 'delete_group', deviceIds: await losersOf(trx, id), role: 'admin' },
-        ...{ deed: DELETE, params: { id, version: group.version }, isLater: true },
-      })
-      if (approval === null) await removeLocked(trx, group, act)
-      return approval
-    })
-  }
-
-  async function lockToRemove(trx: Tx, id: string, act: Act): Promise<Group> {
-    await lockRules(trx)
-    const group = checkOwn(await lockGroupToDelete(trx, id), act)
-    refuseIfNamed(await usesOfGroup(trx, id, clock.now()))
-    return group
-  }
-
-  async function removeLocked(trx: Tx, group: Group, act: Act): Promise<void> {
-    await emptyGroup(trx, events, group.id, act)
-    await deleteGroup(trx, group.id)
-    await events.emit(trx, { type: 'group.deleted', act, data: about(group) })
-  }
-
-  /** Deletes a group that a second person has agreed to delete, if it is what it was then. */
-  async function carryOutRemoval(trx: Tx, { act, params }: CarriedOut): Promise<void> {
-    const { id, version } = params as { id: string; version: number }
-    const group = await lockToRemove(trx, id, act)
-    if (group.version !== version) throw new AppError('stale', 'The group has changed since.')
-    await removeLocked(trx, group, act)
-  }
-
   async function lockStatic(trx: Tx, id: string, act: Act): Promise<Group> {
     return checkStatic(await lockGroup(trx, id), act)
   }
-
-  deps.governor.carriesOut(DELETE, { inside: carryOutRemoval })
 
   return {
     ...createPolicyGroups(deps),
@@ -174,7 +127,7 @@ export function createGroups(deps: GroupsDeps) {
     ...reading,
     create,
     update,
-    remove,
+    remove: createRemoval({ ...deps, checkOwn }),
     /** Who would be in a group of this rule. Throws AppError `rule_invalid`. */
     async preview(rule: unknown): Promise<{ count: number; device_ids: string[] }> {
       const checked = ruleIn(rule)
@@ -208,12 +161,6 @@ function checkName(name: string): void {
   if (!isPolicyGroupName(name)) return
   const field = { path: 'name', message: 'begins as only the names of policy groups do' }
   throw new AppError('invalid_request', `The field ${field.path} ${field.message}.`, { fields: [field] })
-}
-
-function refuseIfNamed(usedBy: readonly UsedBy[]): void {
-  if (usedBy.length === 0) return
-  const names = usedBy.map(({ kind, name }) => `${kind.replaceAll('_', ' ')} "${name}"`).join(', ')
-  throw new AppError('in_use', `The group is named by: ${names}.`, { usedBy })
 }
 
 function hasNone(): AppError {

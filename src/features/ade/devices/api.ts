@@ -94,8 +94,7 @@ export function adeDevicesApi(
         schema: {
           tags: TAGS,
           summary: 'Release the device from the organisation',
-          description:
-            'Apple forgets, for good, that it belongs to the organisation. Confirmed with the serial number.',
+          description: 'Apple forgets for good that it belongs to it. Confirmed with the serial number.',
           params,
           body: Type.Object(
             { confirm: Type.String({ maxLength: 64, description: 'The serial number once more.' }) },
@@ -105,11 +104,10 @@ export function adeDevicesApi(
         },
       },
       async (request, reply) => {
-        const { serial_number: serial } = request.params
-        const released = await devices.release(serial, request.body.confirm, request.act)
-        return 'deed' in released
-          ? reply.code(202).send({ approval: await showApproval(governor, released) })
-          : reply.send(showDevice(released))
+        const { params: of, body, act } = request
+        const done = await devices.release(of.serial_number, body.confirm, act)
+        if (!('deed' in done)) return reply.send(showDevice(done))
+        return reply.code(202).send({ approval: await showApproval(governor, done) })
       },
     )
   }

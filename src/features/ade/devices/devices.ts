@@ -4,16 +4,10 @@ import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { AppError } from '../../../kernel/errors.ts'
 import { decodeCursor, page, type Page } from '../../../kernel/paging.ts'
-import type { Approval } from '../../governor/index.ts'
 import type { AdeDeps } from '../deps.ts'
 import type { Apple } from '../servers/apple.ts'
+import { createRelease, noDevice, type ListedDevice } from './release.ts'
 import * as store from './store.ts'
-
-/** The name by which the governor knows that a device is to be released. */
-const RELEASE = 'ade.release'
-
-/** A serial number, and the devices that came by a link or the page and give the same. */
-export type ListedDevice = store.AdeDevice & { other_enrollments: string[] }
 
 /** Serial numbers that Apple assigned to us. */
 export type AdeDevices = ReturnType<typeof createAdeDevices>
@@ -22,12 +16,7 @@ export type AdeDevices = ReturnType<typeof createAdeDevices>
 export function createAdeDevices(
   deps: Pick<AdeDeps, 'db' | 'clock' | 'events' | 'governor' | 'devices'> & { apple: Apple },
 ) {
-  const { db, clock, events, governor, apple } = deps
-  governor.carriesOut(RELEASE, {
-    async outside({ act, deviceIds }) {
-      for (const serial of deviceIds) await releaseNow(serial, act)
-    },
-  })
+  const { db, clock, events } = deps
 
   async function get(serial: string, reader: Queries = db.kysely): Promise<ListedDevice> {
     const device = await store.findDevice(reader, serial)
@@ -67,50 +56,6 @@ export function createAdeDevices(
     throw new AppError('conflict', `Apple does not count the device as ours any more: it is ${state}.`)
   }
 
-  /** Gives the device, or what waits for a second person. */
-  async function release(given: string, confirm: string, act: Act): Promise<ListedDevice | Approval> {
-    const serial = serialNumberOf(given) ?? given
-    if (serialNumberOf(confirm) !== serial) {
-      throw new AppError(
-        'invalid_request',
-        'A release cannot be undone: confirm it with the serial number of the device.',
-        { fields: [{ path: 'confirm', message: 'is not the serial number' }] },
-      )
-    }
-    const { approval } = await db.transaction(async (trx) => {
-      await lockLive(trx, serial)
-      return governor.ask(trx, act, {
-        ...{ act: 'release', deviceIds: [serial], role: 'admin' },
-        ...{ deed: RELEASE, params: {}, isLater: true },
-      })
-    })
-    return approval ?? releaseNow(serial, act)
-  }
-
-  /** Asks Apple outside of any transaction; what it did is written down after it. */
-  async function releaseNow(serial: string, act: Act): Promise<ListedDevice> {
-    const { ade_server_id: serverId } = await db.transaction((trx) => lockLive(trx, serial))
-    if (serverId === null) throw noDevice()
-    const results = await apple.call(serverId, (client, options) => client.disown([serial], options))
-    const answer = results.get(serial)
-    if (answer?.result !== 'SUCCESS' && answer?.result !== 'NOT_ACCESSIBLE') {
-      throw new AppError('ade_failed', `Apple has not released the device (${answer?.text ?? 'no answer'}).`)
-    }
-    return db.transaction(async (trx) => {
-      const isReleased = answer.result === 'SUCCESS'
-      if (isReleased) await store.setReleased(trx, serial, clock.now())
-      else await store.setRemoved(trx, [serial], clock.now())
-      await events.emit(trx, {
-        type: isReleased ? 'ade_device.released' : 'ade_device.removed',
-        act,
-        serial_number: serial,
-        ...(!isReleased && { reason: 'not_accessible' }),
-        data: { ade_server_id: serverId },
-      })
-      return get(serial, trx)
-    })
-  }
-
   return {
     get: (serial: string) => get(serial),
     async list(query: Omit<store.DeviceQuery, 'after'> & { cursor?: string }): Promise<Page<ListedDevice>> {
@@ -121,7 +66,7 @@ export function createAdeDevices(
       return { items: await withOthers(items, db.kysely), next_cursor }
     },
     setBlocked,
-    release,
+    release: createRelease({ ...deps, get, lockLive }),
   }
 }
 
@@ -133,8 +78,4 @@ export function createDeviceNotes({ clock }: { clock: Clock }) {
     /** Serial numbers that newly got a policy, each told once; locked until `trx` ends. */
     takeUnjudged: (trx: Tx, limit: number) => store.takeUnjudged(trx, limit, clock.now()),
   }
-}
-
-function noDevice(): AppError {
-  return new AppError('not_found', 'Apple has not assigned a device with this serial number to us.')
 }

@@ -1,7 +1,7 @@
 import { datesOf } from '../../../kernel/schema.ts'
 import { isSameUuid } from '../../../protocol/ade/index.ts'
 import type { DeviceView } from './schema.ts'
-import type { ListedDevice } from './devices.ts'
+import type { ListedDevice } from './release.ts'
 import type { AdeDevice } from './store.ts'
 
 const iso = (date: Date | null) => date?.toISOString() ?? null
