@@ -37,6 +37,8 @@ import * as resumedRollouts from './0037_resumed_rollouts.ts'
 import * as unheardCommands from './0038_unheard_commands.ts'
 import * as answersByTopic from './0039_answers_by_topic.ts'
 import * as governor from './0047_governor.ts'
+import * as pushCertificateRequests from './0044_push_certificate_requests.ts'
+import * as audit from './0045_audit.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -78,4 +80,6 @@ export const migrations: Record<string, Migration> = {
   '0038_unheard_commands': unheardCommands,
   '0039_answers_by_topic': answersByTopic,
   '0047_governor': governor,
+  '0044_push_certificate_requests': pushCertificateRequests,
+  '0045_audit': audit,
 }

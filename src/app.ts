@@ -25,7 +25,13 @@ import { createGroups, GROUP_FACTS, groupsApi, type Groups } from './features/gr
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { createInventory, INVENTORY_FACTS } from './features/inventory/index.ts'
 import { nanomdmApi } from './features/nanomdm/index.ts'
-import { apiTokensApi, createIdempotencyKeys, createOperators } from './features/operators/index.ts'
+import {
+  apiTokensApi,
+  auditApi,
+  createAudit,
+  createIdempotencyKeys,
+  createOperators,
+} from './features/operators/index.ts'
 import { createPush, pushCertificatesApi } from './features/push/index.ts'
 import {
   appRoutes,
@@ -147,6 +153,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const devices = createDevices({ ...base, reader })
   const users = createUsers({ ...base, events, settings })
   const operators = createOperators({ ...base, events })
+  const audit = createAudit({ ...base, events, whose: operators.whose })
   const idempotencyKeys = createIdempotencyKeys(base)
   const attempts = createAttempts({ ...base, events })
   const strangers = createStrangers({ ...base, events })
@@ -261,6 +268,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     authenticate: operators.authenticate,
     prove: identity.prove,
     idempotencyKeys,
+    audit,
+    callsPerSecond: async () => (await settings.get()).calls_per_token_per_second,
     ready,
     scopes: {
       device: [mdm.routes, identity.routes, appRoutes(parts)],
@@ -292,6 +301,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         approvalsApi(parts),
         eventsApi(parts),
         apiTokensApi({ operators }),
+        auditApi({ audit }),
         statusApi({ ...parts, version }),
       ],
       nanomdm: [
@@ -320,6 +330,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
       setupRelease,
       idempotencyKeys,
       operators,
+      audit,
       reseal,
     }),
     clock,
@@ -342,6 +353,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await http.close()
     await loops.stop()
     await governor.close()
+    await audit.close()
     await events.close()
     await subscriptions.close()
     await commands.answers.close()

@@ -9,7 +9,7 @@ import type { Enrollment } from './features/enrollment/index.ts'
 import type { Events, Subscriptions } from './features/events/index.ts'
 import type { Governor } from './features/governor/index.ts'
 import type { Groups } from './features/groups/index.ts'
-import type { IdempotencyKeys, Operators } from './features/operators/index.ts'
+import type { Audit, IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Inventory } from './features/inventory/index.ts'
 import type { Push } from './features/push/index.ts'
 import type { Deliveries, Packages, Rollouts } from './features/rollout/index.ts'
@@ -52,6 +52,7 @@ interface JobDeps {
   idempotencyKeys: IdempotencyKeys
   reseal: Reseal
   operators: Operators
+  audit: Audit
 }
 
 /** Every background loop: its name, its interval and what it does. */
@@ -80,6 +81,9 @@ export function jobs(deps: JobDeps): Job[] {
     { name: 'tell_of_strangers', every: 2 * SECOND, run: deps.strangers.tellDue },
     { name: 'abandon_half_enrolled', every: MINUTE, run: enrollment.abandonHalfEnrolled },
     { name: 'maintain_sign_in', every: MINUTE, run: signin.maintain },
+    { name: 'number_audit_entries', every: SECOND, run: deps.audit.seal },
+    { name: 'tell_refused_callers', every: 10 * MINUTE, run: deps.audit.tellCounts },
+    { name: 'anchor_audit_trail', every: HOUR, run: deps.audit.anchor },
     { name: 'note_token_use', every: MINUTE, run: deps.operators.flushLastUsed },
     { name: 'warn_of_push_certificates', every: HOUR, run: push.sweepExpiry },
     { name: 'warn_of_server_tokens', every: HOUR, run: ade.sweepExpiry },

@@ -3,6 +3,7 @@ import type { Attempts } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { Events } from './features/events/index.ts'
 import type { Governor } from './features/governor/index.ts'
+import type { Audit } from './features/operators/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
 
@@ -16,6 +17,7 @@ interface RetentionDeps {
   settings: Pick<SettingsDoor, 'get'>
   events: Pick<Events, 'expire'>
   attempts: Pick<Attempts, 'deleteOld'>
+  audit: Pick<Audit, 'expire'>
   commands: Pick<Commands, 'forget'>
   governor: Pick<Governor, 'approvals'>
 }
@@ -37,4 +39,5 @@ export async function deleteOld(deps: RetentionDeps): Promise<void> {
   await deps.governor.approvals.forget(settings.command_history_days)
   await deps.events.expire(settings.event_days)
   await deps.attempts.deleteOld(settings.attempt_days)
+  await deps.audit.expire(settings.audit_days)
 }

@@ -39,8 +39,9 @@ export async function runApiVerb(
       : await waitFor(verb, { input, answer: first }, { api, forMs: common.waitMs, signal: deps.signal() })
   if (Buffer.isBuffer(answer))
     return { text: await keep(answer, common.to, verb), outcome: ok ? 'ok' : 'failed' }
+  const shown = await keepFile(verb, answer, common.to)
   return {
-    text: render(verb, answer, common, deps.columns),
+    text: render(verb, shown, common, deps.columns),
     outcome: ok && !partial ? 'ok' : 'failed',
   }
 }
@@ -89,12 +90,25 @@ async function keep(bytes: Buffer, to: string | undefined, verb: Verb): Promise<
     if (!isUtf8(bytes)) throw new UsageError('what came is no text: say --to FILE', verb)
     return visibleLines(bytes.toString())
   }
+  await write(bytes, to, verb)
+  return `${bytes.length} bytes are in ${to}.\n`
+}
+
+/** Keeps the file that is a member of the answer, where one is wanted; its name stands in its place then. */
+async function keepFile(verb: Verb, answer: unknown, to: string | undefined): Promise<unknown> {
+  if (to === undefined || !isRecord(answer)) return answer
+  const member = verb.fileIn?.find((name) => isString(answer[name]))
+  if (member === undefined) return answer
+  await write(String(answer[member]), to, verb)
+  return { ...answer, [member]: to }
+}
+
+async function write(content: Buffer | string, to: string, verb: Verb): Promise<void> {
   try {
-    await writeFile(to, bytes)
+    await writeFile(to, content)
   } catch (error) {
     throw new UsageError(`--to: ${error instanceof Error ? error.message : String(error)}`, verb)
   }
-  return `${bytes.length} bytes are in ${to}.\n`
 }
 
 /** Follows the cursor to the end. A list with `after` gives a cursor at its end too. */

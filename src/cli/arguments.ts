@@ -61,7 +61,7 @@ function parse(verb: Verb, args: readonly string[]): { values: Given; positional
     'token-file': text,
     ...(verb.call?.paged === undefined ? {} : { all: flag }),
     ...(verb.progress === undefined ? {} : { wait: text }),
-    ...(verb.isFile === true ? { to: text } : {}),
+    ...(verb.isFile === true || verb.fileIn !== undefined ? { to: text } : {}),
   }
   const given = verb.progress === undefined ? [...args] : withSpan(args)
   try {

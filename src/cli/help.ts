@@ -41,7 +41,11 @@ export function helpOf(verb: Verb): string {
   const program = verb.words[0] === 'serve' || verb.words[0] === 'migrate'
   const paging = verb.call?.paged === undefined ? [] : [['--all', 'every page, not only the first'] as const]
   const keeping =
-    verb.isFile === true ? [['--to FILE', 'keep it there, instead of printing it'] as const] : []
+    verb.isFile === true
+      ? [['--to FILE', 'keep it there, instead of printing it'] as const]
+      : verb.fileIn === undefined
+        ? []
+        : [['--to FILE', `keep ${verb.fileIn.join(' or ')} there`] as const]
   const waiting =
     verb.progress === undefined
       ? []

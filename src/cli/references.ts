@@ -41,6 +41,7 @@ const LISTINGS: Readonly<Record<Thing, Listing>> = {
   'API token': { path: '/api-tokens', id: 'id', names: ['name'], searched: false },
   'sign-in source': { path: '/sign-in-sources', id: 'id', names: ['name'], searched: false },
   topic: { path: '/push-certificates', id: 'topic', names: [], searched: false },
+  'push certificate request': { path: '/push-certificate-requests', id: 'id', names: [], searched: false },
   profile: { path: '/profiles', id: 'id', names: ['name', 'identifier'], searched: false },
   app: { path: '/apps', id: 'id', names: ['name', 'identifier'], searched: false },
   approval: { path: '/approvals', id: 'id', names: [], searched: false },

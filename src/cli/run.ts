@@ -4,6 +4,7 @@ import { runApiVerb } from './api-verb.ts'
 import { readArguments, type CommonOptions } from './arguments.ts'
 import { ApiProblem, Unreachable } from './client.ts'
 import { connect } from './connection.ts'
+import { exportLines } from './export.ts'
 import { follow } from './follow.ts'
 import { helpOf, overview } from './help.ts'
 import { formatProblem } from './problem.ts'
@@ -12,7 +13,15 @@ import { formatStatus, readStatus } from './status.ts'
 import { suggestion } from './suggest.ts'
 import { visibleLines, type Output } from './terminal.ts'
 import { UsageError, type Input, type Verb } from './verb.ts'
-import { followEvents, migrate, serve, simulate, status as statusVerb, VERBS } from './verbs/index.ts'
+import {
+  exportAudit,
+  followEvents,
+  migrate,
+  serve,
+  simulate,
+  status as statusVerb,
+  VERBS,
+} from './verbs/index.ts'
 
 /** Exit codes of every verb. */
 const EXIT = { ok: 0, failed: 1, usage: 2, waits: 3 } as const
@@ -94,6 +103,10 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
     return EXIT.ok
   }
   if (verb === followEvents) return followUntilStopped(connection, input, common, deps)
+  if (verb === exportAudit) {
+    await exportLines(connection.api, '/audit', input.query, (text) => void deps.stdout.write(text))
+    return EXIT.ok
+  }
   const { columns } = deps.stdout
   const signal = () => signalOf(deps)
   const { text, outcome } = await runApiVerb(verb, input, common, { api: connection.api, columns, signal })

@@ -40,6 +40,7 @@ export type Thing =
   | 'API token'
   | 'sign-in source'
   | 'topic'
+  | 'push certificate request'
   | 'profile'
   | 'app'
   | 'rollout'
@@ -133,6 +134,8 @@ export interface Verb {
   isRecord?: boolean
   /** The answer is a file; `--to FILE` says where it is kept. */
   isFile?: boolean
+  /** The members of the answer that are the text of a file, the best first; `--to FILE` keeps the first that is there. */
+  fileIn?: readonly string[]
   /** Changes the call where data alone does not say it. */
   prepare?: (call: ApiCall, input: Input, verb: Verb) => Promise<ApiCall>
   /** Whether part of what was asked for was refused, although the call as a whole was not. */

@@ -9,6 +9,7 @@ export const SEALED_FOR = {
   deviceCaKey: (id: string) => `device_cas.private_key:${id}`,
   profileSignerKey: (caId: string) => `profile_signers.private_key:${caId}`,
   pushKey: (topic: string) => `push_certificates.private_key:${topic}`,
+  requestedPushKey: (id: string) => `push_certificate_requests.private_key:${id}`,
   /** A staged key becomes the current one without being sealed anew, so this does not name its place. */
   adeKey: (certificate: Uint8Array) => `ade_servers.private_key:${sha256(certificate).toString('hex')}`,
   adeToken: (serverId: string) => `ade_servers.token:${serverId}`,
@@ -32,6 +33,7 @@ const SEALED_COLUMNS: readonly SealedColumn[] = [
   of('device_cas', 'private_key', ['id'], SEALED_FOR.deviceCaKey),
   of('profile_signers', 'private_key', ['ca_id'], SEALED_FOR.profileSignerKey),
   of('push_certificates', 'private_key', ['topic'], SEALED_FOR.pushKey),
+  of('push_certificate_requests', 'private_key', ['id'], SEALED_FOR.requestedPushKey),
   of('ade_servers', 'private_key', ['id'], SEALED_FOR.adeKey, { from: ['certificate'] }),
   of('ade_servers', 'staged_private_key', ['id'], SEALED_FOR.adeKey, { from: ['staged_certificate'] }),
   of('ade_servers', 'token', ['id'], SEALED_FOR.adeToken),

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest, onResponseHookHandler } from 'fastif
 import { type AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
+import { isOwn } from './own-view.ts'
 
 /** The three scopes, plus what stands outside of them. */
 type Scope = 'device' | 'enroll' | 'operator' | 'none'
@@ -21,6 +22,7 @@ export function createAccessLog(deps: {
   const { scope, quiet, log } = deps
   const observe = createObserver(deps.metrics, scope)
   return (request, reply, done) => {
+    if (isOwn(request)) return done()
     const route = request.routeOptions.url ?? 'unmatched'
     observe(route, reply.statusCode, reply.elapsedTime / 1000)
     const level = levelOf(scope, quiet, request, reply)

@@ -15,12 +15,12 @@ const BASIC = 'Basic realm="Firstboot (any user name; the password is an API tok
 
 /**
  * Who calls, by API token; with `basic` it may be the password of Basic authentication too. Throws AppError
- * `unauthenticated`, having set WWW-Authenticate, or `forbidden` when the role is less than `role`.
+ * `unauthenticated`, having set WWW-Authenticate.
  */
 export async function requireOperator(
   request: FastifyRequest,
   reply: FastifyReply,
-  options: { authenticate: Authenticate; role: Role; basic: boolean },
+  options: { authenticate: Authenticate; basic: boolean },
 ): Promise<Operator> {
   const basic = options.basic ? basicCredentials(request.headers)?.password : undefined
   const secret = bearerToken(request.headers) ?? basic
@@ -30,7 +30,6 @@ export async function requireOperator(
     reply.header('www-authenticate', options.basic ? [BASIC, challenge] : challenge)
     throw new AppError('unauthenticated')
   }
-  checkRole(operator, options.role)
   return operator
 }
 
@@ -46,13 +45,14 @@ export function decorateWithOperator(app: FastifyInstance, api: 'api' | 'nanomdm
   app.decorateRequest('operator')
   app.decorateRequest('act', {
     getter(this: FastifyRequest): Act {
-      const { operator, id, headers } = this
+      const { operator, id, headers, asked } = this
       const { kind, name, makers } = operator
       return {
         by: { kind, id: operator.id, name },
         via: api === 'api' && headers['user-agent'] === CLI_AGENT ? 'cli' : api,
         makers,
         request_id: id,
+        asked,
         checkVersion: (version) => checkIfMatch(headers['if-match'], version),
       }
     },

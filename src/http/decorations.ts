@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Credentials, Proof } from '../features/device-identity/index.ts'
 import type { Operator, Role } from '../features/operators/index.ts'
-import type { Act } from '../kernel/act.ts'
+import type { Act, Asked } from '../kernel/act.ts'
 import type { AppError } from '../kernel/errors.ts'
 
 declare module 'fastify' {
@@ -31,6 +31,8 @@ declare module 'fastify' {
     allowLongBody: () => void
     /** Who calls an operator route. */
     operator: Operator
+    /** What the audit trail tells of the request. */
+    asked: Asked
     /** What an operator asks for with the request: the change that it makes, of the versions that If-Match names. */
     readonly act: Act
     /**

@@ -48,7 +48,7 @@ export function metricsRoute(deps: {
         isLoopbackHost(request.hostname) &&
         !Object.keys(request.headers).some((name) => FORWARDING_HEADER.test(name))
       if (isLocal) return
-      await requireOperator(request, reply, { authenticate: deps.authenticate, role: 'viewer', basic: true })
+      await requireOperator(request, reply, { authenticate: deps.authenticate, basic: true })
     })
     app.get('/metrics', async (_request, reply) => {
       const { body, contentType } = await deps.metrics.render()

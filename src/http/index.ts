@@ -9,6 +9,7 @@ import { describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
+import type { AuditDeps } from './audit.ts'
 import type { Authenticate } from './authentication.ts'
 import { createClientCertificates } from './client-certificate.ts'
 import { boundConnections, connectionBudget } from './connections.ts'
@@ -22,6 +23,7 @@ import { nanomdmScope } from './nanomdm-scope.ts'
 import { operatorScope } from './operator-scope.ts'
 import { explainListenFailure } from './port-holder.ts'
 import { createTrust } from './proxies.ts'
+import { createRateLimit } from './rate-limit.ts'
 import { createRequestIds } from './request-ids.ts'
 import { type RoutesTable, createRoutesTable } from './routes-table.ts'
 import { tlsOptions, watchTls } from './tls.ts'
@@ -45,6 +47,9 @@ export type HttpDeps = {
   /** Who sends a large body of the device scope. */
   prove: DeviceIdentity['prove']
   idempotencyKeys: IdempotencyKeys
+  audit: AuditDeps['audit']
+  /** Calls of one token a second. */
+  callsPerSecond: () => Promise<number>
   /** Throws while the server cannot serve: database, migrations. Gives what else an operator should look at, a line each. */
   ready: () => Promise<readonly string[]>
   scopes: {
@@ -99,9 +104,11 @@ export async function createHttp(deps: HttpDeps) {
     await app.register(deviceScope({ ...deps, clientCertificateOf, routes: deps.scopes.device }))
     await app.register(enrollScope({ ...deps, clientCertificateOf, routes: deps.scopes.enroll }))
   }
+  const rateLimit = createRateLimit({ clock, perSecond: deps.callsPerSecond })
   const operators: Mount = async (app, table) => {
-    await app.register(operatorScope({ ...deps, table, routes: deps.scopes.operator }), { prefix: '/api' })
-    await app.register(nanomdmScope({ ...deps, routes: deps.scopes.nanomdm }))
+    const routes = deps.scopes.operator
+    await app.register(operatorScope({ ...deps, rateLimit, table, routes }), { prefix: '/api' })
+    await app.register(nanomdmScope({ ...deps, rateLimit, routes: deps.scopes.nanomdm }))
     await app.register(metricsRoute(deps))
   }
   const isSplit = config.operatorListener !== null

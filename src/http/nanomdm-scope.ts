@@ -3,12 +3,14 @@ import { AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
+import { addAudit, type AuditDeps } from './audit.ts'
 import { type Authenticate, checkRole, decorateWithOperator } from './authentication.ts'
 import { basicCredentials } from './credentials.ts'
 import { toOperatorError } from './errors.ts'
 import { refuseNul, takeBytes } from './bodies.ts'
 import { createSiteCheck } from './other-sites.ts'
 import { shorten } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 const USER_NAME = 'nanomdm'
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -23,11 +25,14 @@ export function nanomdmScope(deps: {
   log: Log
   metrics: Metrics
   authenticate: Authenticate
+  audit: AuditDeps['audit']
+  rateLimit: RateLimit
   routes: readonly FastifyPluginAsync[]
 }): FastifyPluginAsync {
   const checkSite = createSiteCheck(deps.config.publicUrl)
   return async (app) => {
     decorateWithOperator(app, 'nanomdm')
+    addAudit(app, deps)
     takeBytes(app, BODY_LIMIT_BYTES)
     app.setErrorHandler((thrown, request, reply) => {
       const error = toOperatorError(thrown)
@@ -46,8 +51,9 @@ export function nanomdmScope(deps: {
         reply.header('www-authenticate', 'Basic realm="nanomdm"')
         throw new AppError('unauthenticated')
       }
-      checkRole(operator, role)
       request.operator = operator
+      await deps.rateLimit(operator, reply)
+      checkRole(operator, role)
     })
     app.addHook('onResponse', createAccessLog({ ...deps, scope: 'operator', quiet: 'info' }))
     for (const routes of deps.routes) await app.register(routes)

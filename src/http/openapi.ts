@@ -125,7 +125,7 @@ function headersOf(method: string, route: RouteOptions): TSchema {
 const IDEMPOTENCY = 'The same key with the same request within 24 hours gets the same answer again.'
 
 /** What any call may be answered. */
-const ALWAYS = [400, 401, 403, 500, 503]
+const ALWAYS = [400, 401, 403, 429, 500, 503]
 
 function problemsOf(method: string, route: RouteOptions): Record<string, unknown> {
   const hasBody = BODY_METHODS.has(method)

@@ -5,12 +5,15 @@ import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isRecord } from '../kernel/records.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
-import { type Authenticate, decorateWithOperator, requireOperator } from './authentication.ts'
+import { addAudit, type AuditDeps } from './audit.ts'
+import { type Authenticate, checkRole, decorateWithOperator, requireOperator } from './authentication.ts'
 import { toOperatorError } from './errors.ts'
 import { addIdempotency } from './idempotency.ts'
 import { refuseNul, takeJson } from './bodies.ts'
 import { completeRoute, describeApi, serveDocs } from './openapi.ts'
+import { createOwnView, isOwn } from './own-view.ts'
 import { sendProblem } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
 import type { RoutesTable } from './routes-table.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -23,6 +26,8 @@ type OperatorScopeDeps = {
   version: string
   authenticate: Authenticate
   idempotencyKeys: IdempotencyKeys
+  audit: AuditDeps['audit']
+  rateLimit: RateLimit
   table: RoutesTable
   routes: readonly FastifyPluginAsync[]
 }
@@ -34,6 +39,9 @@ type OperatorScopeDeps = {
 export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
   return async (api) => {
     decorateWithOperator(api, 'api')
+    const view = createOwnView(api)
+    const authenticate = view.recognise(deps.authenticate)
+    addAudit(api, { ...deps, view })
     takeJson(api)
     api.setValidatorCompiler(validatorCompiler)
     api.setSerializerCompiler(() => (data) => JSON.stringify(data))
@@ -53,11 +61,9 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
       })
       const { role, basic } = request.routeOptions.config
       // An address that is no route tells strangers nothing.
-      const options = { role: role ?? ('viewer' as const), basic: basic ?? false }
-      request.operator = await requireOperator(request, reply, {
-        authenticate: deps.authenticate,
-        ...options,
-      })
+      request.operator = await requireOperator(request, reply, { authenticate, basic: basic ?? false })
+      if (!isOwn(request)) await deps.rateLimit(request.operator, reply)
+      checkRole(request.operator, role ?? 'viewer')
       refuseNul(request)
     })
     await describeApi(api, deps.version)

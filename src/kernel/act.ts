@@ -9,6 +9,21 @@ export interface Actor {
 const VIAS = ['api', 'nanomdm', 'cli', 'page', 'device', 'job'] as const
 type Via = (typeof VIAS)[number]
 
+/** A request as the audit trail tells it. */
+export interface Asked {
+  /** Names its entry until that has a number. */
+  entry: string
+  /** The address that it came from. */
+  address: string
+  /** Method and route, such as `PATCH /users/{id}`. */
+  action: string
+  object: { kind: string; id: string | null } | null
+  /** What was told of the thing before. */
+  before: unknown
+  /** Whether its entry was written with a change. */
+  isNoted: boolean
+}
+
 /** A change that somebody asks for: who, by what way, in which request, and of which version of the thing. */
 export interface Act {
   /** Null: the server itself. */
@@ -19,6 +34,8 @@ export interface Act {
   request_id?: string
   /** The approval that a second person gave for it. */
   approval_id?: string
+  /** Of a request to an API. */
+  asked?: Asked
   /** Throws AppError `precondition_failed` when the act is meant for other versions of the thing than this one. */
   checkVersion(version: number): void
 }

@@ -38,6 +38,7 @@ const ERRORS = {
     'info',
   ],
   push_certificate_topic_changed: [409, 'The certificate has another topic than the one in use.', 'info'],
+  vendor_identity_invalid: [422, "The vendor's certificate and key cannot sign the request.", 'info'],
   push_certificate_missing: [409, 'There is no valid push certificate yet.', 'info'],
   token_not_smime: [422, 'This is not the server token file (.p7m) that Apple gives.', 'info'],
   token_for_another_key: [422, 'The server token was made for another encryption key.', 'info'],
@@ -72,6 +73,7 @@ const ERRORS = {
   payload_too_large: [413, 'The body is too large.', 'info'],
   too_many_values: [413, 'The body has more values than this address takes.', 'info'],
   unsupported_media_type: [415, 'The content type is not supported here.', 'info'],
+  too_many_calls: [429, 'This token has made too many calls; try again later.', 'info'],
   too_many_failures: [429, 'Too many attempts have failed; try again later.', 'info'],
   // The database itself tells of it, once and not with each request.
   database_unavailable: [503, 'The database cannot be reached at the moment.', 'debug'],

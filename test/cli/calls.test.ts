@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -143,6 +143,44 @@ describe('push-certificates put', () => {
     )
     expect(body).toEqual({ pkcs12: 'MIIBAg==', password: 'hunter2' })
   })
+})
+
+test('a request for a push certificate goes to a file for the portal, and what came of it back', async () => {
+  const file = (name: string) => path.join(folder, name)
+  await writeFile(file('chain.pem'), 'chain')
+  await writeFile(file('vendor.key'), 'key')
+  const line = `push-certificate-requests create --vendor-certificates ${file('chain.pem')} --vendor-key`
+  cli.replies.push({ body: { id: 'r', upload: 'YQ==' } }, { body: { id: 'r', upload: null, csr_pem: 'csr' } })
+  const made = await cli.run([...line.split(' '), file('vendor.key'), '--to', file('request')])
+  expect(made).toMatchObject({ code: 0, out: expect.stringContaining(file('request')) })
+  expect(await readFile(file('request'), 'utf8')).toBe('YQ==')
+  expect(JSON.parse(cli.requests[0]!.body)).toEqual({ vendor_certificates: 'chain', vendor_key: 'key' })
+  await cli.run(['push-certificate-requests', 'create', '--to', file('request')])
+  expect(await readFile(file('request'), 'utf8')).toBe('csr')
+
+  const id = '01a00000-0000-7000-8000-000000000000'
+  await cli.run(['push-certificate-requests', 'put', id, file('chain.pem'), '--force'])
+  expect(cli.requests.at(-1)).toMatchObject({
+    ...{ method: 'PUT', body: 'chain' },
+    url: `/api/v1/push-certificate-requests/${id}/certificate?force=true`,
+  })
+})
+
+test('the audit trail is printed as lines of JSON, to its end, and its check fails when it is broken', async () => {
+  cli.replies.push(
+    { body: { items: [{ id: '3' }, { id: '2' }], next_cursor: 'c' } },
+    { body: { items: [{ id: '1' }], next_cursor: null } },
+    { body: { ok: false, entries: 2, first: 1, head: null, faults: [{ number: 2, detail: 'gone' }] } },
+  )
+  const { code, out } = await cli.run(['audit', '--actor', 'ada', '--since', '1d'])
+  expect({ code, out }).toEqual({ code: 0, out: '{"id":"3"}\n{"id":"2"}\n{"id":"1"}\n' })
+  expect(cli.requests.map(({ url }) => url)).toEqual([
+    '/api/v1/audit?limit=1000&actor=ada&since=2026-04-30T08%3A00%3A00.000Z',
+    '/api/v1/audit?limit=1000&actor=ada&since=2026-04-30T08%3A00%3A00.000Z&cursor=c',
+  ])
+  const check = await cli.run(['audit', 'check', '--anchor', '2:ab'])
+  expect(check).toMatchObject({ code: 1, out: expect.stringContaining('gone') })
+  expect(cli.requests.at(-1)?.url).toBe('/api/v1/audit/check?anchor=2%3Aab')
 })
 
 test('the password of a user comes from a file', async () => {

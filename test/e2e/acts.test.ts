@@ -5,6 +5,7 @@ import { ADMIN_TOKEN, TOPIC } from '../support/app.ts'
 import { addToken } from '../support/tokens.ts'
 import { CALLS, type Things } from '../support/calls.ts'
 import { describeEachEngine } from '../support/database.ts'
+import { pushCertificateFor } from '../support/push-requests.ts'
 import { expectKnownData } from '../support/told-data.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -118,6 +119,8 @@ describeEachEngine('who acted', (database) => {
       const kind = path(things).split('/')[1]!
       if (route.split('/').length === 2 && route.startsWith('POST'))
         things[kind] = answer.body.id ?? answer.body.uuid
+      if (kind === 'push-certificate-requests' && answer.body.csr_pem)
+        things['requested'] = await pushCertificateFor(answer.body.csr_pem, TOPIC)
       if (answer.body?.change_id !== undefined) things['changes'] = answer.body.change_id
       await expectKnownData(database())
       const told = await eventsSoFar()
@@ -132,6 +135,12 @@ describeEachEngine('who acted', (database) => {
         route,
         [],
       ])
+      const [entry] = (await world.api('GET', '/audit?limit=1')).body.items
+      expect([route, entry]).toEqual([
+        route,
+        expect.objectContaining({ action: route, actor: by, via: 'api', outcome: 'done', reason: null }),
+      ])
+      expect([route, own.filter(({ type }) => !entry.events.includes(type))]).toEqual([route, []])
       if (shows !== undefined)
         await world.until(async () => {
           await phone.poll()

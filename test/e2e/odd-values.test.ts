@@ -193,6 +193,8 @@ describeEachEngine('odd values in the operator API', (database) => {
   }
 
   async function send({ method, url, body, headers = {} }: Request): Promise<number> {
+    // Slower than what a token may ask for.
+    world.clock.advance(10)
     const answer = await fetch(`${world.url}${url}`, {
       method,
       headers: {
@@ -294,7 +296,7 @@ describeEachEngine('odd values in the operator API', (database) => {
     const lanes = Array.from({ length: 8 }, async () => {
       for (let request = chosen.pop(); request !== undefined; request = chosen.pop()) {
         const status = await send(request)
-        if (status >= 500)
+        if (status >= 500 || status === 429)
           failed.push(
             `${status} ${request.method} ${request.url} ${JSON.stringify(request.body)?.slice(0, 200)}`,
           )

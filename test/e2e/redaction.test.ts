@@ -184,6 +184,7 @@ describeEachEngine('secrets', (database) => {
       '/users',
       '/api-tokens',
       '/push-certificates',
+      '/audit?limit=1000',
       '/settings',
       '/openapi.json',
     ])

@@ -244,6 +244,15 @@ export const CALLS: Readonly<Record<string, Call>> = {
     body: ({ pem }) => pem,
     tells: ['push_certificate.stored'],
   },
+  'POST /push-certificate-requests': {
+    path: () => '/push-certificate-requests',
+    tells: ['push_certificate.requested'],
+  },
+  'PUT /push-certificate-requests/{id}/certificate': {
+    path: ({ 'push-certificate-requests': id }) => `/push-certificate-requests/${id}/certificate`,
+    body: ({ requested }) => requested,
+    tells: ['push_certificate.stored'],
+  },
   'POST /ade-servers': {
     path: () => '/ade-servers',
     body: () => ({ name: 'Other' }),

@@ -54,6 +54,8 @@ export async function httpWorld(
       abandon: () => Promise.reject(new Error('This test has no database.')),
       expire: () => Promise.resolve(),
     },
+    audit: { complete: async () => undefined, count: async () => undefined },
+    callsPerSecond: async () => 1_000,
     ready: async () => [],
     ...rest,
     config: {

@@ -54,6 +54,8 @@ export async function identityServer(db: Db, options: { clock?: TestClock; ownCa
     }),
     prove: identity.prove,
     idempotencyKeys: createIdempotencyKeys(deps),
+    audit: { complete: async () => undefined, count: async () => undefined },
+    callsPerSecond: async () => 1_000,
     ready: async () => [],
     scopes: {
       device: [identity.routes],

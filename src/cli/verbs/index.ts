@@ -3,6 +3,7 @@ import { actVerbs } from './acts.ts'
 import { adeVerbs } from './ade.ts'
 import { administrationVerbs } from './administration.ts'
 import { appVerbs } from './apps.ts'
+import { auditVerbs } from './audit.ts'
 import { commandVerbs } from './commands.ts'
 import { deliveryVerbs } from './deliveries.ts'
 import { deviceVerbs } from './devices.ts'
@@ -17,6 +18,7 @@ import { pushCertificateVerbs } from './push-certificates.ts'
 import { rolloutVerbs } from './rollouts.ts'
 import { signInVerbs } from './sign-in.ts'
 
+export { exportAudit } from './audit.ts'
 export { followEvents } from './events.ts'
 export { migrate, serve, simulate, status } from './programs.ts'
 
@@ -42,4 +44,5 @@ export const VERBS: readonly Verb[] = [
   ...signInVerbs,
   ...administrationVerbs,
   ...eventVerbs,
+  ...auditVerbs,
 ]

@@ -24,14 +24,34 @@ async function addCertificate(call: ApiCall, { verb: given }: Input, verb: Verb)
   return { ...call, body: { pkcs12: first.toString('base64'), password: given['password'] ?? '' } }
 }
 
+async function addPem(call: ApiCall, { verb: given }: Input, verb: Verb): Promise<ApiCall> {
+  const body = await readInputFile(String(given['file']), 'file', verb)
+  return { ...call, body, contentType: 'application/x-pem-file' }
+}
+
+async function addVendor(call: ApiCall, { verb: given }: Input, verb: Verb): Promise<ApiCall> {
+  const read = async (option: string) => {
+    const name = given[option.replaceAll('-', '_')]
+    return typeof name === 'string' ? (await readInputFile(name, option, verb)).toString() : undefined
+  }
+  const vendor_certificates = await read('vendor-certificates')
+  const vendor_key = await read('vendor-key')
+  return { ...call, body: { vendor_certificates, vendor_key } }
+}
+
+const storeOptions = {
+  'apple-id': inQuery('text', 'the Apple Account that it was made with'),
+  force: inQuery('flag', 'even if its topic is another than the one in use'),
+}
+const requestId = inPath('push certificate request', 'id of the request, or the beginning of it')
+
 /** Verbs about push certificates. */
 export const pushCertificateVerbs: readonly Verb[] = [
   callVerb('push-certificates put', 'Store the push certificate with its key', 'PUT /push-certificates', {
     arguments: [file],
     options: {
-      'apple-id': inQuery('text', 'the Apple Account that it was made with'),
+      ...storeOptions,
       'password-file': forVerb('text_file', 'holds the password of the PKCS#12 file', { field: 'password' }),
-      force: inQuery('flag', 'even if its topic is another than the one in use'),
     },
     prepare: addCertificate,
   }),
@@ -43,4 +63,41 @@ export const pushCertificateVerbs: readonly Verb[] = [
   callVerb('push-certificates get', 'Show a push certificate', 'GET /push-certificates/{topic}', {
     arguments: [topic],
   }),
+  callVerb(
+    'push-certificate-requests create',
+    'Make a key and a request for a push certificate',
+    'POST /push-certificate-requests',
+    {
+      options: {
+        'vendor-certificates': forVerb('text', "the vendor's certificate up to Apple's root, PEM", {
+          value: 'FILE',
+        }),
+        'vendor-key': forVerb('text', "the vendor's key, PEM; it signs, and is not kept", { value: 'FILE' }),
+      },
+      fileIn: ['upload', 'csr_pem'],
+      prepare: addVendor,
+    },
+  ),
+  listVerb(
+    'push-certificate-requests list',
+    'List requests for push certificates',
+    '/push-certificate-requests',
+    { ID: 'id', MADE: 'created_at', TOPIC: 'topic' },
+  ),
+  callVerb(
+    'push-certificate-requests get',
+    'Show a request for a push certificate',
+    'GET /push-certificate-requests/{id}',
+    { arguments: [requestId], fileIn: ['upload', 'csr_pem'] },
+  ),
+  callVerb(
+    'push-certificate-requests put',
+    'Store the certificate that Apple gave for a request',
+    'PUT /push-certificate-requests/{id}/certificate',
+    {
+      arguments: [requestId, { name: 'file', summary: 'the PEM file from Apple', to: 'verb' }],
+      options: storeOptions,
+      prepare: addPem,
+    },
+  ),
 ]

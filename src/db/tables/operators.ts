@@ -27,7 +27,34 @@ export interface IdempotencyKeysTable {
   body: string | null
 }
 
+/** What was asked for, until it gets its number in the trail. */
+interface AuditOutboxTable {
+  entry: string
+  seq: Generated<number>
+  at: Date
+  /** False until the request has been answered. */
+  is_complete: boolean
+  content: ColumnType<Record<string, unknown>, string, string>
+}
+
+/** An entry of the audit trail; `content` is JSON, of which the other columns repeat a part. */
+export interface AuditTable {
+  number: number
+  at: Date
+  actor_id: string | null
+  actor_name: string | null
+  action: string
+  object_kind: string | null
+  object_id: string | null
+  outcome: 'done' | 'refused'
+  content: string
+  /** SHA-256 of `content`, in hex. */
+  hash: string
+}
+
 export interface OperatorsTables {
+  audit: AuditTable
+  audit_outbox: AuditOutboxTable
   api_tokens: ApiTokensTable
   idempotency_keys: IdempotencyKeysTable
 }

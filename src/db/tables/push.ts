@@ -15,6 +15,19 @@ export interface PushCertificatesTable {
   updated_at: Date
 }
 
+/** A push certificate that Apple is asked for, with its sealed key; `topic` is of the certificate that came. */
+export interface PushCertificateRequestsTable {
+  id: string
+  private_key: Buffer
+  /** PEM. */
+  csr: string
+  /** The file for Apple's portal. */
+  upload: string | null
+  topic: string | null
+  created_at: Date
+  updated_at: Date
+}
+
 /** An enrollment that is to be woken, or was (`pushed_at`) and has not been heard of since. */
 interface PushNeedsTable {
   enrollment_id: string
@@ -30,5 +43,6 @@ interface PushNeedsTable {
 
 export interface PushTables {
   push_certificates: PushCertificatesTable
+  push_certificate_requests: PushCertificateRequestsTable
   push_needs: PushNeedsTable
 }

@@ -1,4 +1,5 @@
 import { afterCommit, beforeCommit, type Db, type Tx } from '../../db/index.ts'
+import { noteActs } from '../../db/statements/audit.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
@@ -58,7 +59,7 @@ export function createEvents(deps: {
     return [CATALOGUE[type].sentence, ...details.filter((each) => each !== null)].join(': ')
   }
 
-  /** Writes facts to the outbox at the end of `trx`, all at once; they are logged and counted when it has committed. */
+  /** Writes facts to the outbox, and who asked for them to the audit trail, at the end of `trx`, all at once; they are logged and counted when it has committed. */
   async function emit(trx: Tx, ...events: NewEvent[]): Promise<void> {
     if (events.length === 0) return
     const told = await serials.addAll(trx, events)
@@ -66,7 +67,10 @@ export function createEvents(deps: {
     if (before !== undefined) return void before.push(...told)
     const all = [...told]
     emitted.set(trx, all)
-    beforeCommit(trx, () => insertIntoOutbox(trx, all, clock.now()))
+    beforeCommit(trx, async () => {
+      await insertIntoOutbox(trx, all, clock.now())
+      await noteActs(trx, all, clock.now())
+    })
     afterCommit(trx, () => all.forEach(announce))
   }
 

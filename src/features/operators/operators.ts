@@ -1,5 +1,5 @@
 import type { Db } from '../../db/index.ts'
-import type { Act } from '../../kernel/act.ts'
+import type { Act, Actor } from '../../kernel/act.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { newId, newSecret, sha256 } from '../../kernel/ids.ts'
@@ -12,6 +12,7 @@ import {
   type ApiToken,
   deleteToken,
   findToken,
+  findTokenOfSecret,
   findValidToken,
   insertToken,
   listTokens,
@@ -91,6 +92,11 @@ export function createOperators(deps: { db: Db; clock: Clock; log: Log; events: 
     ensureAdminToken: ensureAdmin,
     create,
     remove,
+    /** Who the secret with this hash belongs to, or did until it expired. */
+    async whose(secretHash: Buffer): Promise<Actor | undefined> {
+      const token = await findTokenOfSecret(db.kysely, secretHash)
+      return token && { kind: 'api_token', id: token.id, name: token.name }
+    },
     /** Throws AppError `not_found`. */
     async get(id: string): Promise<ApiToken> {
       const token = await findToken(db.kysely, id)

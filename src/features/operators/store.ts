@@ -26,6 +26,11 @@ export function findValidToken(db: Queries, secretHash: Buffer, now: Date): Prom
     .executeTakeFirst()
 }
 
+/** The token with this hash, also one that has expired. */
+export function findTokenOfSecret(db: Queries, secretHash: Buffer): Promise<ApiToken | undefined> {
+  return db.selectFrom('api_tokens').select(COLUMNS).where('secret_hash', '=', secretHash).executeTakeFirst()
+}
+
 /** One token by its id. */
 export function findToken(db: Queries, id: string): Promise<ApiToken | undefined> {
   return db.selectFrom('api_tokens').select(COLUMNS).where('id', '=', id).executeTakeFirst()

@@ -3,39 +3,21 @@ import { Type } from 'typebox'
 import { AppError } from '../../kernel/errors.ts'
 import { LINE_PATTERN } from '../../kernel/names.ts'
 import { decodeCursor, page, pageOf, pageQuery } from '../../kernel/paging.ts'
-import { appleIdParam, dates, datesOf, text, textOrNull, time } from '../../kernel/schema.ts'
+import type { CertificateRequests } from './certificate-requests.ts'
 import type { PushCertificates } from './certificates.ts'
 import type { Upload } from './read-certificate.ts'
-import type { PushCertificate } from './store.ts'
+import { requestsApi } from './requests-api.ts'
+import {
+  certificateSchema,
+  MAX_CERTIFICATE_BYTES,
+  pemContent,
+  PEM_TYPES,
+  render,
+  storedSchema,
+  storeQuery,
+} from './schema.ts'
 
 const TAGS = ['Push certificates']
-const PEM_TYPES = ['application/x-pem-file', 'text/plain', 'application/octet-stream']
-const MAX_CERTIFICATE_BYTES = 1024 * 1024
-
-const certificateSchema = Type.Object(
-  {
-    id: text('The topic.'),
-    topic: text('The UID in the subject of the certificate; devices keep it for good.'),
-    not_after: time('When it ends.'),
-    apple_id: textOrNull('The Apple ID with which it is renewed.'),
-    in_use: Type.Boolean({ description: 'Whether new enrollments get this topic.' }),
-    rejected_reason: textOrNull(
-      "Why Apple refuses it: nothing is sent until it is replaced. Apple's own word, null when all is well.",
-    ),
-    ...dates,
-  },
-  { title: 'PushCertificate', description: 'A certificate with which devices are woken.' },
-)
-
-const storedSchema = Type.Intersect(
-  [
-    certificateSchema,
-    Type.Object({ warnings: Type.Array(Type.String(), { description: 'What is worth knowing of it.' }) }),
-  ],
-  { title: 'StoredPushCertificate', description: 'The certificate as it was stored.' },
-)
-
-const pemSchema = Type.Unknown({ description: 'Certificate and key in PEM, one after the other.' })
 
 const pkcs12Schema = Type.Object(
   {
@@ -49,9 +31,10 @@ const pkcs12Schema = Type.Object(
   },
 )
 
-/** `/push-certificates`: the certificates with which devices are woken. */
+/** `/push-certificates`, and `/push-certificate-requests`: the certificates with which devices are woken. */
 export function pushCertificatesApi(deps: {
   certificates: Pick<PushCertificates, 'store' | 'find' | 'list'>
+  requests: CertificateRequests
 }): FastifyPluginAsyncTypebox {
   const { certificates } = deps
   return async (app) => {
@@ -60,6 +43,7 @@ export function pushCertificatesApi(deps: {
       { parseAs: 'buffer', bodyLimit: MAX_CERTIFICATE_BYTES },
       (_request, body, done) => done(null, body),
     )
+    await app.register(requestsApi(deps))
 
     app.put(
       '/push-certificates',
@@ -70,16 +54,10 @@ export function pushCertificatesApi(deps: {
           tags: TAGS,
           summary: 'Store a push certificate, or its renewal, with its private key',
           description: 'PEM of both, or PKCS #12. A renewal has the same topic; devices go on with it.',
-          querystring: Type.Object({
-            apple_id: appleIdParam,
-            force: Type.Boolean({
-              default: false,
-              description: 'Take it in use although it has another topic than the one in use.',
-            }),
-          }),
+          querystring: storeQuery,
           body: {
             content: {
-              ...Object.fromEntries(PEM_TYPES.map((type) => [type, { schema: pemSchema }])),
+              ...pemContent('Certificate and key in PEM, one after the other.'),
               'application/json': { schema: pkcs12Schema },
             },
           },
@@ -149,16 +127,4 @@ function uploadOf(body: unknown): Upload {
     })
   }
   return { pkcs12: Buffer.from(pkcs12, 'base64'), password }
-}
-
-function render(row: PushCertificate) {
-  return {
-    id: row.topic,
-    topic: row.topic,
-    not_after: row.not_after.toISOString(),
-    apple_id: row.apple_id,
-    in_use: row.in_use,
-    rejected_reason: row.rejected_reason,
-    ...datesOf(row),
-  }
 }

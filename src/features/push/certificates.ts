@@ -13,6 +13,13 @@ interface StoredCertificate extends store.PushCertificate {
   warnings: string[]
 }
 
+interface StoreOptions {
+  appleId?: string | undefined
+  force?: boolean | undefined
+  /** The request that it was made for, if that was made here. */
+  requestId?: string
+}
+
 /** The push certificates: one per topic, one of them in use for new enrollments. */
 export type PushCertificates = ReturnType<typeof createPushCertificates>
 
@@ -31,11 +38,7 @@ export function createPushCertificates(deps: {
    * `push_certificate_topic_changed` unless `force`; then it becomes the one in use, and the old certificate stays for
    * the devices enrolled under it. Other refusals as `readPushCertificate`.
    */
-  async function put(
-    upload: Upload,
-    act: Act,
-    options: { appleId?: string | undefined; force?: boolean | undefined } = {},
-  ): Promise<StoredCertificate> {
+  async function put(upload: Upload, act: Act, options: StoreOptions = {}): Promise<StoredCertificate> {
     const now = clock.now()
     const { topic, certificate, privateKey, notAfter } = readPushCertificate(upload, now)
     const row = {
@@ -50,6 +53,7 @@ export function createPushCertificates(deps: {
       const known = await store.findCertificate(trx, topic)
       if (options.force !== true) await refuseOtherTopic(trx, topic)
       const stored = await store.upsertInUse(trx, row, now)
+      if (options.requestId !== undefined) await store.answerRequest(trx, options.requestId, topic, now)
       const released = await store.releaseHeld(trx, topic, now)
       const warnings = compare(known, row)
       await events.emit(trx, {

@@ -1,5 +1,6 @@
 import { afterCommit, type Tx } from '../../db/index.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
+import { createCertificateRequests } from './certificate-requests.ts'
 import { createPushCertificates } from './certificates.ts'
 import { sweepExpiry } from './expiry.ts'
 import { createLoop } from './loop.ts'
@@ -33,6 +34,7 @@ export function createPush(deps: PushDeps) {
   const sender = createSender({ ...deps, topics, random })
   const loop = createLoop({ ...deps, topics, sender })
   const certificates = createPushCertificates({ ...deps, onStored: loop.wake })
+  const requests = createCertificateRequests({ ...deps, certificates })
 
   /**
    * Asks with `trx` to wake enrollments, now or at `dueAt`; one push per enrollment however often it is asked. Those
@@ -55,6 +57,7 @@ export function createPush(deps: PushDeps) {
     /** When the certificates in use expire. */
     expiries: async () => (await findSendingState(deps.db.kysely)).map(({ not_after: at }) => at),
     certificates,
+    requests,
     request,
     /** Looks soon for needs that were written by someone else. */
     wake: loop.wake,

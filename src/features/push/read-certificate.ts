@@ -1,9 +1,11 @@
+import type { KeyObject } from 'node:crypto'
 import { AppError } from '../../kernel/errors.ts'
 import {
   keyMatches,
   keyToPem,
   nameAttribute,
   readPemBundle,
+  readPemCertificates,
   readPkcs12,
   writePem,
   type Bundle,
@@ -15,8 +17,8 @@ const OID_UID = '0.9.2342.19200300.100.1.1'
 const MDM_TOPIC = /^com\.apple\.mgmt\.[\x21-\x7e]{1,200}$/
 const MAX_PASSWORD_CHARS = 1024
 
-/** A push certificate as an administrator hands it over. */
-export type Upload = { pem: Uint8Array | string } | { pkcs12: Uint8Array; password: string }
+/** A push certificate as an administrator hands it over; `key`: it was asked for with this one, whatever comes with it. */
+export type Upload = { pem: Uint8Array | string; key?: KeyObject } | { pkcs12: Uint8Array; password: string }
 
 /** A push certificate that can be used, in PEM. */
 interface UsableCertificate {
@@ -39,7 +41,12 @@ export function readPushCertificate(upload: Upload, now: Date): UsableCertificat
   }
   const leaf = certificates.find((certificate) => keyMatches(certificate, key))
   if (leaf === undefined) {
-    throw new AppError('push_certificate_key_missing', 'The private key belongs to another certificate.')
+    throw new AppError(
+      'push_certificate_key_missing',
+      'key' in upload
+        ? 'The certificate was made for another request: it does not have the key of this one.'
+        : 'The private key belongs to another certificate.',
+    )
   }
   const topic = readTopic(leaf)
   if (leaf.notAfter <= now) {
@@ -62,7 +69,10 @@ export function readPushCertificate(upload: Upload, now: Date): UsableCertificat
 
 function readBundle(upload: Upload): Bundle {
   try {
-    if ('pem' in upload) return readPemBundle(upload.pem)
+    if ('pem' in upload) {
+      const { pem, key } = upload
+      return key === undefined ? readPemBundle(pem) : { certificates: readPemCertificates(pem), key }
+    }
     if (upload.password.length > MAX_PASSWORD_CHARS)
       throw new AppError('x509_invalid', 'the password is too long')
     return readPkcs12(upload.pkcs12, upload.password)

@@ -1,6 +1,6 @@
 import { sql, type Selectable } from 'kysely'
 import type { Queries, Tx } from '../../db/index.ts'
-import type { PushCertificatesTable } from '../../db/tables/push.ts'
+import type { PushCertificateRequestsTable, PushCertificatesTable } from '../../db/tables/push.ts'
 import { addTime } from '../../kernel/clock.ts'
 
 /** Longer than a push can take with its waiting and its tries, so that nobody takes over what is still being sent. */
@@ -143,6 +143,57 @@ export async function setWarned(
     .where((eb) => eb.or([eb('warned_days', 'is', null), eb('warned_days', '>', days)]))
     .executeTakeFirst()
   return result.numUpdatedRows > 0n
+}
+
+// Requests
+
+/** A push certificate that Apple is asked for. */
+type RequestRow = Selectable<PushCertificateRequestsTable>
+
+/** What may be shown of it. */
+export type CertificateRequest = Omit<RequestRow, 'private_key'>
+
+const SHOWN_OF_REQUEST = ['id', 'csr', 'upload', 'topic', 'created_at', 'updated_at'] as const
+
+/** Keeps a new request. */
+export async function insertRequest(
+  trx: Tx,
+  row: Pick<RequestRow, 'id' | 'private_key' | 'csr' | 'upload'>,
+  at: Date,
+): Promise<CertificateRequest> {
+  return trx
+    .insertInto('push_certificate_requests')
+    .values({ ...row, created_at: at, updated_at: at })
+    .returning(SHOWN_OF_REQUEST)
+    .executeTakeFirstOrThrow()
+}
+
+/** Requests by id, so oldest first, from after `afterId`. */
+export function listRequests(
+  db: Queries,
+  query: { limit: number; afterId?: string | undefined },
+): Promise<CertificateRequest[]> {
+  return db
+    .selectFrom('push_certificate_requests')
+    .select(SHOWN_OF_REQUEST)
+    .where('id', '>', query.afterId ?? '')
+    .orderBy('id')
+    .limit(query.limit)
+    .execute()
+}
+
+/** One request with its sealed key. */
+export function findRequest(db: Queries, id: string): Promise<RequestRow | undefined> {
+  return db.selectFrom('push_certificate_requests').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** Notes which certificate came for a request. */
+export async function answerRequest(trx: Tx, id: string, topic: string, at: Date): Promise<void> {
+  await trx
+    .updateTable('push_certificate_requests')
+    .set({ topic, updated_at: at })
+    .where('id', '=', id)
+    .execute()
 }
 
 // Needs

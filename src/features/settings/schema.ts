@@ -59,10 +59,18 @@ export const settingsSchema = Type.Object({
     description:
       'Of which apps devices are asked that their people enrolled at /enroll, and user enrollments: those that are managed, or all.',
   }),
+  calls_per_token_per_second: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 100,
+    description:
+      'How many calls an API token may make a second, in the long run; twenty times as many at once.',
+  }),
   command_history_days: days(180, 'How long finished commands are kept.'),
   checkin_message_days: days(90, 'How long raw check-in messages are kept.'),
   event_days: days(180, 'How long events are kept.'),
   attempt_days: days(365, 'How long closed enrollment attempts are kept.'),
+  audit_days: days(730, 'How long the audit trail is kept.'),
 })
 
 /** The settings as they are now. */

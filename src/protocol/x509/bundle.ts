@@ -23,11 +23,17 @@ export function readPemBundle(input: Uint8Array | string): Bundle {
   const blocks = readPem(input)
   const keys = blocks.filter(({ label }) => label.endsWith('PRIVATE KEY'))
   if (keys.length > 1) throw new AppError('x509_invalid', 'there is more than one private key')
-  const certificates = blocks
-    .filter(({ label }) => label === 'CERTIFICATE')
-    .map(({ der }) => parseCertificate(der))
   const [key] = keys
-  return { certificates, key: key && readKey(key) }
+  return { certificates: certificatesOf(blocks), key: key && readKey(key) }
+}
+
+/** The certificates in a PEM text; other blocks are passed over. Refuses `x509_invalid`. */
+export function readPemCertificates(input: Uint8Array | string): Certificate[] {
+  return certificatesOf(readPem(input))
+}
+
+function certificatesOf(blocks: readonly PemBlock[]): Certificate[] {
+  return blocks.filter(({ label }) => label === 'CERTIFICATE').map(({ der }) => parseCertificate(der))
 }
 
 function readKey(block: PemBlock): KeyObject {

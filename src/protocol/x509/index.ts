@@ -10,7 +10,7 @@ export {
   verifySignature,
 } from './algorithms.ts'
 export type { HashName, SignatureScheme } from './algorithms.ts'
-export { readPemBundle, type Bundle } from './bundle.ts'
+export { readPemBundle, readPemCertificates, type Bundle } from './bundle.ts'
 export { fingerprintOf, parseCertificate, type Certificate } from './certificate.ts'
 export { verifyChain } from './chain.ts'
 export { createCsr, parseCsr, type CertificateRequest } from './csr.ts'

@@ -15,12 +15,14 @@ const DEFAULTS = {
   user_authenticate: 'refuse',
   package_max_bytes: 4_294_967_296,
   profile_max_bytes: 10_485_760,
+  calls_per_token_per_second: 100,
   command_history_days: 180,
   checkin_message_days: 90,
   event_days: 180,
   inventory_interval_hours: 24,
   inventory_personal_apps: 'managed',
   attempt_days: 365,
+  audit_days: 730,
 }
 
 describeEachEngine('settings', (database) => {

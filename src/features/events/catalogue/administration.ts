@@ -26,6 +26,10 @@ const user = { user_id: text('The user.') }
 export const ADMINISTRATION = {
   'api_token.created': info('An API token was made', apiToken),
   'api_token.deleted': info('An API token was deleted', apiToken),
+  'audit.anchored': info('The number and hash of the last audit entry, to be kept elsewhere', {
+    number: number('Its number.'),
+    hash: text('Its hash.'),
+  }),
   'enrollment_link.created': info('An enrollment link was made', {
     ...link,
     uses: Type.Union([number('How many devices it lets in.'), Type.Null()], {
@@ -66,6 +70,10 @@ export const ADMINISTRATION = {
     days: number('Days until then at which this is told; 0: it has expired.'),
   }),
   'push_certificate.rejected': warn('Apple does not take a push certificate', topic),
+  'push_certificate.requested': info('A push certificate was asked for', {
+    push_certificate_request_id: text('The request.'),
+    signed: flag('Whether it is signed by a vendor, and so can be given to Apple.'),
+  }),
   'push_certificate.stored': info('A push certificate was stored', {
     ...topic,
     not_after: time('When it expires.'),
