@@ -39,6 +39,8 @@ import * as answersByTopic from './0039_answers_by_topic.ts'
 import * as governor from './0047_governor.ts'
 import * as pushCertificateRequests from './0044_push_certificate_requests.ts'
 import * as audit from './0045_audit.ts'
+import * as webhooks from './0040_webhooks.ts'
+import * as deviceMessages from './0041_device_messages.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -82,4 +84,6 @@ export const migrations: Record<string, Migration> = {
   '0047_governor': governor,
   '0044_push_certificate_requests': pushCertificateRequests,
   '0045_audit': audit,
+  '0040_webhooks': webhooks,
+  '0041_device_messages': deviceMessages,
 }

@@ -19,8 +19,20 @@ import {
   NAMING_FACTS,
 } from './features/enrollment/index.ts'
 import { createLinks, entryRoutes, linkRoutes, linksApi, profileIdentifier } from './features/entry/index.ts'
-import { createEvents, createSubscriptions, eventsApi } from './features/events/index.ts'
 import { approvalsApi, createGovernor, governorApi } from './features/governor/index.ts'
+import {
+  createDeviceMessages,
+  createEvents,
+  createEventStreams,
+  createSending,
+  createSources,
+  createSubscriptions,
+  createWebhookDelivery,
+  createWebhooks,
+  eventsApi,
+  eventStreamApi,
+  webhooksApi,
+} from './features/events/index.ts'
 import { createGroups, GROUP_FACTS, groupsApi, type Groups } from './features/groups/index.ts'
 import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { createInventory, INVENTORY_FACTS } from './features/inventory/index.ts'
@@ -65,6 +77,7 @@ import { createHttpClient } from './kernel/http-client.ts'
 import type { Log } from './kernel/log.ts'
 import { startLoops } from './kernel/loops.ts'
 import { createMetrics } from './kernel/metrics.ts'
+import { createAddressCheck } from './kernel/public-address.ts'
 import { createSecretBox } from './kernel/secret-box.ts'
 import { createThreadPool } from './kernel/threads.ts'
 import { createMachineInfoTrust } from './protocol/ade/index.ts'
@@ -235,6 +248,14 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   }
   const enrollment = createEnrollment(parts)
   const subscriptions = createSubscriptions({ ...base, events })
+  const eventStreams = createEventStreams({ ...base, events })
+  const callable = createAddressCheck({ allowPrivate: config.allowPrivateWebhooks })
+  const sending = createSending({ clock, userAgent, addresses: callable })
+  const sources = createSources(base)
+  const deviceMessages = createDeviceMessages(base)
+  const hooks = { ...base, events, sending, sources, messages: deviceMessages }
+  const webhooks = createWebhooks({ ...hooks, addresses: callable })
+  const webhookDelivery = createWebhookDelivery({ ...hooks, webhooks })
   const setupRelease = createSetupRelease({ ...parts, contents: deliveries })
   await subscriptions.subscribe('groups', GROUP_FACTS, groups.membership.follow)
   await subscriptions.subscribe('deliveries', DELIVERY_FACTS, deliveries.engine.follow)
@@ -249,7 +270,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ['policy.created', 'policy.updated', 'policy.deleted'],
     async () => ade.policyChanged(),
   )
-  const mdm = createMdmEndpoints({ ...parts, reader, enrollment, setupRelease })
+  const mdm = createMdmEndpoints({ ...parts, reader, enrollment, setupRelease, deviceMessages })
   await identity.authority.ready()
   await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
 
@@ -300,6 +321,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         governorApi(parts),
         approvalsApi(parts),
         eventsApi(parts),
+        eventStreamApi({ eventStreams }),
+        webhooksApi({ webhooks }),
         apiTokensApi({ operators }),
         auditApi({ audit }),
         statusApi({ ...parts, version }),
@@ -326,6 +349,10 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     jobs: jobs({
       ...parts,
       subscriptions,
+      eventStreams,
+      webhooks,
+      webhookDelivery,
+      deviceMessages,
       enrollment,
       setupRelease,
       idempotencyKeys,
@@ -356,6 +383,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await audit.close()
     await events.close()
     await subscriptions.close()
+    await webhookDelivery.close()
     await commands.answers.close()
     await deliveries.engine.close()
     await groups.membership.close()

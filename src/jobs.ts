@@ -6,8 +6,15 @@ import type { DeviceIdentity } from './features/device-identity/index.ts'
 import type { Devices } from './features/devices/index.ts'
 import type { EnrollmentPolicies } from './features/enrollment-policies/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
-import type { Events, Subscriptions } from './features/events/index.ts'
 import type { Governor } from './features/governor/index.ts'
+import type {
+  DeviceMessages,
+  Events,
+  EventStreams,
+  Subscriptions,
+  WebhookDelivery,
+  Webhooks,
+} from './features/events/index.ts'
 import type { Groups } from './features/groups/index.ts'
 import type { Audit, IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Inventory } from './features/inventory/index.ts'
@@ -33,6 +40,10 @@ interface JobDeps {
   settings: SettingsDoor
   events: Events
   subscriptions: Subscriptions
+  eventStreams: EventStreams
+  webhooks: Webhooks
+  webhookDelivery: WebhookDelivery
+  deviceMessages: DeviceMessages
   attempts: Attempts
   strangers: Strangers
   push: Push
@@ -61,6 +72,8 @@ export function jobs(deps: JobDeps): Job[] {
   return [
     { name: 'publish_events', every: 500, run: events.publish },
     { name: 'follow_events', every: 500, run: subscriptions.run },
+    { name: 'stream_events', every: 500, run: deps.eventStreams.run },
+    { name: 'send_webhooks', every: 500, run: deps.webhookDelivery.run },
     { name: 'take_in_answers', every: SECOND, run: commands.answers.run },
     { name: 'put_devices_into_groups', every: SECOND, run: deps.groups.membership.run },
     { name: 'send_pushes', every: SECOND, run: push.run },

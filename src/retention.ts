@@ -1,9 +1,9 @@
 import { dropPartitions, ensurePartitions, type Db } from './db/index.ts'
 import type { Attempts } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
-import type { Events } from './features/events/index.ts'
 import type { Governor } from './features/governor/index.ts'
 import type { Audit } from './features/operators/index.ts'
+import type { DeviceMessages, Events, Webhooks } from './features/events/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
 
@@ -16,6 +16,8 @@ interface RetentionDeps {
   clock: Clock
   settings: Pick<SettingsDoor, 'get'>
   events: Pick<Events, 'expire'>
+  webhooks: Pick<Webhooks, 'deleteDead'>
+  deviceMessages: Pick<DeviceMessages, 'expire'>
   attempts: Pick<Attempts, 'deleteOld'>
   audit: Pick<Audit, 'expire'>
   commands: Pick<Commands, 'forget'>
@@ -38,6 +40,8 @@ export async function deleteOld(deps: RetentionDeps): Promise<void> {
   await deps.commands.forget(settings.command_history_days)
   await deps.governor.approvals.forget(settings.command_history_days)
   await deps.events.expire(settings.event_days)
+  await deps.deviceMessages.expire()
+  await deps.webhooks.deleteDead()
   await deps.attempts.deleteOld(settings.attempt_days)
   await deps.audit.expire(settings.audit_days)
 }

@@ -12,6 +12,10 @@ export interface ApiCall {
   contentType?: string
   /** The answer is a file: it is given as bytes. */
   isFile?: boolean
+  /** The answer goes on for long: it is given as the stream of its bytes, which ends with `signal`. */
+  isStream?: boolean
+  headers?: Readonly<Record<string, string>>
+  signal?: AbortSignal
 }
 
 /** A problem document of the server, or what stands in for it. */
@@ -63,6 +67,7 @@ export function createApiClient(options: { url: string; token: string; fetch?: t
       authorization: `Bearer ${token}`,
       accept: 'application/json',
       'user-agent': USER_AGENT,
+      ...call.headers,
     }
     if (body !== undefined) headers['content-type'] = contentType
     if (method === 'POST') headers['idempotency-key'] = randomUUID()
@@ -71,7 +76,11 @@ export function createApiClient(options: { url: string; token: string; fetch?: t
     let response: Response
     let bytes: Buffer
     try {
-      response = await send(target, { method, headers, ...(payload === undefined ? {} : { body: payload }) })
+      response = await send(target, {
+        ...{ method, headers, signal: call.signal ?? null },
+        ...(payload === undefined ? {} : { body: payload }),
+      })
+      if (response.ok && call.isStream === true) return response.body
       bytes = Buffer.from(await response.arrayBuffer())
     } catch (error) {
       throw new Unreachable(`${base} cannot be reached: ${reasonOf(error)}`, { cause: error })

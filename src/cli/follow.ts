@@ -1,16 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Unreachable, type ApiClient } from './client.ts'
+import { ApiProblem, Unreachable, type ApiClient } from './client.ts'
+import { readEvents } from './event-stream.ts'
 import { formatTable } from './table.ts'
 import { visible } from './terminal.ts'
 import { followEvents } from './verbs/index.ts'
 
 const INTERVAL_MS = 1_000
-const LAST_PAGE = '1000'
-
-interface Events {
-  items: { id: string }[]
-  next_cursor: string | null
-}
+/** A connection over which not even a heartbeat comes is dead; the server sends one every 15 s. */
+const SILENCE_MS = 45_000
+/** Answers of a server, or of a proxy before it, that will be another one soon. */
+const PASSING = new Set([429, 502, 503, 504])
 
 /**
  * Prints events as they come, as lines of JSON or of a table. Without `after` it begins with what happens from now on.
@@ -27,30 +26,49 @@ export async function follow(deps: {
   intervalMs?: number
 }): Promise<void> {
   const { api, query, output, write, warn, signal, intervalMs = INTERVAL_MS } = deps
-  const read = async (after: string | undefined): Promise<Events> => {
-    const parameters = { limit: LAST_PAGE, ...query, ...(after === undefined ? {} : { after }) }
-    return (await api({ method: 'GET', path: '/events', query: parameters })) as Events
-  }
-  let { after } = query
-  let silent = after === undefined
+  let last: string | undefined
   while (!signal.aborted) {
     try {
-      const { items, next_cursor: cursor } = await read(after)
-      after = cursor ?? after
-      if (!silent) write(print(items, output, deps.columns))
-      if (items.length > 0) continue
-      silent = false
+      for await (const { id, data } of streamed(api, { query, last, signal })) {
+        if (data !== '') write(print(JSON.parse(data), output, deps.columns))
+        last = id
+      }
     } catch (error) {
-      if (!(error instanceof Unreachable)) throw error
-      warn(`${error.message}; trying again\n`)
+      if (!willPass(error)) throw error
+      if (!signal.aborted) warn(`${error.message}; trying again\n`)
     }
     // An abort ends the wait early; the loop's condition then ends the loop.
     await pause(intervalMs, undefined, { signal }).catch(() => undefined)
   }
 }
 
-function print(items: readonly unknown[], output: 'json' | 'table', columns: number | undefined): string {
-  if (items.length === 0) return ''
-  if (output === 'json') return items.map((item) => `${visible(JSON.stringify(item))}\n`).join('')
-  return formatTable(items, followEvents.columns, columns).replace(/^.*\n/, '')
+function willPass(error: unknown): error is Error {
+  return error instanceof Unreachable || (error instanceof ApiProblem && PASSING.has(error.problem.status))
+}
+
+/** What one connection brings. */
+async function* streamed(
+  api: ApiClient,
+  from: { query: Readonly<Record<string, string>>; last: string | undefined; signal: AbortSignal },
+) {
+  const silence = new AbortController()
+  const timer = setTimeout(() => silence.abort(), SILENCE_MS).unref()
+  try {
+    const body = await api({
+      method: 'GET',
+      path: '/events/stream',
+      query: from.query,
+      headers: from.last === undefined ? {} : { 'last-event-id': from.last },
+      isStream: true,
+      signal: AbortSignal.any([from.signal, silence.signal]),
+    })
+    yield* readEvents(body as ReadableStream<Uint8Array>, () => timer.refresh())
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function print(event: unknown, output: 'json' | 'table', columns: number | undefined): string {
+  if (output === 'json') return `${visible(JSON.stringify(event))}\n`
+  return formatTable([event], followEvents.columns, columns).replace(/^.*\n/, '')
 }

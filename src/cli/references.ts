@@ -45,6 +45,7 @@ const LISTINGS: Readonly<Record<Thing, Listing>> = {
   profile: { path: '/profiles', id: 'id', names: ['name', 'identifier'], searched: false },
   app: { path: '/apps', id: 'id', names: ['name', 'identifier'], searched: false },
   approval: { path: '/approvals', id: 'id', names: [], searched: false },
+  webhook: { path: '/webhooks', id: 'id', names: ['name', 'url'], searched: false },
   rollout: { path: '/rollouts', id: 'id', names: [], searched: false },
 }
 

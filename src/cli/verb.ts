@@ -44,6 +44,7 @@ export type Thing =
   | 'profile'
   | 'app'
   | 'rollout'
+  | 'webhook'
 
 /** An option of a verb. */
 export interface VerbOption {

@@ -4,6 +4,7 @@ import { VARIABLES, type Env } from './env.ts'
 import {
   type LogLevel,
   type MachineInfoTrust,
+  parseFlag,
   parseHeaderName,
   parseHost,
   parseLogLevel,
@@ -42,6 +43,8 @@ export type Config = {
   readonly ade: AppleService
   readonly apns: AppleService
   readonly machineInfo: { readonly trust: MachineInfoTrust; readonly caPem: string | null }
+  /** Webhooks may go to private and loopback addresses, and over http to loopback. */
+  readonly allowPrivateWebhooks: boolean
   readonly logLevel: LogLevel
 }
 
@@ -75,6 +78,7 @@ export function loadConfig(env: Env): Config {
       trust: reader.read('FIRSTBOOT_MACHINE_INFO_TRUST', parseTrust, 'enforce'),
       caPem: reader.read('FIRSTBOOT_MACHINE_INFO_CA_FILE', readCertificates, null),
     },
+    allowPrivateWebhooks: reader.read('FIRSTBOOT_ALLOW_PRIVATE_WEBHOOKS', parseFlag, false),
     logLevel: reader.read('FIRSTBOOT_LOG_LEVEL', parseLogLevel, 'info'),
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems)

@@ -101,6 +101,12 @@ export function parseProxies(text: string): readonly string[] {
   return items
 }
 
+/** Whether something may be. */
+export function parseFlag(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new Error(`must be true or false, not "${text}"`)
+  return text === 'true'
+}
+
 /** A header field name (RFC 9110, section 5.1), in lower case as Node gives them. */
 export function parseHeaderName(text: string): string {
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(text))

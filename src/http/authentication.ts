@@ -22,8 +22,7 @@ export async function requireOperator(
   reply: FastifyReply,
   options: { authenticate: Authenticate; basic: boolean },
 ): Promise<Operator> {
-  const basic = options.basic ? basicCredentials(request.headers)?.password : undefined
-  const secret = bearerToken(request.headers) ?? basic
+  const secret = secretOf(request, options.basic)
   const operator = secret === undefined ? undefined : await options.authenticate(secret)
   if (operator === undefined) {
     const challenge = secret === undefined ? BEARER : `${BEARER}, error="invalid_token"`
@@ -31,6 +30,19 @@ export async function requireOperator(
     throw new AppError('unauthenticated')
   }
   return operator
+}
+
+/** Gives requests a way to ask whether their token is still valid, for answers that go on for long. */
+export function decorateWithRenewal(app: FastifyInstance, authenticate: Authenticate): void {
+  app.decorateRequest('isStillAllowed', async function (this: FastifyRequest) {
+    const secret = secretOf(this, this.routeOptions.config.basic === true)
+    const operator = secret === undefined ? undefined : await authenticate(secret)
+    return operator !== undefined && hasRole(operator, this.routeOptions.config.role ?? 'viewer')
+  })
+}
+
+function secretOf({ headers }: FastifyRequest, basic: boolean): string | undefined {
+  return bearerToken(headers) ?? (basic ? basicCredentials(headers)?.password : undefined)
 }
 
 /** Throws AppError `forbidden` when the operator's role is less than `role`. */

@@ -40,6 +40,8 @@ declare module 'fastify' {
      * undefined when there is none. It may be anyone's: nothing but its possession has been checked.
      */
     readonly clientCertificate: Buffer | undefined
+    /** Whether the token of who calls an operator route still lets them; rejects when nobody can say. */
+    isStillAllowed(): Promise<boolean>
     /** Throws AppError `forbidden` when who calls has a lesser role than this one. */
     requireRole(role: Role): void
     /** Device scope: what the request shows of its sender. */

@@ -6,7 +6,13 @@ import type { Metrics } from '../kernel/metrics.ts'
 import { isRecord } from '../kernel/records.ts'
 import { createAccessLog, noteRefusal } from './access-log.ts'
 import { addAudit, type AuditDeps } from './audit.ts'
-import { type Authenticate, checkRole, decorateWithOperator, requireOperator } from './authentication.ts'
+import {
+  type Authenticate,
+  checkRole,
+  decorateWithOperator,
+  decorateWithRenewal,
+  requireOperator,
+} from './authentication.ts'
 import { toOperatorError } from './errors.ts'
 import { addIdempotency } from './idempotency.ts'
 import { refuseNul, takeJson } from './bodies.ts'
@@ -42,6 +48,7 @@ export function operatorScope(deps: OperatorScopeDeps): FastifyPluginAsync {
     const view = createOwnView(api)
     const authenticate = view.recognise(deps.authenticate)
     addAudit(api, { ...deps, view })
+    decorateWithRenewal(api, deps.authenticate)
     takeJson(api)
     api.setValidatorCompiler(validatorCompiler)
     api.setSerializerCompiler(() => (data) => JSON.stringify(data))

@@ -69,6 +69,7 @@ const ERRORS = {
   rule_invalid: [422, 'This is not a rule that a group can have.', 'info'],
   idempotency_key_in_use: [409, 'A request with this Idempotency-Key is still running.', 'info'],
   idempotency_key_reused: [422, 'This Idempotency-Key was used for another request.', 'info'],
+  cursor_gone: [410, 'What came after this position is kept no more.', 'info'],
   precondition_failed: [412, 'The resource was changed in the meantime.', 'info'],
   payload_too_large: [413, 'The body is too large.', 'info'],
   too_many_values: [413, 'The body has more values than this address takes.', 'info'],

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { LookupFunction } from 'node:net'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import type { Clock } from './clock.ts'
 import { isLoopbackHost } from './loopback.ts'
@@ -40,6 +41,10 @@ export interface HttpClientOptions {
   /** For the whole request, from the look-up of the name to the last byte of the answer. */
   readonly timeoutMs: number
   readonly maxBytes: number
+  /** Of a longer answer, or one that takes too long to come whole, what there is by then is given (default: it fails). */
+  readonly takesPart?: true
+  /** Finds the addresses of a name, or refuses them; the connection goes to one of these (default: the system's). */
+  readonly lookup?: LookupFunction
   readonly userAgent: string
   readonly clock: Clock
 }
@@ -49,8 +54,10 @@ const IDLE_CONNECTION_MS = 4_000
 
 /** Makes a client with connections of its own: https, or plain http to the loopback addresses. */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const plain = new HttpAgent({ keepAlive: true, timeout: IDLE_CONNECTION_MS })
-  const secure = new HttpsAgent({ keepAlive: true, timeout: IDLE_CONNECTION_MS, ...trustOf(options.caPem) })
+  const { maxBytes, takesPart = false, lookup } = options
+  const kept = { keepAlive: true, timeout: IDLE_CONNECTION_MS, ...(lookup && { lookup }) }
+  const plain = new HttpAgent(kept)
+  const secure = new HttpsAgent({ ...kept, ...trustOf(options.caPem) })
 
   function send(url: URL, { method, headers, body }: UpstreamRequest): ClientRequest {
     const https = url.protocol === 'https:'
@@ -74,7 +81,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         request.signal === undefined ? [deadline.signal] : [deadline.signal, request.signal],
       )
       try {
-        return await exchange(() => send(url, request), request, { url, signal, maxBytes: options.maxBytes })
+        return await exchange(() => send(url, request), request, { url, signal, maxBytes, takesPart })
       } finally {
         undo()
       }
@@ -90,6 +97,7 @@ interface Limits {
   readonly url: URL
   readonly signal: AbortSignal
   readonly maxBytes: number
+  readonly takesPart: boolean
 }
 
 function exchange(
@@ -145,16 +153,21 @@ function stopReason(signal: AbortSignal, url: URL): UpstreamError {
   return new UpstreamError('aborted', `the request to ${url.host} was given up`, { cause: reason })
 }
 
-async function collect(message: IncomingMessage, { url, maxBytes }: Limits): Promise<UpstreamAnswer> {
+async function collect(message: IncomingMessage, limits: Limits): Promise<UpstreamAnswer> {
+  const { url, maxBytes, takesPart } = limits
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    size += chunk.length
-    // Leaving the loop destroys the connection.
-    if (size > maxBytes) {
-      throw new UpstreamError('too_large', `${url.host} has answered with more than ${maxBytes} bytes`)
+  try {
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      size += chunk.length
+      // Leaving the loop destroys the connection.
+      if (size > maxBytes) {
+        throw new UpstreamError('too_large', `${url.host} has answered with more than ${maxBytes} bytes`)
+      }
+      chunks.push(chunk)
     }
-    chunks.push(chunk)
+  } catch (error) {
+    if (!takesPart) throw error
   }
   return { status: message.statusCode ?? 0, headers: message.headers, body: Buffer.concat(chunks) }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { follow } from '../../src/cli/follow.ts'
-import { Unreachable } from '../../src/cli/client.ts'
+import { ApiProblem, Unreachable } from '../../src/cli/client.ts'
 import { formatRecord, formatTable } from '../../src/cli/table.ts'
 import { useCli } from './harness.ts'
 
@@ -145,20 +145,18 @@ describe('text', () => {
 })
 
 describe('events follow', () => {
-  /** Follows over these answers, then stops. */
-  async function followed(answers: (unknown[] | Error)[], query: Record<string, string>): Promise<unknown> {
+  /** Follows over these streams, then stops. */
+  async function followed(answers: (string | Error)[], query: Record<string, string> = {}) {
     const stop = new AbortController()
     const asked: unknown[] = []
     let text = ''
     let warnings = ''
     await follow({
-      api: ({ query: parameters }) => {
-        asked.push(parameters['after'])
-        const next = answers.shift() ?? []
+      api: ({ path, query: parameters, headers }) => {
+        asked.push([path, parameters, headers?.['last-event-id']])
+        const next = answers.shift() ?? ''
         if (answers.length === 0) stop.abort()
-        if (next instanceof Error) return Promise.reject(next)
-        const items = next.map((id) => ({ id, type: 'device.enrolled' }))
-        return Promise.resolve({ items, next_cursor: items.at(-1)?.id ?? parameters['after'] ?? null })
+        return next instanceof Error ? Promise.reject(next) : Promise.resolve(new Blob([next]).stream())
       },
       ...{ query, output: 'json', signal: stop.signal, intervalMs: 1 },
       write: (line) => (text += line),
@@ -170,21 +168,35 @@ describe('events follow', () => {
     return { asked, ids, warnings }
   }
 
-  test('begins with what happens from now on', async () => {
-    const answers = [['1', '2'], ['3'], [], ['4'], []]
-    expect(await followed(answers, {})).toEqual({
-      asked: [undefined, '2', '3', '3', '4'],
-      ids: ['4'],
-      warnings: '',
+  const told = (id: string) => `id: ${id}\ndata: {"id":"${id}","type":"device.enrolled"}\n\n`
+  const unavailable = new ApiProblem({ status: 503, title: 'busy' })
+
+  test('goes on after what it has seen, and waits for a server that is away', async () => {
+    const answers = [`: events\nid: 6\n\n${told('8')}`, new Unreachable('gone'), unavailable, told('9'), '']
+    expect(await followed(answers, { after: '6', type: 'device.enrolled' })).toEqual({
+      asked: [undefined, '8', '8', '8', '9'].map((last) => [
+        '/events/stream',
+        { after: '6', type: 'device.enrolled' },
+        last,
+      ]),
+      ids: ['8', '9'],
+      warnings: 'gone; trying again\nbusy; trying again\n',
     })
   })
 
-  test('begins after the event that is named, and waits for a server that is away', async () => {
-    const answers = [['8'], new Unreachable('gone'), ['9'], []]
-    expect(await followed(answers, { after: '7' })).toEqual({
-      asked: ['7', '8', '8', '9'],
-      ids: ['8', '9'],
-      warnings: 'gone; trying again\n',
-    })
+  test('does not lose what came before its first event, nor show what is cut off in the middle', async () => {
+    const { asked, ids } = await followed([
+      `: from here\r\nid: 4\r\n\r\n${told('5').slice(0, 20)}`,
+      told('5'),
+    ])
+    expect([asked, ids]).toEqual([
+      [4, 5].map((_, n) => ['/events/stream', {}, n === 0 ? undefined : '4']),
+      ['5'],
+    ])
+  })
+
+  test('ends with what the server refuses', async () => {
+    const gone = new ApiProblem({ status: 410, title: 'gone', code: 'cursor_gone' })
+    await expect(followed([gone, ''])).rejects.toBe(gone)
   })
 })

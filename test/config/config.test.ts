@@ -44,6 +44,7 @@ test('with nothing set, the defaults of the documentation hold', () => {
     ade: { url: 'https://mdmenrollment.apple.com', caPem: null },
     apns: { url: 'https://api.push.apple.com', caPem: null },
     machineInfo: { trust: 'enforce', caPem: null },
+    allowPrivateWebhooks: false,
     logLevel: 'info',
   })
 })
@@ -76,6 +77,7 @@ test('with everything set, everything is read', () => {
     FIRSTBOOT_APNS_CA_FILE: cert('ca.pem'),
     FIRSTBOOT_MACHINE_INFO_TRUST: 'log',
     FIRSTBOOT_MACHINE_INFO_CA_FILE: cert('ca.pem'),
+    FIRSTBOOT_ALLOW_PRIVATE_WEBHOOKS: 'true',
     FIRSTBOOT_LOG_LEVEL: 'debug',
   }
   expect(new Set([...Object.keys(everything), 'FIRSTBOOT_SECRET_KEY_FILE'])).toEqual(new Set(VARIABLES))
@@ -93,6 +95,7 @@ test('with everything set, everything is read', () => {
     ade: { url: 'http://127.0.0.1:9001/ade', caPem },
     apns: { url: 'https://localhost:9002', caPem },
     machineInfo: { trust: 'log', caPem },
+    allowPrivateWebhooks: true,
     logLevel: 'debug',
   })
   expect(JSON.stringify(config)).not.toMatch(/hush|a-token|PRIVATE KEY|BwcHBw/)
@@ -182,6 +185,7 @@ describe('refused', () => {
       { FIRSTBOOT_MACHINE_INFO_TRUST: 'maybe' },
       /^FIRSTBOOT_MACHINE_INFO_TRUST must be one of off, log, enforce/,
     ],
+    [{ FIRSTBOOT_ALLOW_PRIVATE_WEBHOOKS: 'yes' }, /^FIRSTBOOT_ALLOW_PRIVATE_WEBHOOKS must be true or false/],
     [{ FIRSTBOOT_TLS_CERT_FILE: cert('tls.pem') }, /^FIRSTBOOT_TLS_KEY_FILE must be set together/],
     [{ FIRSTBOOT_TLS_KEY_FILE: cert('tls.key.pem') }, /^FIRSTBOOT_TLS_CERT_FILE must be set together/],
     [certWithKey, /^FIRSTBOOT_TLS_CERT_FILE .*does not match its key/],

@@ -80,6 +80,24 @@ export const CALLS: Readonly<Record<string, Call>> = {
     body: () => ({ rule: { fact: 'supervised', op: 'eq', value: true } }),
     tells: [],
   },
+  // A name that has no address, so that nothing is called.
+  'POST /webhooks': {
+    path: () => '/webhooks',
+    body: () => ({ url: 'https://hooks.invalid/x', enabled: false }),
+    tells: ['webhook.created'],
+  },
+  'PATCH /webhooks/{id}': {
+    path: ({ webhooks }) => `/webhooks/${webhooks}`,
+    body: () => ({ name: 'Hook' }),
+    tells: ['webhook.updated'],
+  },
+  'POST /webhooks/{id}/test': { path: ({ webhooks }) => `/webhooks/${webhooks}/test`, tells: [] },
+  'POST /webhooks/{id}/replay': {
+    path: ({ webhooks }) => `/webhooks/${webhooks}/replay`,
+    body: () => ({ after: '0' }),
+    tells: ['webhook.replayed'],
+  },
+  'DELETE /webhooks/{id}': { path: ({ webhooks }) => `/webhooks/${webhooks}`, tells: ['webhook.deleted'] },
   'PUT /secrets/{name}': {
     path: () => '/secrets/psk',
     body: () => ({ value: 'x' }),

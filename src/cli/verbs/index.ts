@@ -17,6 +17,7 @@ import { migrate, serve, simulate, status } from './programs.ts'
 import { pushCertificateVerbs } from './push-certificates.ts'
 import { rolloutVerbs } from './rollouts.ts'
 import { signInVerbs } from './sign-in.ts'
+import { webhookVerbs } from './webhooks.ts'
 
 export { exportAudit } from './audit.ts'
 export { followEvents } from './events.ts'
@@ -45,4 +46,5 @@ export const VERBS: readonly Verb[] = [
   ...administrationVerbs,
   ...eventVerbs,
   ...auditVerbs,
+  ...webhookVerbs,
 ]

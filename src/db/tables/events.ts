@@ -43,7 +43,71 @@ export interface EventFailuresTable {
   stuck_at: Date | null
 }
 
+/** Where events are sent. */
+export interface WebhooksTable {
+  id: string
+  version: Generated<number>
+  name: string
+  url: string
+  shape: 'firstboot' | 'nanomdm'
+  /** Null = all. */
+  types: string[] | null
+  enabled: boolean
+  /** Why the server has disabled it. */
+  disabled_reason: 'gone' | null
+  secret: Buffer
+  previous_secret: Buffer | null
+  previous_valid_until: Date | null
+  /** All events up to this one were sent, or have a delivery. */
+  cursor: number
+  /** How often in a row it could not be reached at all; until `paused_until` it is left alone. */
+  unreachable_tries: Generated<number>
+  paused_until: Date | null
+  worker: string | null
+  worker_until: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+/** What became of an event at a webhook. */
+export interface WebhookDeliveriesTable {
+  webhook_id: string
+  event_id: number
+  /** The device whose events go out in order; null = in any. */
+  lane: string | null
+  state: 'pending' | 'delivered' | 'failed' | 'dead'
+  tries: number
+  first_try_at: Date | null
+  last_try_at: Date | null
+  retry_at: Date | null
+  /** Since when the receiver says that it cannot take it. */
+  refused_since: Date | null
+  status: number | null
+  duration_ms: number | null
+  answer_bytes: number | null
+  error: string | null
+}
+
+/** What a device has said, for webhooks in the shape of NanoMDM; ids rise in commit order. */
+export interface DeviceMessagesTable {
+  id: Generated<number>
+  at: Date
+  topic: string
+  enrollment_id: string
+  channel: 'device' | 'user' | 'shared_ipad_user' | 'user_enrollment_device' | 'user_enrollment_user'
+  parent_id: string | null
+  udid: string | null
+  user_enrollment_id: string | null
+  status: string | null
+  command_uuid: string | null
+  token_update_tally: number | null
+  raw: Buffer
+}
+
 export interface EventsTables {
+  device_messages: DeviceMessagesTable
+  webhooks: WebhooksTable
+  webhook_deliveries: WebhookDeliveriesTable
   event_subscriptions: EventSubscriptionsTable
   event_failures: EventFailuresTable
 

@@ -48,7 +48,8 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
         schema: {
           tags: ['Events'],
           summary: 'What happened, oldest first',
-          description: 'Whoever goes on from the last id sees every event once.',
+          description:
+            'Whoever goes on from the last id sees every event once. 410 `cursor_gone`: what came after that is kept no more.',
           querystring: Type.Object({
             limit: Type.Integer({
               minimum: 1,
@@ -68,7 +69,7 @@ export function eventsApi(deps: { events: Pick<Events, 'list'> }): FastifyPlugin
         const { cursor, after = cursor, ...wanted } = request.query
         const rows = await deps.events.list({
           ...wanted,
-          ...(after !== undefined && { after: toId(after) }),
+          ...(after !== undefined && { after: toEventId(after, 'after') }),
         })
         return { items: rows.map(renderEvent), next_cursor: rows.at(-1)?.id.toString() ?? after ?? null }
       },
@@ -81,7 +82,8 @@ export function renderEvent(event: PublishedEvent) {
   return { ...event, id: String(event.id), at: event.at.toISOString() }
 }
 
-function toId(after: string): number {
-  if (!/^\d{1,15}$/.test(after)) throw new AppError('invalid_request', 'after is not the id of an event.')
-  return Number(after)
+/** Reads the id of an event, as it stands in a query or header of this name. */
+export function toEventId(given: string, name: string): number {
+  if (!/^\d{1,15}$/.test(given)) throw new AppError('invalid_request', `${name} is not the id of an event.`)
+  return Number(given)
 }

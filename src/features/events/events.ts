@@ -1,14 +1,23 @@
 import { afterCommit, beforeCommit, type Db, type Tx } from '../../db/index.ts'
 import { noteActs } from '../../db/statements/audit.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { createPassLoop } from '../../kernel/pass-loop.ts'
 import { CATALOGUE, type EventType } from './catalogue.ts'
 import type { Kind } from './catalogue/kind.ts'
 import { createSerials } from './serials.ts'
-import { deleteEventsBefore, insertIntoOutbox, listEvents, publishBatch, type EventQuery } from './store.ts'
-import { withMaker, type NewEvent } from './types.ts'
+import {
+  boundsOf,
+  deleteEventsBefore,
+  firstSince,
+  insertIntoOutbox,
+  listEvents,
+  publishBatch,
+  type EventQuery,
+} from './store.ts'
+import { withMaker, type NewEvent, type PublishedEvent } from './types.ts'
 
 /** Facts moved in one transaction of the publisher; small, so that other statements wait briefly on one connection. */
 const PUBLISH_BATCH = 500
@@ -82,6 +91,15 @@ export function createEvents(deps: {
     } while (moved === PUBLISH_BATCH)
   }
 
+  /** Published facts, oldest first. Throws AppError `cursor_gone` when some after `after` are kept no more. */
+  async function list(query: EventQuery): Promise<PublishedEvent[]> {
+    const rows = await listEvents(db.kysely, query)
+    const { after } = query
+    // Read after the rows, so that what is deleted in between is missed by nobody.
+    if (after !== undefined && rows[0]?.id !== after + 1) checkKept(after, await boundsOf(db.kysely))
+    return rows
+  }
+
   return {
     announce,
     emit,
@@ -95,14 +113,25 @@ export function createEvents(deps: {
       wakes.add(wake)
     },
     close: publishing.close,
-    /** Published facts, oldest first. */
-    list: (query: EventQuery) => listEvents(db.kysely, query),
+    list,
+    /** The ids of the oldest published fact that is kept and of the newest one; 0 while there is none. */
+    bounds: () => boundsOf(db.kysely),
     /** Deletes facts older than `days` days in bounded portions. */
     async expire(days: number): Promise<void> {
-      const before = addTime(clock.now(), -days, 'day')
-      while ((await deleteEventsBefore(db.kysely, before, PUBLISH_BATCH)) === PUBLISH_BATCH);
+      const first = await firstSince(db.kysely, addTime(clock.now(), -days, 'day'))
+      if (first === undefined) return
+      while ((await deleteEventsBefore(db.kysely, first, PUBLISH_BATCH)) === PUBLISH_BATCH);
     },
   }
+}
+
+/** Throws AppError `cursor_gone` when facts after `position` are kept no more. */
+export function checkKept(position: number, { oldest }: { oldest: number }): void {
+  if (position >= oldest - 1) return
+  throw new AppError(
+    'cursor_gone',
+    `Events after ${position} are kept no more; the oldest that is kept is ${oldest} (after=${oldest - 1}).`,
+  )
 }
 
 /** A fact that stands for many devices counts each of them. */

@@ -67,10 +67,34 @@ export function listEvents(db: Kysely<Database>, query: EventQuery): Promise<Pub
   return select.execute()
 }
 
-/** Deletes published facts older than `before`, at most `limit` of them; returns how many. */
-export async function deleteEventsBefore(db: Kysely<Database>, before: Date, limit: number): Promise<number> {
+/** The ids of the oldest published fact that is kept and of the newest one; 0 while there is none. */
+export async function boundsOf(db: Kysely<Database>): Promise<{ oldest: number; newest: number }> {
+  const { rows } = await sql<{ oldest: number; newest: number }>`
+    select coalesce((select min(id) from events), 0) as oldest, coalesce((select max(id) from events), 0) as newest`.execute(
+    db,
+  )
+  return rows[0] ?? { oldest: 0, newest: 0 }
+}
+
+/** Those of these published facts that are kept. */
+export function eventsById(db: Kysely<Database>, ids: readonly number[]): Promise<PublishedEvent[]> {
+  return db.selectFrom('events').selectAll().where('id', 'in', ids).execute()
+}
+
+/** The first published fact since `before`, else the newest one, which stays for its id; undefined while there is none. */
+export async function firstSince(db: Kysely<Database>, before: Date): Promise<number | undefined> {
+  const { rows } = await sql<{ id: number | null }>`
+    select coalesce((select id from events where at >= ${before} order by id limit 1), max(id)) as id from events`.execute(
+    db,
+  )
+  return rows[0]?.id ?? undefined
+}
+
+/** Deletes published facts before this one, at most `limit` of them; returns how many. What is kept has no gap by that. */
+export async function deleteEventsBefore(db: Kysely<Database>, id: number, limit: number): Promise<number> {
   const result = await sql`
-    delete from events where ctid = any(array(select ctid from events where at < ${before} order by id limit ${limit}))
-      and id < (select max(id) from events)`.execute(db)
+    delete from events where id = any(array(select id from events where id < ${id} order by id limit ${limit}))`.execute(
+    db,
+  )
   return Number(result.numAffectedRows ?? 0n)
 }

@@ -2,6 +2,7 @@ import type { Metrics } from '../../kernel/metrics.ts'
 import type { MessageReader } from '../../protocol/mdm/index.ts'
 import type { Commands } from '../commands/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
+import type { DeviceMessages } from '../events/index.ts'
 import type { Deliveries } from '../rollout/index.ts'
 import type { SetupRelease } from '../setup-release/index.ts'
 import { createCheckin, type CheckinDeps } from './checkin.ts'
@@ -17,6 +18,7 @@ export function createMdmEndpoints(
     identity: DeviceIdentity
     deliveries: Pick<Deliveries, 'render'>
     setupRelease: Pick<SetupRelease, 'commandEnded' | 'wake'>
+    deviceMessages: DeviceMessages
   },
 ) {
   const checkin = createCheckin(deps)
@@ -25,7 +27,7 @@ export function createMdmEndpoints(
     routes: mdmRoutes({ ...deps, checkin, connect }),
     /** Answers when nothing is in flight any more. */
     async idle(): Promise<void> {
-      await Promise.all([deps.enrollment.idle(), connect.idle()])
+      await Promise.all([deps.enrollment.idle(), connect.idle(), deps.deviceMessages.idle()])
     },
   }
 }

@@ -9,7 +9,7 @@ import {
 } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
 import { refused, type Refused } from '../enrollment/index.ts'
-import type { Events } from '../events/index.ts'
+import type { DeviceMessages, Events } from '../events/index.ts'
 import type { createCheckin } from './checkin.ts'
 import type { createConnect } from './connect.ts'
 
@@ -29,6 +29,7 @@ type Caller = { fingerprint: Buffer }
 /** What the endpoints are made of. */
 interface MdmEndpointsDeps {
   events: Events
+  deviceMessages: Pick<DeviceMessages, 'isWanted' | 'record'>
   identity: DeviceIdentity
   reader: MessageReader
   checkin: ReturnType<typeof createCheckin>
@@ -48,13 +49,15 @@ export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginAsync {
 }
 
 function createHandler(deps: MdmEndpointsDeps) {
-  const { reader, checkin, connect } = deps
+  const { reader, checkin, connect, deviceMessages } = deps
 
   async function onCheckin(request: FastifyRequest, reply: FastifyReply, given: Buffer, caller: Caller) {
     const read = await reader.readCheckin(given, laneOf(caller))
     const body = read.returned ?? given
     const answer = await checkin(read, { ...caller, raw: body, digest: read.sha256, requestId: request.id })
     if ('unrecognized' in answer) return refuse(request, reply, answer, read.message.identity.id)
+    const { messageType: kind, identity } = read.message
+    if (deviceMessages.isWanted()) await deviceMessages.record({ kind, identity, body })
     return answer.body === null
       ? reply.code(answer.status).send()
       : reply.code(answer.status).type(PLIST).send(answer.body)
@@ -64,6 +67,8 @@ function createHandler(deps: MdmEndpointsDeps) {
     const read = await readResult(request, given, caller)
     const answer = await connect.connect(read, { ...caller, requestId: request.id })
     if ('reason' in answer) return refuse(request, reply, answer, read.identity.id)
+    if (deviceMessages.isWanted())
+      await deviceMessages.record({ ...read, kind: 'Connect', body: read.returned ?? given })
     return answer.body === null ? reply.code(200).send() : reply.code(200).type(PLIST).send(answer.body)
   }
 

@@ -68,7 +68,7 @@ export const settingsSchema = Type.Object({
   }),
   command_history_days: days(180, 'How long finished commands are kept.'),
   checkin_message_days: days(90, 'How long raw check-in messages are kept.'),
-  event_days: days(180, 'How long events are kept.'),
+  event_days: days(30, 'How long events are kept.'),
   attempt_days: days(365, 'How long closed enrollment attempts are kept.'),
   audit_days: days(730, 'How long the audit trail is kept.'),
 })

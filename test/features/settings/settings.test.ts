@@ -18,7 +18,7 @@ const DEFAULTS = {
   calls_per_token_per_second: 100,
   command_history_days: 180,
   checkin_message_days: 90,
-  event_days: 180,
+  event_days: 30,
   inventory_interval_hours: 24,
   inventory_personal_apps: 'managed',
   attempt_days: 365,
@@ -50,8 +50,8 @@ describeEachEngine('settings', (database) => {
   test('a patch changes what it names, seen here at once and within 2 seconds elsewhere', async () => {
     const { call, settings, elsewhere, clock, emitted } = await world()
     await Promise.all([settings.get(), elsewhere.get()])
-    const changed = await call('PATCH', '/settings', { event_days: 30, user_authenticate: 'accept' })
-    const expected = { ...DEFAULTS, event_days: 30, user_authenticate: 'accept' }
+    const changed = await call('PATCH', '/settings', { event_days: 90, user_authenticate: 'accept' })
+    const expected = { ...DEFAULTS, event_days: 90, user_authenticate: 'accept' }
     expect(changed).toMatchObject({ status: 200, headers: { etag: '"2"' }, body: expected })
     expect(await settings.get()).toEqual(expected)
     clock.advance(1_999)
@@ -62,7 +62,7 @@ describeEachEngine('settings', (database) => {
       type: 'settings.changed',
       data: {
         changed: {
-          event_days: { before: 180, after: 30 },
+          event_days: { before: 30, after: 90 },
           user_authenticate: { before: 'refuse', after: 'accept' },
         },
       },
@@ -71,16 +71,16 @@ describeEachEngine('settings', (database) => {
 
   test('null gives the default back, but means no limit for the device limit', async () => {
     const { call } = await world()
-    await call('PATCH', '/settings', { event_days: 30, default_device_limit: 2 })
+    await call('PATCH', '/settings', { event_days: 90, default_device_limit: 2 })
     const changed = await call('PATCH', '/settings', { event_days: null, default_device_limit: null })
-    expect(changed.body).toMatchObject({ event_days: 180, default_device_limit: null })
+    expect(changed.body).toMatchObject({ event_days: 30, default_device_limit: null })
     expect((await call('GET', '/settings')).body).toMatchObject({ default_device_limit: null })
   })
 
   test('a patch that changes nothing makes no version and no event', async () => {
     const { call, emitted } = await world()
     const before = emitted.length
-    expect((await call('PATCH', '/settings', { event_days: 180 })).headers['etag']).toBe('"1"')
+    expect((await call('PATCH', '/settings', { event_days: 30 })).headers['etag']).toBe('"1"')
     expect((await call('PATCH', '/settings', {})).headers['etag']).toBe('"1"')
     expect(emitted).toHaveLength(before)
   })

@@ -42,7 +42,7 @@ describeEachEngine('settings of sign-in', (database) => {
         errors: [{ path: 'enroll_sign_in_source_id', message: 'is no sign-in source' }],
       },
     })
-    expect(await settings.get()).toMatchObject({ event_days: 180 })
+    expect(await settings.get()).toMatchObject({ event_days: 30 })
   })
 
   test.each([

@@ -20,6 +20,7 @@ const source = {
   kind: text('What it is.'),
   name: text('Its name.'),
 }
+const webhook = { webhook_id: text('The webhook.'), name: text('Its name.') }
 const user = { user_id: text('The user.') }
 
 /** What administrators do, and what they look after. */
@@ -103,4 +104,20 @@ export const ADMINISTRATION = {
   'user.created': info('A user was made', user),
   'user.deleted': info('A user was deleted', user),
   'user.updated': info('A user was changed', { ...user, changed }),
+  'webhook.created': info('A webhook was made', webhook),
+  'webhook.deleted': info('A webhook was deleted', webhook),
+  'webhook.delivery_dead': warn('Events could not be delivered to a webhook and were given up', {
+    ...webhook,
+    event_id: text('The first of them.'),
+    count: number('How many they are.'),
+    error: text('Why the first of them failed.'),
+  }),
+  'webhook.disabled': warn('A receiver said that it is gone (410), and its webhook was disabled', webhook),
+  'webhook.replayed': info('Events are sent to a webhook again', {
+    ...webhook,
+    after: text('The event after which they come.'),
+    count: number('How many they are.'),
+  }),
+  'webhook.test': info('A webhook was tried', { webhook_id: webhook.webhook_id }),
+  'webhook.updated': info('A webhook was changed', { ...webhook, changed }),
 } as const satisfies Kinds
