@@ -41,6 +41,7 @@ import * as pushCertificateRequests from './0044_push_certificate_requests.ts'
 import * as audit from './0045_audit.ts'
 import * as webhooks from './0040_webhooks.ts'
 import * as deviceMessages from './0041_device_messages.ts'
+import * as movingIn from './0042_moving_in.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -86,4 +87,5 @@ export const migrations: Record<string, Migration> = {
   '0045_audit': audit,
   '0040_webhooks': webhooks,
   '0041_device_messages': deviceMessages,
+  '0042_moving_in': movingIn,
 }

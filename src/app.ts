@@ -4,6 +4,7 @@ import { migrateToLatest, openDatabase, type Db } from './db/index.ts'
 import { adeApi, createAde } from './features/ade/index.ts'
 import { attemptsApi, createAttempts, createStrangers, explainReason } from './features/attempts/index.ts'
 import { commandsApi, commandTypesApi, createCommands, deviceCommandsApi } from './features/commands/index.ts'
+import { createDeclarationHook } from './features/declarations/index.ts'
 import { createDeviceIdentity } from './features/device-identity/index.ts'
 import { createDevices, devicesApi } from './features/devices/index.ts'
 import {
@@ -34,9 +35,9 @@ import {
   webhooksApi,
 } from './features/events/index.ts'
 import { createGroups, GROUP_FACTS, groupsApi, type Groups } from './features/groups/index.ts'
-import { createMdmEndpoints } from './features/mdm-endpoints/index.ts'
+import { authProxyRoutes, createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { createInventory, INVENTORY_FACTS } from './features/inventory/index.ts'
-import { nanomdmApi } from './features/nanomdm/index.ts'
+import { escrowApi, migrationApi, nanomdmApi } from './features/nanomdm/index.ts'
 import {
   apiTokensApi,
   auditApi,
@@ -97,6 +98,9 @@ const IPA_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 }
 /** Apple may take as long for a page of serial numbers as a sync has in all; such a page has some hundred kilobytes. */
 const ADE_TIMEOUT_MS = 10 * 60_000
 const ADE_MAX_BYTES = 32 * 1024 * 1024
+/** A device waits for its answer meanwhile; the largest that it takes has some megabytes. */
+const COMPANION_TIMEOUT_MS = 20_000
+const COMPANION_MAX_BYTES = 8 * 1024 * 1024
 /** Phones whose certificates were found to be Apple's and are not looked into again. */
 const TRUSTED_PHONES = 10_000
 const userAgent = `Firstboot/${version}`
@@ -270,7 +274,18 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ['policy.created', 'policy.updated', 'policy.deleted'],
     async () => ade.policyChanged(),
   )
-  const mdm = createMdmEndpoints({ ...parts, reader, enrollment, setupRelease, deviceMessages })
+  const companion = createHttpClient({
+    timeoutMs: COMPANION_TIMEOUT_MS,
+    maxBytes: COMPANION_MAX_BYTES,
+    userAgent,
+    clock,
+  })
+  const { declarationUrl, authProxyUrl, clientCertHeader } = config
+  const declarations =
+    declarationUrl === null
+      ? null
+      : createDeclarationHook({ url: declarationUrl, keys: secrets.declarationKeys, http: companion })
+  const mdm = createMdmEndpoints({ ...parts, reader, enrollment, setupRelease, deviceMessages, declarations })
   await identity.authority.ready()
   await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
 
@@ -293,7 +308,12 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     callsPerSecond: async () => (await settings.get()).calls_per_token_per_second,
     ready,
     scopes: {
-      device: [mdm.routes, identity.routes, appRoutes(parts)],
+      device: [
+        mdm.routes,
+        authProxyRoutes({ ...parts, http: companion, url: authProxyUrl, clientCertHeader }),
+        identity.routes,
+        appRoutes(parts),
+      ],
       enroll: [linkRoutes({ ...parts, currentTopic }), entryRoutes({ ...parts, trust })],
       operator: [
         devicesApi(parts),
@@ -335,6 +355,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
           unlockToken: (row) =>
             row.unlock_token === null ? undefined : enrollment.openUnlockToken(row.id, row.unlock_token),
         }),
+        migrationApi({ reader, enrollment }),
+        escrowApi({ ...parts, userAgent, escrow: config.escrow }),
       ],
     },
   })
@@ -390,6 +412,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await setupRelease.close()
     await ade.close()
     apple.close()
+    companion.close()
     signin.close()
     await push.close()
     await mdm.idle()

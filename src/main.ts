@@ -11,7 +11,7 @@ const { runCli } = await import('./cli/index.ts')
 const { version } = await import('./version.ts')
 
 /** Reads the settings; all problems are told at once, and then nothing starts. */
-async function prepare() {
+async function prepare(destination?: NodeJS.WriteStream) {
   const { loadConfig } = await import('./config/config.ts')
   const { loadSecrets } = await import('./config/secrets.ts')
   const { openToOthers } = await import('./config/private-files.ts')
@@ -21,7 +21,7 @@ async function prepare() {
   const env = readEnv()
   const config = loadConfig(env)
   const onTerminal = process.stdout.isTTY
-  const log = createLog({ level: config.logLevel, pretty: onTerminal })
+  const log = createLog({ level: config.logLevel, pretty: onTerminal, ...(destination && { destination }) })
   const where = config.database === 'embedded' ? `the embedded database in ${config.dataDir}` : 'PostgreSQL'
   log.info({ event: 'server.starting', version }, `Firstboot ${version} is starting, on ${where}`)
   const secrets = loadSecrets(env, config.dataDir)
@@ -45,6 +45,16 @@ async function migrate(): Promise<number> {
   return (await import('./serve.ts')).migrate(start)
 }
 
+async function migrateFrom(
+  asked: Parameters<Parameters<typeof runCli>[1]['migrateFrom']>[0],
+): Promise<number> {
+  const { stdout, stderr } = process
+  const start = await prepare(stderr)
+  const { migrateFrom: move } = await import('./migrate-from.ts')
+  const tell = (text: string) => void (stderr.isTTY && stderr.write(`\r${text.trimEnd()}`))
+  return move(start, { ...asked, write: (text) => void stdout.write(text), tell })
+}
+
 /** What is understood is told in a sentence; what the system refuses (a folder without permission) is no fault of the program. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
@@ -57,7 +67,14 @@ try {
   const { stdout, stderr } = process
   // `firstboot ... | head` takes what it wants and goes.
   stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-  process.exitCode = await runCli(process.argv.slice(2), { serve, migrate, stdout, stderr, version })
+  process.exitCode = await runCli(process.argv.slice(2), {
+    serve,
+    migrate,
+    migrateFrom,
+    stdout,
+    stderr,
+    version,
+  })
 } catch (error) {
   process.stderr.write(`firstboot: ${explain(error)}\n`)
   process.exitCode = 1

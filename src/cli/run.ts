@@ -7,6 +7,7 @@ import { connect } from './connection.ts'
 import { exportLines } from './export.ts'
 import { follow } from './follow.ts'
 import { helpOf, overview } from './help.ts'
+import { type MigrateFromOptions, readMigrateFrom } from './migrate-from.ts'
 import { formatProblem } from './problem.ts'
 import type { SimulateDeps } from './simulate.ts'
 import { formatStatus, readStatus } from './status.ts'
@@ -17,6 +18,7 @@ import {
   exportAudit,
   followEvents,
   migrate,
+  migrateFrom,
   serve,
   simulate,
   status as statusVerb,
@@ -32,6 +34,8 @@ export interface CliDeps {
   serve: () => Promise<number>
   /** Brings the database up to date; gives the exit code. */
   migrate: () => Promise<number>
+  /** Moves in what another server has; gives the exit code. */
+  migrateFrom: (options: MigrateFromOptions & { json: boolean }) => Promise<number>
   /** Runs fake devices; the shipped simulation by default. */
   simulate?: (deps: SimulateDeps) => Promise<number>
   stdout: Output
@@ -80,6 +84,8 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   }
   if (verb === serve) return deps.serve()
   if (verb === migrate) return deps.migrate()
+  if (verb === migrateFrom)
+    return deps.migrateFrom({ ...readMigrateFrom(input.verb), json: common.output === 'json' })
   const connection = connect(common, deps.env ?? readEnv().values)
   if (verb === simulate) {
     const { readSimulateOptions, simulate: runSimulation } = await import('./simulate.ts')

@@ -42,6 +42,11 @@ export type Config = {
   readonly clientCertHeader: string | null
   readonly ade: AppleService
   readonly apns: AppleService
+  /** Where codes that bypass an Activation Lock are taken. */
+  readonly escrow: AppleService
+  /** A server that is asked what devices ask of declarative management, and one for what enrolled devices ask of `/authproxy/`. */
+  readonly declarationUrl: string | null
+  readonly authProxyUrl: string | null
   readonly machineInfo: { readonly trust: MachineInfoTrust; readonly caPem: string | null }
   /** Webhooks may go to private and loopback addresses, and over http to loopback. */
   readonly allowPrivateWebhooks: boolean
@@ -52,6 +57,7 @@ const DEFAULT_HOST = '127.0.0.1'
 const DEFAULT_PORT = 8080
 const APPLE_ADE_URL = 'https://mdmenrollment.apple.com'
 const APPLE_APNS_URL = 'https://api.push.apple.com'
+const APPLE_ESCROW_URL = 'https://deviceservices-external.apple.com/deviceservicesworkers/escrowKeyUnlock'
 
 /** Checks every setting and builds the config. Throws one ConfigError that names all problems, secrets' included. */
 export function loadConfig(env: Env): Config {
@@ -74,6 +80,9 @@ export function loadConfig(env: Env): Config {
     ...readProxies(reader),
     ade: readService(reader, 'FIRSTBOOT_ADE', APPLE_ADE_URL),
     apns: readService(reader, 'FIRSTBOOT_APNS', APPLE_APNS_URL),
+    escrow: readService(reader, 'FIRSTBOOT_ESCROW', APPLE_ESCROW_URL),
+    declarationUrl: reader.read('FIRSTBOOT_DECLARATION_URL', parseServiceUrl, null),
+    authProxyUrl: reader.read('FIRSTBOOT_AUTHPROXY_URL', parseServiceUrl, null),
     machineInfo: {
       trust: reader.read('FIRSTBOOT_MACHINE_INFO_TRUST', parseTrust, 'enforce'),
       caPem: reader.read('FIRSTBOOT_MACHINE_INFO_CA_FILE', readCertificates, null),
@@ -126,7 +135,11 @@ function readProxies(reader: Reader): Pick<Config, 'trustedProxies' | 'clientCer
   return { trustedProxies, clientCertHeader }
 }
 
-function readService(reader: Reader, name: 'FIRSTBOOT_ADE' | 'FIRSTBOOT_APNS', url: string): AppleService {
+function readService(
+  reader: Reader,
+  name: 'FIRSTBOOT_ADE' | 'FIRSTBOOT_APNS' | 'FIRSTBOOT_ESCROW',
+  url: string,
+): AppleService {
   return {
     url: reader.read(`${name}_URL`, parseServiceUrl, url),
     caPem: reader.read(`${name}_CA_FILE`, readCertificates, null),

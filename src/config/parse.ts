@@ -133,3 +133,8 @@ export function parseAdminToken(text: string): string {
     throw new Error('must be made of visible ASCII characters, without spaces')
   return text
 }
+
+/** A key that was agreed upon with another server: its bytes as they are. */
+export function parseSharedKey(text: string): Buffer {
+  return Buffer.from(text, 'utf8')
+}

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import type { Env } from './env.ts'
-import { parseAdminToken, parseDatabaseUrl, parseSecretKey } from './parse.ts'
+import { parseAdminToken, parseDatabaseUrl, parseSecretKey, parseSharedKey } from './parse.ts'
 import { type CertificateAndKey, readAuthority, readText } from './pem-files.ts'
 import { mayOthers } from './private-files.ts'
 import { ConfigError, type Reader, createReader } from './problems.ts'
@@ -29,6 +29,8 @@ export type Secrets = {
   readonly databaseUrl: string | null
   /** The device CA to import at the first start, if one is given. */
   readonly deviceCa: CertificateAndKey | null
+  /** With which questions to the declaration server are signed, and its answers must be; null = not. */
+  readonly declarationKeys: { readonly send: Buffer | null; readonly verify: Buffer | null }
 }
 
 const PRIVATE_FILE_MODE = 0o600
@@ -50,6 +52,10 @@ export function readGivenSecrets(reader: Reader): Given {
     adminToken: reader.read('FIRSTBOOT_ADMIN_TOKEN', parseAdminToken, null),
     databaseUrl: reader.read('FIRSTBOOT_DATABASE_URL', parseDatabaseUrl, null),
     deviceCa: reader.read('FIRSTBOOT_DEVICE_CA_FILE', readAuthority, null),
+    declarationKeys: {
+      send: reader.read('FIRSTBOOT_DECLARATION_HMAC_KEY', parseSharedKey, null),
+      verify: reader.read('FIRSTBOOT_DECLARATION_VERIFY_HMAC_KEY', parseSharedKey, null),
+    },
   }
 }
 

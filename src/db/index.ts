@@ -2,6 +2,7 @@
 export { beginsWith, within } from './conditions.ts'
 export { openDatabase, type Db, type Queries } from './database.ts'
 export { isUniqueViolation } from './errors.ts'
+export { readNanomdm, type NanomdmDevice } from './foreign/nanomdm.ts'
 export { createGroupCommit } from './group-commit.ts'
 export { createLeases, leaseEnd, type Leases } from './lease.ts'
 export { maintainEmbedded, refreshStatistics } from './maintenance.ts'

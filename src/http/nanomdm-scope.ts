@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { toJsonText } from '../features/nanomdm/index.ts'
 import { AppError, describeError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
@@ -38,7 +39,8 @@ export function nanomdmScope(deps: {
       const error = toOperatorError(thrown)
       const { status, text } = describeError(error.code)
       noteRefusal(deps.log, error, request)
-      return reply.code(status).send({ error: status < 500 ? shorten(error.message) : text })
+      const body = toJsonText({ error: status < 500 ? shorten(error.message) : text })
+      return reply.code(status).header('content-type', 'application/json').send(Buffer.from(body))
     })
     app.addHook('onRequest', async (request, reply) => {
       checkSite(request)

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { createSecureContext, getCACertificates } from 'node:tls'
@@ -9,7 +10,7 @@ import { UpstreamError, fromNodeError } from './upstream-error.ts'
 
 /** A request to another server. `headers` in any case; `signal` ends it early. */
 export interface UpstreamRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array | string
@@ -23,6 +24,9 @@ export interface UpstreamAnswer {
   readonly body: Buffer
 }
 
+/** An answer whose body comes as it is read; whoever gets it reads or destroys that. */
+type OpenAnswer = Omit<UpstreamAnswer, 'body'> & { readonly body: Readable }
+
 /** The way to other servers. */
 export interface HttpClient {
   /**
@@ -30,6 +34,8 @@ export interface HttpClient {
    * Rejects with UpstreamError, whose message names the host and never a header, a body or a query.
    */
   request(request: UpstreamRequest): Promise<UpstreamAnswer>
+  /** The same for an answer of any size: the time limit is for its head, and for each pause in its body. */
+  open(request: UpstreamRequest): Promise<OpenAnswer>
   /** Closes the kept connections. */
   close(): void
 }
@@ -38,6 +44,8 @@ export interface HttpClient {
 export interface HttpClientOptions {
   /** PEM of CAs that are trusted besides those of the system. */
   readonly caPem?: string
+  /** What the client shows of itself in the TLS handshake, in PEM. */
+  readonly identity?: { readonly certificate: string; readonly privateKey: string }
   /** For the whole request, from the look-up of the name to the last byte of the answer. */
   readonly timeoutMs: number
   readonly maxBytes: number
@@ -57,7 +65,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { maxBytes, takesPart = false, lookup } = options
   const kept = { keepAlive: true, timeout: IDLE_CONNECTION_MS, ...(lookup && { lookup }) }
   const plain = new HttpAgent(kept)
-  const secure = new HttpsAgent({ ...kept, ...trustOf(options.caPem) })
+  const secure = new HttpsAgent({ ...kept, ...contextOf(options) })
 
   function send(url: URL, { method, headers, body }: UpstreamRequest): ClientRequest {
     const https = url.protocol === 'https:'
@@ -69,23 +77,30 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     })
   }
 
+  async function within<T>(request: UpstreamRequest, take: Take<T>): Promise<T> {
+    const url = allowedUrl(request.url)
+    const deadline = new AbortController()
+    const late = `${url.host} has not answered within ${options.timeoutMs / 1000} s`
+    const undo = options.clock.after(options.timeoutMs, () =>
+      deadline.abort(new UpstreamError('timeout', late)),
+    )
+    const signal = AbortSignal.any(
+      request.signal === undefined ? [deadline.signal] : [deadline.signal, request.signal],
+    )
+    try {
+      return await exchange(() => send(url, request), request, { url, signal, take })
+    } finally {
+      undo()
+    }
+  }
+
   return {
-    async request(request) {
-      const url = allowedUrl(request.url)
-      const deadline = new AbortController()
-      const late = `${url.host} has not answered within ${options.timeoutMs / 1000} s`
-      const undo = options.clock.after(options.timeoutMs, () =>
-        deadline.abort(new UpstreamError('timeout', late)),
-      )
-      const signal = AbortSignal.any(
-        request.signal === undefined ? [deadline.signal] : [deadline.signal, request.signal],
-      )
-      try {
-        return await exchange(() => send(url, request), request, { url, signal, maxBytes, takesPart })
-      } finally {
-        undo()
-      }
-    },
+    request: (request) => within(request, (message, url) => collect(message, url, { maxBytes, takesPart })),
+    open: (request) =>
+      within(request, async (message) => {
+        message.setTimeout(options.timeoutMs, () => message.destroy())
+        return { status: message.statusCode ?? 0, headers: message.headers, body: message }
+      }),
     close() {
       plain.destroy()
       secure.destroy()
@@ -93,19 +108,17 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   }
 }
 
-interface Limits {
+/** Makes what is given back of an answer whose head is there. */
+type Take<T> = (message: IncomingMessage, url: URL) => Promise<T>
+
+interface Exchange<T> {
   readonly url: URL
   readonly signal: AbortSignal
-  readonly maxBytes: number
-  readonly takesPart: boolean
+  readonly take: Take<T>
 }
 
-function exchange(
-  send: () => ClientRequest,
-  request: UpstreamRequest,
-  limits: Limits,
-): Promise<UpstreamAnswer> {
-  const { url, signal } = limits
+function exchange<T>(send: () => ClientRequest, request: UpstreamRequest, how: Exchange<T>): Promise<T> {
+  const { url, signal, take } = how
   if (signal.aborted) return Promise.reject(stopReason(signal, url))
   return new Promise((resolve, reject) => {
     const sent = send()
@@ -114,13 +127,13 @@ function exchange(
     const stop = () => sent.destroy(stopReason(signal, url))
     signal.addEventListener('abort', stop, { once: true })
     sent.on('close', () => signal.removeEventListener('abort', stop))
-    sent.on('response', (message) => void collect(message, limits).then(resolve, fail))
+    sent.on('response', (message) => void take(message, url).then(resolve, fail))
     sent.on('error', (error: Error & { code?: string }) => {
       const stale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
       // Nothing but GET is sent again: another request may have been done, and were the second one refused, it would be
       // taken for one that was not.
       if (stale && request.method === 'GET' && !signal.aborted) {
-        exchange(send, request, limits).then(resolve, reject)
+        exchange(send, request, how).then(resolve, reject)
       } else fail(error)
     })
     sent.end(request.body)
@@ -141,10 +154,15 @@ function allowedUrl(text: string): URL {
 }
 
 /** One context for all connections, because reading the list of CAs takes milliseconds. */
-function trustOf(caPem: string | undefined) {
-  if (caPem === undefined) return {}
-  // Node's own list holds what NODE_EXTRA_CA_CERTS adds.
-  return { secureContext: createSecureContext({ ca: [...getCACertificates('default'), caPem] }) }
+function contextOf({ caPem, identity }: Pick<HttpClientOptions, 'caPem' | 'identity'>) {
+  if (caPem === undefined && identity === undefined) return {}
+  return {
+    secureContext: createSecureContext({
+      // Node's own list holds what NODE_EXTRA_CA_CERTS adds.
+      ...(caPem !== undefined && { ca: [...getCACertificates('default'), caPem] }),
+      ...(identity !== undefined && { cert: identity.certificate, key: identity.privateKey }),
+    }),
+  }
 }
 
 function stopReason(signal: AbortSignal, url: URL): UpstreamError {
@@ -153,8 +171,11 @@ function stopReason(signal: AbortSignal, url: URL): UpstreamError {
   return new UpstreamError('aborted', `the request to ${url.host} was given up`, { cause: reason })
 }
 
-async function collect(message: IncomingMessage, limits: Limits): Promise<UpstreamAnswer> {
-  const { url, maxBytes, takesPart } = limits
+async function collect(
+  message: IncomingMessage,
+  url: URL,
+  { maxBytes, takesPart }: { maxBytes: number; takesPart: boolean },
+): Promise<UpstreamAnswer> {
   const chunks: Buffer[] = []
   let size = 0
   try {

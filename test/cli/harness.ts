@@ -49,6 +49,7 @@ export function useCli(): CliHarness {
     const code = await runCli(argv, {
       serve: () => Promise.resolve(0),
       migrate: () => Promise.resolve(0),
+      migrateFrom: () => Promise.resolve(0),
       stdout: { write: (text) => (out += text) },
       stderr: { write: (text) => (err += text) },
       env: { FIRSTBOOT_URL: harness.url, FIRSTBOOT_TOKEN: 'token-1' },

@@ -76,6 +76,33 @@ describe('wrong usage ends with 2 and says why', () => {
   })
 })
 
+test('migrate-from nanomdm wants one place to move in from, and reads its files', async () => {
+  const asked: unknown[] = []
+  const run = async (...more: string[]) => {
+    const migrateFrom = async (given: unknown) => asked.push(given)
+    const { code, err } = await cli.run(['migrate-from', 'nanomdm', ...more], { migrateFrom })
+    return `${code} ${err}`
+  }
+  expect(await run()).toMatch(/^2 one of --database-url and --folder says/)
+  expect(await run('--database-url', 'postgres://x', '--folder', 'y')).toMatch(/^2 one of/)
+  expect(await run('--database-url', 'mysql://x')).toMatch(/^2 .*nano2nano/)
+  expect(await run('--folder', 'y', '--ca', '/nowhere')).toMatch(/^2 ca: .*ENOENT/)
+  expect(await run('--folder', 'y', 'z')).toMatch(/^2 /)
+  expect(await run('--dry-run')).toMatch(/^2 /)
+  expect(asked).toEqual([])
+  expect(await run('--database-url', 'postgres://x/y', '--dry-run', '--output', 'json')).toBe('1 ')
+  expect(asked).toEqual([
+    {
+      databaseUrl: 'postgres://x/y',
+      folder: undefined,
+      caPem: undefined,
+      only: undefined,
+      dryRun: true,
+      json: true,
+    },
+  ])
+})
+
 test('the version', async () => {
   expect(await cli.run(['--version'], { version: '1.2.3' })).toEqual({
     code: 0,

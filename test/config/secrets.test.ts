@@ -61,6 +61,7 @@ test('what the environment gives is taken, and nothing is written', () => {
     adminTokenFile: null,
     databaseUrl: 'postgresql:///firstboot?host=/run/postgresql',
     deviceCa: null,
+    declarationKeys: { send: null, verify: null },
   })
   expect(statSync(dataDir, { throwIfNoEntry: false })).toBeUndefined()
 })

@@ -36,6 +36,7 @@ describeEachEngine('lists that are searched, and things called by their names', 
     const code = await runCli(line.split(' '), {
       serve: () => Promise.resolve(0),
       migrate: () => Promise.resolve(0),
+      migrateFrom: () => Promise.resolve(0),
       stdout: { write: (text) => (out += text) },
       stderr: { write: (text) => (err += text) },
       env: { FIRSTBOOT_URL: world.url, FIRSTBOOT_TOKEN: ADMIN_TOKEN },

@@ -102,6 +102,21 @@ describeEachEngine("NanoMDM's API", (database) => {
     await device.poll()
   })
 
+  test('writes its JSON byte for byte as NanoMDM does', async () => {
+    const told = await call('PUT', `/v1/enqueue/zed,${id()},Abe?nopush=1`, plist(randomUUID(), 'A&B'))
+    expect(told.text).toMatch(
+      /^\{\n\t"status": \{\n\t\t"Abe": \{\n\t\t\t"command_error": "[^"]+"\n\t\t\},\n\t\t"zed": .*"no_push": true,\n\t"command_uuid": .*"request_type": "A\\u0026B"\n\}\n$/s,
+    )
+    const certificate = await call('GET', `/v1/pushcert?topic=${TOPIC}`)
+    expect(certificate.text).toMatch(/^\{\n\t"not_after": "[\dT:-]{19}Z",\n\t"topic": "[^"]+"\n\}\n$/)
+    const refused = await call('GET', '/v1/pushcert')
+    expect(refused).toMatchObject({ status: 404, type: 'application/json' })
+    expect(refused.text).toMatch(/^\{\n\t"error": "[^"]+"\n\}\n$/)
+    expect((await call('GET', '/version')).text).toMatch(/^\{"version":"[^"]+"\}$/)
+    expect(await call('GET', `/v1/enqueue/${id()}`)).toMatchObject({ status: 200 })
+    await device.poll()
+  })
+
   test('an empty body only pushes, and nopush leaves that out', async () => {
     const pushes = world.apns.pushes.length
     const empty = await call('POST', `/v1/enqueue/${id()}`)

@@ -16,6 +16,7 @@ export const FEATURES: Record<string, readonly string[]> = {
   'enrollment-policies': ['events', 'groups'],
   ade: ['events', 'governor', 'devices', 'enrollment-policies'],
   rollout: ['events', 'settings', 'devices', 'commands', 'inventory', 'device-identity', 'groups'],
+  declarations: [],
   entry: [
     'events',
     'settings',
@@ -52,11 +53,12 @@ export const FEATURES: Record<string, readonly string[]> = {
     'commands',
     'device-identity',
     'rollout',
+    'declarations',
     'enrollment',
     'setup-release',
   ],
   status: ['devices', 'commands', 'ade'],
-  nanomdm: ['events', 'devices', 'push', 'commands'],
+  nanomdm: ['events', 'devices', 'push', 'commands', 'enrollment'],
 }
 
 /** The folders of the simulator and what each may use of the others; a file at its top, index.ts apart, uses none of them. */

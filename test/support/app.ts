@@ -1,6 +1,8 @@
 import { startApp, type App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { readEnv } from '../../src/config/env.ts'
+import { createReader } from '../../src/config/problems.ts'
+import { readGivenSecrets } from '../../src/config/secrets.ts'
 import type { Db } from '../../src/db/index.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import type { PlistDict } from '../../src/protocol/plist/index.ts'
@@ -103,6 +105,7 @@ export async function startTestApp(options: {
       adminTokenFile: null,
       databaseUrl: null,
       deviceCa: null,
+      declarationKeys: readGivenSecrets(createReader(env)).declarationKeys,
     },
     log: createLog({
       level: config.logLevel,

@@ -3,7 +3,7 @@ import type { Device, DeviceOptions } from '../../src/simulator/index.ts'
 import { ADMIN_TOKEN, type TestApp } from './app.ts'
 import { profileXml } from './delivery-profile.ts'
 
-const MOST_ROUNDS = 40
+const MOST_ROUNDS = 200
 
 /** A delivery as the API tells it, as far as tests look at it. */
 export interface ToldDelivery {

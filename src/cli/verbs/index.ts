@@ -13,7 +13,7 @@ import { governorVerbs } from './governor.ts'
 import { groupVerbs } from './groups.ts'
 import { policyVerbs } from './policies.ts'
 import { profileVerbs } from './profiles.ts'
-import { migrate, serve, simulate, status } from './programs.ts'
+import { migrate, migrateFrom, serve, simulate, status } from './programs.ts'
 import { pushCertificateVerbs } from './push-certificates.ts'
 import { rolloutVerbs } from './rollouts.ts'
 import { signInVerbs } from './sign-in.ts'
@@ -21,12 +21,13 @@ import { webhookVerbs } from './webhooks.ts'
 
 export { exportAudit } from './audit.ts'
 export { followEvents } from './events.ts'
-export { migrate, serve, simulate, status } from './programs.ts'
+export { migrate, migrateFrom, serve, simulate, status } from './programs.ts'
 
 /** Every verb, in the order of the help. */
 export const VERBS: readonly Verb[] = [
   serve,
   migrate,
+  migrateFrom,
   simulate,
   status,
   ...deviceVerbs,

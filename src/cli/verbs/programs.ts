@@ -9,6 +9,23 @@ export const serve: Verb = {
 /** Brings the database up to date. */
 export const migrate: Verb = { words: ['migrate'], summary: 'Bring the database up to date and end' }
 
+/** Moves in what another server has. */
+export const migrateFrom: Verb = {
+  words: ['migrate-from', 'nanomdm'],
+  summary: 'Move in the devices of a NanoMDM, so that none has to enrol again',
+  options: {
+    'database-url': forVerb('text', 'its PostgreSQL database (postgres://...)', { value: 'URL' }),
+    folder: forVerb('text', 'its file store', { value: 'DIR' }),
+    ca: forVerb('text_file', 'CAs in PEM that gave its devices their certificates: they are trusted', {
+      value: 'FILE',
+    }),
+    only: forVerb('text_file', 'moves these devices alone: ids or serial numbers, one a line', {
+      value: 'FILE',
+    }),
+    'dry-run': forVerb('flag', 'changes nothing, and says what would be done'),
+  },
+}
+
 /** Shows how the server is; done by the program itself. */
 export const status: Verb = { words: ['status'], summary: 'Show how the server is, and what needs a person' }
 

@@ -60,6 +60,8 @@ export interface EnrollmentsTable {
   unregistered_at: Date | null
   /** Until when an operator allows that another identity takes its place. */
   re_enrollment_until: Date | null
+  /** An operator has brought it here from another server, and it has not spoken with a certificate yet. */
+  awaits_certificate: Generated<boolean>
   /** When Apple was last asked whether it is still there. */
   asked_at: Date | null
   /** SHA-256 of its last check-in message, and how often that one was repeated. */

@@ -117,6 +117,12 @@ export function createAuthority(deps: {
     issuing,
     /** Every trusted CA, the one that issues first. */
     trusted: (): readonly Ca[] => cas,
+    /** Trusts CAs for devices that have certificates of theirs; they issue nothing. */
+    trust: (certificates: readonly Certificate[]): Promise<void> =>
+      db.transaction(async (trx) => {
+        await addTrusted(trx, certificates, clock.now())
+        await load(trx)
+      }),
     /** Reads the CAs again, as another process may have added one; calls at the same time share one look. */
     refresh(): Promise<void> {
       return (refreshing ??= load(db.kysely).finally(() => (refreshing = undefined)))
@@ -127,6 +133,14 @@ export function createAuthority(deps: {
       return signer
     },
   }
+}
+
+/** Keeps CAs without a key; those that are known stay as they are. */
+async function addTrusted(trx: Tx, certificates: readonly Certificate[], created_at: Date): Promise<void> {
+  await lockAuthority(trx)
+  const known = new Set((await listCas(trx)).map(({ id }) => id))
+  for (const { fingerprint: id, der: certificate } of certificates)
+    if (!known.has(id)) await saveCa(trx, { id, certificate, private_key: null, created_at })
 }
 
 function readImported(imported: ImportedCa, now: Date): Identity {

@@ -1,8 +1,10 @@
 import type { Queries, Tx } from '../../db/index.ts'
 import { addTime, type Clock } from '../../kernel/clock.ts'
 import {
+  isUsed,
   listBindings,
   lockActive,
+  lockUnknown,
   newestActive,
   noteContested,
   retireBindings,
@@ -59,6 +61,13 @@ export function createBindings(deps: { clock: Clock }) {
     /** Notes that an enrollment has spoken with a certificate that is not known as the one it uses (see `Binding`). */
     noteUse: (queries: Queries, enrollmentId: string, fingerprint: Buffer): Promise<void> =>
       saveUse(queries, enrollmentId, fingerprint),
+    /** See `lockUnknown`. */
+    isUnknown: (trx: Tx, fingerprint: Buffer): Promise<boolean> => lockUnknown(trx, fingerprint),
+    /** Whether an enrollment has a certificate with which it may speak. */
+    hasCertificate: async (trx: Tx, enrollmentId: string): Promise<boolean> =>
+      (await lockActive(trx, enrollmentId)).length > 0,
+    /** Whether an enrollment has spoken with one of its certificates. */
+    hasSpoken: (queries: Queries, enrollmentId: string): Promise<boolean> => isUsed(queries, enrollmentId),
     /** Which enrollments a certificate is or was. */
     bindings: (queries: Queries, fingerprint: Buffer): Promise<Binding[]> =>
       listBindings(queries, fingerprint),

@@ -43,7 +43,7 @@ export function createDeviceIdentity(deps: {
   const scep = createScep({ ...deps, authority, issuance, unwrap: unwrapper.unwrap })
 
   return {
-    authority: { ready: authority.ready },
+    authority: { ready: authority.ready, trust: authority.trust, trusted: authority.trusted },
     /** A new challenge for an attempt, or for the renewal of an enrollment's certificate: for one key, for 15 minutes by default. */
     async newChallenge(trx: Tx, purpose: Purpose, minutes?: number): Promise<string> {
       const [secret = ''] = await challenges.create(trx, [purpose], minutes)

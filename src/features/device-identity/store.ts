@@ -173,6 +173,35 @@ export async function lockActive(trx: Tx, enrollmentId: string): Promise<Buffer[
   return rows.filter((row) => row.state === 'active').map((row) => row.fingerprint)
 }
 
+/** Whether an enrollment has spoken with a certificate that is active. */
+export async function isUsed(db: Queries, enrollmentId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('enrollment_certificates')
+    .select('fingerprint')
+    .where('enrollment_id', '=', enrollmentId)
+    .where('state', '=', 'active')
+    .where('use', '<>', 'unused')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/**
+ * Whether a certificate is one that nobody here knows: neither issued here for somebody, nor ever that of an enrollment. It is
+ * locked until the end of the transaction, so that it becomes that of one enrollment at most.
+ */
+export async function lockUnknown(trx: Tx, fingerprint: Buffer): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${fingerprint.toString('hex')}, ${AUTHORITY_LOCK}))`.execute(
+    trx,
+  )
+  const { rows } = await sql<{ is_known: boolean }>`
+    select exists (select from issued_certificates where fingerprint = ${fingerprint}::bytea)
+      or exists (select from enrollment_certificates where fingerprint = ${fingerprint}::bytea) as is_known`.execute(
+    trx,
+  )
+  return rows[0]?.is_known === false
+}
+
 /** An active certificate of an enrollment. Of one that is not of our issue the dates are not known. */
 export interface ActiveCertificate {
   fingerprint: Buffer

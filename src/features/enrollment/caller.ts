@@ -2,11 +2,12 @@ import type { Tx } from '../../db/index.ts'
 import type { ChannelIdentity } from '../../protocol/mdm/index.ts'
 import type { Binding } from '../device-identity/index.ts'
 import { isRowOf, spaceOf, type Enrollment } from '../devices/index.ts'
+import { adoptCertificate } from './adoption.ts'
 import type { EnrollmentDeps, Sender } from './deps.ts'
 import { refused, type Refused } from './verdict.ts'
 import { tellContested } from './takeover.ts'
 
-type CallerDeps = Pick<EnrollmentDeps, 'devices' | 'events' | 'identity'>
+type CallerDeps = Pick<EnrollmentDeps, 'clock' | 'devices' | 'events' | 'identity'>
 type From = Pick<Sender, 'fingerprint' | 'requestId'>
 
 /** A channel for which a certificate speaks, as it is known here. `isGone`: Apple says so of its device. */
@@ -43,7 +44,8 @@ export async function findSpeaker(
   identity: Pick<ChannelIdentity, 'deviceId' | 'type'>,
 ): Promise<{ device: Enrollment; own: Binding } | Refused> {
   const bindings = await deps.identity.bindings(trx, from.fingerprint)
-  const own = await bindingOf(trx, deps, bindings, { deviceId: identity.deviceId, ...from })
+  const adopted = bindings.length === 0 ? await adoptCertificate(trx, deps, from, identity) : undefined
+  const own = adopted ?? (await bindingOf(trx, deps, bindings, { deviceId: identity.deviceId, ...from }))
   if ('reason' in own) return own
   const device = await deps.devices.lockEnrollment(trx, own.enrollment_id)
   if (!device || device.unenrolled_at !== null) return refused('enrollment_ended', { unrecognized: true })

@@ -31,7 +31,7 @@ export interface EnrollmentDeps {
   push: Push
   commands: Commands
   identity: DeviceIdentity
-  inventory: Pick<Inventory, 'ask' | 'refresh'>
+  inventory: Pick<Inventory, 'ask' | 'managingProfile' | 'refresh'>
   profiles: Pick<Profiles, 'get' | 'render'>
   links: Links
   policies: Pick<EnrollmentPolicies, 'find'>

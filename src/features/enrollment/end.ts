@@ -85,20 +85,37 @@ export function requestUnenroll(deps: EnrollmentDeps, id: string, act: Act): Pro
 /** The same for a device that is known to be enrolled, as part of `trx`. */
 export async function queueUnenroll(
   trx: Tx,
-  deps: Pick<EnrollmentDeps, 'commands' | 'instanceId'>,
-  enrollment: Pick<Enrollment, 'id'>,
+  deps: Pick<EnrollmentDeps, 'commands' | 'instanceId' | 'inventory'>,
+  enrollment: Enrollment,
   act: Act,
 ): Promise<Unenrolling> {
   const uuid = newAppleUuid()
+  const identifier = await managingProfile(trx, deps, enrollment)
   const verdict = await deps.commands.enqueue(trx, act, {
     uuid,
     requestType: 'RemoveProfile',
-    body: buildCommand(uuid, 'RemoveProfile', { Identifier: profileIdentifier(deps.instanceId) }),
+    body: buildCommand(uuid, 'RemoveProfile', { Identifier: identifier }),
     targets: [enrollment.id],
     priority: 'high',
     purpose: 'unenroll',
   })
   return { ...verdict, command_uuid: uuid }
+}
+
+/** The profile by which a device is managed: ours, but for one that moved in from another server. */
+async function managingProfile(
+  trx: Tx,
+  { instanceId, inventory }: Pick<EnrollmentDeps, 'instanceId' | 'inventory'>,
+  { id, attempt_id }: Enrollment,
+): Promise<string> {
+  if (attempt_id !== null) return profileIdentifier(instanceId)
+  const listed = await inventory.managingProfile(trx, id)
+  if (listed === undefined)
+    throw new AppError(
+      'conflict',
+      'It moved in from another server, and has not yet told by which profile it is managed: refresh its inventory.',
+    )
+  return listed
 }
 
 /**

@@ -1,9 +1,10 @@
-import type { ChannelIdentity } from '../../protocol/mdm/index.ts'
+import type { ChannelIdentity, ReadCheckin } from '../../protocol/mdm/index.ts'
 import type { Tx } from '../../db/index.ts'
 import { followForActs } from './acts/follow.ts'
 import { takeInActs } from './acts/answers.ts'
 import { findCaller } from './caller.ts'
 import { authenticate } from './check-in/authenticate.ts'
+import { moveIn } from './moving-in/messages.ts'
 import { createTokenUpdates } from './check-in/token-update.ts'
 import { createChannelMessages } from './channel-messages.ts'
 import type { Answer } from '../commands/index.ts'
@@ -12,6 +13,7 @@ import type { EnrollmentDeps, Sender } from './deps.ts'
 import { abandonHalfEnrolled, carryOutForgetting, FORGET } from './end.ts'
 import { takeFirstSteps } from './first-steps.ts'
 import { judgeAssignments } from './judge.ts'
+import type { Brought } from './moving-in/writes.ts'
 import { followNames } from './naming/follow.ts'
 
 /** How a device gets in, stays in and leaves. */
@@ -26,6 +28,8 @@ export function createEnrollment(deps: EnrollmentDeps) {
     authenticate: (message: Parameters<typeof authenticate>[1], from: Sender) =>
       authenticate(deps, message, from),
     tokenUpdate: tokenUpdates.tokenUpdate,
+    /** See `moveIn`. */
+    moveIn: (message: ReadCheckin['message'], brought: Brought) => moveIn(deps, message, brought),
     /** See `findCaller`. */
     findCaller: (from: Pick<Sender, 'fingerprint' | 'requestId'>, identity: ChannelIdentity) =>
       deps.db.transaction((trx) => findCaller(trx, deps, from, identity)),

@@ -14,7 +14,7 @@ export async function keepMessage(
   { clock, devices, secretBox }: Pick<EnrollmentDeps, 'clock' | 'devices' | 'secretBox'>,
   id: string,
   type: string,
-  from: Sender,
+  from: Pick<Sender, 'raw' | 'digest'>,
 ): Promise<void> {
   const raw = sealMessage(secretBox, id, from.raw)
   const message = { enrollment_id: id, message_type: type, received_at: clock.now(), raw }

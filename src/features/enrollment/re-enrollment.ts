@@ -1,6 +1,8 @@
 import type { Act } from '../../kernel/act.ts'
 import { addTime } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
+import type { Tx } from '../../db/index.ts'
+import type { Enrollment } from '../devices/index.ts'
 import type { EnrollmentDeps } from './deps.ts'
 
 /** An operator's word holds for so long, and for one identity. */
@@ -20,15 +22,26 @@ export function allowReEnrollment(
     if (enrollment === undefined) throw new AppError('not_found', `There is no device ${id}.`)
     if (enrollment.unenrolled_at !== null || enrollment.parent_id !== null)
       throw new AppError('conflict', 'Only the place of a device that is enrolled can be given to another.')
-    const until = addTime(deps.clock.now(), ALLOWED_MINUTES, 'minute')
-    await deps.devices.updateEnrollment(trx, enrollment.id, { re_enrollment_until: until })
-    await deps.events.emit(trx, {
-      type: 'enrollment.re_enrollment_allowed',
-      act,
-      enrollment_id: enrollment.id,
-      serial_number: enrollment.serial_number,
-      data: { allowed_until: until.toISOString() },
-    })
-    return until
+    return giveWord(trx, deps, enrollment, act)
   })
+}
+
+/** The same for a device, which is locked, that is known to be enrolled. */
+export async function giveWord(
+  trx: Tx,
+  deps: Pick<EnrollmentDeps, 'clock' | 'devices' | 'events'>,
+  { id, serial_number }: Pick<Enrollment, 'id' | 'serial_number'>,
+  act: Act,
+  more: Pick<Partial<Enrollment>, 'awaits_certificate'> = {},
+): Promise<Date> {
+  const until = addTime(deps.clock.now(), ALLOWED_MINUTES, 'minute')
+  await deps.devices.updateEnrollment(trx, id, { re_enrollment_until: until, ...more })
+  await deps.events.emit(trx, {
+    type: 'enrollment.re_enrollment_allowed',
+    act,
+    enrollment_id: id,
+    serial_number,
+    data: { allowed_until: until.toISOString() },
+  })
+  return until
 }

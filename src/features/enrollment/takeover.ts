@@ -25,6 +25,20 @@ export function mayReplace(
   return groundOf(ownerOf(holder, now), claimant, now) !== undefined
 }
 
+/**
+ * What may become of an enrollment, which is locked, whose device an operator sends here from another server: it begins anew
+ * where it is known to be over (`anew`), another identity may take its place (`allowed`), or nothing.
+ */
+export function maySend(
+  holder: Holder,
+  device: { deviceId: string; type: Enrollment['type'] },
+  now: Date,
+): 'anew' | 'allowed' | undefined {
+  const claimant: Claimant = { ...device, way: null, userId: null, machineInfo: null, isSent: true }
+  const ground = groundOf(ownerOf(holder, now), claimant, now)
+  return ground === undefined || ground === 'allowed' ? ground : 'anew'
+}
+
 function ownerOf(holder: Holder, now: Date): Owner {
   const { authenticated_at, last_contact_at, unregistered_at } = holder
   const isHalf = holder.token_update_tally === 0

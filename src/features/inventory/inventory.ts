@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { EventType, PublishedEvent } from '../events/index.ts'
 import { ask, type AskDeps } from './asking/ask.ts'
 import { askDue, begin, planAnew } from './asking/schedule.ts'
+import { managingProfileOf } from './reports/lists-store.ts'
 import { lockDetails } from './reports/reports-store.ts'
 import { takeIn } from './reports/take-in.ts'
 import type { Arrival, ReportsDeps } from './reports/told.ts'
@@ -44,6 +45,8 @@ export function createInventory(deps: InventoryDeps) {
         await begin(trx, deps, enrolled)
       })
     },
+    /** See `managingProfileOf`. */
+    managingProfile: (trx: Tx, id: string): Promise<string | undefined> => managingProfileOf(trx, id),
     /** Job: asks the devices that are due. */
     askDue: () => askDue(deps),
     /**

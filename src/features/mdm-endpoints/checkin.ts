@@ -2,6 +2,7 @@ import type { Db } from '../../db/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { ReadCheckin } from '../../protocol/mdm/index.ts'
 import { writePlist, type WritablePlist } from '../../protocol/plist/index.ts'
+import type { DeclarationHook } from '../declarations/index.ts'
 import type { Devices } from '../devices/index.ts'
 import { refused, type Enrollment, type Refused, type Verdict } from '../enrollment/index.ts'
 import type { Events } from '../events/index.ts'
@@ -16,10 +17,11 @@ export interface CheckinDeps {
   devices: Devices
   enrollment: Enrollment
   setupRelease: Pick<SetupRelease, 'wake'>
+  declarations: DeclarationHook
 }
 
-/** An answer with a body or empty, 410 and 404 where the protocol has a meaning for them, or a refusal. */
-type CheckinAnswer = { status: 200 | 404 | 410; body: Buffer | null; reason?: string } | Refused
+/** An answer with a body (a property list unless `type` says otherwise) or empty, with a status for which the protocol has a meaning; or a refusal. */
+type CheckinAnswer = { status: number; body: Buffer | null; type?: string; reason?: string } | Refused
 
 interface From {
   fingerprint: Buffer
@@ -57,8 +59,11 @@ export function createCheckin(deps: CheckinDeps) {
         return userAuthenticate(message.digestResponse !== undefined)
       case 'GetToken':
         return refused('service_unknown', { status: 400 })
-      case 'DeclarativeManagement':
-        return { status: 404, body: null, reason: 'declarations_not_managed' }
+      case 'DeclarativeManagement': {
+        if (deps.declarations === null) return { status: 404, body: null, reason: 'declarations_not_managed' }
+        const asker = { ...caller, type: message.identity.type }
+        return { ...(await deps.declarations(asker, message)), type: 'application/json' }
+      }
       case 'ReturnToService':
         return {
           status: 200,

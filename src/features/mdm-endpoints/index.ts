@@ -9,6 +9,8 @@ import { createCheckin, type CheckinDeps } from './checkin.ts'
 import { createConnect } from './connect.ts'
 import { mdmRoutes } from './routes.ts'
 
+export { authProxyRoutes } from './proxy/routes.ts'
+
 /** Makes the device endpoints: their routes, and what shutdown waits for. */
 export function createMdmEndpoints(
   deps: CheckinDeps & {

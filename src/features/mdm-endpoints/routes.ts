@@ -8,10 +8,11 @@ import {
   UnreadableMessage,
 } from '../../protocol/mdm/index.ts'
 import type { DeviceIdentity } from '../device-identity/index.ts'
-import { refused, type Refused } from '../enrollment/index.ts'
+import type { Refused } from '../enrollment/index.ts'
 import type { DeviceMessages, Events } from '../events/index.ts'
 import type { createCheckin } from './checkin.ts'
 import type { createConnect } from './connect.ts'
+import { unidentified } from './unidentified.ts'
 
 const PLIST = 'application/xml; charset=utf-8'
 /** The one document by which a device learns that it is not enrolled here any more (Apple, MDM error codes). */
@@ -36,15 +37,17 @@ interface MdmEndpointsDeps {
   connect: ReturnType<typeof createConnect>
 }
 
+/** `/mdm` and `/checkin` are those of devices that NanoMDM enrolled. */
+const ADDRESSES = ['/mdm', '/mdm/checkin', '/mdm/connect', '/checkin']
+
 /**
- * PUT /mdm/checkin, /mdm/connect and /mdm. All three take both message kinds, told apart by content type and, where
- * that says nothing, by the message itself. No answer here is ever a 401.
+ * PUT at each of `ADDRESSES`. All take both message kinds, told apart by content type and, where that says nothing, by the
+ * message itself. No answer here is ever a 401.
  */
 export function mdmRoutes(deps: MdmEndpointsDeps): FastifyPluginAsync {
   const handle = createHandler(deps)
   return async (app) => {
-    for (const url of ['/mdm', '/mdm/checkin', '/mdm/connect'])
-      app.put(url, { config: { largeBodies: true } }, handle)
+    for (const url of ADDRESSES) app.put(url, { config: { largeBodies: true } }, handle)
   }
 }
 
@@ -60,7 +63,10 @@ function createHandler(deps: MdmEndpointsDeps) {
     if (deviceMessages.isWanted()) await deviceMessages.record({ kind, identity, body })
     return answer.body === null
       ? reply.code(answer.status).send()
-      : reply.code(answer.status).type(PLIST).send(answer.body)
+      : reply
+          .code(answer.status)
+          .type(answer.type ?? PLIST)
+          .send(answer.body)
   }
 
   async function onConnect(request: FastifyRequest, reply: FastifyReply, given: Buffer, caller: Caller) {
@@ -112,10 +118,4 @@ function createHandler(deps: MdmEndpointsDeps) {
 /** Large messages of one certificate are read one after the other, by turns with those of others. */
 function laneOf({ fingerprint }: Caller): string {
   return fingerprint.toString('base64')
-}
-
-/** Nobody of ours: a stranger's certificate is refused, anything unreadable is a bad request. */
-function unidentified(problem: string): Refused {
-  const isStranger = problem === 'foreign' || problem.startsWith('client_certificate')
-  return refused(problem, { status: isStranger ? 403 : 400 })
 }

@@ -41,7 +41,26 @@ export function refusalOf(result: ApiResult): AppError {
     : new AppError('invalid_request', general ?? each[0]?.command_error ?? each[0]?.push_error)
 }
 
-/** JSON as NanoMDM writes it: indented by tabs, with a final newline. */
+/** An answer with its members in NanoMDM's order, and the ids in theirs. */
+export function inOrder(result: ApiResult) {
+  const { status, no_push, push_error, command_error, command_uuid, request_type } = result
+  const ids = Object.entries(status ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    status: status && Object.fromEntries(ids),
+    ...{ no_push, push_error, command_error, command_uuid, request_type },
+  }
+}
+
+/** A time as Go writes it (RFC 3339): without zeros at the end of the fraction. */
+export function toTimeText(time: Date): string {
+  return time.toISOString().replace(/\.?0{1,3}Z$/, 'Z')
+}
+
+/** JSON as NanoMDM writes it: indented by tabs, safe to stand in HTML, with a final newline. */
 export function toJsonText(value: unknown): string {
-  return `${JSON.stringify(value, null, '\t')}\n`
+  const text = JSON.stringify(value, null, '\t').replaceAll(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+  return `${text}\n`
 }

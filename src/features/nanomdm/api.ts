@@ -1,12 +1,13 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Act } from '../../kernel/act.ts'
 import { AppError } from '../../kernel/errors.ts'
+import { CHANNEL_NAMES } from '../../protocol/mdm/index.ts'
 import type { Enrollment } from '../devices/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Push } from '../push/index.ts'
-import { refusalOf, statusOf, toJsonText, type ApiResult } from './answers.ts'
+import { inOrder, refusalOf, statusOf, toJsonText, toTimeText, type ApiResult } from './answers.ts'
 import { enqueue, pushTo, type EnqueueDeps } from './enqueue.ts'
-import { typeName, typesOf } from './enrollments.ts'
+import { typesOf } from './enrollments.ts'
 import { readQuery } from './schema.ts'
 
 const DEFAULT_LIMIT = 100
@@ -28,7 +29,8 @@ interface NanomdmDeps extends EnqueueDeps {
 export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
   return async (app) => {
     app.get('/version', { config: { open: true } }, async (_request, reply) =>
-      json(reply, 200, { version: deps.version }),
+      // In one line, unlike all others.
+      bytes(reply, 200, JSON.stringify({ version: deps.version })),
     )
 
     app.route({
@@ -42,7 +44,7 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
     })
 
     app.route({
-      method: ['PUT', 'POST'],
+      method: ['GET', 'PUT', 'POST'],
       url: '/v1/enqueue/:ids?',
       config: { role: 'operator', longParams: true },
       handler: async (request, reply) => {
@@ -52,19 +54,23 @@ export function nanomdmApi(deps: NanomdmDeps): FastifyPluginAsync {
       },
     })
 
-    app.put('/v1/pushcert', { config: { role: 'admin' }, bodyLimit: SMALL }, async (request, reply) => {
-      const { topic, not_after } = await deps.push.certificates.store(
-        { pem: bodyOf(request).toString('utf8') },
-        request.act,
-      )
-      return json(reply, 200, { topic, not_after: not_after.toISOString() })
+    app.route({
+      method: ['PUT', 'POST'],
+      url: '/v1/pushcert',
+      config: { role: 'admin' },
+      bodyLimit: SMALL,
+      handler: async (request, reply) => {
+        const pem = bodyOf(request).toString('utf8')
+        const { topic, not_after } = await deps.push.certificates.store({ pem }, request.act)
+        return json(reply, 200, { not_after: toTimeText(not_after), topic })
+      },
     })
 
     app.get('/v1/pushcert', { config: { role: 'operator' } }, async (request, reply) => {
       const topic = queryOf(request, 'topic')
       const found = topic ? await deps.push.certificates.find(topic) : undefined
       if (!found) throw new AppError('not_found', 'There is no push certificate of that topic.')
-      return json(reply, 200, { topic: found.topic, not_after: found.not_after.toISOString() })
+      return json(reply, 200, { not_after: toTimeText(found.not_after), topic: found.topic })
     })
 
     const query = { config: { role: 'operator' }, bodyLimit: SMALL } as const
@@ -122,7 +128,7 @@ async function render(
   const unlock = options.include_unlock_token ? deps.unlockToken(row) : undefined
   return {
     id: row.id,
-    type: typeName(row.type),
+    type: CHANNEL_NAMES[row.type],
     device: {
       ...(row.serial_number !== null && { serial_number: row.serial_number }),
       ...(cert !== undefined && { device_cert: toPem(cert) }),
@@ -133,7 +139,7 @@ async function render(
     }),
     enabled: row.unenrolled_at === null && row.token_update_tally > 0,
     token_update_tally: row.token_update_tally,
-    last_seen: (row.last_seen_at ?? row.created_at).toISOString(),
+    last_seen: toTimeText(row.last_seen_at ?? row.created_at),
   }
 }
 
@@ -153,15 +159,16 @@ async function tellReadings(deps: NanomdmDeps, rows: Enrollment[], act: Act) {
 function answer(request: FastifyRequest, reply: FastifyReply, result: ApiResult, count: number) {
   const status = statusOf(result, count)
   if (status === 500) request.refusal = refusalOf(result)
-  return json(reply, status, result)
+  return json(reply, status, inOrder(result))
 }
 
 function json(reply: FastifyReply, status: number, value: unknown) {
-  // As bytes: Fastify would add a charset to a text, which NanoMDM's answers do not have.
-  return reply
-    .code(status)
-    .header('content-type', 'application/json')
-    .send(Buffer.from(toJsonText(value)))
+  return bytes(reply, status, toJsonText(value))
+}
+
+/** As bytes: Fastify would add a charset to a text, which NanoMDM's answers do not have. */
+function bytes(reply: FastifyReply, status: number, text: string) {
+  return reply.code(status).header('content-type', 'application/json').send(Buffer.from(text))
 }
 
 function idsOf(request: FastifyRequest): string[] {

@@ -1,1 +1,8 @@
+export { toJsonText } from './answers.ts'
 export { nanomdmApi } from './api.ts'
+export { escrowApi } from './escrow-api.ts'
+export { migrationApi } from './migration-api.ts'
+export { fileSource } from './moving/file-source.ts'
+export { moveIn, type MoveReport } from './moving/move.ts'
+export { databaseSource, type Source } from './moving/source.ts'
+export { reportText, trustedText } from './moving/report-text.ts'

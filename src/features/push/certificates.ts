@@ -5,6 +5,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import type { Events } from '../events/index.ts'
+import { openKeyPair } from './key-pair.ts'
 import { readPushCertificate, type Upload } from './read-certificate.ts'
 import * as store from './store.ts'
 
@@ -18,6 +19,8 @@ interface StoreOptions {
   force?: boolean | undefined
   /** The request that it was made for, if that was made here. */
   requestId?: string
+  /** Whether it is the one for new enrollments from now on (default: it is). */
+  inUse?: false
 }
 
 /** The push certificates: one per topic, one of them in use for new enrollments. */
@@ -40,6 +43,7 @@ export function createPushCertificates(deps: {
    */
   async function put(upload: Upload, act: Act, options: StoreOptions = {}): Promise<StoredCertificate> {
     const now = clock.now()
+    const { inUse: isInUse = true } = options
     const { topic, certificate, privateKey, notAfter } = readPushCertificate(upload, now)
     const row = {
       topic,
@@ -51,8 +55,8 @@ export function createPushCertificates(deps: {
     return db.transaction(async (trx) => {
       await store.lockCertificates(trx)
       const known = await store.findCertificate(trx, topic)
-      if (options.force !== true) await refuseOtherTopic(trx, topic)
-      const stored = await store.upsertInUse(trx, row, now)
+      if (options.force !== true && isInUse) await refuseOtherTopic(trx, topic)
+      const stored = await store.upsertCertificate(trx, row, now, isInUse)
       if (options.requestId !== undefined) await store.answerRequest(trx, options.requestId, topic, now)
       const released = await store.releaseHeld(trx, topic, now)
       const warnings = compare(known, row)
@@ -72,14 +76,35 @@ export function createPushCertificates(deps: {
     })
   }
 
+  /**
+   * Stores a certificate that comes from another server, for the devices that move in from there: it is put in use only where none
+   * is, and one that ends later stays. Gives whether it was stored, or would be; refusals as `readPushCertificate`.
+   */
+  async function bring(
+    upload: Upload,
+    act: Act,
+    { dryRun }: { dryRun: boolean },
+  ): Promise<{ topic: string; isStored: boolean }> {
+    const { topic, notAfter } = readPushCertificate(upload, clock.now())
+    const [known, inUse] = [await store.findCertificate(db.kysely, topic), await store.findInUse(db.kysely)]
+    if (known !== undefined && known.not_after >= notAfter) return { topic, isStored: false }
+    if (dryRun) return { topic, isStored: true }
+    if (inUse === undefined || inUse.topic === topic) await put(upload, act)
+    else await put(upload, act, { inUse: false })
+    return { topic, isStored: true }
+  }
+
   return {
     store: put,
+    bring,
     /** The certificate that new enrollments get; null when there is none, or it has expired. */
     async current(reader: Queries = db.kysely): Promise<{ topic: string; not_after: Date } | null> {
       const row = await store.findInUse(reader)
       if (row === undefined || row.not_after <= clock.now()) return null
       return { topic: row.topic, not_after: row.not_after }
     },
+    /** See `openKeyPair`. */
+    keyPair: (topic: string) => openKeyPair({ db, box }, topic),
     find: (topic: string) => store.findCertificate(db.kysely, topic),
     list: (query: { after?: string | undefined; limit: number }) => store.listCertificates(db.kysely, query),
   }

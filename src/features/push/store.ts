@@ -86,23 +86,25 @@ export function findSendingState(
     .execute()
 }
 
-/** Stores a certificate as the one in use, instead of an older one of its topic; `apple_id` null keeps the known one. */
-export async function upsertInUse(
+/** Stores a certificate, as the one in use or not, instead of an older one of its topic; `apple_id` null keeps the known one. */
+export async function upsertCertificate(
   trx: Tx,
   row: Pick<PushCertificateRow, 'topic' | 'certificate' | 'private_key' | 'apple_id' | 'not_after'>,
   at: Date,
+  isInUse: boolean,
 ): Promise<PushCertificate> {
-  await trx.updateTable('push_certificates').set({ in_use: false }).where('in_use', '=', true).execute()
+  if (isInUse)
+    await trx.updateTable('push_certificates').set({ in_use: false }).where('in_use', '=', true).execute()
   return trx
     .insertInto('push_certificates')
-    .values({ ...row, in_use: true, created_at: at, updated_at: at })
+    .values({ ...row, in_use: isInUse, created_at: at, updated_at: at })
     .onConflict((conflict) =>
       conflict.column('topic').doUpdateSet((eb) => ({
         certificate: eb.ref('excluded.certificate'),
         private_key: eb.ref('excluded.private_key'),
         apple_id: eb.fn.coalesce('excluded.apple_id', 'push_certificates.apple_id'),
         not_after: eb.ref('excluded.not_after'),
-        in_use: true,
+        in_use: isInUse,
         rejected_reason: null,
         warned_days: null,
         version: eb('push_certificates.version', '+', 1),

@@ -1,9 +1,9 @@
 import type { Db } from '../../db/index.ts'
-import { SEALED_FOR } from '../../db/sealed-columns.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { SecretBox } from '../../kernel/secret-box.ts'
 import { createApnsSession, type ApnsSession } from '../../protocol/apns/index.ts'
+import { openKeyPair } from './key-pair.ts'
 import * as store from './store.ts'
 
 /** How often it is tried whether Apple takes a certificate again that it refused. */
@@ -70,11 +70,9 @@ export function createTopics(deps: { db: Db; clock: Clock; box: SecretBox; servi
   }
 
   async function open(topic: string): Promise<ApnsSession> {
-    const pair = await store.findKeyPair(db.kysely, topic)
+    const pair = await openKeyPair({ db, box }, topic)
     if (pair === undefined) throw new AppError('push_certificate_missing')
-    const privateKey = box.open(pair.private_key, SEALED_FOR.pushKey(topic)).toString('utf8')
-    const { certificate } = pair
-    return createApnsSession({ origin: service.url, ca: service.ca, certificate, privateKey, clock })
+    return createApnsSession({ origin: service.url, ca: service.ca, ...pair, clock })
   }
 
   return {

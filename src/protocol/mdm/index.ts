@@ -1,4 +1,5 @@
 export { readAppIdentifier } from './app-identifier.ts'
+export { CHANNEL_NAMES } from './channel-names.ts'
 export { parseCheckin, type Authenticate, type TokenUpdate } from './checkin.ts'
 export { buildCommand, parseCommand, writeCommand } from './command.ts'
 export type { ChannelIdentity } from './identity.ts'

@@ -20,7 +20,7 @@ export async function checkPassword(options: {
   appliesTo: string
   userName: string
   password: string
-  http: HttpClient
+  http: Pick<HttpClient, 'request'>
   clock: Clock
   signal?: AbortSignal
 }): Promise<PasswordResult> {

@@ -18,7 +18,7 @@ export type Discovery =
  */
 export async function discoverEndpoint(options: {
   url: string
-  http: HttpClient
+  http: Pick<HttpClient, 'request'>
   signal?: AbortSignal
 }): Promise<Discovery> {
   const { url, http, signal } = options

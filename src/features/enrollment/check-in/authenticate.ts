@@ -5,6 +5,7 @@ import { addTime } from '../../../kernel/clock.ts'
 import type { Authenticate } from '../../../protocol/mdm/index.ts'
 import type { NewStep } from '../../attempts/index.ts'
 import { HALF_ENROLLED_MINUTES, rowIds, spaceOf, type Enrollment } from '../../devices/index.ts'
+import { adoptCertificate } from '../adoption.ts'
 import { bindingOf } from '../caller.ts'
 import type { EnrollmentDeps, Sender } from '../deps.ts'
 import { endEnrollment } from '../end.ts'
@@ -80,7 +81,12 @@ async function decide(
     // The device itself: it repeats a message whose answer it lost, took a renewed profile, or installs its profile anew.
     return { verdict: await updateOwn(trx, deps, own.enrollment_id, { applicant, message, from }) }
   }
-  if (!arrival) return { verdict: refused('certificate_unknown') }
+  if (!arrival) {
+    // Not one of those that were issued here: a device that moved in from another server may begin with it.
+    const adopted = await adoptCertificate(trx, deps, from, message.identity)
+    if (adopted === undefined) return { verdict: refused('certificate_unknown') }
+    return { verdict: await updateOwn(trx, deps, adopted.enrollment_id, { applicant, message, from }) }
+  }
   const { attempt } = arrival
   if (attempt.outcome !== 'in_progress') return { verdict: refused(attempt.reason ?? 'attempt_closed') }
 

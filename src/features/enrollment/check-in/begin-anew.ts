@@ -6,22 +6,25 @@ import type { EnrollmentDeps } from '../deps.ts'
 import { noteLeft } from '../end.ts'
 import { isAutomated } from '../../entry/index.ts'
 
+type AnewDeps = Pick<EnrollmentDeps, 'ade' | 'clock' | 'commands' | 'devices' | 'identity' | 'push'>
+
 /**
- * Puts away what was of an earlier enrollment, which is locked, and gives its row and its place to the certificate: nothing
- * (queue, tokens, user channels, certificates, what the device told of itself) survives, but that it is in the groups into which
- * somebody put it.
+ * Puts away what was of an earlier enrollment, which is locked, and gives its row and its place to the certificate (null: to one
+ * that is not known yet): nothing (queue, tokens, user channels, certificates, what the device told of itself) survives, but that
+ * it is in the groups into which somebody put it.
  */
 export async function beginAnew(
   trx: Tx,
-  deps: EnrollmentDeps,
+  deps: AnewDeps,
   before: Enrollment,
-  after: { row: Partial<Enrollment>; fingerprint: Buffer; act: Act },
+  after: { row: Partial<Enrollment>; fingerprint: Buffer | null; act: Act },
 ): Promise<void> {
   const { row, fingerprint, act } = after
   await forgetQueues(trx, deps, before.id, act)
   if (before.unenrolled_at === null && !isAutomated(row.way ?? null)) await noteLeft(trx, deps, before)
   await deps.devices.updateEnrollment(trx, before.id, { ...blank(before), ...row })
-  await deps.identity.bind(trx, { enrollmentId: before.id, fingerprint, renewal: false })
+  if (fingerprint === null) await deps.identity.endAll(trx, before.id, 'replaced')
+  else await deps.identity.bind(trx, { enrollmentId: before.id, fingerprint, renewal: false })
 }
 
 /**
@@ -39,7 +42,7 @@ export async function beginAgain(trx: Tx, deps: EnrollmentDeps, before: Enrollme
   })
 }
 
-async function forgetQueues(trx: Tx, deps: EnrollmentDeps, id: string, act: Act): Promise<void> {
+async function forgetQueues(trx: Tx, deps: AnewDeps, id: string, act: Act): Promise<void> {
   const users = await deps.devices.deleteUserChannels(trx, id)
   await deps.commands.cancelAll(trx, act, [id, ...users], 're_enrolled')
   await deps.push.forget(trx, [id, ...users])
@@ -69,6 +72,7 @@ function blank(before: Enrollment): Partial<Enrollment> {
     superseded_at: null,
     unregistered_at: null,
     re_enrollment_until: null,
+    awaits_certificate: false,
     message_digest: null,
     device_name: null,
     product_name: null,

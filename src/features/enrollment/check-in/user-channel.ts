@@ -4,13 +4,15 @@ import type { TokenUpdate } from '../../../protocol/mdm/index.ts'
 import type { Enrollment } from '../../devices/index.ts'
 import type { EnrollmentDeps } from '../deps.ts'
 
+type ChannelDeps = Pick<EnrollmentDeps, 'clock' | 'commands' | 'devices' | 'push'>
+
 /** Channels of users that a device has at a time; a further one takes the place of that unseen longest. */
 const MOST_CHANNELS = 100
 
 /** The channel of a user of a device, which is locked: live, unless it is one of another kind, which stays as it is. */
 export async function userChannel(
   trx: Tx,
-  deps: EnrollmentDeps,
+  deps: ChannelDeps,
   device: Enrollment,
   { identity }: Pick<TokenUpdate, 'identity'>,
 ): Promise<Pick<Enrollment, 'id' | 'type'>> {
@@ -43,7 +45,7 @@ export async function userChannel(
   return channel
 }
 
-async function forgetUnseen(trx: Tx, deps: EnrollmentDeps, deviceId: string, newest: string): Promise<void> {
+async function forgetUnseen(trx: Tx, deps: ChannelDeps, deviceId: string, newest: string): Promise<void> {
   const unseen = await deps.devices.unseenChannels(trx, deviceId, { except: newest, most: MOST_CHANNELS - 1 })
   if (unseen.length === 0) return
   await deps.commands.cancelAll(trx, actOfServer('device'), unseen)

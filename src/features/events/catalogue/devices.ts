@@ -34,6 +34,9 @@ const missingThing = Type.Object(
 /** Enrolled devices: what becomes of them, their commands, messages and pushes. */
 export const DEVICES = {
   'bypass_code.read': info('The code that bypasses the Activation Lock of a device was read', {}),
+  'bypass_code.sent': info('Apple was given the code that bypasses the Activation Lock of a device', {
+    status: number('The HTTP status with which Apple answered.'),
+  }),
   'command.acknowledged': info('A device has done what a command asked', {
     ...answered,
     status: Type.Enum(['Acknowledged'], { description: 'What the device answered.' }),

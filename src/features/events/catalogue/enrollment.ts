@@ -109,6 +109,15 @@ export const ENROLLMENT = {
     missing: Optional(text('The step that did not come.')),
     newer_attempt_id: Optional(text('The attempt that the device began instead.')),
   }),
+  'enrollment.certificate_adopted': info(
+    'A device that moved in from another server has come with its certificate, and keeps that',
+    {
+      certificate: text('SHA-256 of the certificate, hex.'),
+      replaces: flag(
+        'Whether it takes the place of one that the enrollment had here, by the word of an operator.',
+      ),
+    },
+  ),
   'enrollment.contested': info(
     'A device whose place another one has taken still comes: it may be the honest one',
     {

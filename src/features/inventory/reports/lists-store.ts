@@ -20,6 +20,19 @@ export function profilesOf(trx: Tx, ids: readonly string[]): Promise<ProfileRow[
     .execute()
 }
 
+/** The identifier of the profile by which a device is managed, as it last listed that; undefined where it has listed none. */
+export async function managingProfileOf(trx: Tx, id: string): Promise<string | undefined> {
+  const row = await trx
+    .selectFrom('device_profiles')
+    .select('identifier')
+    .where('enrollment_id', '=', id)
+    .where(sql<boolean>`'com.apple.mdm' = any(payload_types)`)
+    .orderBy('identifier')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.identifier
+}
+
 /** The apps of these devices. */
 export function appsOf(trx: Tx, ids: readonly string[]): Promise<AppRow[]> {
   return trx

@@ -1,0 +1,1 @@
+export { createDeclarationHook, type DeclarationHook } from './hook.ts'
