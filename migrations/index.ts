@@ -36,12 +36,13 @@ import * as authenticatesAgain from './0036_authenticates_again.ts'
 import * as resumedRollouts from './0037_resumed_rollouts.ts'
 import * as unheardCommands from './0038_unheard_commands.ts'
 import * as answersByTopic from './0039_answers_by_topic.ts'
-import * as governor from './0047_governor.ts'
-import * as pushCertificateRequests from './0044_push_certificate_requests.ts'
-import * as audit from './0045_audit.ts'
 import * as webhooks from './0040_webhooks.ts'
 import * as deviceMessages from './0041_device_messages.ts'
 import * as movingIn from './0042_moving_in.ts'
+import * as pushCertificateRequests from './0044_push_certificate_requests.ts'
+import * as audit from './0045_audit.ts'
+import * as explanations from './0046_explanations.ts'
+import * as governor from './0047_governor.ts'
 
 /** Every migration by the name under which it is recorded; a landed one is never edited or renamed. */
 export const migrations: Record<string, Migration> = {
@@ -82,10 +83,11 @@ export const migrations: Record<string, Migration> = {
   '0037_resumed_rollouts': resumedRollouts,
   '0038_unheard_commands': unheardCommands,
   '0039_answers_by_topic': answersByTopic,
-  '0047_governor': governor,
-  '0044_push_certificate_requests': pushCertificateRequests,
-  '0045_audit': audit,
   '0040_webhooks': webhooks,
   '0041_device_messages': deviceMessages,
   '0042_moving_in': movingIn,
+  '0044_push_certificate_requests': pushCertificateRequests,
+  '0045_audit': audit,
+  '0046_explanations': explanations,
+  '0047_governor': governor,
 }

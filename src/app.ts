@@ -22,18 +22,14 @@ import {
 import { createLinks, entryRoutes, linkRoutes, linksApi, profileIdentifier } from './features/entry/index.ts'
 import { approvalsApi, createGovernor, governorApi } from './features/governor/index.ts'
 import {
-  createDeviceMessages,
   createEvents,
-  createEventStreams,
-  createSending,
-  createSources,
+  createOutlets,
   createSubscriptions,
-  createWebhookDelivery,
-  createWebhooks,
   eventsApi,
   eventStreamApi,
   webhooksApi,
 } from './features/events/index.ts'
+import { createExplain, explainApi } from './features/explain/index.ts'
 import { createGroups, GROUP_FACTS, groupsApi, type Groups } from './features/groups/index.ts'
 import { authProxyRoutes, createMdmEndpoints } from './features/mdm-endpoints/index.ts'
 import { createInventory, INVENTORY_FACTS } from './features/inventory/index.ts'
@@ -78,7 +74,6 @@ import { createHttpClient } from './kernel/http-client.ts'
 import type { Log } from './kernel/log.ts'
 import { startLoops } from './kernel/loops.ts'
 import { createMetrics } from './kernel/metrics.ts'
-import { createAddressCheck } from './kernel/public-address.ts'
 import { createSecretBox } from './kernel/secret-box.ts'
 import { createThreadPool } from './kernel/threads.ts'
 import { createMachineInfoTrust } from './protocol/ade/index.ts'
@@ -99,11 +94,11 @@ const IPA_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 }
 const ADE_TIMEOUT_MS = 10 * 60_000
 const ADE_MAX_BYTES = 32 * 1024 * 1024
 /** A device waits for its answer meanwhile; the largest that it takes has some megabytes. */
-const COMPANION_TIMEOUT_MS = 20_000
-const COMPANION_MAX_BYTES = 8 * 1024 * 1024
+const COMPANION_LIMITS = { timeoutMs: 20_000, maxBytes: 8 * 1024 * 1024 }
 /** Phones whose certificates were found to be Apple's and are not looked into again. */
 const TRUSTED_PHONES = 10_000
 const userAgent = `Firstboot/${version}`
+
 /** A running server. */
 export interface App {
   /** Where it listens. */
@@ -161,8 +156,9 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     limits: READER_LIMITS,
   })
   const reader = createMessageReader(threads)
-  const { publicUrl } = config
-  const base = { db, clock, log, metrics, secretBox, publicUrl, instanceId }
+  const enrollmentIdentifier = profileIdentifier(instanceId)
+  const own = { publicUrl: config.publicUrl, instanceId, enrollmentIdentifier }
+  const base = { db, clock, log, metrics, secretBox, ...own }
 
   const events = createEvents({ ...base, explainReason })
   const governor = createGovernor({ ...base, events })
@@ -176,8 +172,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   const strangers = createStrangers({ ...base, events })
   const service = { url: config.apns.url, ...(config.apns.caPem !== null && { ca: config.apns.caPem }) }
   const push = createPush({ ...base, events, devices, box: secretBox, service })
-  const enrollmentIdentifier = profileIdentifier(instanceId)
-  const commands = createCommands({ ...base, events, governor, devices, push, enrollmentIdentifier })
+  const commands = createCommands({ ...base, events, governor, devices, push })
   const inventory = createInventory({ ...base, events, settings, devices, push, commands, reader })
   commands.answers.follow('inventory', inventory.takeIn)
   const identity = createDeviceIdentity({ ...base, events, attempts, strangers, deviceCa: secrets.deviceCa })
@@ -191,15 +186,8 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     userAgent,
     clock,
   })
-  const ade = createAde({
-    ...base,
-    events,
-    governor,
-    policies,
-    devices,
-    http: apple,
-    service: { url: config.ade.url },
-  })
+  const atApple = { http: apple, service: { url: config.ade.url } }
+  const ade = createAde({ ...base, events, governor, policies, devices, ...atApple })
   const ipaThreads = createThreadPool({ script: ipaWorkerScript, size: 1, limits: IPA_LIMITS })
   const apps = createApps({ ...base, events })
   const packages = createPackages({
@@ -209,13 +197,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ipa: createIpaReader(ipaThreads),
     limit: async () => (await settings.get()).package_max_bytes,
   })
-  const profilesAndSecrets = createProfilesAndSecrets({
-    ...base,
-    events,
-    settings,
-    identity,
-    enrollmentIdentifier,
-  })
+  const profilesAndSecrets = createProfilesAndSecrets({ ...base, events, settings, identity })
   const { profiles, secrets: secretValues } = profilesAndSecrets
   const contents = createContents({ ...base, events, groups })
   const shelves = { contents, profiles, apps, secrets: secretValues }
@@ -244,7 +226,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ade,
     apps,
     packages,
-    profiles: profilesAndSecrets.profiles,
+    profiles,
     contents,
     deliveries,
     predictions,
@@ -252,14 +234,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
   }
   const enrollment = createEnrollment(parts)
   const subscriptions = createSubscriptions({ ...base, events })
-  const eventStreams = createEventStreams({ ...base, events })
-  const callable = createAddressCheck({ allowPrivate: config.allowPrivateWebhooks })
-  const sending = createSending({ clock, userAgent, addresses: callable })
-  const sources = createSources(base)
-  const deviceMessages = createDeviceMessages(base)
-  const hooks = { ...base, events, sending, sources, messages: deviceMessages }
-  const webhooks = createWebhooks({ ...hooks, addresses: callable })
-  const webhookDelivery = createWebhookDelivery({ ...hooks, webhooks })
+  const outlets = createOutlets({ ...base, events, userAgent, allowPrivate: config.allowPrivateWebhooks })
   const setupRelease = createSetupRelease({ ...parts, contents: deliveries })
   await subscriptions.subscribe('groups', GROUP_FACTS, groups.membership.follow)
   await subscriptions.subscribe('deliveries', DELIVERY_FACTS, deliveries.engine.follow)
@@ -274,18 +249,11 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     ['policy.created', 'policy.updated', 'policy.deleted'],
     async () => ade.policyChanged(),
   )
-  const companion = createHttpClient({
-    timeoutMs: COMPANION_TIMEOUT_MS,
-    maxBytes: COMPANION_MAX_BYTES,
-    userAgent,
-    clock,
-  })
-  const { declarationUrl, authProxyUrl, clientCertHeader } = config
-  const declarations =
-    declarationUrl === null
-      ? null
-      : createDeclarationHook({ url: declarationUrl, keys: secrets.declarationKeys, http: companion })
-  const mdm = createMdmEndpoints({ ...parts, reader, enrollment, setupRelease, deviceMessages, declarations })
+  const companion = createHttpClient({ ...COMPANION_LIMITS, userAgent, clock })
+  const { declarationUrl: url, authProxyUrl, clientCertHeader } = config
+  const asking = { keys: secrets.declarationKeys, http: companion }
+  const declarations = url === null ? null : createDeclarationHook({ url, ...asking })
+  const mdm = createMdmEndpoints({ ...parts, ...outlets, reader, enrollment, setupRelease, declarations })
   await identity.authority.ready()
   await operators.ensureAdminToken(secrets.adminToken, { isGiven: secrets.adminTokenFile === null })
 
@@ -341,11 +309,12 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
         governorApi(parts),
         approvalsApi(parts),
         eventsApi(parts),
-        eventStreamApi({ eventStreams }),
-        webhooksApi({ webhooks }),
+        eventStreamApi(outlets),
+        webhooksApi(outlets),
         apiTokensApi({ operators }),
         auditApi({ audit }),
         statusApi({ ...parts, version }),
+        explainApi(createExplain(parts)),
       ],
       nanomdm: [
         nanomdmApi({
@@ -371,10 +340,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     jobs: jobs({
       ...parts,
       subscriptions,
-      eventStreams,
-      webhooks,
-      webhookDelivery,
-      deviceMessages,
+      ...outlets,
       enrollment,
       setupRelease,
       idempotencyKeys,
@@ -405,7 +371,7 @@ async function assemble(options: Required<Omit<AppOptions, 'db'>>, db: Db): Prom
     await audit.close()
     await events.close()
     await subscriptions.close()
-    await webhookDelivery.close()
+    await outlets.webhookDelivery.close()
     await commands.answers.close()
     await deliveries.engine.close()
     await groups.membership.close()

@@ -7,14 +7,7 @@ import type { Devices } from './features/devices/index.ts'
 import type { EnrollmentPolicies } from './features/enrollment-policies/index.ts'
 import type { Enrollment } from './features/enrollment/index.ts'
 import type { Governor } from './features/governor/index.ts'
-import type {
-  DeviceMessages,
-  Events,
-  EventStreams,
-  Subscriptions,
-  WebhookDelivery,
-  Webhooks,
-} from './features/events/index.ts'
+import type { Events, Outlets, Subscriptions } from './features/events/index.ts'
 import type { Groups } from './features/groups/index.ts'
 import type { Audit, IdempotencyKeys, Operators } from './features/operators/index.ts'
 import type { Inventory } from './features/inventory/index.ts'
@@ -33,17 +26,13 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
 /** What the background loops work with. */
-interface JobDeps {
+interface JobDeps extends Outlets {
   db: Db
   clock: Clock
   governor: Governor
   settings: SettingsDoor
   events: Events
   subscriptions: Subscriptions
-  eventStreams: EventStreams
-  webhooks: Webhooks
-  webhookDelivery: WebhookDelivery
-  deviceMessages: DeviceMessages
   attempts: Attempts
   strangers: Strangers
   push: Push

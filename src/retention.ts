@@ -3,7 +3,7 @@ import type { Attempts } from './features/attempts/index.ts'
 import type { Commands } from './features/commands/index.ts'
 import type { Governor } from './features/governor/index.ts'
 import type { Audit } from './features/operators/index.ts'
-import type { DeviceMessages, Events, Webhooks } from './features/events/index.ts'
+import type { Events, Outlets } from './features/events/index.ts'
 import type { SettingsDoor } from './features/settings/index.ts'
 import { addTime, type Clock } from './kernel/clock.ts'
 
@@ -11,13 +11,11 @@ import { addTime, type Clock } from './kernel/clock.ts'
 const MONTHS_AHEAD = 3
 const PARTITIONED = ['delivery_history', 'checkin_messages'] as const
 
-interface RetentionDeps {
+interface RetentionDeps extends Pick<Outlets, 'webhooks' | 'deviceMessages'> {
   db: Db
   clock: Clock
   settings: Pick<SettingsDoor, 'get'>
   events: Pick<Events, 'expire'>
-  webhooks: Pick<Webhooks, 'deleteDead'>
-  deviceMessages: Pick<DeviceMessages, 'expire'>
   attempts: Pick<Attempts, 'deleteOld'>
   audit: Pick<Audit, 'expire'>
   commands: Pick<Commands, 'forget'>

@@ -4,6 +4,7 @@ import { isRecord } from '../kernel/records.ts'
 import type { CommonOptions } from './arguments.ts'
 import type { ApiCall, ApiClient } from './client.ts'
 import { resolveReferences } from './references.ts'
+import type { Reporter } from './reporter.ts'
 import { formatRecord, formatTable } from './table.ts'
 import { visibleLines } from './terminal.ts'
 import { waitFor } from './wait.ts'
@@ -14,36 +15,45 @@ interface Page {
   next_cursor: string | null
 }
 
-const LARGEST_PAGE = '1000'
+const LARGEST_PAGE = 1000
 
-/** Makes the call of a verb; gives what is to be printed, and whether all that was asked for is done or on its way, or waits for a second person. */
+/** What a verb has to say: data for stdout, a remark for stderr, and whether all that was asked for is done or on its way, or waits for a second person. */
+interface Said {
+  text: string
+  note?: string
+  outcome: 'ok' | 'failed' | 'waits'
+}
+
+/** Makes the call of a verb. */
 export async function runApiVerb(
   verb: Verb,
   input: Input,
   common: CommonOptions,
-  deps: { api: ApiClient; columns: number | undefined; signal: () => AbortSignal },
-): Promise<{ text: string; outcome: 'ok' | 'failed' | 'waits' }> {
+  deps: { api: ApiClient; columns: number | undefined; signal: () => AbortSignal; reporter: Reporter },
+): Promise<Said> {
   const { api } = deps
   // What is wrong with the command line itself is told before the server is asked for anything.
   await buildCall(verb, input)
   await resolveReferences(verb, input, api)
   const call = await buildCall(verb, input)
   const paged = verb.call?.paged
-  const first = common.all && paged !== undefined ? await readAll(call, paged, api) : await api(call)
+  const first =
+    paged === undefined ? await api(call) : await readAll(call, paged, { ...deps, limit: common.limit })
   const approval = approvalIn(first)
   if (approval !== undefined) return tellApproval(approval, first, common, deps.columns)
   const partial = verb.isPartial?.(first) ?? false
   const { answer, ok } =
     common.waitMs === undefined
       ? { answer: first, ok: true }
-      : await waitFor(verb, { input, answer: first }, { api, forMs: common.waitMs, signal: deps.signal() })
+      : await waitFor(
+          verb,
+          { input, answer: first },
+          { ...deps, forMs: common.waitMs, signal: deps.signal() },
+        )
   if (Buffer.isBuffer(answer))
-    return { text: await keep(answer, common.to, verb), outcome: ok ? 'ok' : 'failed' }
+    return { ...(await keep(answer, common.to, verb)), outcome: ok ? 'ok' : 'failed' }
   const shown = await keepFile(verb, answer, common.to)
-  return {
-    text: render(verb, shown, common, deps.columns),
-    outcome: ok && !partial ? 'ok' : 'failed',
-  }
+  return { ...render(verb, shown, common, deps.columns), outcome: ok && !partial ? 'ok' : 'failed' }
 }
 
 /** What an act answers that is not done at once: it waits for a second person, or can be taken back until then. */
@@ -56,7 +66,7 @@ function tellApproval(
   answer: unknown,
   { output }: CommonOptions,
   columns: number | undefined,
-): { text: string; outcome: 'ok' | 'waits' } {
+): Said {
   const text =
     output === 'json' ? `${visibleLines(JSON.stringify(answer, null, 2))}\n` : formatRecord(approval, columns)
   return { text, outcome: approval['state'] === 'waiting' ? 'waits' : 'ok' }
@@ -85,19 +95,19 @@ async function buildCall(verb: Verb, input: Input): Promise<ApiCall> {
 }
 
 /** A file that was answered goes to where it is wanted, or, if it is text, is printed. */
-async function keep(bytes: Buffer, to: string | undefined, verb: Verb): Promise<string> {
+async function keep(bytes: Buffer, to: string | undefined, verb: Verb): Promise<Omit<Said, 'outcome'>> {
   if (to === undefined) {
     if (!isUtf8(bytes)) throw new UsageError('what came is no text: say --to FILE', verb)
-    return visibleLines(bytes.toString())
+    return { text: visibleLines(bytes.toString()) }
   }
   await write(bytes, to, verb)
-  return `${bytes.length} bytes are in ${to}.\n`
+  return { text: '', note: `${bytes.length} bytes are in ${to}.\n` }
 }
 
 /** Keeps the file that is a member of the answer, where one is wanted; its name stands in its place then. */
 async function keepFile(verb: Verb, answer: unknown, to: string | undefined): Promise<unknown> {
   if (to === undefined || !isRecord(answer)) return answer
-  const member = verb.fileIn?.find((name) => isString(answer[name]))
+  const member = verb.fileIn?.find((name) => typeof answer[name] === 'string')
   if (member === undefined) return answer
   await write(String(answer[member]), to, verb)
   return { ...answer, [member]: to }
@@ -111,40 +121,52 @@ async function write(content: Buffer | string, to: string, verb: Verb): Promise<
   }
 }
 
-/** Follows the cursor to the end. A list with `after` gives a cursor at its end too. */
-async function readAll(call: ApiCall, parameter: 'cursor' | 'after', api: ApiClient): Promise<unknown> {
+/** Follows the cursor to the end, or until there are as many as are wanted. A list with `after` gives a cursor at its end too. */
+async function readAll(
+  call: ApiCall,
+  parameter: 'cursor' | 'after',
+  { api, reporter, limit = Infinity }: { api: ApiClient; reporter: Reporter; limit?: number | undefined },
+): Promise<unknown> {
   const items: unknown[] = []
-  const query: Record<string, string> = { limit: LARGEST_PAGE, ...call.query }
-  for (;;) {
-    const page = await api({ ...call, query })
-    // A status lists devices only when it is asked for those in one state.
-    if (!isPage(page)) return page
-    // One by one: a spread of some ten thousand would overflow the stack.
-    for (const item of page.items) items.push(item)
-    if (page.next_cursor === null || page.items.length === 0) return { items, next_cursor: page.next_cursor }
-    query[parameter] = page.next_cursor
+  const query: Record<string, string> = { ...call.query }
+  try {
+    for (;;) {
+      query['limit'] = String(Math.min(LARGEST_PAGE, limit - items.length))
+      const page = await api({ ...call, query })
+      // A status lists devices only when it is asked for those in one state.
+      if (!isPage(page)) return page
+      // One by one: a spread of some ten thousand would overflow the stack.
+      for (const item of page.items) items.push(item)
+      if (page.next_cursor === null || page.items.length === 0 || items.length >= limit)
+        return { ...page, items }
+      query[parameter] = page.next_cursor
+      reporter.tell(`${items.length} read`)
+    }
+  } finally {
+    reporter.end()
   }
 }
 
 function render(
   verb: Verb,
   answer: unknown,
-  { output, all }: CommonOptions,
+  { output }: CommonOptions,
   columns: number | undefined,
-): string {
+): Omit<Said, 'outcome'> {
   if (output === 'json')
-    return answer === undefined ? '' : `${visibleLines(JSON.stringify(answer, null, 2))}\n`
-  if (answer === undefined || (verb.done !== undefined && !isPage(answer))) return `${verb.done ?? 'Done.'}\n`
-  if (typeof answer === 'string') return visibleLines(answer.endsWith('\n') ? answer : `${answer}\n`)
+    return { text: answer === undefined ? '' : `${visibleLines(JSON.stringify(answer, null, 2))}\n` }
+  if (verb.show !== undefined) return verb.show(answer)
+  if (answer === undefined || (verb.done !== undefined && !isPage(answer)))
+    return { text: '', note: `${verb.done ?? 'Done.'}\n` }
+  if (typeof answer === 'string')
+    return { text: visibleLines(answer.endsWith('\n') ? answer : `${answer}\n`) }
   if (!isPage(answer) || verb.isRecord === true)
-    return formatRecord(answer as Record<string, unknown>, columns)
-  const table = formatTable(answer.items, verb.columns, columns)
-  const more = verb.call?.paged === 'cursor' && isString(answer.next_cursor) && !all
-  return more ? `${table}There are more: use --all.\n` : table
-}
-
-function isString(value: unknown): value is string {
-  return typeof value === 'string'
+    return { text: formatRecord(answer as Record<string, unknown>, columns) }
+  if (answer.items.length === 0) return { text: '', note: 'Nothing.\n' }
+  const text = formatTable(answer.items, verb.columns, columns)
+  // The cursor of what is read on by `after` is there at the end too.
+  const hasMore = verb.call?.paged === 'cursor' && answer.next_cursor !== null
+  return { text, ...(hasMore && { note: 'There are more: raise --limit, or leave it out.\n' }) }
 }
 
 function isPage(value: unknown): value is Page {

@@ -57,9 +57,10 @@ function parse(verb: Verb, args: readonly string[]): { values: Given; positional
     help: { ...flag, short: 'h' },
     output: text,
     url: text,
+    login: text,
     token: text,
     'token-file': text,
-    ...(verb.call?.paged === undefined ? {} : { all: flag }),
+    ...(verb.call?.paged === undefined ? {} : { limit: text }),
     ...(verb.progress === undefined ? {} : { wait: text }),
     ...(verb.isFile === true || verb.fileIn !== undefined ? { to: text } : {}),
   }
@@ -97,16 +98,27 @@ function readCommon(values: Given, verb: Verb) {
   if (output === undefined) throw new UsageError('--output is json or table', verb)
   return {
     help: values['help'] === true,
-    all: values['all'] === true,
+    /** How many items of a list are read; undefined = all. */
+    limit: readLimit(text('limit'), verb),
     /** How long to wait for what was started, in milliseconds; undefined = not at all. */
     waitMs: readWait(text('wait'), verb),
     output,
     /** Where an answer that is a file is kept; undefined = it is printed. */
     to: text('to'),
     url: text('url'),
+    /** The name of a server that somebody has logged in to. */
+    login: text('login'),
     token: text('token'),
     tokenFile: text('token-file'),
   }
+}
+
+function readLimit(given: string | undefined, verb: Verb): number | undefined {
+  if (given === undefined) return undefined
+  const limit = integer(given)
+  if (limit === undefined || limit < 1)
+    throw new UsageError(`--limit: ${JSON.stringify(given)} is not a whole number from 1 on`, verb)
+  return limit
 }
 
 function readWait(given: string | undefined, verb: Verb): number | undefined {

@@ -1,7 +1,9 @@
+import { examplesOf } from './examples.ts'
 import type { Verb, VerbOption } from './verb.ts'
 
 const COMMON: readonly (readonly [string, string])[] = [
-  ['--url URL', 'the server (FIRSTBOOT_URL, else http://127.0.0.1:8080)'],
+  ['--url URL', 'the server (FIRSTBOOT_URL, else that of the last login, else http://127.0.0.1:8080)'],
+  ['--login NAME', 'a server that you have logged in to (firstboot login)'],
   ['--token TOKEN', 'API token (FIRSTBOOT_TOKEN)'],
   ['--token-file FILE', 'holds the API token (default: admin-token in the data folder)'],
   ['--output json|table', 'how answers are printed (default table)'],
@@ -39,7 +41,8 @@ export function helpOf(verb: Verb): string {
   const options = Object.entries(verb.options ?? {}).map(([name, option]) => describe(name, option))
   const positionals = (verb.arguments ?? []).map(({ name, summary }) => [`<${name}>`, summary] as const)
   const program = verb.words[0] === 'serve' || verb.words[0] === 'migrate'
-  const paging = verb.call?.paged === undefined ? [] : [['--all', 'every page, not only the first'] as const]
+  const paging =
+    verb.call?.paged === undefined ? [] : [['--limit N', 'only the first of them; all without it'] as const]
   const keeping =
     verb.isFile === true
       ? [['--to FILE', 'keep it there, instead of printing it'] as const]
@@ -58,6 +61,9 @@ export function helpOf(verb: Verb): string {
     '',
     'Options:',
     ...aligned([...options, ...paging, ...keeping, ...waiting, ...(program ? [] : COMMON), HELP]),
+    '',
+    'Examples:',
+    ...examplesOf(verb).map((line) => `  ${line}`),
     '',
   ].join('\n')
 }

@@ -1,22 +1,29 @@
+import { homedir } from 'node:os'
 import { isStartedByNpm, readEnv, type Env } from '../config/env.ts'
 import { whenParentEnds } from '../kernel/parent.ts'
 import { runApiVerb } from './api-verb.ts'
 import { readArguments, type CommonOptions } from './arguments.ts'
 import { ApiProblem, Unreachable } from './client.ts'
-import { connect } from './connection.ts'
+import { completionOf } from './completion.ts'
+import { connect, type Connection } from './connection.ts'
 import { exportLines } from './export.ts'
 import { follow } from './follow.ts'
 import { helpOf, overview } from './help.ts'
+import { logIn, logOut } from './login.ts'
 import { type MigrateFromOptions, readMigrateFrom } from './migrate-from.ts'
 import { formatProblem } from './problem.ts'
+import { createReporter } from './reporter.ts'
 import type { SimulateDeps } from './simulate.ts'
 import { formatStatus, readStatus } from './status.ts'
 import { suggestion } from './suggest.ts'
 import { visibleLines, type Output } from './terminal.ts'
 import { UsageError, type Input, type Verb } from './verb.ts'
 import {
+  completion,
   exportAudit,
   followEvents,
+  login,
+  logout,
   migrate,
   migrateFrom,
   serve,
@@ -45,6 +52,8 @@ export interface CliDeps {
   /** Ends what runs until stopped (`simulate`, `events follow`); by default SIGINT, SIGTERM, and the end of the npm that started it. */
   signal?: AbortSignal
   env?: Env['values']
+  /** The home folder, in which logins are kept. */
+  home?: string
   now?: () => Date
 }
 
@@ -86,7 +95,21 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   if (verb === migrate) return deps.migrate()
   if (verb === migrateFrom)
     return deps.migrateFrom({ ...readMigrateFrom(input.verb), json: common.output === 'json' })
-  const connection = connect(common, deps.env ?? readEnv().values)
+  if (verb === completion) {
+    deps.stdout.write(completionOf(String(input.verb['shell']), VERBS, verb))
+    return EXIT.ok
+  }
+  const home = deps.home ?? homedir()
+  if (verb === logout) {
+    deps.stderr.write(visibleLines(await logOut(String(input.verb['name']), home)))
+    return EXIT.ok
+  }
+  const connection = await connect(common, deps.env ?? readEnv().values, home)
+  if (verb === login) {
+    const told = await logIn({ connection, common, name: String(input.verb['name']), verb }, home)
+    deps.stderr.write(visibleLines(told))
+    return EXIT.ok
+  }
   if (verb === simulate) {
     const { readSimulateOptions, simulate: runSimulation } = await import('./simulate.ts')
     const options = readSimulateOptions(input.verb)
@@ -115,13 +138,16 @@ async function dispatch(argv: readonly string[], deps: CliDeps): Promise<number>
   }
   const { columns } = deps.stdout
   const signal = () => signalOf(deps)
-  const { text, outcome } = await runApiVerb(verb, input, common, { api: connection.api, columns, signal })
-  deps.stdout.write(text)
+  const reporter = createReporter(deps.stderr)
+  const said = await runApiVerb(verb, input, common, { api: connection.api, columns, signal, reporter })
+  const { text, note, outcome } = said
+  if (text !== '') deps.stdout.write(text)
+  if (note !== undefined) deps.stderr.write(visibleLines(note))
   return EXIT[outcome]
 }
 
 async function followUntilStopped(
-  { api }: ReturnType<typeof connect>,
+  { api }: Connection,
   { query }: Input,
   { output }: CommonOptions,
   deps: CliDeps,

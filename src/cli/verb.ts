@@ -133,6 +133,8 @@ export interface Verb {
   done?: string
   /** The answer is one thing, although it has `items`. */
   isRecord?: boolean
+  /** How the answer is told to people, where that is neither a table nor a record. */
+  show?: (answer: unknown) => { text: string; note?: string }
   /** The answer is a file; `--to FILE` says where it is kept. */
   isFile?: boolean
   /** The members of the answer that are the text of a file, the best first; `--to FILE` keeps the first that is there. */

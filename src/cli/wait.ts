@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ApiClient } from './client.ts'
+import type { Reporter } from './reporter.ts'
 import type { Input, Verb } from './verb.ts'
 
 const EVERY_MS = 1_000
@@ -11,17 +12,22 @@ const EVERY_MS = 1_000
 export async function waitFor(
   verb: Verb,
   started: { input: Input; answer: unknown },
-  deps: { api: ApiClient; forMs: number; signal: AbortSignal; everyMs?: number },
+  deps: { api: ApiClient; reporter: Reporter; forMs: number; signal: AbortSignal; everyMs?: number },
 ): Promise<{ answer: unknown; ok: boolean }> {
-  const { api, forMs, signal, everyMs = EVERY_MS } = deps
-  const until = performance.now() + forMs
+  const { api, reporter, forMs, signal, everyMs = EVERY_MS } = deps
+  const begun = performance.now()
   for (;;) {
     const { outcome, answer } = (await verb.progress?.(started, api)) ?? {
       outcome: 'ok',
       answer: started.answer,
     }
-    if (outcome !== 'running') return { answer, ok: outcome === 'ok' }
-    if (signal.aborted || performance.now() >= until) return { answer, ok: false }
+    const waited = performance.now() - begun
+    const isOver = outcome !== 'running' || signal.aborted || waited >= forMs
+    if (isOver) {
+      reporter.end()
+      return { answer, ok: outcome === 'ok' }
+    }
+    reporter.tell(`waiting, ${Math.round(waited / 1000)} s so far`)
     await pause(everyMs, undefined, { signal }).catch(() => undefined)
   }
 }

@@ -66,6 +66,7 @@ const ERRORS = {
   conflict: [409, 'That does not fit the present state.', 'info'],
   in_use: [409, 'Something else names this.', 'info'],
   template_invalid: [422, 'The text has a variable that it cannot have.', 'info'],
+  search_empty: [422, 'There is nothing to look for.', 'info'],
   rule_invalid: [422, 'This is not a rule that a group can have.', 'info'],
   idempotency_key_in_use: [409, 'A request with this Idempotency-Key is still running.', 'info'],
   idempotency_key_reused: [422, 'This Idempotency-Key was used for another request.', 'info'],

@@ -14,7 +14,7 @@ afterAll(() => rm(folder, { recursive: true }))
 /** What a command line asks of the server. */
 async function call(...argv: string[]): Promise<{ method: string; url: string; body: unknown }> {
   const { code, err } = await cli.run(argv)
-  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(code, err).toBe(0)
   const { method, url, body } = cli.requests.at(-1)!
   return { method, url: url.replace(/^\/api\/v1/, ''), body: body === '' ? undefined : JSON.parse(body) }
 }

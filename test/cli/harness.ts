@@ -54,6 +54,7 @@ export function useCli(): CliHarness {
       stderr: { write: (text) => (err += text) },
       env: { FIRSTBOOT_URL: harness.url, FIRSTBOOT_TOKEN: 'token-1' },
       now: () => NOW,
+      home: '/nowhere',
       ...deps,
     })
     return { code, out, err }

@@ -8,18 +8,18 @@ const cli = useCli()
 const device = (id: string) => ({ id, serial_number: `S${id}`, state: 'enrolled', push: { state: 'ok' } })
 
 describe('a list', () => {
-  test('is a table, with a hint when there is more', async () => {
+  test('is a table, with a hint when more is left than was wanted', async () => {
     cli.replies.push({ body: { items: [device('1'), device('22')], next_cursor: 'c' } })
-    const { code, out } = await cli.run(['devices', 'list', '--state', 'enrolled'])
+    const { code, out, err } = await cli.run(['devices', 'list', '--state', 'enrolled', '--limit', '2'])
     expect(code).toBe(0)
     expect(out.split('\n')).toEqual([
       'ID  SERIAL  STATE     PRODUCT  OS  USER  PUSH  LAST SEEN',
       '1   S1      enrolled  -        -   -     ok    -',
       '22  S22     enrolled  -        -   -     ok    -',
-      'There are more: use --all.',
       '',
     ])
-    expect(cli.requests[0]?.url).toBe('/api/v1/devices?state=enrolled')
+    expect(err).toBe('There are more: raise --limit, or leave it out.\n')
+    expect(cli.requests.map(({ url }) => url)).toEqual(['/api/v1/devices?state=enrolled&limit=2'])
   })
 
   test('is JSON when asked for', async () => {
@@ -29,10 +29,10 @@ describe('a list', () => {
     expect(JSON.parse(out)).toEqual(body)
   })
 
-  test('is read to the end with --all', async () => {
+  test('is read to the end', async () => {
     cli.replies.push({ body: { items: [device('1')], next_cursor: 'c1' } })
     cli.replies.push({ body: { items: [device('2')], next_cursor: null } })
-    const { out } = await cli.run(['devices', 'list', '--all', '--output', 'json'])
+    const { out } = await cli.run(['devices', 'list', '--output', 'json'])
     expect(JSON.parse(out)).toEqual({ items: [device('1'), device('2')], next_cursor: null })
     expect(cli.requests.map(({ url }) => url)).toEqual([
       '/api/v1/devices?limit=1000',
@@ -43,7 +43,7 @@ describe('a list', () => {
   test('of events ends at the empty page, as their cursor never does', async () => {
     cli.replies.push({ body: { items: [{ id: '1', type: 'device.enrolled' }], next_cursor: '1' } })
     cli.replies.push({ body: { items: [], next_cursor: '1' } })
-    const { out } = await cli.run(['events', 'list', '--all'])
+    const { out } = await cli.run(['events', 'list'])
     expect(out).toContain('device.enrolled')
     expect(cli.requests.map(({ url }) => url)).toEqual([
       '/api/v1/events?limit=1000',
@@ -53,13 +53,13 @@ describe('a list', () => {
 
   test('of nothing says so', async () => {
     cli.replies.push({ body: { items: [], next_cursor: null } })
-    expect((await cli.run(['users', 'list'])).out).toBe('Nothing.\n')
+    expect(await cli.run(['users', 'list'])).toEqual({ code: 0, out: '', err: 'Nothing.\n' })
   })
 })
 
-test('a verb without answer says that it is done, in JSON nothing', async () => {
-  expect((await cli.run(['users', 'delete', 'u'])).out).toBe('Removed.\n')
-  expect((await cli.run(['users', 'delete', 'u', '--output', 'json'])).out).toBe('')
+test('a verb without answer says that it is done where no data goes, in JSON nothing', async () => {
+  expect(await cli.run(['users', 'delete', 'u'])).toEqual({ code: 0, out: '', err: 'Removed.\n' })
+  expect((await cli.run(['users', 'delete', 'u', '--output', 'json'])).err).toBe('')
 })
 
 describe('a failure ends with 1', () => {

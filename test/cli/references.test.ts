@@ -40,7 +40,7 @@ describe('a thing may be called', () => {
   ])('%s', async (_what, given, items, id) => {
     const result = await asked(`devices push ${given}`, page(...items))
     expect(result).toEqual({
-      ...{ code: 0, err: '' },
+      ...{ code: 0, err: 'The push is on its way.\n' },
       asked: [`GET /devices?limit=1000&search=${given}`, `POST /devices/${id}/push`],
     })
   })
@@ -86,7 +86,10 @@ describe('a thing may be called', () => {
       page({ id: 'p-1', name: 'Sales' }),
       page(),
     )
-    expect(filtered.asked).toEqual(['GET /enrollment-policies?limit=1000', 'GET /ade-devices?policy_id=p-1'])
+    expect(filtered.asked).toEqual([
+      'GET /enrollment-policies?limit=1000',
+      'GET /ade-devices?policy_id=p-1&limit=1000',
+    ])
     cli.requests.splice(0)
     await asked('ade-servers default-policy Phones none', page({ id: 's-1', name: 'Phones' }))
     expect(cli.requests.at(-1)).toMatchObject({

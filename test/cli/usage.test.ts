@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { readArguments } from '../../src/cli/arguments.ts'
+import { examplesOf } from '../../src/cli/examples.ts'
 import { VERBS } from '../../src/cli/verbs/index.ts'
 import { useCli } from './harness.ts'
 
@@ -27,6 +29,28 @@ describe('help', () => {
     expect(out).toContain('devices timeline')
     expect(out).not.toContain('users create')
   })
+})
+
+describe('examples', () => {
+  /** The words of a line, without quotes around them. */
+  const wordsOf = (line: string) =>
+    [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, one, two, three]) => one ?? two ?? three ?? '')
+
+  test.each(VERBS.map((verb) => [verb.words.join(' '), verb] as const))(
+    'of %s are right',
+    async (_words, verb) => {
+      const lines = examplesOf(verb)
+      expect(lines.length).toBeGreaterThan(0)
+      expect((await cli.run([...verb.words, '--help'])).out).toContain(`Examples:\n  ${lines[0]}\n`)
+      for (const line of lines) {
+        const command = line.slice(line.indexOf('firstboot ') + 'firstboot '.length).replace(/[)>].*$/, '')
+        expect(command.startsWith(verb.words.join(' ')), line).toBe(true)
+        const rest = wordsOf(command.slice(verb.words.join(' ').length)).filter((word) => word !== '-')
+        const args = rest.map((word) => (word.endsWith('-file') ? `${word}=${import.meta.filename}` : word))
+        expect(await readArguments(verb, args, new Date())).toBeDefined()
+      }
+    },
+  )
 })
 
 describe('wrong usage ends with 2 and says why', () => {

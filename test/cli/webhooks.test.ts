@@ -19,7 +19,7 @@ test('a webhook is made, and called by its name', async () => {
   expect(cli.requests.at(-1)).toMatchObject({ url: '/api/v1/webhooks/w-1/replay', body: '{"after":"7"}' })
   cli.replies.push(list, { body: { items: [], next_cursor: null } })
   await cli.run(['webhooks', 'deliveries', 'mine', '--state', 'dead'])
-  expect(cli.requests.at(-1)?.url).toBe('/api/v1/webhooks/w-1/deliveries?state=dead')
+  expect(cli.requests.at(-1)?.url).toBe('/api/v1/webhooks/w-1/deliveries?state=dead&limit=1000')
   cli.replies.push(list, { body: hook })
   await cli.run(['webhooks', 'update', 'mine', '--enabled', 'false', '--address', 'https://b.example'])
   expect(JSON.parse(cli.requests.at(-1)?.body ?? '')).toEqual({ enabled: false, url: 'https://b.example' })

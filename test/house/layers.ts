@@ -58,6 +58,7 @@ export const FEATURES: Record<string, readonly string[]> = {
     'setup-release',
   ],
   status: ['devices', 'commands', 'ade'],
+  explain: ['users', 'attempts', 'devices', 'push', 'commands', 'ade'],
   nanomdm: ['events', 'devices', 'push', 'commands', 'enrollment'],
 }
 

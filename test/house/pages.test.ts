@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { VARIABLES } from '../../src/config/env.ts'
 import { explainReason, REASON_CODES } from '../../src/features/attempts/reasons.ts'
 import { withDefaults as policyWithDefaults } from '../../src/features/enrollment-policies/defaults.ts'
+import { OWN_REASONS } from '../../src/features/explain/reasons.ts'
 import { CATALOGUE, EVENT_TYPES } from '../../src/features/events/catalogue.ts'
 import { withDefaults as settingsWithDefaults } from '../../src/features/settings/schema.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
@@ -60,6 +61,11 @@ describe('what the pages say is so', () => {
     expect(rowsOf(section('docs/events.md', 'Reasons'))).toEqual(
       REASON_CODES.map((reason) => [reason, explainReason(reason)]),
     )
+  })
+
+  test('every reason of explanations is there with its meaning, and none but ours', () => {
+    const told = rowsOf(section('docs/operations.md', 'Why something is as it is'))
+    expect(told).toEqual(Object.entries(OWN_REASONS))
   })
 
   test('every field of a policy is told with its default, and none that there is not', () => {

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { createSending } from '../../src/features/events/index.ts'
+import { createSending } from '../../src/features/events/webhooks/sending.ts'
 import { createAddressCheck, isPublicAddress } from '../../src/kernel/public-address.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { startReceiver } from '../support/webhook-receiver.ts'

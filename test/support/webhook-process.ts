@@ -1,15 +1,7 @@
 import { pino } from 'pino'
 import { openDatabase } from '../../src/db/index.ts'
-import {
-  createDeviceMessages,
-  createEvents,
-  createSending,
-  createSources,
-  createWebhookDelivery,
-  createWebhooks,
-} from '../../src/features/events/index.ts'
+import { createEvents, createOutlets } from '../../src/features/events/index.ts'
 import { createMetrics } from '../../src/kernel/metrics.ts'
-import { createAddressCheck } from '../../src/kernel/public-address.ts'
 import { createSecretBox } from '../../src/kernel/secret-box.ts'
 import { fastClock } from './fast-clock.ts'
 
@@ -28,14 +20,14 @@ const options = JSON.parse(process.argv[2] ?? '') as WebhookProcessOptions
 const log = pino({ level: 'silent' })
 const db = await openDatabase({ ...options.location, log })
 const clock = fastClock(options)
-const addresses = createAddressCheck({ allowPrivate: true })
-const sending = createSending({ clock, userAgent: 'Firstboot/test', addresses })
 const secretBox = createSecretBox({ key: Buffer.alloc(32, 7) })
 const events = createEvents({ db, clock, log, metrics: createMetrics() })
-const parts = { db, clock, log, secretBox, events, sending }
-const hooks = { ...parts, sources: createSources(parts), messages: createDeviceMessages(parts) }
-const webhooks = createWebhooks({ ...hooks, addresses })
-const delivery = createWebhookDelivery({ ...hooks, webhooks })
+const base = { db, clock, log, secretBox, events }
+const { webhookDelivery: delivery } = createOutlets({
+  ...base,
+  userAgent: 'Firstboot/test',
+  allowPrivate: true,
+})
 for (;;) {
   await events.publish()
   await delivery.run()

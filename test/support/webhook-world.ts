@@ -1,13 +1,6 @@
 import { onTestFinished } from 'vitest'
 import type { Db } from '../../src/db/index.ts'
-import {
-  createDeviceMessages,
-  createSending,
-  createSources,
-  createWebhookDelivery,
-  createWebhooks,
-} from '../../src/features/events/index.ts'
-import { createAddressCheck } from '../../src/kernel/public-address.ts'
+import { createOutlets } from '../../src/features/events/index.ts'
 import { doorsOf } from './api-world.ts'
 import { type ManualClock, manualClock } from './manual-clock.ts'
 
@@ -15,12 +8,8 @@ import { type ManualClock, manualClock } from './manual-clock.ts'
 export function webhookWorld(db: Db, clock: ManualClock = manualClock(), allowPrivate = true) {
   const doors = doorsOf(db, clock)
   const { events } = doors
-  const addresses = createAddressCheck({ allowPrivate })
-  const sending = createSending({ clock, userAgent: 'Firstboot/test', addresses })
-  const messages = createDeviceMessages(doors)
-  const hooks = { ...doors, sending, sources: createSources(doors), messages }
-  const webhooks = createWebhooks({ ...hooks, addresses })
-  const delivery = createWebhookDelivery({ ...hooks, webhooks })
+  const outlets = createOutlets({ ...doors, userAgent: 'Firstboot/test', allowPrivate })
+  const { webhooks, webhookDelivery: delivery, deviceMessages: messages } = outlets
   onTestFinished(delivery.close)
   onTestFinished(events.close)
 

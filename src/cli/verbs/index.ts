@@ -9,11 +9,12 @@ import { deliveryVerbs } from './deliveries.ts'
 import { deviceVerbs } from './devices.ts'
 import { enrollmentVerbs } from './enrollment.ts'
 import { eventVerbs } from './events.ts'
+import { explain } from './explain.ts'
 import { governorVerbs } from './governor.ts'
 import { groupVerbs } from './groups.ts'
 import { policyVerbs } from './policies.ts'
 import { profileVerbs } from './profiles.ts'
-import { migrate, migrateFrom, serve, simulate, status } from './programs.ts'
+import { completion, login, logout, migrate, migrateFrom, serve, simulate, status } from './programs.ts'
 import { pushCertificateVerbs } from './push-certificates.ts'
 import { rolloutVerbs } from './rollouts.ts'
 import { signInVerbs } from './sign-in.ts'
@@ -21,7 +22,7 @@ import { webhookVerbs } from './webhooks.ts'
 
 export { exportAudit } from './audit.ts'
 export { followEvents } from './events.ts'
-export { migrate, migrateFrom, serve, simulate, status } from './programs.ts'
+export { completion, login, logout, migrate, migrateFrom, serve, simulate, status } from './programs.ts'
 
 /** Every verb, in the order of the help. */
 export const VERBS: readonly Verb[] = [
@@ -29,7 +30,11 @@ export const VERBS: readonly Verb[] = [
   migrate,
   migrateFrom,
   simulate,
+  login,
+  logout,
+  completion,
   status,
+  explain,
   ...deviceVerbs,
   ...actVerbs,
   ...commandVerbs,

@@ -29,6 +29,29 @@ export const migrateFrom: Verb = {
 /** Shows how the server is; done by the program itself. */
 export const status: Verb = { words: ['status'], summary: 'Show how the server is, and what needs a person' }
 
+const serverName = { name: 'name', summary: 'what you call the server, such as prod', to: 'verb' } as const
+
+/** Keeps a token for later command lines. */
+export const login: Verb = {
+  words: ['login'],
+  summary: 'Keep the address and token of a server under a name, or choose one that is kept',
+  arguments: [serverName],
+}
+
+/** Forgets it. */
+export const logout: Verb = {
+  words: ['logout'],
+  summary: 'Forget the token of a server',
+  arguments: [serverName],
+}
+
+/** Writes a script for a shell. */
+export const completion: Verb = {
+  words: ['completion'],
+  summary: 'Print the script that completes command lines in bash, zsh or fish',
+  arguments: [{ name: 'shell', summary: 'bash, zsh or fish', to: 'verb' }],
+}
+
 /** Runs fake devices. */
 export const simulate: Verb = {
   words: ['simulate'],

@@ -1,6 +1,6 @@
 export { attemptsApi } from './api.ts'
 export { createAttempts, type Attempts } from './attempts.ts'
-export { explainReason, type ReasonCode } from './reasons.ts'
+export { explainReason, isReasonCode, REASON_CODES, type ReasonCode } from './reasons.ts'
 export { createStrangers, type Strangers } from './strangers.ts'
 export { ATTEMPT_MINUTES } from './types.ts'
 export type {
@@ -13,4 +13,5 @@ export type {
   OpenAttempt,
   RecentContact,
   StepName,
+  TimelineStep,
 } from './types.ts'

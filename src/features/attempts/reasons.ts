@@ -46,6 +46,11 @@ export type ReasonCode = keyof typeof REASONS
 /** Every reason code, for schemas. */
 export const REASON_CODES = Object.keys(REASONS) as ReasonCode[]
 
+/** Whether this is one of these codes. */
+export function isReasonCode(reason: string | null): reason is ReasonCode {
+  return reason !== null && Object.hasOwn(REASONS, reason)
+}
+
 /** The sentence for an administrator; null for no reason. Codes of a newer version are given as they are. */
 export function explainReason(reason: string | null): string | null {
   if (reason === null) return null

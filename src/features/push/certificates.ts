@@ -105,6 +105,8 @@ export function createPushCertificates(deps: {
     },
     /** See `openKeyPair`. */
     keyPair: (topic: string) => openKeyPair({ db, box }, topic),
+    /** The same, be it expired. */
+    inUse: () => store.findInUse(db.kysely),
     find: (topic: string) => store.findCertificate(db.kysely, topic),
     list: (query: { after?: string | undefined; limit: number }) => store.listCertificates(db.kysely, query),
   }

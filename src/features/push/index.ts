@@ -12,6 +12,7 @@ import { createTopics, type PushService } from './topics.ts'
 
 export { pushCertificatesApi } from './api.ts'
 export { NO_PUSH_DATA } from './push-now.ts'
+export type { PushCertificate } from './store.ts'
 
 /** Devices woken per second by one large request; what comes then is as many polls a second. */
 const WAKE_PER_SECOND = 500

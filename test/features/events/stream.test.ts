@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { createEventStreams, eventsApi, eventStreamApi } from '../../../src/features/events/index.ts'
+import { eventsApi, eventStreamApi } from '../../../src/features/events/index.ts'
+import { createEventStreams } from '../../../src/features/events/stream.ts'
 import { EVENT_TYPES } from '../../../src/features/events/catalogue.ts'
 import type { Operators } from '../../../src/features/operators/index.ts'
 import { readEvents } from '../../../src/cli/event-stream.ts'

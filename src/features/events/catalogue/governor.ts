@@ -23,7 +23,7 @@ const limits = {
     { description: 'What was changed, by its path.' },
   ),
 }
-const why = { reason: text('Why.') }
+const why = { reason: text('Why, as whoever did it says.') }
 
 /** What became of acts that destroy something. */
 export const GOVERNOR = {

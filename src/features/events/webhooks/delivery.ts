@@ -14,9 +14,6 @@ import { withWork } from './work-store.ts'
 const DEBOUNCE_MS = 20
 const WORKER_NAME_BYTES = 12
 
-/** Sends events to webhooks. */
-export type WebhookDelivery = ReturnType<typeof createWebhookDelivery>
-
 /**
  * Sends events to webhooks, each by one process at a time and by itself, so that none waits for another. At least once; what a device
  * does in order. One that cannot be reached at all is asked with one event at a time, with growing pauses.
