@@ -43,9 +43,9 @@ export function createPassLoop(options: {
     try {
       while (isAgain && !isClosed) {
         isAgain = false
-        const began = clock.now().getTime()
+        const began = performance.now()
         await pass()
-        lastMs = clock.now().getTime() - began
+        lastMs = performance.now() - began
         const next = isAgain || isClosed ? undefined : await nextIn?.()
         if (next === undefined || isClosed) continue
         cancelNext?.()

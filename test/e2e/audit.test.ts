@@ -62,7 +62,7 @@ describe('the audit trail of a server', () => {
     await world.api('PATCH', '/settings', { event_days: 100 })
     expect((await newest('limit=1'))[0]).toMatchObject({
       ...{ object: { kind: 'settings', id: null } },
-      ...{ before: { event_days: 180 }, after: { event_days: 100 } },
+      ...{ before: { event_days: 30 }, after: { event_days: 100 } },
     })
   })
 

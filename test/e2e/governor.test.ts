@@ -42,6 +42,8 @@ describeEachEngine('the governor', (database) => {
     world.api('PUT', '/governor', {
       acts: { [act]: { per_token_per_hour: perToken, per_hour: perHour } },
     })
+  /** What the first explanation of something says. */
+  const whyOf = async (what: string) => (await world.api('GET', `/explain?q=${what}`)).body.matches[0]
   const lock = (at = 0, secret = ADMIN_TOKEN) => as(secret, 'POST', `/devices/${id(at)}/lock`, {})
   /** Time passes until it is so. */
   async function until(isSo: () => Promise<boolean>): Promise<void> {
@@ -83,6 +85,7 @@ describeEachEngine('the governor', (database) => {
       }),
     })
     expect(await pending()).toBe(1)
+    expect((await whyOf(id(1))).reason).toBe('approval_waiting')
     const address = `/approvals/${body.approval.id}`
     expect(await as(ADMIN_TOKEN, 'POST', `${address}/approve`)).toMatchObject({
       status: 403,
@@ -210,6 +213,8 @@ describeEachEngine('the governor', (database) => {
     expect((await eventsOf('governor.refused')).at(-1)).toMatchObject({
       ...{ reason: 'governor_limit', via: 'nanomdm', data: { act: 'lock', devices: 2 } },
     })
+    await nanomdm(`enqueue/${id(3)}?nopush=1`, raw())
+    await until(async () => (await whyOf(id(3))).sentence.includes('beyond the limit'))
   })
 
   test('the red button cancels what was not sent, and nothing new starts until an admin resumes', async () => {
@@ -223,6 +228,7 @@ describeEachEngine('the governor', (database) => {
     })
     const told = await world.api('GET', `/commands/${queued.command_uuid}`)
     expect(told.body.deliveries[0]).toMatchObject({ state: 'cancelled', reason: 'governor_stopped' })
+    expect((await whyOf(queued.command_uuid)).reason).toBe('governor_stopped')
     expect(await pending()).toBe(0)
     const left = await world.api('GET', `/commands/${harmless.body.command_uuid}`)
     expect(left.body.deliveries[0].state).toBe('queued')

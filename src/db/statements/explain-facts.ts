@@ -2,6 +2,7 @@ import { sql, type Selectable } from 'kysely'
 import type { Queries } from '../database.ts'
 import type { AdeServersTable, AdeSyncsTable } from '../tables/ade.ts'
 import type { CommandsTable, DeliveryHistoryTable, PendingDeliveriesTable } from '../tables/commands.ts'
+import type { ApprovalsTable } from '../tables/governor.ts'
 import type { PushTables } from '../tables/push.ts'
 import type { RolloutsTable } from '../tables/rollout.ts'
 import type { SetupReleasesTable } from '../tables/setup-release.ts'
@@ -46,6 +47,40 @@ export async function holdOf(db: Queries, enrollmentId: string): Promise<HoldFac
     select r.created_at, r.deadline, r.reason
     from setup_releases r join enrollments e on e.id = r.enrollment_id and e.generation = r.generation
     where r.enrollment_id = ${enrollmentId} and r.released_at is null`.execute(db)
+  return rows[0]
+}
+
+/** What waits for a second person. */
+export type WaitingApproval = Pick<
+  Selectable<ApprovalsTable>,
+  'id' | 'act' | 'asked_by' | 'created_at' | 'expires_at'
+>
+
+/** The newest act for one of these devices (enrollments, or serial numbers) that waits for a second person. */
+export function waitingApprovalOf(db: Queries, ids: readonly string[]): Promise<WaitingApproval | undefined> {
+  return db
+    .selectFrom('approvals')
+    .select(['id', 'act', 'asked_by', 'created_at', 'expires_at'])
+    .where('state', '=', 'waiting')
+    .where(sql<boolean>`device_ids && ${ids}::text[]`)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+/** An act that was refused, because of a limit or because all is stopped. */
+export type RefusedAct = { at: Date; reason: string; act: string }
+
+/** The newest of them for a device, since a time. */
+export async function refusedActOf(
+  db: Queries,
+  enrollmentId: string,
+  since: Date,
+): Promise<RefusedAct | undefined> {
+  const { rows } = await sql<RefusedAct>`
+    select at, reason, data ->> 'act' as act from events
+    where enrollment_id = ${enrollmentId} and type = 'governor.refused' and at >= ${since}
+    order by id desc limit 1`.execute(db)
   return rows[0]
 }
 

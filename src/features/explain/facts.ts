@@ -1,5 +1,7 @@
 import type {
   EndedCommand,
+  WaitingApproval,
+  RefusedAct,
   HaltedRollout,
   HoldFacts,
   PushNeed,
@@ -65,6 +67,10 @@ export interface PhoneFacts {
   person: Person | undefined
   /** Of the device's topic, or the one that new devices get. */
   certificate: PushCertificate | undefined
+  /** What waits for a second person. */
+  approval: WaitingApproval | undefined
+  /** What was refused because it was beyond a limit. */
+  refusedAct: RefusedAct | undefined
   hold: HoldFacts | undefined
   pushNeed: PushNeed | undefined
   queue: readonly QueuedCommand[]

@@ -6,14 +6,16 @@ import {
   lastEndOf,
   pushNeedOf,
   queueOf,
+  refusedActOf,
   serverFacts,
+  waitingApprovalOf,
 } from '../../db/statements/explain-facts.ts'
 import {
   attemptOfPerson,
   strangersRefused,
   type StrangerRefusal,
 } from '../../db/statements/explain-finding.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { addTime, type Clock } from '../../kernel/clock.ts'
 import type { Ade } from '../ade/index.ts'
 import { isReasonCode, type Attempts } from '../attempts/index.ts'
 import { halfEnrolledSince, type Devices, type Enrollment } from '../devices/index.ts'
@@ -23,6 +25,8 @@ import type { Person, PhoneFacts, Refusal, TimedAttempt, UserFacts } from './fac
 
 /** Deliveries of a device that are looked at; one has some dozens. */
 const MOST_DELIVERIES = 500
+/** So long it is told that an act was refused. */
+const REFUSED_HOURS = 24
 
 /** What reads the facts. */
 export interface LoadDeps {
@@ -51,11 +55,13 @@ export function createLoad(deps: LoadDeps) {
     const serial = device?.serial_number ?? of.serial ?? of.attempt?.serial_number ?? null
     const isChannel = device?.parent_id != null
     const now = clock.now()
-    const [listed, parent, attempt, stranger] = await Promise.all([
+    const ids = [device?.id, serial].filter((id) => id != null)
+    const [listed, parent, attempt, stranger, approval] = await Promise.all([
       serial === null || isChannel ? undefined : ade.findDevice(queries, serial),
       isChannel ? devices.findEnrollment(queries, device.parent_id ?? '') : undefined,
       newestAttempt(serial, device, of.attempt),
       serial === null || isChannel ? undefined : strangersRefused(queries, { serial }),
+      ids.length === 0 ? undefined : waitingApprovalOf(queries, ids),
     ])
     const serverId = listed?.ade_server_id ?? null
     const userId = device?.user_id ?? attempt?.user_id ?? null
@@ -67,7 +73,7 @@ export function createLoad(deps: LoadDeps) {
         : push.certificates.inUse(),
     ])
     return {
-      ...{ now, serial, ade: listed, server, device, parent, attempt, certificate },
+      ...{ now, serial, ade: listed, server, device, parent, attempt, certificate, approval },
       name: nameOf(device, parent, serial, attempt),
       refusal: latest(attempt, stranger),
       person: owner && (await people.personOf(owner)),
@@ -89,9 +95,12 @@ export function createLoad(deps: LoadDeps) {
   /** What an enrolled device or channel waits for, and what became of it. */
   async function waiting(
     device: Enrollment | undefined,
-  ): Promise<Pick<PhoneFacts, 'hold' | 'pushNeed' | 'queue' | 'lastEnd' | 'deliveries' | 'halted'>> {
+  ): Promise<
+    Pick<PhoneFacts, 'refusedAct' | 'hold' | 'pushNeed' | 'queue' | 'lastEnd' | 'deliveries' | 'halted'>
+  > {
     if (device === undefined || device.unenrolled_at !== null)
       return {
+        refusedAct: undefined,
         hold: undefined,
         pushNeed: undefined,
         queue: [],
@@ -99,7 +108,8 @@ export function createLoad(deps: LoadDeps) {
         deliveries: [],
         halted: [],
       }
-    const [hold, pushNeed, queue, lastEnd, deliveries] = await Promise.all([
+    const [refusedAct, hold, pushNeed, queue, lastEnd, deliveries] = await Promise.all([
+      refusedActOf(queries, device.id, addTime(clock.now(), -REFUSED_HOURS, 'hour')),
       holdOf(queries, device.id),
       pushNeedOf(queries, device.id),
       queueOf(queries, device.id),
@@ -107,7 +117,7 @@ export function createLoad(deps: LoadDeps) {
       deliveriesOf(queries, device.id, { limit: MOST_DELIVERIES, offset: 0 }),
     ])
     const halted = await haltedRollouts(queries, deliveries)
-    return { hold, pushNeed, queue, lastEnd, deliveries, halted }
+    return { refusedAct, hold, pushNeed, queue, lastEnd, deliveries, halted }
   }
 
   return { phone, user: people.user, ofPerson: people.ofPerson }

@@ -16,6 +16,8 @@ const REASONS = {
   delivery_failed: 'Something that a group delivers has failed.',
   rollout_halted: 'A rollout is halted, so the device keeps what it has.',
   push_gone: 'Apple says that the push token of the device is no longer valid.',
+  approval_waiting: 'An act that destroys something waits for a second person.',
+  governor_stopped: 'All that destroys something was stopped, and what was not sent was cancelled.',
   user_at_limit: 'The person has as many devices as the device limit allows.',
   held_in_setup: 'It is on its way through Setup Assistant, or held there.',
   unenrolled: 'The enrollment has ended.',

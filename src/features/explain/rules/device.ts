@@ -258,6 +258,13 @@ export function ofEnd(
   name: string,
 ): Omit<Finding, 'since'> {
   const failed = 'command_failed' as const
+  if (reason === 'governor_stopped')
+    return {
+      reason: 'governor_stopped',
+      sentence: `${type} was not sent to ${name}, because somebody stopped all that destroys something.`,
+      next_step:
+        'Nothing goes on by itself: send it again, if it is still wanted, when an administrator has resumed.',
+    }
   switch (state) {
     case 'error':
       return {
@@ -314,4 +321,36 @@ export function enrolled(facts: PhoneFacts): Finding {
     sentence: `${name} is enrolled${seen(facts)}, and nothing is in its way.`,
     next_step: 'Nothing: commands and deliveries go out at its next contact by themselves.',
   }
+}
+
+/** Somebody asked for what a second person has to approve. */
+export function approvalWaiting({ approval, name }: PhoneFacts): Finding | undefined {
+  if (approval === undefined) return undefined
+  const { act, asked_by: by, expires_at: until } = approval
+  return {
+    reason: 'approval_waiting',
+    since: approval.created_at,
+    sentence: `${by.name} asked for ${worded(act)} of ${name}, which waits for the approval of another person.`,
+    next_step: `Another person approves or rejects it (firstboot approvals approve ${approval.id}); else it ends by itself at ${at(until)}.`,
+  }
+}
+
+/** What somebody asked for was refused, because it was too much or because all is stopped. */
+export function actRefused({ refusedAct, name, lastEnd }: PhoneFacts): Finding | undefined {
+  if (refusedAct === undefined || (lastEnd?.finished_at ?? 0) > refusedAct.at) return undefined
+  const isStopped = refusedAct.reason === 'governor_stopped'
+  return {
+    reason: isStopped ? 'governor_stopped' : 'command_failed',
+    since: refusedAct.at,
+    sentence: isStopped
+      ? `The ${worded(refusedAct.act)} of ${name} was refused, because all that destroys something is stopped.`
+      : `The ${worded(refusedAct.act)} of ${name} was refused, because it was beyond the limit for such acts.`,
+    next_step: isStopped
+      ? 'An administrator lets acts go on (firstboot governor resume); then ask for it again.'
+      : 'Ask for it again when the hour is over, or by a way in which a second person can approve it.',
+  }
+}
+
+function worded(act: string): string {
+  return act.replaceAll('_', ' ')
 }
