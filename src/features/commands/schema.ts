@@ -86,7 +86,10 @@ export const withDeliveries = Type.Intersect(
 )
 
 /** The answer to one that is wanted. */
-export const queuedSchema = Type.Union([withDeliveries, waitingSchema])
+export const queuedSchema = Type.Union([withDeliveries, waitingSchema], {
+  title: 'CommandAnswer',
+  description: 'What was queued, or what waits for a second person.',
+})
 
 /** A command to be queued. */
 export const newCommandSchema = Type.Object(

@@ -22,17 +22,23 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
           description: 'By a command that is pushed; the enrollment ends when the device has done it.',
           params,
           response: {
-            202: Type.Union([
-              Type.Object(
-                {
-                  device_id: text('The device.'),
-                  command_uuid: text('The RemoveProfile command (`/commands/{uuid}`).'),
-                  undo_until: undoUntil,
-                },
-                { title: 'Unenrolling', description: 'What was queued.' },
-              ),
-              waitingSchema,
-            ]),
+            202: Type.Union(
+              [
+                Type.Object(
+                  {
+                    device_id: text('The device.'),
+                    command_uuid: text('The RemoveProfile command (`/commands/{uuid}`).'),
+                    undo_until: undoUntil,
+                  },
+                  { title: 'Unenrolling', description: 'What was queued.' },
+                ),
+                waitingSchema,
+              ],
+              {
+                title: 'UnenrollAnswer',
+                description: 'What was queued, or what waits for a second person.',
+              },
+            ),
           },
         },
       },

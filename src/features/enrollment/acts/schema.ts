@@ -26,7 +26,10 @@ const orderedSchema = Type.Object(
 )
 
 /** The answer to an act. */
-export const orderedOrWaiting = Type.Union([orderedSchema, waitingSchema])
+export const orderedOrWaiting = Type.Union([orderedSchema, waitingSchema], {
+  title: 'ActAnswer',
+  description: 'What was queued, or what waits for a second person.',
+})
 
 /** A lock. */
 export const lockSchema = Type.Object(
