@@ -49,4 +49,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create index approvals_by_state on approvals (state, id)`.execute(db)
   await sql`create index approvals_due on approvals (due_at) where due_at is not null`.execute(db)
   await sql`alter table commands add column governed text`.execute(db)
+  await sql`
+    alter table group_contents
+      add column put_by jsonb, add column put_via text, add column put_makers text[] not null default '{}'`.execute(
+    db,
+  )
 }

@@ -4,7 +4,7 @@ import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { ADMIN_TOKEN, TOPIC } from '../support/app.ts'
 import { addToken } from '../support/tokens.ts'
 import { CALLS, type Things } from '../support/calls.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { pushCertificateFor } from '../support/push-requests.ts'
 import { expectKnownData } from '../support/told-data.ts'
 
@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 120_000 })
 
 const METHODS = new Set(['post', 'put', 'patch', 'delete'])
 
-describeEachEngine('who acted', (database) => {
+describeOnEngine('embedded', 'who acted', (database) => {
   let world: AdeApp
   let phone: Phone
   let policy: string

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRandom, inventDevice, type Device, type DeviceOptions } from '../../src/simulator/index.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { deliveryWorld } from '../support/delivery-world.ts'
 import { infoPlist, ipa } from '../support/zip.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-describeEachEngine('apps that groups deliver', (database) => {
+describeOnEngine('postgres', 'apps that groups deliver', (database) => {
   let world: TestApp
   let at: ReturnType<typeof deliveryWorld>
   let made = 0

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { ADMIN_TOKEN } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { profileXml } from '../support/delivery-profile.ts'
 
-describeEachEngine('what a group delivers in Setup Assistant', (database) => {
+describeOnEngine('postgres', 'what a group delivers in Setup Assistant', (database) => {
   let world: AdeApp
   let made = 0
   beforeAll(async () => {

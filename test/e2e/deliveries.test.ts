@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Device } from '../../src/simulator/index.ts'
 import { ADMIN_TOKEN, startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { profileXml } from '../support/delivery-profile.ts'
 
 const MINUTE = 60_000
@@ -12,7 +12,7 @@ const MOST_ROUNDS = 100
 /** A delivery as the API tells it, as far as these tests look at it. */
 type Told = { id: string; state: string; reason: string | null; revision: number | null; identifier: string }
 
-describeEachEngine('what groups deliver', (database) => {
+describeOnEngine('embedded', 'what groups deliver', (database) => {
   let world: TestApp
   let made = 0
   beforeAll(async () => {

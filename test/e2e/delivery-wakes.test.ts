@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { deliveryWorld } from '../support/delivery-world.ts'
 import { infoPlist, ipa } from '../support/zip.ts'
 
 const MINUTE = 60_000
 
-describeEachEngine('whatever decides what a device is to have brings a visit', (database) => {
+describeOnEngine('postgres', 'whatever decides what a device is to have brings a visit', (database) => {
   let world: TestApp
   let at: ReturnType<typeof deliveryWorld>
   beforeAll(async () => {

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parsePlist, writePlist, type PlistDict, type WritablePlist } from '../../src/protocol/plist/index.ts'
 import { createRandom, inventDevice, type Device } from '../../src/simulator/index.ts'
 import { putMessage, startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { identityOf } from '../support/half-enrolled.ts'
 
-describeEachEngine('names that a policy gives to its devices', (database) => {
+describeOnEngine('embedded', 'names that a policy gives to its devices', (database) => {
   let world: TestApp
   let policies = 0
   beforeAll(async () => {

@@ -381,4 +381,24 @@ describeEachEngine('the governor', (database) => {
     expect(asked.filter(Boolean)).toHaveLength(11)
     expect(await pending()).toBe(11)
   })
+
+  test('a command in the contents of a group counts for who put it, device by device as they join', async () => {
+    await limit('lock', 1)
+    const { body: group } = await world.api('POST', '/groups', { name: 'locks who joins', kind: 'static' })
+    const item = { kind: 'command', request_type: 'DeviceLock', command: {} }
+    await world.api('PUT', `/groups/${group.id}/contents`, { items: [item] })
+    await world.pass(1_000)
+    await world.api('POST', `/groups/${group.id}/members`, { device_ids: [id(0), id(1), id(2)] })
+    const waiting = async () => {
+      const { items } = (await world.api('GET', '/approvals?state=waiting')).body
+      return items.filter(
+        ({ act, device_ids: [first] }: { act: string; device_ids: string[] }) =>
+          act === 'lock' && [id(0), id(1), id(2)].includes(first ?? ''),
+      )
+    }
+    const before = (await waiting()).length
+    await until(async () => (await waiting()).length === before + 2)
+    expect(await pending()).toBe(1)
+    await world.api('DELETE', `/groups/${group.id}`)
+  })
 })

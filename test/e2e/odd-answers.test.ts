@@ -4,12 +4,12 @@ import { unpackBytes } from '../../src/protocol/mdm/index.ts'
 import { parsePlist, writePlist, type PlistDict, type WritablePlist } from '../../src/protocol/plist/index.ts'
 import type { Device } from '../../src/simulator/index.ts'
 import { CHECK_IN, putMessage, startTestApp, TOPIC, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { identityOf, TOKEN_UPDATE } from '../support/half-enrolled.ts'
 
 const HEAD = '<?xml version="1.0" encoding="UTF-8"?><plist version="1.0">'
 
-describeEachEngine('what devices answer that is odd', (database) => {
+describeOnEngine('embedded', 'what devices answer that is odd', (database) => {
   let world: TestApp
   let device: Device
   beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRandom } from '../../src/simulator/index.ts'
 import { ADMIN_TOKEN, startTestApp, TOPIC, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
 /** A part of the API's description. */
@@ -70,7 +70,7 @@ const VALUES: unknown[] = [
   ...[{ $date: '2027-12-31T23:59:60Z' }, { $data: '%' }, ['\0'], { constructor: 1 }, { '\0': 1 }, ['\ud800']],
 ]
 
-describeEachEngine('odd values in the operator API', (database) => {
+describeOnEngine('postgres', 'odd values in the operator API', (database) => {
   let world: TestApp
   let document: Json
   beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ADMIN_TOKEN, startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 
-describeEachEngine('large bodies of operators', (database) => {
+describeOnEngine('embedded', 'large bodies of operators', (database) => {
   let world: TestApp
   let policy: string
   beforeAll(async () => {
@@ -91,7 +91,7 @@ describeEachEngine('large bodies of operators', (database) => {
   )
 })
 
-describeEachEngine('bodies of operators that are refused', (database) => {
+describeOnEngine('embedded', 'bodies of operators that are refused', (database) => {
   let world: TestApp
   beforeAll(async () => {
     world = await startTestApp({ db: database() })

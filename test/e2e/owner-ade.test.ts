@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createFakeAppleCa, type Phone } from '../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp } from '../support/ade-app.ts'
 import { basicHeader, machineInfoOf } from '../support/ade-machine-info.ts'
-import { describeEachEngine, openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
+import { describeOnEngine, openAgain, testDatabase, type TestDatabase } from '../support/database.ts'
 import { halfEnrolled, identityOf } from '../support/half-enrolled.ts'
 import { ownerWorld } from '../support/owner-world.ts'
 import { putMessage } from '../support/app.ts'
@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const PASSWORD = 'right password'
 
-describeEachEngine('the owner of an enrollment at power-on', (database) => {
+describeOnEngine('postgres', 'the owner of an enrollment at power-on', (database) => {
   let world: AdeApp
   let at: ReturnType<typeof ownerWorld>
   let plain: string

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Device } from '../../src/simulator/index.ts'
 import { putMessage, startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { identityOf, TOKEN_UPDATE } from '../support/half-enrolled.ts'
 import { ownerWorld } from '../support/owner-world.ts'
 import { SHARED_IPAD_USER_ID } from '../support/shared-ipad.ts'
@@ -11,7 +11,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 type Keys = Record<string, Parameters<ReturnType<typeof ownerWorld>['say']>[1][string]>
 
-describeEachEngine('somebody who has read the code', (database) => {
+describeOnEngine('postgres', 'somebody who has read the code', (database) => {
   let world: TestApp
   let at: ReturnType<typeof ownerWorld>
   let mallorys: string

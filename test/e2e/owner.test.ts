@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Device } from '../../src/simulator/index.ts'
 import { putMessage, startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { halfEnrolled, identityOf, TOKEN_UPDATE } from '../support/half-enrolled.ts'
 import { ownerWorld } from '../support/owner-world.ts'
 
 const MINUTE = 60_000
 const UNRECOGNIZED = 'com.apple.unrecognized.device'
 
-describeEachEngine('an enrollment has an owner', (database) => {
+describeOnEngine('embedded', 'an enrollment has an owner', (database) => {
   let world: TestApp
   let at: ReturnType<typeof ownerWorld>
   let others: string

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Device } from '../../src/simulator/index.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { describeEachEngine } from '../support/database.ts'
+import { describeOnEngine } from '../support/database.ts'
 import { deliveryWorld } from '../support/delivery-world.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-describeEachEngine('rollouts', (database) => {
+describeOnEngine('postgres', 'rollouts', (database) => {
   let world: TestApp
   let at: ReturnType<typeof deliveryWorld>
   beforeAll(async () => {

@@ -36,7 +36,15 @@ export function describeEachEngine(
   name: string,
   body: (database: () => TestDatabase, engine: Engine) => void,
 ): void {
-  describe.each(['postgres', 'embedded'] as const)(`${name} (%s)`, (engine) => {
+  describeEngines(['postgres', 'embedded'], name, body)
+}
+
+function describeEngines(
+  engines: readonly Engine[],
+  name: string,
+  body: (database: () => TestDatabase, engine: Engine) => void,
+): void {
+  describe.each(engines)(`${name} (%s)`, (engine) => {
     let opened: TestDatabase | undefined
     beforeAll(async () => {
       opened = await testDatabase(engine)
@@ -49,6 +57,19 @@ export function describeEachEngine(
       return opened
     }, engine)
   })
+}
+
+/**
+ * The same on one engine, for what stands far above storage and takes long: the storage below it is tested on both. With
+ * FIRSTBOOT_TEST_ENGINES=both it is run on each.
+ */
+export function describeOnEngine(
+  engine: Engine,
+  name: string,
+  body: (database: () => TestDatabase, engine: Engine) => void,
+): void {
+  if (process.env['FIRSTBOOT_TEST_ENGINES'] === 'both') return describeEachEngine(name, body)
+  describeEngines([engine], name, body)
 }
 
 /** The address of a new database without anything in it; it goes with the test. */

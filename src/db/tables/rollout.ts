@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely'
+import type { Actor } from '../../kernel/act.ts'
 
 /** An app that groups deliver. `identifier` is its bundle identifier, null until somebody or a device has told it. */
 export interface AppsTable {
@@ -104,6 +105,10 @@ export interface GroupContentsTable {
   /** Its keys, sealed. */
   command: Buffer | null
   added_at: Date
+  /** Who put it there, by what way, and what made their token. */
+  put_by: ColumnType<Actor | null, string | null, never>
+  put_via: string | null
+  put_makers: ColumnType<string[], string[], never>
   /** Rises with what is added later. */
   added_seq: Generated<number>
 }

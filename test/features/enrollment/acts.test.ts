@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writePlist } from '../../../src/protocol/plist/index.ts'
 import { ADMIN_TOKEN, putMessage, startTestApp, type TestApp } from '../../support/app.ts'
-import { describeEachEngine } from '../../support/database.ts'
+import { describeOnEngine } from '../../support/database.ts'
 import { liftLimits } from '../../support/governor.ts'
 import { identityOf } from '../../support/half-enrolled.ts'
 
 const MAC = { productName: 'MacBookPro18,3', osVersion: '15.1' }
 
-describeEachEngine('acts on a device', (database) => {
+describeOnEngine('embedded', 'acts on a device', (database) => {
   let world: TestApp
   beforeAll(async () => {
     world = await startTestApp({ db: database() })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signMachineInfo } from '../../../src/protocol/ade/index.ts'
 import { createFakeAppleCa, type Phone } from '../../../src/simulator/index.ts'
 import { startAdeApp, type AdeApp, type Attempt } from '../../support/ade-app.ts'
-import { describeEachEngine } from '../../support/database.ts'
+import { describeOnEngine } from '../../support/database.ts'
 
 const PASSWORD = 'right password'
 
@@ -10,7 +10,7 @@ const PASSWORD = 'right password'
 const steps = ({ timeline }: Attempt) =>
   timeline.map(({ step, outcome, reason }) => (outcome === 'passed' ? step : `${step}!${reason}`))
 
-describeEachEngine('power-on', (database) => {
+describeOnEngine('postgres', 'power-on', (database) => {
   let world: AdeApp
   let open: string
   let native: string

@@ -1,5 +1,5 @@
 import type { Db, Queries } from '../../../db/index.ts'
-import type { Act } from '../../../kernel/act.ts'
+import { actAsTold, type Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { newId } from '../../../kernel/ids.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
@@ -47,7 +47,7 @@ export function createContents(deps: {
         gone.map(({ id }) => id),
       )
       for (const [place, item] of items.entries())
-        await store.saveContents(trx, rows.toRow(item, { groupId, place, before: kept[place] }))
+        await store.saveContents(trx, rows.toRow(item, { groupId, place, before: kept[place], act }))
       const changeId = newId(clock.now())
       const about = { id: changeId, group_id: groupId, kind: null, thing_id: null }
       await store.insertChange(trx, { ...about, devices: group.member_count, created_at: clock.now() })
@@ -87,6 +87,7 @@ export function createContents(deps: {
     async commandItems(executor: Queries, groupIds: readonly string[]): Promise<CommandItem[]> {
       return (await contentsOf(executor, groupIds)).flatMap((row) => {
         const { id, kind, group_id: groupId, request_type: requestType, added_at: addedAt } = row
+        const { put_by: by, put_via: via, put_makers: makers } = row
         if (kind !== 'command' || requestType === null) return []
         return {
           id,
@@ -94,6 +95,7 @@ export function createContents(deps: {
           requestType,
           command: fromJson(markDataKeys(requestType, rows.open(row))) as PlistDict,
           addedAt,
+          act: { ...actAsTold({ by, via }), makers },
         }
       })
     },

@@ -1,3 +1,4 @@
+import type { Act } from '../../../kernel/act.ts'
 import type { PlistDict } from '../../../protocol/plist/index.ts'
 
 /** An entry that brings a thing, or keeps it away. */
@@ -20,6 +21,8 @@ export interface CommandItem {
   requestType: string
   command: PlistDict
   addedAt: Date
+  /** Who put it there. */
+  act: Act
 }
 
 /** An entry as somebody wants it. */

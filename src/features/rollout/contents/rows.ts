@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SEALED_FOR } from '../../../db/sealed-columns.ts'
+import type { Act } from '../../../kernel/act.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { newId } from '../../../kernel/ids.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
@@ -17,10 +18,16 @@ import type { ContentsRow } from './store.ts'
 export function createRows({ clock, secretBox }: { clock: Clock; secretBox: SecretBox }) {
   function toRow(
     item: WantedItem,
-    { groupId, place, before }: { groupId: string; place: number; before: ContentsRow | undefined },
+    {
+      groupId,
+      place,
+      before,
+      act,
+    }: { groupId: string; place: number; before: ContentsRow | undefined; act: Act },
   ) {
     const id = before?.id ?? newId(clock.now())
-    const base = { id, group_id: groupId, place, added_at: before?.added_at ?? clock.now() }
+    const put = { put_by: act.by, put_via: act.via, put_makers: [...act.makers] }
+    const base = { id, group_id: groupId, place, added_at: before?.added_at ?? clock.now(), ...put }
     if (item.kind !== 'command') {
       const { kind, id: thing_id, critical = false, precedence = 0, exclude = false } = item
       return { ...base, kind, thing_id, critical, precedence, exclude, request_type: null, command: null }

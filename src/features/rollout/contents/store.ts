@@ -25,11 +25,14 @@ export async function deleteContents(trx: Tx, ids: readonly string[]): Promise<v
 }
 
 /** Writes an entry, a new one or a changed one. */
-export async function saveContents(trx: Tx, row: Omit<ContentsRow, 'added_seq'>): Promise<void> {
+export async function saveContents(
+  trx: Tx,
+  { put_by, ...row }: Omit<ContentsRow, 'added_seq'>,
+): Promise<void> {
   const { place, critical, precedence, exclude } = row
   await trx
     .insertInto('group_contents')
-    .values(row)
+    .values({ ...row, put_by: put_by === null ? null : JSON.stringify(put_by) })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ place, critical, precedence, exclude }))
     .execute()
 }

@@ -1,13 +1,20 @@
 import type { Tx } from '../../../db/index.ts'
+import { AppError, type ErrorCode } from '../../../kernel/errors.ts'
 import { newAppleUuid } from '../../../kernel/ids.ts'
 import { writeCommand } from '../../../protocol/mdm/index.ts'
-import type { Commands } from '../../commands/index.ts'
+import type { Commands, NewCommand } from '../../commands/index.ts'
 import type { Contents } from '../contents/contents.ts'
 import type { CommandItem } from '../contents/items.ts'
 import type { Known } from './load.ts'
 import { deliveredCommands, noteDeliveredCommands } from './store.ts'
 
 const PUSH_AGAIN_SECONDS = 300
+/** The governor has refused it, or its device has left meanwhile. */
+const LEFT_OUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'governor_limit',
+  'governor_stopped',
+  'conflict',
+])
 
 /**
  * Gives devices the commands of the groups that they have joined since those were added; each once. A device joins when it becomes
@@ -15,7 +22,10 @@ const PUSH_AGAIN_SECONDS = 300
  */
 export async function giveOnJoining(
   trx: Tx,
-  deps: { contents: Pick<Contents, 'commandItems'>; commands: Pick<Commands, 'enqueueOnce'> },
+  deps: {
+    contents: Pick<Contents, 'commandItems'>
+    commands: Pick<Commands, 'enqueue' | 'enqueueOnce' | 'governedActOf'>
+  },
   known: Known,
 ): Promise<void> {
   const items = await deps.contents.commandItems(trx, known.groupIds)
@@ -41,12 +51,39 @@ export async function giveOnJoining(
       item,
     }
   })
-  await deps.commands.enqueueOnce(trx, commands, PUSH_AGAIN_SECONDS)
+  const isGoverned = (command: NewCommand) => deps.commands.governedActOf(command) !== undefined
+  await deps.commands.enqueueOnce(
+    trx,
+    commands.filter((command) => !isGoverned(command)),
+    PUSH_AGAIN_SECONDS,
+  )
+  for (const { item, ...command } of commands.filter(isGoverned)) await giveGoverned(trx, deps, item, command)
   const uuids = new Map(commands.map(({ item, uuid }) => [item, uuid]))
   await noteDeliveredCommands(
     trx,
     fresh.map(({ id, item, joinedAt }) => ({ id, itemId: item.id, joinedAt, uuid: uuids.get(item) ?? '' })),
   )
+}
+
+/**
+ * A command that destroys something counts for whoever put it into the contents, device by device; above the limit each waits for a second
+ * person, and what is refused is told by the governor.
+ */
+async function giveGoverned(
+  trx: Tx,
+  { commands }: { commands: Pick<Commands, 'enqueue'> },
+  { act, requestType, command }: CommandItem,
+  { targets }: Pick<NewCommand, 'targets'>,
+): Promise<void> {
+  for (const id of targets) {
+    const uuid = newAppleUuid()
+    const body = writeCommand(uuid, requestType, command)
+    try {
+      await commands.enqueue(trx, act, { uuid, requestType, body, targets: [id] })
+    } catch (error) {
+      if (!(error instanceof AppError) || !LEFT_OUT.has(error.code)) throw error
+    }
+  }
 }
 
 function joinersOf(item: CommandItem, known: Known): { id: string; joinedAt: Date }[] {

@@ -23,7 +23,7 @@ export interface VisitDeps extends LoadDeps {
   clock: Clock
   events: Pick<Events, 'emit'>
   contents: Pick<Contents, 'items' | 'commandItems'>
-  commands: Pick<Commands, 'enqueueOnce' | 'holdBack' | 'takeBack'>
+  commands: Pick<Commands, 'enqueue' | 'enqueueOnce' | 'governedActOf' | 'holdBack' | 'takeBack'>
   inventory: Pick<Inventory, 'ask'>
 }
 
