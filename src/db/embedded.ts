@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import { fsyncFolder, fsyncTree } from './embedded-files.ts'
 import { createEngineStream, type EngineReceiver, type EngineSession } from './embedded-stream.ts'
@@ -134,6 +135,8 @@ let program: Promise<object> | undefined
 
 /** PGlite's program, compiled once for all databases of this process, and all threads that replace one that has died. */
 function compileProgram(): Promise<object> {
+  // V8 has ended processes while it collected what better compiled code of a shared program had replaced (UnregisterWasmAllocation).
+  setFlagsFromString('--no-wasm-code-gc')
   const file = join(dirname(createRequire(import.meta.url).resolve('@electric-sql/pglite')), 'pglite.wasm')
   return (program ??= readFile(file).then((bytes) => WebAssembly.compile(bytes)))
 }
