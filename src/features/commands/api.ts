@@ -6,7 +6,7 @@ import { AppError } from '../../kernel/errors.ts'
 import { page, pageOf, pageQuery } from '../../kernel/paging.ts'
 import { nothing, searchQuery, text, timesQuery } from '../../kernel/schema.ts'
 import type { Devices } from '../devices/index.ts'
-import { showApproval, type Governor } from '../governor/index.ts'
+import { showWaiting, type Governor } from '../governor/index.ts'
 import type { Commands } from './commands.ts'
 import type { NewCommand } from './new-command.ts'
 import {
@@ -137,7 +137,7 @@ async function queue(deps: CommandsApiDeps, act: Act, body: CommandWanted) {
   if (body.dry_run)
     return { ...renderNew(command, act), deliveries: [], warnings, ...(await foresee(deps, act, command)) }
   const { approval, undoUntil } = await db.transaction((trx) => commands.enqueue(trx, act, command))
-  if (approval !== null) return { approval: await showApproval(deps.governor, approval) }
+  if (approval !== null) return showWaiting(deps.governor, approval)
   // Whoever sent the command has it; an answer is kept for a repeated Idempotency-Key.
   const { plist: _, ...told } = await show(commands, command.uuid)
   return { ...told, warnings, undo_until: undoUntil?.toISOString() ?? null }

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { idParam, nothing, text, time } from '../../kernel/schema.ts'
 import type { EnrollmentDeps } from './deps.ts'
 import { deleteDevice, requestUnenroll } from './end.ts'
-import { showApproval, showOrdered, undoUntil, waitingSchema } from '../governor/index.ts'
+import { showWaiting, showOrdered, undoUntil, waitingSchema } from '../governor/index.ts'
 import { allowReEnrollment } from './re-enrollment.ts'
 
 const TAGS = ['Devices']
@@ -92,7 +92,7 @@ export function enrollmentApi(deps: EnrollmentDeps): FastifyPluginAsyncTypebox {
         const approval = await deleteDevice(deps, request.params.id, request.act, request.query)
         return approval === null
           ? reply.code(204).send()
-          : reply.code(202).send({ approval: await showApproval(deps.governor, approval) })
+          : reply.code(202).send(await showWaiting(deps.governor, approval))
       },
     )
   }

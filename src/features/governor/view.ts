@@ -16,7 +16,12 @@ export async function showOrdered<T extends object>(
 ) {
   return approval === null
     ? { ...ordered, undo_until: undoUntil?.toISOString() ?? null }
-    : { approval: await showApproval(governor, approval) }
+    : showWaiting(governor, approval)
+}
+
+/** The answer to an act that waits for a second person. */
+export async function showWaiting(governor: Pick<Governor, 'approvals'>, approval: Approval) {
+  return { approval: await showApproval(governor, approval) }
 }
 
 /** An approval, as the API shows it. */

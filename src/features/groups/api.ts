@@ -6,7 +6,7 @@ import { NAME_PATTERN } from '../../kernel/names.ts'
 import { pageOf, pageQuery } from '../../kernel/paging.ts'
 import { resourceApi } from '../../kernel/resource-api.ts'
 import { dates, datesOf, idParam, nothing, orNull, text, textOrNull, time } from '../../kernel/schema.ts'
-import { showApproval, waitingSchema, type Governor } from '../governor/index.ts'
+import { showWaiting, waitingSchema, type Governor } from '../governor/index.ts'
 import type { Groups } from './groups.ts'
 import type { GroupView } from './types.ts'
 
@@ -144,7 +144,7 @@ function itself(groups: Groups, governor: Pick<Governor, 'approvals'>): FastifyP
       waiting: waitingSchema,
       async run(id, act) {
         const approval = await groups.remove(id, act)
-        return approval === null ? undefined : { approval: await showApproval(governor, approval) }
+        return approval === null ? undefined : showWaiting(governor, approval)
       },
     },
   })

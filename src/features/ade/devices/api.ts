@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
 import { searchQuery } from '../../../kernel/schema.ts'
-import { showApproval, waitingSchema, type Governor } from '../../governor/index.ts'
+import { showWaiting, waitingSchema, type Governor } from '../../governor/index.ts'
 import type { AdeDevices } from './devices.ts'
 import { deviceSchema, deviceState } from './schema.ts'
 import { showDevice } from './view.ts'
@@ -107,7 +107,7 @@ export function adeDevicesApi(
         const { params: of, body, act } = request
         const done = await devices.release(of.serial_number, body.confirm, act)
         if (!('deed' in done)) return reply.send(showDevice(done))
-        return reply.code(202).send({ approval: await showApproval(governor, done) })
+        return reply.code(202).send(await showWaiting(governor, done))
       },
     )
   }

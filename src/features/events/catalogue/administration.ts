@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { text, textOrNull, time } from '../../../kernel/schema.ts'
-import { changed, flag, info, number, texts, warn, type Kinds } from './kind.ts'
+import { changed, changes, flag, info, number, texts, warn, type Kinds } from './kind.ts'
 
 const apiToken = {
   api_token_id: text('The API token.'),
@@ -83,14 +83,7 @@ export const ADMINISTRATION = {
     pushes_released: number('Pushes that waited for it and go out now.'),
   }),
   'settings.changed': info('Settings were changed', {
-    changed: Type.Record(
-      Type.String(),
-      Type.Object({
-        before: Type.Unknown({ description: 'Its value before.' }),
-        after: Type.Unknown({ description: 'Its value now.' }),
-      }),
-      { description: 'What was changed, by the name of the setting.' },
-    ),
+    changed: changes('What was changed, by the name of the setting.'),
   }),
   'signin_source.created': info('A sign-in source was made', source),
   'signin_source.deleted': info('A sign-in source was deleted', source),

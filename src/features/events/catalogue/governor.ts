@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { text } from '../../../kernel/schema.ts'
-import { info, number, texts, warn, type Kinds } from './kind.ts'
+import { changes, info, number, texts, warn, type Kinds } from './kind.ts'
 
 const act = text('The act: erase, lock, unenroll, ...')
 const approval = {
@@ -14,14 +14,7 @@ const approval = {
   ),
 }
 const limits = {
-  changed: Type.Record(
-    Type.String(),
-    Type.Object({
-      before: Type.Unknown({ description: 'Its value before.' }),
-      after: Type.Unknown({ description: 'Its value now.' }),
-    }),
-    { description: 'What was changed, by its path.' },
-  ),
+  changed: changes('What was changed, by its path.'),
 }
 const why = { reason: text('Why, as whoever did it says.') }
 

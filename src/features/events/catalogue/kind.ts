@@ -56,6 +56,18 @@ export const way = Type.Enum(['ade', 'ade_web', 'link', 'page'], {
   description: 'By what way the device comes: Setup Assistant (its form or web view), a link or the page.',
 })
 
+/** What was changed, each by its name with its value before and after. */
+export function changes(description: string) {
+  return Type.Record(
+    Type.String(),
+    Type.Object({
+      before: Type.Unknown({ description: 'Its value before.' }),
+      after: Type.Unknown({ description: 'Its value now.' }),
+    }),
+    { description },
+  )
+}
+
 /** What was changed of a thing. */
 export const changed = texts('The fields that were changed.')
 

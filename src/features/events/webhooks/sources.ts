@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { Db } from '../../../db/index.ts'
 import { SEALED_FOR } from '../../../db/sealed-columns.ts'
 import type { SecretBox } from '../../../kernel/secret-box.ts'
+import { CHANNEL_NAMES } from '../../../protocol/mdm/index.ts'
 import { renderEvent } from '../api.ts'
 import type { EventType } from '../catalogue.ts'
 import { boundsOf, eventsById, listEvents } from '../store.ts'
@@ -97,22 +98,13 @@ export function standardMessage(id: string, body: string): Outgoing {
   return { id, body, sign: (secrets, at) => signatureHeaders({ id, body }, secrets, at) }
 }
 
-/** NanoMDM's names of channels. */
-const CHANNELS = {
-  device: 'Device',
-  user: 'User',
-  user_enrollment_device: 'User Enrollment (Device)',
-  user_enrollment_user: 'User Enrollment',
-  shared_ipad_user: 'Shared iPad',
-} as const satisfies Record<DeviceMessage['channel'], string>
-
 /** What NanoMDM's webhook says of a message (its `service/webhook/event.json`). */
 export function nanomdmMessage(message: Omit<DeviceMessage, 'raw'>, raw: Uint8Array): Outgoing {
   const id = String(message.id)
   const { topic, udid, user_enrollment_id, parent_id, token_update_tally: tally } = message
   const ids = {
     id: message.enrollment_id,
-    type: CHANNELS[message.channel],
+    type: CHANNEL_NAMES[message.channel],
     ...(parent_id !== null && { parent_id }),
   }
   const common = {

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { pageOf, pageQuery } from '../../../kernel/paging.ts'
-import { orNull, text, textOrNull, time, timesQuery } from '../../../kernel/schema.ts'
+import { actorSchema, orNull, text, textOrNull, time, timesQuery } from '../../../kernel/schema.ts'
 import type { Audit } from './audit.ts'
 
 const TAGS = ['Audit']
@@ -10,14 +10,7 @@ const entrySchema = Type.Object(
   {
     id: text('Its number; the trail has no gaps but at its beginning, where retention deletes.'),
     at: time('When it happened.'),
-    actor: orNull(
-      Type.Object({
-        kind: text('`api_token` or `person`.'),
-        id: text('The id of the token or person.'),
-        name: text('Its name at the time.'),
-      }),
-      'Who asked; null = strangers, or the server itself.',
-    ),
+    actor: orNull(actorSchema, 'Who asked; null = strangers, or the server itself.'),
     via: textOrNull('By what way: `api`, `cli`, `nanomdm`, `page` or `job`; null of strangers.'),
     action: text(
       'Method and route, such as `PATCH /users/{id}`; of a page: the event, such as `user.updated`; `authenticate`: requests without a valid token, counted; `call`: those of a token beyond its limit, counted; `retention`: older entries were deleted.',
